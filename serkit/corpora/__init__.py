@@ -1,0 +1,122 @@
+"""Corpora: a reader a file, found by name.
+
+A reader is a module with
+
+* `TITLE`: the corpus's name as written in tables;
+* `PAGE`: the section of `docs/corpora.md` that says how to get it;
+* `OPTIONS`: the choices a study may make, each with its allowed values, the default first
+  (an empty tuple: any value; the default is then None);
+* `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values;
+* `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone;
+* `read(folder, **options)`: the folder as a `Corpus`;
+* `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a split,
+  a speaker or `*` for all, and label may be `*`; empty when nothing is published for it.
+
+Adding a corpus is one such file, one line in `READERS`, one test.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from serkit.corpora.table import Corpus
+from serkit.errors import CorpusMissing, SpecError
+
+READERS = {
+    "msp_podcast": "serkit.corpora.msp_podcast",
+    "iemocap": "serkit.corpora.iemocap",
+    "crema_d": "serkit.corpora.crema_d",
+    "ravdess": "serkit.corpora.ravdess",
+    "emodb": "serkit.corpora.emodb",
+    "audformat": "serkit.corpora.audformat",
+    "synthetic": "serkit.corpora.synthetic",
+}
+
+SEARCH_DEPTH = 6  # folders below the data folder; deeper than any delivered layout wrapped in a few of the user's own
+
+
+def reader(name: str) -> ModuleType:
+    """The reader module called `name`.
+
+    Raises:
+        SpecError: no such reader.
+    """
+    if name not in READERS:
+        raise SpecError(f"no corpus reader {name!r}; expected one of {', '.join(READERS)}")
+    return importlib.import_module(READERS[name])
+
+
+def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The reader's options with the defaults filled in.
+
+    Raises:
+        SpecError: an option the reader does not have, or a value it does not allow.
+    """
+    known = reader(name).OPTIONS
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        expected = ", ".join(known) or "none"
+        raise SpecError(f"corpus reader {name!r} has no option {unknown[0]!r}; its options: {expected}")
+    filled = {}
+    for option, allowed in known.items():
+        value = options.get(option, allowed[0] if allowed else None)
+        if allowed and value not in allowed:
+            choices = ", ".join(map(repr, allowed))
+            raise SpecError(f"{name}: option {option} = {value!r}; expected one of {choices}")
+        filled[option] = value
+    return filled
+
+
+def find(name: str, data: Path | None) -> Path:
+    """The corpus's top folder, at or below `data`, whatever the nesting; the shallowest wins.
+
+    Raises:
+        CorpusMissing: no such folder, or no data folder given.
+    """
+    module = reader(name)
+    how = f"how to get {module.TITLE}: {module.PAGE}"
+    if data is None:
+        raise CorpusMissing(f"{module.TITLE}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})")
+    if not data.is_dir():
+        raise CorpusMissing(f"{module.TITLE}: SERKIT_DATA names {data}, which is not a folder ({how})")
+    level = [data]
+    for _ in range(SEARCH_DEPTH + 1):
+        for folder in level:
+            if module.is_here(folder):
+                return folder
+        level = [
+            Path(entry.path)
+            for folder in level
+            for entry in _entries(folder)
+            if entry.is_dir() and not entry.name.startswith(".")
+        ]
+    raise CorpusMissing(f"{module.TITLE}: no folder at or below {data} looks like it ({how})")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError:
+        return []
+
+
+def load(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Corpus:
+    """Finds and reads a corpus.
+
+    Args:
+        name: a key of `READERS`.
+        data: the folder to look in (`$SERKIT_DATA`).
+        options: the reader's options; defaults for what is left out.
+
+    Raises:
+        CorpusMissing: not found.
+        CorpusUnfit: found, but its labels cannot be read.
+        SpecError: unknown reader or option.
+    """
+    filled = checked_options(name, options or {})
+    return reader(name).read(find(name, data), **filled)

@@ -1,0 +1,136 @@
+"""What every corpus becomes: one table of clips, and the rule that splits it.
+
+A reader (`serkit/corpora/<corpus>.py`) turns a folder, as it is delivered, into a `Corpus`. Everything after
+that (packing, training, reports, the doctor) knows only this class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from serkit.errors import CorpusUnfit
+from serkit.specs import LABELS
+
+PARTS = ("train", "validation", "test")
+COLUMNS = ("path", "label", "speaker", "split", "fold")
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A corpus as a table.
+
+    Attributes:
+        name: the reader's name, for example `iemocap`.
+        folder: the corpus's top folder; `clips.path` is relative to it.
+        version: what the reader recognised, for example `1.10`.
+        clips: one row a clip, sorted by path, with a RangeIndex. Columns: `path` (posix, relative), `label`
+            (one of `serkit.specs.LABELS`), `speaker` (str), `split` (`train`, `validation`, `test`, or another
+            delivered name that no run uses; "" where folds decide), `fold` (the fold in which the clip is
+            tested; -1 where `split` decides), and whatever else the corpus knows.
+        validation_fold: for each fold, the fold whose clips validate it; empty where `split` decides.
+        notes: what a user should know about this copy (clips left out and why); shown, never dropped.
+    """
+
+    name: str
+    folder: Path
+    version: str
+    clips: pd.DataFrame
+    validation_fold: tuple[int, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds the corpus is cut into; 1 where the split is predetermined."""
+        return max(1, len(self.validation_fold))
+
+    def part(self, fold: int, part: str) -> np.ndarray:
+        """Row numbers of one part of one fold.
+
+        Args:
+            fold: 0..n_folds-1.
+            part: `train`, `validation` or `test`.
+
+        Returns:
+            int64 array of positions in `clips`, ascending.
+        """
+        if part not in PARTS:
+            raise ValueError(f"part {part!r}: expected one of {', '.join(PARTS)}")
+        if not 0 <= fold < self.n_folds:
+            raise ValueError(f"{self.name} has folds 0..{self.n_folds - 1}, not {fold}")
+        if not self.validation_fold:
+            chosen = self.clips["split"].to_numpy() == part
+        else:
+            folds = self.clips["fold"].to_numpy()
+            validating = self.validation_fold[fold]
+            if part == "test":
+                chosen = folds == fold
+            elif part == "validation":
+                chosen = folds == validating
+            else:
+                chosen = (folds != fold) & (folds != validating)
+        return np.flatnonzero(chosen)
+
+    def digest(self) -> str:
+        """SHA-256 over what the labels say (path, label, speaker, split, fold, validation rule); not the audio."""
+        lines = self.clips[list(COLUMNS)].astype(str).agg("\t".join, axis=1)
+        text = "\n".join([*lines, repr(self.validation_fold)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def table(rows: Iterable[dict], corpus: str) -> pd.DataFrame:
+    """Builds `Corpus.clips` from a reader's rows: fills `split` and `fold`, sorts by path, checks the labels.
+
+    Args:
+        rows: dicts with at least `path`, `label` and `speaker`.
+        corpus: the corpus's title, for the messages.
+
+    Raises:
+        CorpusUnfit: no rows, an unknown label, or the same path twice.
+    """
+    clips = pd.DataFrame(list(rows))
+    if clips.empty:
+        raise CorpusUnfit(f"{corpus}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor")
+    for column, default in (("split", ""), ("fold", -1)):
+        if column not in clips:
+            clips[column] = default
+    unknown = sorted(set(clips["label"]) - set(LABELS))
+    if unknown:
+        raise CorpusUnfit(f"{corpus}: unknown label {unknown[0]!r}; expected one of {', '.join(LABELS)}")
+    twice = clips["path"][clips["path"].duplicated()]
+    if len(twice):
+        raise CorpusUnfit(f"{corpus}: {twice.iloc[0]} is listed twice")
+    first = list(COLUMNS)
+    clips = clips[first + [c for c in clips.columns if c not in first]]
+    return clips.sort_values("path", kind="stable", ignore_index=True)
+
+
+def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], corpus: str) -> pd.Series:
+    """The fold in which each clip is tested, when fold k leaves out the speakers `groups[k]`.
+
+    Raises:
+        CorpusUnfit: a speaker that no group names.
+    """
+    fold_of = {speaker: k for k, group in enumerate(groups) for speaker in group}
+    unknown = sorted(set(speakers) - set(fold_of))
+    if unknown:
+        raise CorpusUnfit(f"{corpus}: unknown speaker {unknown[0]!r}; expected one of {', '.join(sorted(fold_of))}")
+    return speakers.map(fold_of).astype("int64")
+
+
+def split_shares(n: int, seed: int) -> np.ndarray:
+    """`train` 70 %, `test` 15 %, `validation` 15 % of n things, in a random order that only `seed` decides.
+
+    §2.1 (CREMA-D). A Philox generator, so the same seed gives the same split on every machine.
+    """
+    order = np.random.Generator(np.random.Philox(seed)).permutation(n)
+    n_test = n_validation = round(0.15 * n)
+    parts = np.full(n, "train", dtype=object)
+    parts[order[:n_test]] = "test"
+    parts[order[n_test : n_test + n_validation]] = "validation"
+    return parts

@@ -1,0 +1,33 @@
+"""The errors a user can cause. Each message says what was given, what was expected and what to do next.
+
+Code that is wrong raises Python's own errors; these are for wrong *input*, so a caller may show them
+without a traceback.
+"""
+
+
+class SerkitError(Exception):
+    """Base of every error that bad input causes."""
+
+
+class SpecError(SerkitError, ValueError):
+    """A run, recipe or study asks for something that cannot be (unknown key, rate outside 0..100, ...)."""
+
+
+class CorpusMissing(SerkitError):
+    """No folder that looks like the corpus was found. Cases skip on this one."""
+
+
+class CorpusUnfit(SerkitError):
+    """The corpus is there but cannot be used as it is (lfs pointers, unknown label, clips without audio)."""
+
+
+class AudioError(SerkitError):
+    """One or more clips cannot be read as audio."""
+
+
+class WeightsMissing(SerkitError):
+    """A pretrained checkpoint is needed and not in its place, or is not the published file."""
+
+
+class ResultsUnwritable(SerkitError):
+    """The results folder cannot be written."""
