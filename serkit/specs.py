@@ -110,11 +110,20 @@ class ModelSpec:
             SpecError: an unknown name, a width below 1, or a checkpoint that does not fit.
         """
         _check(self.width >= 1, f"model width {self.width}: expected 1 or more (CNN14 is 64)")
-        _check(self.front_end in FRONT_ENDS, f"front end {self.front_end!r}: expected one of {', '.join(FRONT_ENDS)}")
+        _check(
+            self.front_end in FRONT_ENDS,
+            f"front end {self.front_end!r}: expected one of {', '.join(FRONT_ENDS)}",
+        )
         _check(self.head in HEADS, f"head {self.head!r}: expected one of {', '.join(HEADS)}")
         if self.weights is not None:
-            _check(self.weights in CHECKPOINTS, f"weights {self.weights!r}: expected one of {', '.join(CHECKPOINTS)}")
-            _check(self.width == 64, f"model width {self.width} has no pretrained weights: set width = 64 or weights = ''")
+            _check(
+                self.weights in CHECKPOINTS,
+                f"weights {self.weights!r}: expected one of {', '.join(CHECKPOINTS)}",
+            )
+            _check(
+                self.width == 64,
+                f"model width {self.width} has no pretrained weights: set width = 64 or weights = ''",
+            )
             fitting = CHECKPOINT_OF[self.front_end]
             _check(
                 self.weights == fitting,
@@ -195,12 +204,15 @@ class RunSpec:
             isinstance(rate, int) and not isinstance(rate, bool) and 0 <= rate <= 100,
             f"augmentation rate {rate!r}: expected a whole number of percent in 0..100",
         )
+        _check(self.seed >= 0, f"seed {self.seed}: expected 0 or more")
         _check(bool(self.train), "a run needs at least one training corpus")
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
             _check(name in known, f"training corpus {name!r}: expected one of {', '.join(known)}")
         bases = [name.removesuffix(SCRAMBLED) for name in self.train]
-        _check(len(set(bases)) == len(bases), f"training corpora {', '.join(self.train)}: the same corpus twice")
+        _check(
+            len(set(bases)) == len(bases), f"training corpora {', '.join(self.train)}: the same corpus twice"
+        )
         folds = sorted({corpus.folds for corpus in self.corpora if corpus.name in bases and corpus.folds > 1})
         _check(
             len(folds) <= 1,
@@ -232,7 +244,9 @@ class RunSpec:
 
     def canonical(self) -> str:
         """The spec as canonical JSON: sorted keys, no spaces; what the key is a digest of."""
-        return json.dumps({"method": METHOD, **dataclasses.asdict(self)}, sort_keys=True, separators=(",", ":"))
+        return json.dumps(
+            {"method": METHOD, **dataclasses.asdict(self)}, sort_keys=True, separators=(",", ":")
+        )
 
     def plan(self) -> RunSpec:
         """The spec without fingerprints: what a study asked for, whatever copy of the corpora answered."""
@@ -259,7 +273,9 @@ def from_json(data: dict[str, Any]) -> RunSpec:
 
     try:
         corpora = tuple(
-            CorpusSpec(**{**corpus, "options": pairs(corpus["options"]), "scramble": pairs(corpus["scramble"])})
+            CorpusSpec(
+                **{**corpus, "options": pairs(corpus["options"]), "scramble": pairs(corpus["scramble"])}
+            )
             for corpus in data.pop("corpora")
         )
         return RunSpec(

@@ -9,6 +9,7 @@ A reader is a module with
 * `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values;
 * `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone;
 * `read(folder, **options)`: the folder as a `Corpus`;
+* `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
 * `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a split,
   a speaker or `*` for all, and label may be `*`; empty when nothing is published for it.
 
@@ -37,7 +38,9 @@ READERS = {
     "synthetic": "serkit.corpora.synthetic",
 }
 
-SEARCH_DEPTH = 6  # folders below the data folder; deeper than any delivered layout wrapped in a few of the user's own
+SEARCH_DEPTH = (
+    6  # folders below the data folder; deeper than any delivered layout wrapped in a few of the user's own
+)
 
 
 def reader(name: str) -> ModuleType:
@@ -79,9 +82,13 @@ def find(name: str, data: Path | None) -> Path:
         CorpusMissing: no such folder, or no data folder given.
     """
     module = reader(name)
+    if hasattr(module, "generate"):
+        data = module.generate()
     how = f"how to get {module.TITLE}: {module.PAGE}"
     if data is None:
-        raise CorpusMissing(f"{module.TITLE}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})")
+        raise CorpusMissing(
+            f"{module.TITLE}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})"
+        )
     if not data.is_dir():
         raise CorpusMissing(f"{module.TITLE}: SERKIT_DATA names {data}, which is not a folder ({how})")
     level = [data]

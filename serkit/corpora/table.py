@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ class Corpus:
             delivered name that no run uses; "" where folds decide), `fold` (the fold in which the clip is
             tested; -1 where `split` decides), and whatever else the corpus knows.
         validation_fold: for each fold, the fold whose clips validate it; empty where `split` decides.
+        others: paths that the labels know and the study does not use (other emotions, no consensus).
+        split_by_clip: the split is by clip, so speakers may stand on both sides of it (CREMA-D's random split).
         notes: what a user should know about this copy (clips left out and why); shown, never dropped.
     """
 
@@ -42,7 +44,9 @@ class Corpus:
     version: str
     clips: pd.DataFrame
     validation_fold: tuple[int, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    others: tuple[str, ...] = ()
+    split_by_clip: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def n_folds(self) -> int:
@@ -95,7 +99,9 @@ def table(rows: Iterable[dict], corpus: str) -> pd.DataFrame:
     """
     clips = pd.DataFrame(list(rows))
     if clips.empty:
-        raise CorpusUnfit(f"{corpus}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor")
+        raise CorpusUnfit(
+            f"{corpus}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor"
+        )
     for column, default in (("split", ""), ("fold", -1)):
         if column not in clips:
             clips[column] = default
@@ -119,7 +125,9 @@ def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], corpus
     fold_of = {speaker: k for k, group in enumerate(groups) for speaker in group}
     unknown = sorted(set(speakers) - set(fold_of))
     if unknown:
-        raise CorpusUnfit(f"{corpus}: unknown speaker {unknown[0]!r}; expected one of {', '.join(sorted(fold_of))}")
+        raise CorpusUnfit(
+            f"{corpus}: unknown speaker {unknown[0]!r}; expected one of {', '.join(sorted(fold_of))}"
+        )
     return speakers.map(fold_of).astype("int64")
 
 

@@ -1,0 +1,150 @@
+"""From packed audio to batches: which clips, in which order, cut where, padded how.
+
+Draws depend on (seed, epoch, clip) alone: neither on the order of batches nor on the worker or device, so a run is
+the same wherever and however it runs.
+
+Batches are filled from pools: the epoch's shuffled clips are cut into pools of 16 batches, each pool is sorted by
+length, and the batches are shuffled again. With lengths spread as in MSP-Podcast a shuffled batch is 53 % padding,
+a pooled one 5 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from serkit.audio import FULL_SCALE, Pack
+
+POOL_BATCHES = 16
+
+ORDER, CROP = range(2)
+"""Streams of random numbers: one a purpose, so that adding a draw never moves another."""
+
+
+def stream(purpose: int, seed: int, epoch: int) -> np.random.Generator:
+    """The random numbers of one purpose in one epoch, the same everywhere (a counter-based Philox generator)."""
+    return np.random.Generator(np.random.Philox(key=[seed, purpose], counter=[0, 0, 0, epoch]))
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSet:
+    """Clips of one or several corpora, to train or test on.
+
+    Attributes:
+        packs: the packed audio of each corpus.
+        corpus: int64 [clips], which pack.
+        row: int64 [clips], which clip of it.
+        label: int64 [clips], class index.
+    """
+
+    packs: Sequence[Pack]
+    corpus: np.ndarray
+    row: np.ndarray
+    label: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Samples in each clip, int64 [clips], uncropped."""
+        lengths = np.empty(len(self), dtype=np.int64)
+        for number, pack in enumerate(self.packs):
+            here = self.corpus == number
+            lengths[here] = pack.lengths[self.row[here]]
+        return lengths
+
+    def read(self, clips: np.ndarray, starts: np.ndarray, lengths: np.ndarray, shortest: int) -> np.ndarray:
+        """One padded batch.
+
+        Args:
+            clips: int64 [batch], positions in this set.
+            starts: int64 [batch], first sample of each.
+            lengths: int64 [batch], samples to take of each.
+            shortest: pad the whole batch to at least so many samples (the front end's minimum).
+
+        Returns:
+            int16 [batch, longest], zeros past each clip's end.
+        """
+        waves = np.zeros((len(clips), max(shortest, int(lengths.max()))), dtype=np.int16)
+        for wave, clip, start, length in zip(waves, clips, starts, lengths, strict=True):
+            pack = self.packs[self.corpus[clip]]
+            first = pack.offsets[self.row[clip]] + start
+            wave[:length] = pack.samples[first : first + length]
+        return waves
+
+
+def join(parts: Sequence[tuple[Pack, np.ndarray, np.ndarray]]) -> ClipSet:
+    """One set out of several (pack, rows int64, labels int64)."""
+    return ClipSet(
+        packs=[pack for pack, _, _ in parts],
+        corpus=np.repeat(np.arange(len(parts)), [len(rows) for _, rows, _ in parts]),
+        row=np.concatenate([rows for _, rows, _ in parts]),
+        label=np.concatenate([labels for _, _, labels in parts]),
+    )
+
+
+def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The batches of one training epoch.
+
+    Sizes differ by at most one clip, so no batch is too small for batch normalisation.
+
+    Args:
+        lengths: int64 [clips], samples of each.
+        batch_size: clips a batch, at most.
+        seed: the run's.
+        epoch: from 0.
+
+    Returns:
+        Positions, each clip once; int64 arrays.
+    """
+    random = stream(ORDER, seed, epoch)
+    order = random.permutation(len(lengths))
+    ends = np.cumsum([len(part) for part in np.array_split(order, -(-len(order) // batch_size))])
+    pools = np.split(order, ends[POOL_BATCHES - 1 : -1 : POOL_BATCHES])
+    pooled = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = np.split(pooled, ends[:-1])
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Batches for evaluation, longest clips first (so that memory runs out at once or never); int64 arrays."""
+    order = np.argsort(-lengths, kind="stable")
+    return np.array_split(order, -(-len(order) // batch_size))
+
+
+def crop_starts(lengths: np.ndarray, longest: int, seed: int, epoch: int) -> np.ndarray:
+    """First sample of each clip's crop in one training epoch: uniform over what fits; 0 where the clip fits whole.
+
+    Args:
+        lengths: int64 [clips], samples of each.
+        longest: the cap in samples.
+        seed: the run's.
+        epoch: from 0.
+
+    Returns:
+        int64 [clips].
+    """
+    spare = np.maximum(lengths - longest, 0)
+    return np.floor(stream(CROP, seed, epoch).random(len(lengths)) * (spare + 1)).astype(np.int64)
+
+
+def level_gains(waves: np.ndarray, lengths: np.ndarray, loudness_dbfs: float) -> np.ndarray:
+    """Factor that brings each clip to an RMS level, without clipping; 1 for silence.
+
+    Args:
+        waves: int16 [batch, longest].
+        lengths: int64 [batch].
+        loudness_dbfs: target RMS, dB re full scale.
+
+    Returns:
+        float32 [batch].
+    """
+    scaled = waves.astype(np.float64) / FULL_SCALE
+    rms = np.sqrt(np.square(scaled).sum(axis=1) / lengths)
+    peak = np.abs(scaled).max(axis=1)
+    wanted = 10 ** (loudness_dbfs / 20) / np.maximum(rms, 1e-12)
+    return np.where(peak > 0, np.minimum(wanted, 1 / np.maximum(peak, 1e-12)), 1.0).astype(np.float32)

@@ -1,0 +1,108 @@
+"""The study's metrics, by the names and definitions of §2.2.
+
+* `uACC`: mean recall over the classes (scikit-learn: balanced accuracy).
+* `wACC`: share of clips classified correctly (scikit-learn: accuracy).
+* `wF1`: F1 of each class, weighted by its clips (scikit-learn: f1_score, average="weighted").
+
+All lie in [0, 1]. Differences from the paper: its Table 1 prints uACC and wACC under what look like each other's
+headings (`docs/reading-the-paper.md`, point 1); here the names follow §2.2. Classes without a clip in the truth do
+not count towards uACC (they have no recall).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from serkit.specs import LABELS
+
+METRICS = ("uACC", "wACC", "wF1")
+
+
+def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """The three metrics of one set of clips.
+
+    Args:
+        truth: int [clips], class indices 0..3.
+        predicted: int [clips], likewise.
+
+    Returns:
+        `{"uACC": ..., "wACC": ..., "wF1": ...}`, each in [0, 1].
+
+    Raises:
+        ValueError: no clips, or lengths that differ.
+
+    Example:
+        >>> score(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
+        {'uACC': 0.75, 'wACC': 0.75, 'wF1': 0.7333333333333334}
+    """
+    if len(truth) == 0 or len(truth) != len(predicted):
+        raise ValueError(f"{len(truth)} true and {len(predicted)} predicted labels: expected as many, more than none")
+    _, recall, f1, clips = precision_recall_fscore_support(
+        truth, predicted, labels=range(len(LABELS)), zero_division=0
+    )
+    return {
+        "uACC": float(recall[clips > 0].mean()),
+        "wACC": float((truth == predicted).mean()),
+        "wF1": float((f1 * clips).sum() / clips.sum()),
+    }
+
+
+def in_tail(iterations: Sequence[int], tail: float) -> list[int]:
+    """Positions of the evaluations that lie in the last share `tail` of all iterations (§2.2); never empty.
+
+    Args:
+        iterations: iteration number of each evaluation, ascending, the last at the end of training.
+        tail: share in (0, 1].
+    """
+    first = (1 - tail) * iterations[-1]
+    return [i for i, iteration in enumerate(iterations) if iteration > first + 1e-9 * iterations[-1]]
+
+
+def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """Tail averages of one test, per fold and averaged over its folds.
+
+    The average over folds is taken at each evaluation first, then its mean and standard deviation over the tail: the
+    paper's interval for IEMOCAP says how steady the ten-fold average is, not how much the folds differ.
+
+    Args:
+        evaluations: for each evaluation of the tail, fold name -> metric -> value.
+
+    Returns:
+        `{"folds": {fold: {metric: {"mean", "std"}}}, metric: {"mean", "std"}, ...}`; std is the population's.
+    """
+
+    def summary(values: Sequence[float]) -> dict[str, float]:
+        return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+
+    folds = list(evaluations[0])
+    tail: dict[str, Any] = {
+        "folds": {
+            fold: {metric: summary([at[fold][metric] for at in evaluations]) for metric in METRICS}
+            for fold in folds
+        }
+    }
+    for metric in METRICS:
+        tail[metric] = summary([float(np.mean([at[fold][metric] for fold in folds])) for at in evaluations])
+    return tail
+
+
+def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
+    """Whether the training loss had levelled off in the tail (§2.2: "after both the loss and performance plateau").
+
+    Ours, because the paper gives no rule: between the tail's first and second half the mean loss moves by less than
+    a tenth of its whole fall since the first evaluation, or by less than 0.02.
+
+    Args:
+        losses: mean training loss since the evaluation before, one an evaluation.
+        first_in_tail: position of the tail's first evaluation.
+    """
+    tail = np.asarray(losses[first_in_tail:])
+    if len(tail) < 2:
+        return True
+    early, late = (half.mean() for half in np.array_split(tail, 2))
+    fall = max(losses) - min(losses)
+    return bool(abs(early - late) < max(0.1 * fall, 0.02))

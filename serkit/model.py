@@ -1,0 +1,195 @@
+"""CNN14 for clips of different lengths, on the stock PANNs blocks (§3, Figure 1).
+
+Source: `panns_inference.models` (its ConvBlock, initialisation and parameter names, so a published checkpoint loads
+as it is). The forward pass is ours, because the stock one cannot be used for this study:
+
+1. The stock class runs its own SpecAugment whenever it trains, so its "0 %" is not 0 %. Ours has none; SpecAugment
+   is one of the study's seven augmentations and touches the affected clips only.
+2. Every layer is masked to a clip's own frames, and batch normalisation learns from valid frames only. A clip's
+   scores do not depend on what it is batched with (1e-6); the stock class's differ by a third of their size.
+3. The head is the study's: the AudioSet layer is replaced by Linear(embedding, 4), with an extra Linear + ReLU
+   selectable (§3 says "linear projection layer with ReLU"; the embedding already ends in one).
+4. The width is a setting, so that laptops and CI can train the same network narrow. 64 is CNN14.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import types
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from serkit.errors import WeightsMissing
+from serkit.frontend import MEL_BANDS, NAMED, FrontEnd
+from serkit.specs import LABELS, ModelSpec
+
+BLOCKS = 6
+BLOCK_DROPOUT = 0.2  # after each block, as in the stock forward pass
+EMBEDDING_DROPOUT = 0.5  # before and after fc1, as in the stock forward pass
+NOT_OURS = ("spectrogram_extractor.", "logmel_extractor.", "fc_audioset.")
+"""Parameters of a checkpoint that this model does not take over: its front end is a setting, its head the study's."""
+
+
+def stock_models() -> Any:
+    """The module `panns_inference.models`, without running its package's `__init__`.
+
+    That `__init__` shells out to wget for a list of AudioSet labels and, without a network, leaves an empty file in
+    the home folder. A stand-in package with the right search path is enough to import the models alone.
+    """
+    name = "panns_inference"
+    if name in sys.modules:
+        return importlib.import_module(f"{name}.models")
+    found = importlib.util.find_spec(name)
+    if found is None or found.submodule_search_locations is None:
+        raise ImportError("panns-inference is not installed: pip install panns-inference")
+    stand_in = types.ModuleType(name)
+    stand_in.__path__ = list(found.submodule_search_locations)
+    sys.modules[name] = stand_in
+    try:
+        return importlib.import_module(f"{name}.models")
+    finally:
+        del sys.modules[name]
+
+
+class Cnn14(nn.Module):
+    """CNN14 with a four-class head; masked, without SpecAugment.
+
+    Parameters are called as in the stock class (`bn0`, `conv_block1` to `conv_block6`, `fc1`); `head` is new.
+    """
+
+    live: Tensor
+
+    def __init__(self, width: int = 64, head: str = "linear", live_bands: Tensor | None = None) -> None:
+        """Initialises as the stock class does: Xavier-uniform weights, zero biases.
+
+        Args:
+            width: channels of the first block, doubled by each of the next five.
+            head: `linear` or `relu-linear`.
+            live_bands: bool [64], mel bands that carry anything; None: all.
+        """
+        super().__init__()
+        stock = stock_models()
+        channels = [1, *(width * 2**i for i in range(BLOCKS))]
+        embedding = channels[-1]
+        self.bn0 = nn.BatchNorm2d(MEL_BANDS)
+        for i in range(BLOCKS):
+            self.add_module(f"conv_block{i + 1}", stock.ConvBlock(channels[i], channels[i + 1]))
+        self.fc1 = nn.Linear(embedding, embedding)
+        last = nn.Linear(embedding, len(LABELS))
+        projection = [nn.Linear(embedding, embedding), nn.ReLU()] if head == "relu-linear" else []
+        self.head = nn.Sequential(*projection, last)
+        for layer in (self.fc1, *self.head):
+            if isinstance(layer, nn.Linear):
+                stock.init_layer(layer)
+        live = torch.ones(MEL_BANDS, dtype=torch.bool) if live_bands is None else live_bands
+        self.register_buffer("live", live.to(torch.float32), persistent=False)
+
+    def forward(self, logmel: Tensor, frames: Tensor) -> Tensor:
+        """Class scores before the softmax.
+
+        Args:
+            logmel: float32 [clips, frames, 64] in dB, padded.
+            frames: int64 [clips], valid frames of each clip, at least 32.
+
+        Returns:
+            float [clips, 4], in the order of `serkit.specs.LABELS`.
+        """
+        return self.head(self.embed(logmel, frames))
+
+    def embed(self, logmel: Tensor, frames: Tensor) -> Tensor:
+        """The embedding: ReLU(fc1(max + mean over time)), float [clips, 32 * width]. Arguments as in `forward`."""
+        with torch.autocast(logmel.device.type, enabled=False):  # bn0 in float32, as the front end
+            x = logmel.transpose(1, 2).unsqueeze(-1)  # [clips, 64, frames, 1]: bn0 normalises each band
+            x = _normalise(self.bn0, x, _mask(frames, x.shape[2]))
+            x = x.permute(0, 3, 2, 1) * self.live  # [clips, 1, frames, 64]
+        for i in range(BLOCKS):
+            block = self.get_submodule(f"conv_block{i + 1}")
+            mask = _mask(frames, x.shape[2])
+            for conv, norm in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
+                x = F.relu(_normalise(norm, conv(x), mask))
+            if i + 1 < BLOCKS:
+                x = F.avg_pool2d(x, 2)
+                frames = frames // 2
+                x = x * _mask(frames, x.shape[2]).to(x.dtype)  # the window astride a clip's end holds half a frame
+            x = F.dropout(x, BLOCK_DROPOUT, self.training)
+        x = x.mean(dim=3)  # [clips, channels, frames]
+        inside = _mask(frames, x.shape[2]).squeeze(-1)
+        highest = x.masked_fill(~inside, float("-inf")).amax(dim=2)
+        average = (x * inside).sum(dim=2) / frames[:, None]
+        x = F.dropout(highest + average, EMBEDDING_DROPOUT, self.training)
+        x = F.relu(self.fc1(x))
+        return F.dropout(x, EMBEDDING_DROPOUT, self.training)
+
+
+def _mask(frames: Tensor, longest: int) -> Tensor:
+    """Bool [clips, 1, longest, 1]: the frames inside each clip."""
+    return (torch.arange(longest, device=frames.device) < frames[:, None])[:, None, :, None]
+
+
+def _normalise(norm: nn.BatchNorm2d, x: Tensor, mask: Tensor) -> Tensor:
+    """Batch normalisation over valid frames only; zero outside.
+
+    In evaluation it is `norm` itself. In training it equals `norm` on the valid frames alone (float32 statistics,
+    running averages with the unbiased variance, as PyTorch's own).
+    """
+    if not norm.training:
+        return norm(x) * mask.to(x.dtype)
+    given = x.dtype
+    x = x.float()
+    valid = mask.to(x.dtype)
+    count = valid.sum() * x.shape[3]
+    mean = (x * valid).sum(dim=(0, 2, 3)) / count
+    centred = (x - mean[None, :, None, None]) * valid
+    variance = centred.square().sum(dim=(0, 2, 3)) / count
+    with torch.no_grad():
+        assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+        assert norm.num_batches_tracked is not None
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+        norm.num_batches_tracked += 1
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return (centred * scale[None, :, None, None] + norm.bias[None, :, None, None] * valid).to(given)
+
+
+def build(spec: ModelSpec, seed: int) -> Cnn14:
+    """A network of `spec`, initialised from `seed` and, where the spec says so, from its checkpoint.
+
+    Raises:
+        WeightsMissing: the checkpoint is not in its place or is not the published file.
+    """
+    torch.manual_seed(seed)
+    front_end = NAMED[spec.front_end]
+    model = Cnn14(spec.width, spec.head, front_end.live_bands())
+    if spec.weights is not None:
+        from serkit import weights
+
+        load_stock(model, weights.load_state(spec.weights), front_end)
+    return model
+
+
+def load_stock(model: Cnn14, state: dict[str, Tensor], front_end: FrontEnd) -> None:
+    """Loads a stock CNN14 checkpoint into `model`, all but its front end and its AudioSet layer.
+
+    Where the front end reads with the checkpoint's own mel filters, the two matrices are compared, so that a named
+    front end is what its name says.
+
+    Raises:
+        WeightsMissing: parameters are missing, or the checkpoint's mel filters are others than the front end's.
+    """
+    ours = {name: value for name, value in state.items() if not name.startswith(NOT_OURS)}
+    missing, unexpected = model.load_state_dict(ours, strict=False)
+    wrong = [name for name in missing if not name.startswith("head.")] + unexpected
+    if wrong:
+        raise WeightsMissing(
+            f"the checkpoint is no CNN14: {wrong[0]} is missing or unknown; expected the file of Zenodo 3987831,"
+            " see python -m benchmark weights"
+        )
+    theirs = state.get("logmel_extractor.melW")
+    if front_end != NAMED["paper-rebuilt"] and theirs is not None:
+        if not torch.allclose(theirs, front_end.mel_matrix(), atol=1e-6):
+            raise WeightsMissing("the checkpoint's mel filters are not the front end's; use the checkpoint it names")

@@ -1,0 +1,347 @@
+"""One run from spec to result: the whole study on one screen.
+
+    corpora -> packs -> fingerprints -> key -> (result there? use it) -> clip sets -> training -> scores -> result
+
+Every other module takes plain values; this one joins them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import importlib.metadata
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from serkit import audio, corpora, metrics
+from serkit.audio import Pack
+from serkit.batches import ClipSet, join
+from serkit.corpora.table import Corpus
+from serkit.errors import CorpusUnfit, SpecError
+from serkit.frontend import NAMED
+from serkit.model import build
+from serkit.results import SCHEMA, Result, Store
+from serkit.specs import LABELS, SCRAMBLED, CorpusSpec, RunSpec
+from serkit.train import train
+
+RATES_PERCENT = (0,)
+"""The augmentation rates this version can honour. A run at any other fails before anything is trained."""
+
+UNKNOWN_SPEAKER = "Unknown"  # MSP-Podcast's word; not a person, so it may stand on both sides of a split
+
+PACKAGES = ("torch", "torchaudio", "numpy", "scikit-learn", "pandas", "soundfile", "soxr", "panns-inference")
+
+Progress = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A corpus of a run, read and packed."""
+
+    corpus: Corpus
+    pack: Pack
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class TestFold:
+    """The clips of one corpus that one fold tests: positions in the run's evaluation set."""
+
+    corpus: str
+    fold: int
+    clips: np.ndarray
+
+
+def run(
+    plan: RunSpec,
+    store: Store,
+    data: Path | None,
+    device: str = "cpu",
+    rerun: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Trains what `plan` asks for and tests it on every corpus; or hands back the stored result of an equal run.
+
+    Args:
+        plan: the spec, without fingerprints.
+        store: where results are looked for and saved.
+        data: the folder the corpora lie in.
+        device: `cpu`, `cuda` or `cuda:<n>`.
+        rerun: train even if the result is there.
+        progress: called with (label or corpus name, event) while packing and at each evaluation.
+
+    Returns:
+        The result, as in `result.json` (`results/README.md`).
+
+    Raises:
+        SpecError: a rate this version cannot honour, or folds other than the study says.
+        CorpusMissing: a corpus is not there.
+        CorpusUnfit, AudioError: a corpus cannot be used.
+        WeightsMissing: the checkpoint is not there.
+        TrainingDiverged: the loss is not finite.
+    """
+    if plan.augment_percent not in RATES_PERCENT:
+        raise SpecError(
+            f"{plan.label}: this version cannot augment {plan.augment_percent} % of the clips, only"
+            f" {', '.join(map(str, RATES_PERCENT))} %; nothing was trained (select runs with -k aug0)"
+        )
+    say = progress or (lambda name, event: None)
+    front_end = NAMED[plan.model.front_end]
+    loaded = {spec.name: load(spec, data, front_end.rate_hz, say) for spec in plan.corpora}
+    fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
+    spec = dataclasses.replace(plan, fingerprints=fingerprints)
+
+    with store.claim(spec.key):
+        done = store.get(spec.key)
+        if done is not None and not rerun:
+            return done
+        store.start(spec)
+        started = time.time()
+        model = build(spec.model, spec.seed)
+        training = training_set(spec, loaded)
+        evaluation, test_folds, validation = evaluation_set(spec, loaded)
+
+        def score(scores: np.ndarray) -> dict[str, Any]:
+            return scored(spec, evaluation, test_folds, validation, scores)
+
+        def report(event: dict[str, Any]) -> None:
+            store.report(spec.key, event)
+            say(spec.label, event)
+
+        trained = train(
+            model, front_end, spec.recipe, spec.seed, training, evaluation, score, device, report
+        )
+        tail = metrics.in_tail([at["iteration"] for at in trained.history], spec.recipe.tail)
+        result: Result = {
+            "schema": SCHEMA,
+            "key": spec.key,
+            "label": spec.label,
+            "spec": spec_as_json(spec),
+            "initialisation": spec.model.weights or "random",
+            "corpora": {name: about(spec, name, corpus) for name, corpus in loaded.items()},
+            "training_clips": len(training),
+            "tests": {
+                test: metrics.over_tail([trained.history[i]["tests"][test] for i in tail])
+                for test in trained.history[-1]["tests"]
+            },
+            "tail_evaluations": len(tail),
+            "levelled_off": metrics.levelled_off([at["loss"] for at in trained.history], tail[0]),
+            "history": trained.history,
+            "environment": environment(device),
+            "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "wall_seconds": round(time.time() - started, 2),
+            "train_seconds": round(trained.train_seconds, 2),
+            "evaluate_seconds": round(trained.evaluate_seconds, 2),
+            "clips_per_second": round(trained.clips / trained.train_seconds, 1),
+        }
+        store.save(spec, result, clip_scores(loaded, test_folds, evaluation, trained.scores))
+        return result
+
+
+_LOADED: dict[tuple[CorpusSpec, Path | None, int], Loaded] = {}
+
+
+def load(spec: CorpusSpec, data: Path | None, rate_hz: int, say: Progress) -> Loaded:
+    """Reads and packs a corpus; once a process, since a worker trains many runs. Raises as `run` does."""
+    wanted = (spec, data, rate_hz)
+    if wanted not in _LOADED:
+        corpus = corpora.load(spec.reader, data, dict(spec.options))
+        if corpus.n_folds != spec.folds:
+            raise SpecError(
+                f"corpus {spec.name} has {corpus.n_folds} folds with these options; the study says"
+                f" folds = {spec.folds}"
+            )
+        packed = audio.pack(
+            corpus, rate_hz, lambda done, clips: say(spec.name, {"packing": done, "of": clips})
+        )
+        _LOADED[wanted] = Loaded(corpus, packed, audio.fingerprint(corpus, packed))
+    return _LOADED[wanted]
+
+
+def labels_of(spec: RunSpec, name: str, corpus: Corpus) -> np.ndarray:
+    """Class index of every clip under the key that `name` says (scrambled or true), int64 [clips]."""
+    true = pd.Categorical(corpus.clips["label"], categories=list(LABELS)).codes.astype(np.int64)
+    if name.endswith(SCRAMBLED):
+        return np.asarray(spec.corpus(name).permutation)[true]
+    return true
+
+
+def fold_of(spec: RunSpec, name: str) -> int:
+    """The fold of a corpus that the run leaves out: the run's where the corpus has folds, else the only one."""
+    return spec.fold if spec.corpus(name).folds > 1 and spec.fold is not None else 0
+
+
+def training_set(spec: RunSpec, loaded: Mapping[str, Loaded]) -> ClipSet:
+    """The clips to learn from, with the labels to learn."""
+    parts = []
+    for name in spec.train:
+        here = loaded[name.removesuffix(SCRAMBLED)]
+        rows = here.corpus.part(fold_of(spec, name), "train")
+        if len(rows) == 0:
+            raise CorpusUnfit(f"corpus {name} has no training clips in fold {fold_of(spec, name)}")
+        parts.append((here.pack, rows, labels_of(spec, name, here.corpus)[rows]))
+    return join(parts)
+
+
+def evaluation_set(
+    spec: RunSpec, loaded: Mapping[str, Loaded]
+) -> tuple[ClipSet, list[TestFold], dict[str, np.ndarray]]:
+    """The clips to score, each once, under their true labels.
+
+    A corpus that is trained on is tested on its left-out fold; one that is not, on all its folds. The validation
+    clips of the training corpora are scored too.
+
+    Returns:
+        The set; the test folds; for each training corpus, the positions of its validation clips.
+    """
+    parts: list[tuple[Pack, np.ndarray, np.ndarray]] = []
+    test_folds: list[TestFold] = []
+    validation: dict[str, np.ndarray] = {}
+    trained_on = {name.removesuffix(SCRAMBLED): name for name in spec.train}
+    end = 0
+
+    def add(here: Loaded, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        nonlocal end
+        parts.append((here.pack, rows, labels[rows]))
+        end += len(rows)
+        return np.arange(end - len(rows), end)
+
+    for name, here in loaded.items():
+        labels = labels_of(spec, name, here.corpus)
+        folds = [fold_of(spec, name)] if name in trained_on else range(here.corpus.n_folds)
+        for fold in folds:
+            rows = here.corpus.part(fold, "test")
+            if len(rows) == 0:
+                raise CorpusUnfit(f"corpus {name} has no test clips in fold {fold}")
+            test_folds.append(TestFold(name, fold, add(here, rows, labels)))
+        if name in trained_on:
+            rows = here.corpus.part(fold_of(spec, name), "validation")
+            if len(rows):
+                validation[trained_on[name]] = add(here, rows, labels)
+    return join(parts), test_folds, validation
+
+
+def scored(
+    spec: RunSpec,
+    evaluation: ClipSet,
+    test_folds: list[TestFold],
+    validation: Mapping[str, np.ndarray],
+    scores: np.ndarray,
+) -> dict[str, Any]:
+    """Metrics of one evaluation: of every test under every key it has, fold by fold, and of the validation clips.
+
+    Args:
+        spec: the run.
+        evaluation: the clips, with their true labels.
+        test_folds: which clips test what.
+        validation: which clips validate what.
+        scores: float32 [clips, 4].
+    """
+    predicted = scores.argmax(axis=1)
+
+    def under(name: str, clips: np.ndarray) -> dict[str, float]:
+        truth = evaluation.label[clips]
+        if name.endswith(SCRAMBLED):
+            truth = np.asarray(spec.corpus(name).permutation)[truth]
+        return metrics.score(truth, predicted[clips])
+
+    tests: dict[str, dict[str, Any]] = {}
+    for fold in test_folds:
+        for name in spec.corpus(fold.corpus).tests:
+            tests.setdefault(name, {})[str(fold.fold)] = under(name, fold.clips)
+    return {"tests": tests, "validation": {name: under(name, clips) for name, clips in validation.items()}}
+
+
+def clip_scores(
+    loaded: Mapping[str, Loaded], test_folds: list[TestFold], evaluation: ClipSet, scores: np.ndarray
+) -> pd.DataFrame:
+    """The last evaluation, a row a test clip: corpus, path, fold, true label, one probability a class."""
+    tables = []
+    for fold in test_folds:
+        clips = loaded[fold.corpus].corpus.clips.iloc[evaluation.row[fold.clips]]
+        table = clips[["path", "label"]].reset_index(drop=True)
+        table.insert(0, "corpus", fold.corpus)
+        table.insert(2, "fold", fold.fold)
+        tables.append(pd.concat([table, pd.DataFrame(scores[fold.clips], columns=list(LABELS))], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
+    """What a result says of a corpus: version, digest, clips per part and label, speakers on both sides, notes."""
+    fold = fold_of(spec, name)
+    trained_on = name in {train.removesuffix(SCRAMBLED) for train in spec.train}
+    clips = here.corpus.clips
+    counts = {}
+    if trained_on:
+        for part in ("train", "validation", "test"):
+            rows = here.corpus.part(fold, part)
+            counts[part] = _per_label(clips.iloc[rows])
+    else:
+        rows = np.concatenate([here.corpus.part(k, "test") for k in range(here.corpus.n_folds)])
+        counts["test"] = _per_label(clips.iloc[rows])
+    said = {
+        "version": here.corpus.version,
+        "fingerprint": here.fingerprint,
+        "folds": here.corpus.n_folds,
+        "clips": counts,
+        "hours": round(float(here.pack.offsets[-1]) / here.pack.rate_hz / 3600, 4),
+        "notes": list(here.corpus.notes),
+    }
+    if trained_on:
+        speakers = clips["speaker"]
+        learnt, tested = (set(speakers.iloc[here.corpus.part(fold, part)]) for part in ("train", "test"))
+        said["shared_speakers"] = sorted(learnt & tested - {UNKNOWN_SPEAKER})
+        said["split_by_clip"] = here.corpus.split_by_clip
+    return said
+
+
+def _per_label(clips: pd.DataFrame) -> dict[str, int]:
+    return {label: int((clips["label"] == label).sum()) for label in LABELS}
+
+
+def spec_as_json(spec: RunSpec) -> dict[str, Any]:
+    """The spec as plain JSON values, readable by `serkit.specs.from_json`."""
+    return json.loads(spec.canonical())
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Where a run happened: versions, device, threads, git commit. Not part of the key."""
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor()
+    return {
+        "python": platform.python_version(),
+        "serkit": importlib.metadata.version("serkit"),
+        "packages": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device.split(":")[0],
+        "device_name": name or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "git_commit": git_commit(),
+    }
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit the code was at, with `+` where files were changed since; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")

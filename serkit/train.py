@@ -1,0 +1,185 @@
+"""One training: the loop, the loss, the evaluations (§3, §2.2).
+
+Adam at a constant rate, softmax, binary cross entropy of the probabilities against the one-hot label, no early
+stopping, evaluation at regular iterations. bf16 autocast and channels_last on a GPU, float32 on a CPU. On a CPU the
+result is bit-identical from run to run with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from serkit.audio import FULL_SCALE
+from serkit.batches import ClipSet, crop_starts, level_gains, shuffled_batches, sorted_batches
+from serkit.errors import SerkitError
+from serkit.frontend import FrontEnd, LogMel
+from serkit.model import Cnn14
+from serkit.specs import LABELS, Recipe
+
+
+class TrainingDiverged(SerkitError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training leaves.
+
+    Attributes:
+        history: one dict an evaluation: `iteration`, `epoch` (passes so far, may be fractional), `loss` (mean since
+            the evaluation before), and what `score` returned.
+        scores: float32 [clips, 4], probabilities of the evaluation set at the end.
+        train_seconds: wall time of the training steps.
+        evaluate_seconds: wall time of the evaluations.
+        clips: training clips processed, over all epochs.
+    """
+
+    history: list[dict[str, Any]]
+    scores: np.ndarray
+    train_seconds: float
+    evaluate_seconds: float
+    clips: int
+
+
+def train(
+    model: Cnn14,
+    front_end: FrontEnd,
+    recipe: Recipe,
+    seed: int,
+    training: ClipSet,
+    evaluation: ClipSet,
+    score: Callable[[np.ndarray], dict[str, Any]],
+    device: str,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> Trained:
+    """Trains `model` in place.
+
+    Args:
+        model: from `serkit.model.build`.
+        front_end: the front end `training` and `evaluation` are packed for.
+        recipe: the recipe.
+        seed: of batch order, crops and dropout.
+        training: clips to learn from, with the labels to learn.
+        evaluation: clips to score at each evaluation; their labels are not used here.
+        score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
+        device: `cpu`, `cuda` or `cuda:<n>`.
+        progress: called with each evaluation's entry of the history, without its metrics, plus `of` (iterations in
+            all).
+
+    Raises:
+        TrainingDiverged: the loss is not finite at an evaluation.
+    """
+    torch.manual_seed(seed)
+    loader = _Loader(front_end, recipe, device)
+    model.to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+    lengths = training.lengths
+    per_epoch = -(-len(training) // recipe.batch_size)
+    total = per_epoch * recipe.epochs
+    evaluations = recipe.epochs * recipe.evaluations_per_epoch
+    due = {max(1, round(total * (i + 1) / evaluations)) for i in range(evaluations)}
+
+    history: list[dict[str, Any]] = []
+    scores = np.empty((0, len(LABELS)), dtype=np.float32)
+    losses = torch.zeros((), device=device)
+    since = iteration = clips_seen = 0
+    evaluate_seconds = 0.0
+    started = time.perf_counter()
+    for epoch in range(recipe.epochs):
+        starts = crop_starts(lengths, loader.longest, seed, epoch)
+        for batch in shuffled_batches(lengths, recipe.batch_size, seed, epoch):
+            model.train()
+            logmel, frames = loader.load(training, batch, starts[batch])
+            target = torch.from_numpy(training.label[batch]).to(device)
+            with loader.autocast():
+                logits = model(logmel, frames)
+            loss = bce_of_softmax(logits.float(), target)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            losses += loss.detach()
+            iteration, since, clips_seen = iteration + 1, since + 1, clips_seen + len(batch)
+            if iteration not in due:
+                continue
+            mean_loss = losses.item() / since
+            if not math.isfinite(mean_loss):
+                raise TrainingDiverged(
+                    f"the loss is {mean_loss} at iteration {iteration} of {total}; lower the learning rate"
+                    f" ({recipe.learning_rate}) or look at the corpora with the doctor"
+                )
+            before = time.perf_counter()
+            scores = predict(model, evaluation, loader)
+            evaluate_seconds += time.perf_counter() - before
+            entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": mean_loss}
+            history.append({**entry, **score(scores)})
+            if progress is not None:
+                progress({**entry, "of": total})
+            losses.zero_()
+            since = 0
+    train_seconds = time.perf_counter() - started - evaluate_seconds
+    return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen)
+
+
+def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy of the softmax probabilities against the one-hot label (§3), mean over clips and classes.
+
+    The logarithms are of log-softmax and of the other classes' log-sum-exp, so that nothing underflows.
+
+    Args:
+        logits: float32 [clips, classes].
+        target: int64 [clips].
+    """
+    chosen = torch.log_softmax(logits, dim=1)
+    onehot = F.one_hot(target, logits.shape[1]).bool()
+    others = logits[:, None, :].expand(-1, logits.shape[1], -1)
+    itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+    not_chosen = others.masked_fill(itself, float("-inf")).logsumexp(dim=2) - logits.logsumexp(dim=1, keepdim=True)
+    return -torch.where(onehot, chosen, not_chosen).mean()
+
+
+@torch.inference_mode()
+def predict(model: Cnn14, clips: ClipSet, loader: _Loader) -> np.ndarray:
+    """Class probabilities of every clip, float32 [clips, 4] in the order of the set; long clips by their start."""
+    model.eval()
+    scores = np.empty((len(clips), len(LABELS)), dtype=np.float32)
+    for batch in sorted_batches(np.minimum(clips.lengths, loader.longest), loader.recipe.batch_size):
+        logmel, frames = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64))
+        with loader.autocast():
+            logits = model(logmel, frames)
+        scores[batch] = torch.softmax(logits.float(), dim=1).cpu().numpy()
+    return scores
+
+
+class _Loader:
+    """Clips to log-mel on the device."""
+
+    def __init__(self, front_end: FrontEnd, recipe: Recipe, device: str) -> None:
+        self.front_end = front_end
+        self.recipe = recipe
+        self.device = device
+        self.logmel = LogMel(front_end).to(device)
+        self.longest = max(int(recipe.max_seconds * front_end.rate_hz), front_end.min_samples)
+
+    def autocast(self) -> torch.autocast:
+        on_gpu = self.device.startswith("cuda")
+        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=on_gpu)
+
+    def load(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Log-mel float32 [batch, frames, 64] and valid frames int64 [batch]."""
+        lengths = np.minimum(clips.lengths[batch], self.longest)
+        waves = clips.read(batch, starts, lengths, self.front_end.min_samples)
+        on_device = torch.from_numpy(waves).to(self.device).float() / FULL_SCALE
+        if self.recipe.loudness_dbfs is not None:
+            gains = level_gains(waves, lengths, self.recipe.loudness_dbfs)
+            on_device *= torch.from_numpy(gains).to(self.device)[:, None]
+        padded = np.maximum(lengths, self.front_end.min_samples)
+        return self.logmel(on_device, torch.from_numpy(padded).to(self.device))

@@ -1,0 +1,423 @@
+"""The pretrained CNN14 checkpoints: where they lie, whether they are the published files, and how to get them.
+
+Source: Zenodo record 3987831 (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern
+Recognition", arXiv:1912.10211), CC BY 4.0. The paper (§3) starts from the 32 kHz one.
+
+* A checkpoint is used only when its SHA-256 is the published one: what enters a run's key is its name, so the name
+  must stand for one content. The check is remembered by path, size and modification time.
+* Nothing is fetched unless `fetch` is called (`python -m benchmark weights`); a run that misses a checkpoint says
+  where it looked and how to put the file there by hand, for machines without a network.
+* A file appears in its place whole and verified, or not at all. What was received before an interruption stays beside
+  it as `<file>.part.*`, and the next `fetch` asks for the rest. A file that turns out wrong is moved aside to
+  `<file>.wrong`, never deleted.
+* Checkpoints are read with `weights_only`: a pickle that would run code is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import pickle
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import filelock
+from tqdm import tqdm
+
+from serkit.cache import cache_folder
+from serkit.errors import SerkitError, SpecError, WeightsMissing
+from serkit.specs import CHECKPOINTS
+
+if TYPE_CHECKING:
+    import torch
+
+VARIABLE = "SERKIT_WEIGHTS"
+RECORD = "https://zenodo.org/records/3987831/files"
+SEGMENTS = 4  # connections: a single one from Zenodo is often the bottleneck, many are impolite
+RETRIES = 4  # further tries of a broken connection, each going on where the last one stopped
+CONNECT_SECONDS = 20.0  # cluster nodes without a network drop packets: the system would wait two minutes
+READ_SECONDS = 60.0
+HASH_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A published checkpoint.
+
+    Attributes:
+        name: file name.
+        size: in bytes; None where the record's size is not known here.
+        sha256: hex digest, what `verify` goes by.
+        md5: hex digest, as the record's page shows it.
+        url: address of the file.
+        licence: of the file.
+    """
+
+    name: str
+    size: int | None
+    sha256: str
+    md5: str
+    url: str
+    licence: str = "CC BY 4.0"
+
+
+def _published(key: str, size: int | None, sha256: str, md5: str) -> CheckpointFile:
+    name = CHECKPOINTS[key]
+    return CheckpointFile(name, size, sha256, md5, f"{RECORD}/{quote(name)}?download=1")
+
+
+CHECKPOINT_FILES = {
+    "cnn14-32k": _published(
+        "cnn14-32k",
+        327_428_481,
+        "0dc499e40e9761ef5ea061ffc77697697f277f6a960894903df3ada000e34b31",
+        "541141fa2ee191a88f24a3219fff024e",
+    ),
+    "cnn14-16k": _published(
+        "cnn14-16k",
+        None,
+        "e2ee543a27919542c2ea03eabaa70b24dcd4e6c8e05621de6b67a94e4c5058e6",
+        "362fc5ff18f1d6ad2f6d464b45893f2c",
+    ),
+}
+"""The file behind each key of `serkit.specs.CHECKPOINTS`."""
+
+
+def _cnn14_keys() -> frozenset[str]:
+    norm = ("weight", "bias", "running_mean", "running_var")
+    blocks = [f"conv_block{i}" for i in range(1, 7)]
+    return frozenset(
+        [
+            "spectrogram_extractor.stft.conv_real.weight",
+            "spectrogram_extractor.stft.conv_imag.weight",
+            "logmel_extractor.melW",
+            *(f"bn0.{part}" for part in norm),
+            *(f"{block}.conv{i}.weight" for block in blocks for i in (1, 2)),
+            *(f"{block}.bn{i}.{part}" for block in blocks for i in (1, 2) for part in norm),
+            *(f"{layer}.{part}" for layer in ("fc1", "fc_audioset") for part in ("weight", "bias")),
+        ]
+    )
+
+
+CNN14_KEYS = _cnn14_keys()
+"""Parameters of the stock class, without the step counters of its batch normalisations (not every release has them)."""
+
+
+def folder() -> Path:
+    """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`, or PANNs' own `~/panns_data` where that is unset."""
+    chosen = os.environ.get(VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else Path.home() / "panns_data"
+
+
+def path(name: str) -> Path:
+    """Where the checkpoint `name` (a key of `CHECKPOINT_FILES`) is expected; it need not be there.
+
+    Raises:
+        SpecError: no such checkpoint.
+    """
+    return folder() / _file(name).name
+
+
+def verify(name: str) -> Path:
+    """The checkpoint's path, once its size and SHA-256 are known to be the published ones.
+
+    The first call for a file reads it all (about a second for 327 MB); later ones, in any process, only look at its
+    size and modification time.
+
+    Args:
+        name: a key of `CHECKPOINT_FILES`.
+
+    Raises:
+        SpecError: no such checkpoint.
+        WeightsMissing: no file in its place, or another file than the published one.
+    """
+    file, target = _file(name), path(name)
+    if not target.is_file():
+        came_from = f"{VARIABLE} names the folder" if os.environ.get(VARIABLE) else f"{VARIABLE} is not set"
+        raise WeightsMissing(
+            f"checkpoint {name}: no file {target} ({came_from}); run: python -m benchmark weights, or by hand:"
+            f" {_by_hand(file, target)}"
+        )
+    wrong = _wrong(target, file)
+    if wrong:
+        raise WeightsMissing(
+            f"checkpoint {name}: {target} is not the published file: {wrong}; run: python -m benchmark weights"
+            f" (it moves this one aside), or by hand: {_by_hand(file, target)}"
+        )
+    return target
+
+
+def fetch(name: str, folder: Path | None = None, url: str | None = None) -> Path:
+    """Downloads a checkpoint, or returns it where the published file is already in its place.
+
+    Interrupted downloads go on where they stopped, within a call and from one call to the next, where the server
+    allows it. Only one process on a host downloads a file at a time; the others wait and find it there. Honours
+    the proxy variables (`https_proxy`, `no_proxy`, ...). Needs room for the file twice.
+
+    Args:
+        name: a key of `CHECKPOINT_FILES`.
+        folder: where to put it; None: `folder()`.
+        url: a mirror's address; None: the Zenodo record's. Whatever the address, the digest must be the published one.
+
+    Returns:
+        The verified file.
+
+    Raises:
+        SpecError: no such checkpoint.
+        WeightsMissing: not reachable, broken off, not writable, or another file than the published one.
+    """
+    file = _file(name)
+    target = (globals()["folder"]() if folder is None else Path(folder)) / file.name
+    address = url or file.url
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(target.with_name(f".{file.name}.lock")):
+            if target.exists():
+                wrong = _wrong(target, file)
+                if not wrong:
+                    return target
+                aside = _move_aside(target, target)
+                tqdm.write(
+                    f"{target} is not the published file: {wrong}; moved to {aside.name}", file=sys.stderr
+                )
+            draft = target.with_name(f"{file.name}.part")
+            _download(address, draft, file, target)
+            wrong = _wrong(draft, file)
+            if wrong:
+                aside = _move_aside(draft, target)
+                raise WeightsMissing(
+                    f"checkpoint {name}: what {address} delivers is not the published file: {wrong}; kept as {aside}"
+                    f" for you to look at (delete it at will), nothing was installed. Fetch again, or by hand:"
+                    f" {_by_hand(file, target)}"
+                )
+            os.replace(draft, target)
+            _remember(target, file)
+            return target
+    except OSError as error:
+        raise WeightsMissing(
+            f"checkpoint {name}: cannot write {target} ({error.strerror or error}); set {VARIABLE} to a folder that"
+            f" you can write, with {2 * (file.size or 0) / 1e6:.0f} MB or more free, or by hand:"
+            f" {_by_hand(file, target)}"
+        ) from error
+
+
+def load_state(name: str) -> dict[str, torch.Tensor]:
+    """A checkpoint's parameters, verified, on the CPU.
+
+    Args:
+        name: a key of `CHECKPOINT_FILES`.
+
+    Returns:
+        The stock class's state dict: parameter name to tensor. Mapped from the file, not read, where its format
+        allows it: treat as read-only.
+
+    Raises:
+        SpecError: no such checkpoint.
+        WeightsMissing: see `verify`; or the file wants to run code when read, or holds no CNN14.
+    """
+    import torch
+
+    target = verify(name)
+    allowed = _numpy_types() if name == "cnn14-16k" else []
+    try:
+        with torch.serialization.safe_globals(allowed):
+            # Only the zip format can be mapped; files as old as these are in the format before it.
+            checkpoint = torch.load(
+                target, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(target)
+            )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        first = str(error).strip().splitlines()
+        raise WeightsMissing(
+            f"checkpoint {name}: {target} cannot be read as plain weights, and nothing in it was run"
+            f" ({first[0] if first else type(error).__name__}); by hand: {_by_hand(_file(name), target)}"
+        ) from error
+    state = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise WeightsMissing(
+            f"checkpoint {name}: {target} holds no state dict called 'model'; expected a PANNs checkpoint, by hand:"
+            f" {_by_hand(_file(name), target)}"
+        )
+    found = {key for key in state if not key.endswith(".num_batches_tracked")}
+    missing, unknown = sorted(CNN14_KEYS - found), sorted(found - CNN14_KEYS)
+    if missing or unknown:
+        raise WeightsMissing(
+            f"checkpoint {name}: {target} is no CNN14: {len(missing)} parameters missing"
+            f"{f' ({missing[0]}, ...)' if missing else ''}, {len(unknown)} unknown"
+            f"{f' ({unknown[0]}, ...)' if unknown else ''}; expected the file of {_file(name).url}"
+        )
+    return state
+
+
+def _file(name: str) -> CheckpointFile:
+    if name not in CHECKPOINT_FILES:
+        raise SpecError(f"checkpoint {name!r}: expected one of {', '.join(CHECKPOINT_FILES)}")
+    return CHECKPOINT_FILES[name]
+
+
+def _by_hand(file: CheckpointFile, target: Path) -> str:
+    return f"download {file.url} and put it at {target} (sha256 {file.sha256})"
+
+
+def _wrong(candidate: Path, file: CheckpointFile) -> str:
+    """What tells `candidate` from the published file; empty where nothing does."""
+    found = candidate.stat()
+    if file.size is not None and found.st_size != file.size:
+        return f"it has {found.st_size:,} bytes, expected {file.size:,}"
+    if _remembered(candidate) == file.sha256:
+        return ""
+    digest = hashlib.sha256()
+    with candidate.open("rb") as data:
+        while block := data.read(HASH_BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != file.sha256:
+        return f"its sha256 is {digest.hexdigest()}, expected {file.sha256}"
+    _remember(candidate, file)
+    return ""
+
+
+def _stamp(checked: Path) -> dict[str, Any]:
+    found = checked.stat()
+    return {"path": str(checked.resolve()), "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def _remembered(checked: Path) -> str | None:
+    """The SHA-256 found when this file, by path, size and modification time, was last hashed; None: never."""
+    try:
+        note = json.loads((cache_folder() / "weights" / f"{checked.name}.json").read_text())
+        return note["sha256"] if {**_stamp(checked), "sha256": note["sha256"]} == note else None
+    except (OSError, SerkitError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remember(checked: Path, file: CheckpointFile) -> None:
+    """Notes that `checked` has the published digest. A cache that cannot be written costs a hash next time, no more."""
+    try:
+        notes = cache_folder() / "weights"
+        notes.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=notes, suffix=".draft", delete=False) as draft:
+            json.dump({**_stamp(checked), "sha256": file.sha256}, draft)
+        os.replace(draft.name, notes / f"{checked.name}.json")
+    except (OSError, SerkitError):
+        pass
+
+
+def _move_aside(bad: Path, target: Path) -> Path:
+    aside = target.with_name(f"{target.name}.wrong")
+    os.replace(bad, aside)
+    return aside
+
+
+class _Heard(logging.Handler):
+    """Keeps the last exception that pypdl logged: it logs errors and goes on, and never raises them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.error = record.exc_info[1]
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for `url`. pypdl does not look, and clusters often have no other way out."""
+    parts = urlsplit(url)
+    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+def _download(url: str, draft: Path, file: CheckpointFile, target: Path) -> None:
+    """Brings `url` to `draft`, going on from what an earlier call left there.
+
+    pypdl keeps each segment in `<draft>.<n>` and their number in `<draft>.json`, and asks for the missing ranges. The
+    address's ETag need not match (`etag_validation`): not every server has one, and the digest decides in the end.
+    """
+    proxy = _proxy(url)
+    way = urlsplit(proxy or url)
+    again = (
+        f"fetch again to go on from there (python -m benchmark weights), or by hand: {_by_hand(file, target)}"
+    )
+    try:  # pypdl waits 3 s after each failed connection: an unreachable host shall be told at once
+        port = way.port or (443 if way.scheme == "https" else 80)
+        socket.create_connection((way.hostname or "", port), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise WeightsMissing(
+            f"cannot connect to {way.hostname} for {url} ({error}); expected a network (or a proxy in https_proxy);"
+            f" {again}"
+        ) from error
+
+    import aiohttp
+    from pypdl import Pypdl
+
+    _drop_broken_progress(draft)
+    log, heard = (
+        logging.Logger("serkit.weights.pypdl"),
+        _Heard(),
+    )  # its default logger writes pypdl.log where we stand
+    log.addHandler(heard)
+    loader = Pypdl(allow_reuse=True, logger=log)
+    try:
+        loader.start(
+            url,
+            str(draft),
+            segments=SEGMENTS,
+            retries=RETRIES,
+            etag_validation=False,
+            block=False,
+            display=False,
+            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
+            proxy=proxy,
+        )
+        with tqdm(
+            total=file.size, desc=file.name, unit="B", unit_scale=True, disable=None, file=sys.stderr
+        ) as bar:
+            while not loader.is_idle:
+                bar.update(loader.current_size - bar.n)
+                time.sleep(0.1)
+            bar.update(loader.current_size - bar.n)
+    finally:
+        loader.shutdown()
+    if not loader.success:
+        why = f"{type(heard.error).__name__}: {heard.error}" if heard.error else "no reason given"
+        raise WeightsMissing(
+            f"{url} broke off ({why}) after {RETRIES + 1} tries; what came is kept as {draft.name}.*; {again}"
+        ) from heard.error
+
+
+def _drop_broken_progress(draft: Path) -> None:
+    """Removes a progress note that a kill left half-written: pypdl would fail on it for ever."""
+    note = Path(f"{draft}.json")
+    try:
+        json.loads(note.read_text())["segments"]
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        note.unlink()
+
+
+def _numpy_types() -> list[Any]:
+    """What the 16 kHz checkpoint needs beside tensors: its training sampler's state is int64 arrays.
+
+    Nothing else is allowed: arrays of objects, which could hold anything, stay refused.
+    """
+    import numpy as np
+
+    rebuild: Any = np.empty(0).__reduce__()[0]
+    return [
+        (rebuild, "numpy.core.multiarray._reconstruct"),  # as it was called when the file was written
+        (rebuild, "numpy._core.multiarray._reconstruct"),
+        np.ndarray,
+        np.dtype,
+        type(np.dtype(np.int64)),
+    ]
