@@ -1,8 +1,8 @@
 """Where serkit keeps what it can make again: the synthetic corpora, packed audio, converted weights.
 
-The user's cache folder of the system, or the folder that the environment variable `SERKIT_CACHE` names. All in it
-may be deleted at any time. It must hold for every worker on a host, so that one makes a thing and the others wait
-for it (a file lock beside it): on machines that share no disk each has its own.
+The user's cache folder of the system, or the folder that the environment variable `SERKIT_CACHE` names. All
+in it may be deleted at any time. It must hold for every worker on a host, so that one makes a thing and the
+others wait for it (a file lock beside it): on machines that share no disk each has its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def cache_folder() -> Path:
     """The cache folder, made where it is missing.
 
     Returns:
-        `$SERKIT_CACHE` as an absolute path, or the system's cache folder for `serkit` where that is unset or empty.
+        `$SERKIT_CACHE` as an absolute path, or the system's cache folder for `serkit` where that is unset or
+        empty.
 
     Raises:
         SerkitError: the folder cannot be made or written.

@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-from serkit.specs import LABELS
-
-METRICS = ("uACC", "wACC", "wF1")
+from serkit.specs import LABELS, METRICS
 
 
 def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

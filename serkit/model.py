@@ -111,7 +111,7 @@ class Cnn14(nn.Module):
             block = self.get_submodule(f"conv_block{i + 1}")
             mask = _mask(frames, x.shape[2])
             for conv, norm in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
-                x = F.relu(_normalise(norm, conv(x), mask))
+                x = F.relu_(_normalise(norm, conv(x), mask))
             if i + 1 < BLOCKS:
                 x = F.avg_pool2d(x, 2)
                 frames = frames // 2
@@ -137,23 +137,56 @@ def _normalise(norm: nn.BatchNorm2d, x: Tensor, mask: Tensor) -> Tensor:
     In evaluation it is `norm` itself. In training it equals `norm` on the valid frames alone (float32 statistics,
     running averages with the unbiased variance, as PyTorch's own).
     """
-    if not norm.training:
-        return norm(x) * mask.to(x.dtype)
-    given = x.dtype
-    x = x.float()
     valid = mask.to(x.dtype)
-    count = valid.sum() * x.shape[3]
-    mean = (x * valid).sum(dim=(0, 2, 3)) / count
-    centred = (x - mean[None, :, None, None]) * valid
-    variance = centred.square().sum(dim=(0, 2, 3)) / count
+    if not norm.training:
+        return norm(x) * valid
+    count = valid.sum(dtype=torch.float32) * x.shape[3]
+    normalised, mean, variance = _MaskedBatchNorm.apply(x, valid, count, norm.weight, norm.bias, norm.eps)
     with torch.no_grad():
         assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
         assert norm.num_batches_tracked is not None
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
         norm.num_batches_tracked += 1
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    return (centred * scale[None, :, None, None] + norm.bias[None, :, None, None] * valid).to(given)
+    return normalised
+
+
+class _MaskedBatchNorm(torch.autograd.Function):
+    """Training-mode batch normalisation over valid positions, with its derivative in closed form.
+
+    Left to autograd, the same expression keeps five copies of its input and takes twice as long on a CPU.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, x: Tensor, valid: Tensor, count: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalises x [clips, channels, frames, bands]; `valid` is 1 or 0 at [clips, 1, frames, 1]."""
+        mean = (x * valid).sum(dim=(0, 2, 3), dtype=torch.float32) / count
+        centred = (x - _wide(mean)).mul_(valid)
+        variance = centred.square().sum(dim=(0, 2, 3), dtype=torch.float32) / count
+        scale = torch.rsqrt(variance + eps)
+        ctx.save_for_backward(centred, valid, count, weight, scale)
+        ctx.mark_non_differentiable(mean, variance)
+        normalised = torch.addcmul(_wide(bias), centred, _wide(weight * scale)).mul_(valid)
+        return normalised.to(x.dtype), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to x, weight and bias."""
+        centred, valid, count, weight, scale = ctx.saved_tensors
+        given = gradients[0] * valid
+        of_bias = given.sum(dim=(0, 2, 3), dtype=torch.float32)
+        of_weight = (given * centred).sum(dim=(0, 2, 3), dtype=torch.float32) * scale
+        shift = _wide(of_bias / count)
+        slope = _wide(of_weight * scale / count)
+        of_x = torch.addcmul(given.sub_(shift), centred, slope, value=-1).mul_(_wide(weight * scale)).mul_(valid)
+        return of_x.to(centred.dtype), None, None, of_weight, of_bias, None
+
+
+def _wide(channels: Tensor) -> Tensor:
+    """[channels] as [1, channels, 1, 1]."""
+    return channels[None, :, None, None]
 
 
 def build(spec: ModelSpec, seed: int) -> Cnn14:

@@ -106,8 +106,13 @@ class Store:
 
     def report(self, key: str, event: dict[str, Any]) -> None:
         """Appends one event to the run's progress.jsonl, with the time in seconds since 1970."""
-        with (self.run_folder(key) / "progress.jsonl").open("a") as file:
-            file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+        _append(self.run_folder(key) / "progress.jsonl", event)
+
+    def report_reading(self, corpus: str, event: dict[str, Any]) -> None:
+        """Appends one event about a corpus that is read or packed to `.reading/<corpus>.jsonl`."""
+        folder = self.folder / ".reading"
+        folder.mkdir(parents=True, exist_ok=True)
+        _append(folder / f"{corpus}.jsonl", event)
 
     def save(self, spec: RunSpec, result: Result, scores: pd.DataFrame) -> None:
         """Writes scores.parquet, then result.json: from here on the run is done."""
@@ -116,6 +121,11 @@ class Store:
         scores.to_parquet(draft, index=False, compression="zstd")
         os.replace(draft, folder / "scores.parquet")
         _write_whole(folder / "result.json", json.dumps(result, allow_nan=False).encode())
+
+
+def _append(path: Path, event: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -15,7 +15,7 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ UNKNOWN_SPEAKER = "Unknown"  # MSP-Podcast's word; not a person, so it may stand
 
 PACKAGES = ("torch", "torchaudio", "numpy", "scikit-learn", "pandas", "soundfile", "soxr", "panns-inference")
 
-Progress = Callable[[str, dict[str, Any]], None]
+REPORT_EVERY = 100  # clips packed between two lines of progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,6 @@ def run(
     data: Path | None,
     device: str = "cpu",
     rerun: bool = False,
-    progress: Progress | None = None,
 ) -> Result:
     """Trains what `plan` asks for and tests it on every corpus; or hands back the stored result of an equal run.
 
@@ -79,7 +78,6 @@ def run(
         data: the folder the corpora lie in.
         device: `cpu`, `cuda` or `cuda:<n>`.
         rerun: train even if the result is there.
-        progress: called with (label or corpus name, event) while packing and at each evaluation.
 
     Returns:
         The result, as in `result.json` (`results/README.md`).
@@ -96,9 +94,8 @@ def run(
             f"{plan.label}: this version cannot augment {plan.augment_percent} % of the clips, only"
             f" {', '.join(map(str, RATES_PERCENT))} %; nothing was trained (select runs with -k aug0)"
         )
-    say = progress or (lambda name, event: None)
     front_end = NAMED[plan.model.front_end]
-    loaded = {spec.name: load(spec, data, front_end.rate_hz, say) for spec in plan.corpora}
+    loaded = {spec.name: load(spec, data, front_end.rate_hz, store) for spec in plan.corpora}
     fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
     spec = dataclasses.replace(plan, fingerprints=fingerprints)
 
@@ -117,7 +114,6 @@ def run(
 
         def report(event: dict[str, Any]) -> None:
             store.report(spec.key, event)
-            say(spec.label, event)
 
         trained = train(
             model, front_end, spec.recipe, spec.seed, training, evaluation, score, device, report
@@ -153,19 +149,23 @@ def run(
 _LOADED: dict[tuple[CorpusSpec, Path | None, int], Loaded] = {}
 
 
-def load(spec: CorpusSpec, data: Path | None, rate_hz: int, say: Progress) -> Loaded:
+def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loaded:
     """Reads and packs a corpus; once a process, since a worker trains many runs. Raises as `run` does."""
     wanted = (spec, data, rate_hz)
     if wanted not in _LOADED:
+        store.report_reading(spec.name, {"reading": spec.reader})
         corpus = corpora.load(spec.reader, data, dict(spec.options))
         if corpus.n_folds != spec.folds:
             raise SpecError(
                 f"corpus {spec.name} has {corpus.n_folds} folds with these options; the study says"
                 f" folds = {spec.folds}"
             )
-        packed = audio.pack(
-            corpus, rate_hz, lambda done, clips: say(spec.name, {"packing": done, "of": clips})
-        )
+
+        def report(done: int, clips: int) -> None:
+            if done % REPORT_EVERY == 0 or done == clips:
+                store.report_reading(spec.name, {"packed": done, "of": clips})
+
+        packed = audio.pack(corpus, rate_hz, report)
         _LOADED[wanted] = Loaded(corpus, packed, audio.fingerprint(corpus, packed))
     return _LOADED[wanted]
 

@@ -18,6 +18,9 @@ from serkit.errors import SpecError
 LABELS = ("angry", "happy", "neutral", "sad")
 """The four classes of the study (§2.1), in the order of the model's outputs."""
 
+METRICS = ("uACC", "wACC", "wF1")
+"""The study's metrics, by §2.2's names; `serkit.metrics` defines them."""
+
 SCRAMBLED = "_scrambled"
 """Ending of a corpus's name where its labels are permuted (§5.4: neutral<->sad, happy<->angry)."""
 
@@ -269,7 +272,7 @@ def from_json(data: dict[str, Any]) -> RunSpec:
     _check(method == METHOD, f"result written by method {method}; this version reads method {METHOD}")
 
     def pairs(rows: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
-        return tuple((name, _frozen(value)) for name, value in rows)
+        return tuple((name, frozen(value)) for name, value in rows)
 
     try:
         corpora = tuple(
@@ -290,10 +293,10 @@ def from_json(data: dict[str, Any]) -> RunSpec:
         raise SpecError(f"not a run spec: {error}") from error
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """Lists as tuples and dicts as sorted pairs, all the way down, so that a spec stays hashable."""
     if isinstance(value, dict):
-        return tuple(sorted((key, _frozen(item)) for key, item in value.items()))
+        return tuple(sorted((key, frozen(item)) for key, item in value.items()))
     if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
+        return tuple(frozen(item) for item in value)
     return value

@@ -1,25 +1,29 @@
 """Speech-like clips with a known answer: a small source-filter synthesiser and the worlds built on it.
 
-A clip is a string of consonant-vowel syllables, spoken by a drawn speaker with the prosody of one emotion and heard
-through the channel of one corpus. Because everything is chosen, it is known what a classifier should find: which
-cues carry the emotion (`semantics`) and how far the recordings differ (`acoustic`) are two separate knobs.
+A clip is a string of consonant-vowel syllables, spoken by a drawn speaker with the prosody of one emotion and
+heard through the channel of one corpus. Because everything is chosen, it is known what a classifier should
+find: which cues carry the emotion (`semantics`) and how far the recordings differ (`acoustic`) are two
+separate knobs.
 
-* `acoustic` in [0, 1]: at 0 the three corpora share one channel; at 1 A is clean and close, B noisy and reverberant,
-  C narrow-band.
-* `semantics`: `shared`, one table of emotions for all; `disjoint`, each corpus codes emotion in cues of its own and
-  holds the others' cues at a value nobody else uses; `swapped`, as shared, but B under neutral<->sad, happy<->angry.
+* `acoustic` in [0, 1]: at 0 the three corpora share one channel; at 1 A is clean and close, B noisy and
+  reverberant, C narrow-band.
+* `semantics`: `shared`, one table of emotions for all; `disjoint`, each corpus codes emotion in cues of its
+  own and holds the others' cues at a value nobody else uses; `swapped`, as shared, but B under neutral<->sad,
+  happy<->angry.
 
-Synthesis (after Klatt 1980, "Software for a cascade/parallel formant synthesizer", reduced): glottal pulses at
-sub-sample instants and breath noise go through a cascade of five resonators and a spectral tilt, frication through a
-noise band of its own, frame by frame with overlap-add. Vowel formants: Peterson & Barney 1952, men's means. It is
-meant to be *like* speech to a log-mel network and to a room estimator, not to a listener.
+Synthesis (after Klatt 1980, "Software for a cascade/parallel formant synthesizer", reduced): glottal pulses
+at sub-sample instants and breath noise go through a cascade of seven resonators and a spectral tilt,
+frication through a noise band of its own, frame by frame with overlap-add. Vowel formants: Peterson & Barney
+1952, men's means. It is meant to be *like* speech to a log-mel network and to a room estimator, not to a
+listener.
 
-What is the same where. Equal arguments give equal int16 samples in every process and with any number of threads: each
-clip has random streams of its own (keyed by seed, corpus, speaker and clip number), and no BLAS routine is called.
-Across machines the random numbers are exact (only the generator's uniform 24-bit numbers are used, and their sums do
-not round), but `exp2`, `cos` and the FFT may differ in the last bits of a double with the processor and the numpy
-release. Rounding to 16 bits hides that in all but about one of a million clips; it is not a proof, so a stored corpus
-is identified by what it was made from and not by its audio.
+What is the same where. Equal arguments give equal int16 samples in every process and with any number of
+threads: each clip has random streams of its own (keyed by seed, corpus, speaker and clip number), and no BLAS
+routine is called. Across machines the random numbers are exact (only the generator's uniform 24-bit numbers
+are used, and their sums do not round), but `exp2`, `cos` and the FFT may differ in the last bits of a double
+with the processor and the numpy release. Between numpy's AVX-512 and its plain code paths samples differed by
+4e-10 of a 16-bit step in the mean, 2e-7 at most, before rounding: one sample in one of some 100,000 clips may
+come out one step apart. So a stored corpus is identified by what it was made from, not by its audio.
 
 Limits: no nasal zeros, no glottal waveform beyond a tilt, one pitch accent shape, nonsense syllables.
 """
@@ -45,22 +49,22 @@ MIN_SECONDS, MAX_SECONDS = 1.0, 2.0
 """Of a clip: long enough for a few syllables, short enough to train on in seconds."""
 
 HOP = 128
-"""Samples a frame: 8 ms, at which a formant moves little; a quarter of the window, so overlapping frames sum to one."""
+"""Samples a frame: 8 ms, at which a formant moves little; a quarter of the window, so overlapping frames sum
+to one."""
 FRAME = 512
-"""Samples of the window: 32 ms hold two periods of the lowest voice and the ringing of the narrowest resonance."""
+"""Samples of the window: 32 ms hold two periods of the lowest voice and the ringing of the narrowest
+resonance."""
 
 REFERENCE_RMS = 0.02
-"""Level of speech at 0 dB, full scale 1: leaves 18 dB for peaks and 12 dB for shouting."""
+"""Level of speech at 0 dB, full scale 1: 34 dB below it leave some 20 for the peaks and 12 for shouting."""
 FULL_SCALE = 0.98
 """A clip that would exceed it is turned down as a whole; at the default seed none is."""
 
 
-# ---------------------------------------------------------------------------------------------------- randomness
+# ------------------------------------------------------------------------------------------------- randomness
 
 
-def stream(
-    seed: int, corpus: int, speaker: int, number: int, purpose: int
-) -> np.random.Generator:
+def stream(seed: int, corpus: int, speaker: int, number: int, purpose: int) -> np.random.Generator:
     """A generator of its own for each purpose of each clip, so that changing one draw moves no other.
 
     Args:
@@ -86,13 +90,18 @@ def _uniform(rng: np.random.Generator, *shape: int) -> np.ndarray:
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Nearly normal numbers, mean 0 and variance 1: twelve uniform ones less six (at most 6 from 0).
 
-    Exact sums in place of the generator's own `normal`, which goes through `log` and `exp` and may change between
-    numpy releases.
+    Exact sums in place of the generator's own `normal`, which goes through `log` and `exp` and may change
+    between numpy releases.
     """
     return _uniform(rng, 12, *shape).sum(axis=0) - 6.0
 
 
-# ------------------------------------------------------------------------------------------------------- speakers
+def _noise(rng: np.random.Generator, n: int) -> np.ndarray:
+    """White noise, mean 0 and variance 1, at most 3 from 0: like `_normal`, with a quarter of the numbers."""
+    return 2.0 * (_uniform(rng, 3, n).sum(axis=0) - 1.5)
+
+
+# --------------------------------------------------------------------------------------------------- speakers
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class Speaker:
         vocal_tract: factor on every formant; above 1 is a shorter vocal tract.
         tilt_db: spectral tilt of the voice, dB an octave, added to the common one.
         rate: factor on the speed of speech.
-        breath: noise in the voice, as a share of its amplitude.
+        breath: noise in the voice, as a share of its amplitude at the glottis.
         bandwidth: factor on every formant's bandwidth.
     """
 
@@ -136,7 +145,7 @@ def draw_speaker(rng: np.random.Generator, voice: str) -> Speaker:
         vocal_tract=float(vocal_tract + 0.04 * tract),
         tilt_db=float(tilt),
         rate=float(np.clip(1.0 + 0.07 * rate, 0.8, 1.2)),
-        breath=float(0.01 + 0.03 * breath),
+        breath=float(0.02 + 0.06 * breath),
         bandwidth=float(0.9 + 0.4 * bandwidth),
     )
 
@@ -161,7 +170,7 @@ def _number_of(corpus: str) -> int:
     return CORPORA.index(corpus)
 
 
-# -------------------------------------------------------------------------------------------------------- emotions
+# --------------------------------------------------------------------------------------------------- emotions
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,7 @@ class Prosody:
         pause: share of syllables followed by a pause.
         level_db: level of the speech, dB over `REFERENCE_RMS`.
         tilt_db: dB an octave, added to the voice's; above 0 is brighter, more effort.
-        breath: noise in the voice, as a share of its amplitude, added to the speaker's.
+        breath: noise in the voice, as a share of its amplitude at the glottis, added to the speaker's.
     """
 
     f0: float = 1.0
@@ -195,7 +204,7 @@ class Prosody:
     breath: float = 0.0
 
 
-# Three sets of cues that do not overlap. Each corpus of the disjoint world varies one and keeps the others constant.
+# Three sets of cues that do not overlap: each corpus of the disjoint world varies one and holds the others.
 _EFFORT = {  # pitch, level, brightness: the cues best established for real emotional speech
     "angry": {"f0": 1.28, "level_db": 8.0, "tilt_db": 3.0},
     "happy": {"f0": 1.6, "level_db": 2.0, "tilt_db": 0.0},
@@ -204,9 +213,9 @@ _EFFORT = {  # pitch, level, brightness: the cues best established for real emot
 }
 _TIMING = {  # speed, pauses, voice quality
     "angry": {"rate": 1.6, "pause": 0.0, "jitter": 0.05, "breath": 0.0},
-    "happy": {"rate": 1.25, "pause": 0.0, "jitter": 0.01, "breath": 0.5},
+    "happy": {"rate": 1.25, "pause": 0.0, "jitter": 0.01, "breath": 0.9},
     "neutral": {"rate": 0.95, "pause": 0.1, "jitter": 0.01, "breath": 0.0},
-    "sad": {"rate": 0.62, "pause": 0.35, "jitter": 0.01, "breath": 0.2},
+    "sad": {"rate": 0.62, "pause": 0.35, "jitter": 0.01, "breath": 0.3},
 }
 _CONTOUR = {  # the pitch's course, and some timing
     "angry": {"slope": -6.0, "accent": 2.5, "rate": 1.3},
@@ -215,14 +224,22 @@ _CONTOUR = {  # the pitch's course, and some timing
     "sad": {"slope": -3.0, "accent": 0.0, "tremor": 1.5, "rate": 0.75},
 }
 _VARIED = {"A": _EFFORT, "B": _TIMING, "C": _CONTOUR}
-_HELD = {  # in the disjoint world: values that no emotion of another corpus has, so that none is mistaken for one
-    "A": {"rate": 1.08, "pause": 0.2, "jitter": 0.02, "breath": 0.1},
+_HELD = {  # values that no emotion of another corpus has, so that none is mistaken for one
+    "A": {"rate": 1.08, "pause": 0.2, "jitter": 0.02, "breath": 0.06},
     "B": {"f0": 1.15, "level_db": -4.0, "tilt_db": 5.0},
     "C": {"f0": 0.88, "level_db": 5.0, "tilt_db": -6.0, "breath": 0.15},
 }
 _SWAPPED = {"angry": "happy", "happy": "angry", "neutral": "sad", "sad": "neutral"}
 
-SPREAD = {"f0": 0.06, "rate": 0.07, "level_db": 1.5, "tilt_db": 0.8, "pause": 0.03, "breath": 0.03, "jitter": 0.005}
+SPREAD = {
+    "f0": 0.06,
+    "rate": 0.07,
+    "level_db": 1.5,
+    "tilt_db": 0.8,
+    "pause": 0.03,
+    "breath": 0.02,
+    "jitter": 0.005,
+}
 """Standard deviation from clip to clip within one emotion; `f0` and `rate` as a share of the value."""
 
 
@@ -262,7 +279,7 @@ def vary(prosody: Prosody, rng: np.random.Generator) -> Prosody:
     return dataclasses.replace(prosody, **new)
 
 
-# ------------------------------------------------------------------------------------------------------- sentences
+# -------------------------------------------------------------------------------------------------- sentences
 
 VOWELS = {
     "a": (730, 1090, 2440),
@@ -311,13 +328,17 @@ CONSONANTS = {
     "n": Consonant(0.06, (270, 1500, 2500), voice=0.4),
     "l": Consonant(0.05, (350, 1100, 2600), voice=0.6),
     "t": Consonant(
-        0.10, (330, 1800, 2700), noise=0.45, noise_hz=4200, noise_width_hz=1600, closed=0.55, aspiration=0.3
+        0.10, (330, 1800, 2700), noise=0.45, noise_hz=4200, noise_width_hz=1600, closed=0.55, aspiration=0.2
     ),
     "k": Consonant(
-        0.10, (330, 1900, 2300), noise=0.45, noise_hz=2000, noise_width_hz=700, closed=0.55, aspiration=0.3
+        0.10, (330, 1900, 2300), noise=0.45, noise_hz=2000, noise_width_hz=700, closed=0.55, aspiration=0.2
     ),
-    "b": Consonant(0.06, (250, 800, 2200), voice=0.12, noise=0.15, noise_hz=700, noise_width_hz=500, closed=0.75),
-    "d": Consonant(0.06, (250, 1700, 2600), voice=0.12, noise=0.2, noise_hz=3600, noise_width_hz=1400, closed=0.75),
+    "b": Consonant(
+        0.06, (250, 800, 2200), voice=0.12, noise=0.15, noise_hz=700, noise_width_hz=500, closed=0.75
+    ),
+    "d": Consonant(
+        0.06, (250, 1700, 2600), voice=0.12, noise=0.2, noise_hz=3600, noise_width_hz=1400, closed=0.75
+    ),
 }
 
 REST_HZ = (500, 1500, 2500)
@@ -362,11 +383,13 @@ class Sentence:
     text: str
 
 
-def draw_sentence(rng: np.random.Generator, n_samples: int, rate: float = 1.0, pause: float = 0.0) -> Sentence:
+def draw_sentence(
+    rng: np.random.Generator, n_samples: int, rate: float = 1.0, pause: float = 0.0
+) -> Sentence:
     """As many syllables as fit into a clip, with the room left over as silence before and after.
 
-    The same generator state gives the same syllables at any rate, only more or fewer of them: the length of a clip is
-    chosen first and says nothing about how it is spoken.
+    The same generator state gives the same syllables at any rate, only more or fewer of them: the length of a
+    clip is chosen first and says nothing about how it is spoken.
 
     Args:
         rng: source of the syllables.
@@ -397,7 +420,9 @@ def draw_sentence(rng: np.random.Generator, n_samples: int, rate: float = 1.0, p
         consonant = CONSONANTS[name]
         band = (consonant.noise_hz, consonant.noise_width_hz)
         first_s = consonant.seconds * (0.85 + 0.3 * stretch_first) / rate
-        second_s = (_STRESSED_SECONDS if stressed else _UNSTRESSED_SECONDS) * (0.85 + 0.3 * stretch_second) / rate
+        second_s = (
+            (_STRESSED_SECONDS if stressed else _UNSTRESSED_SECONDS) * (0.85 + 0.3 * stretch_second) / rate
+        )
         pause_s = _PAUSE_SECONDS / rate if gap < pause else 0.0
         if used_s + first_s + second_s > room_s:
             break
@@ -447,21 +472,29 @@ def draw_sentence(rng: np.random.Generator, n_samples: int, rate: float = 1.0, p
     )
 
 
-# --------------------------------------------------------------------------------------------------------- speech
+# ----------------------------------------------------------------------------------------------------- speech
 
 _FORMANT_RAMP_SECONDS = 0.045  # how long the mouth takes from one target to the next
 _VOICE_RAMP_SECONDS = 0.015
 _NOISE_RAMP_SECONDS = 0.006  # bursts start hard
 _ACCENT_RAMP_SECONDS = 0.12  # pitch is slow
-_HIGH_FORMANTS_HZ = (3500.0, 4500.0)  # the fourth and fifth, alike in all vowels
-_BANDWIDTHS_HZ = (80.0, 90.0, 130.0, 200.0, 250.0)
+_HIGH_FORMANTS_HZ = (
+    3500.0,
+    4500.0,
+    5500.0,
+    6500.0,
+)  # alike in all vowels; without the last two nothing above 5 kHz
+_BANDWIDTHS_HZ = (80.0, 90.0, 130.0, 200.0, 250.0, 350.0, 450.0)
 _VOICE_TILT_DB = -5.0  # dB an octave above 100 Hz: -12 of the glottis, +6 of the lips, a little effort
-_VOICE_GAIN, _BREATH_GAIN, _NOISE_GAIN = 8.0, 0.35, 1.0  # so that amplitudes of 1 are about equally loud
+_VOICE_GAIN, _BREATH_GAIN, _NOISE_GAIN = 8.0, 0.5, 0.6  # so that amplitudes of 1 are about equally loud
+_NOISE_TILT_SHARE = 0.5  # of the voice's own tilt that frication follows: a weak voice blows weakly, too
 _WANDER_SEMITONES = 0.8
 _WANDER_KNOTS = 6
 _JITTER_SAMPLES = 160
 _TREMOR_HZ = 5.5
-_F0_STEPS = 1024.0  # pitch is rounded to 1/1024 Hz: its running sum, the phase, is then exact on every machine
+_F0_STEPS = (
+    1024.0  # pitch is rounded to 1/1024 Hz: its running sum, the phase, is then exact on every machine
+)
 
 
 def _glide(times: np.ndarray, edges: np.ndarray, values: np.ndarray, ramp_s: float) -> np.ndarray:
@@ -540,6 +573,10 @@ def _overlap_add(spectra: np.ndarray, n_samples: int) -> np.ndarray:
     return wave.ravel()[FRAME - HOP : FRAME - HOP + n_samples] / 1.5  # four squared Hann windows sum to 1.5
 
 
+def _amplitude(level_db: np.ndarray) -> np.ndarray:
+    return np.exp2(level_db * (np.log2(10.0) / 20))
+
+
 _WINDOW = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
 _BINS_HZ = np.arange(FRAME // 2 + 1) * (RATE_HZ / FRAME)
 
@@ -582,8 +619,8 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
         rng: of pitch movements, breath and frication.
 
     Returns:
-        float64 (n_samples,) at 16 kHz. The RMS level over the segments with sound is `REFERENCE_RMS` raised by
-        `prosody.level_db`.
+        float64 (n_samples,) at 16 kHz. The RMS level over the segments with sound is `REFERENCE_RMS` raised
+        by `prosody.level_db`.
     """
     n = sentence.n_samples
     edges = sentence.edges_s
@@ -594,8 +631,10 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
     voice = _glide(seconds, edges, sentence.voice, _VOICE_RAMP_SECONDS)
     aspiration = _glide(seconds, edges, sentence.aspiration, _VOICE_RAMP_SECONDS)
     frication = _glide(seconds, edges, sentence.noise, _NOISE_RAMP_SECONDS)
-    shimmer = 2 * prosody.jitter * _normal(rng, n // 20)  # a pulse is at least RATE_HZ / 600 = 26 samples long
-    white = _normal(rng, n)
+    shimmer = (
+        2 * prosody.jitter * _normal(rng, n // 20)
+    )  # a pulse is at least RATE_HZ / 600 = 26 samples long
+    white = _noise(rng, n)
     bright = white.copy()
     bright[1:] -= 0.7 * white[:-1]  # breath keeps its high frequencies where the voice loses them
     breath = (speaker.breath + prosody.breath) * voice + aspiration
@@ -607,11 +646,12 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
     ]
     formants = np.minimum(np.stack(tracks, axis=1) * speaker.vocal_tract, 0.47 * RATE_HZ)
     octaves = np.log2(np.maximum(_BINS_HZ, 100.0) / 100.0)
-    tilt_db = (_VOICE_TILT_DB + speaker.tilt_db + prosody.tilt_db) * octaves
-    colour = np.exp2(tilt_db / (20 * np.log10(2.0))) * (_BINS_HZ / (_BINS_HZ + 60.0))
+    own_db = (speaker.tilt_db + prosody.tilt_db) * octaves
+    colour = _amplitude(_VOICE_TILT_DB * octaves + own_db) * (_BINS_HZ / (_BINS_HZ + 60.0))
     tract = vocal_tract_response(formants, np.array(_BANDWIDTHS_HZ) * speaker.bandwidth)
     centre, width = sentence.noise_band_hz.T
     bands = np.exp2(-0.5 / np.log(2.0) * ((_BINS_HZ - centre[:, None]) / width[:, None]) ** 2)
+    bands *= _amplitude(_NOISE_TILT_SHARE * own_db)
     segment = np.clip(np.searchsorted(edges, frame_seconds, side="right") - 1, 0, len(centre) - 1)
 
     spectra = _frames(source) * tract * colour + _frames(_NOISE_GAIN * frication * white) * bands[segment]
@@ -622,7 +662,7 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
     return wave * (REFERENCE_RMS * 10 ** (prosody.level_db / 20) / rms)
 
 
-# -------------------------------------------------------------------------------------------------------- channels
+# --------------------------------------------------------------------------------------------------- channels
 
 
 @dataclass(frozen=True)
@@ -630,7 +670,8 @@ class Channel:
     """From the mouth to the file.
 
     Attributes:
-        snr_db: level of speech at 0 dB over the noise. The noise does not follow the speech, so level stays a cue.
+        snr_db: level of speech at 0 dB over the noise. The noise does not follow the speech, so level stays a
+            cue.
         t60_s: reverberation time around 1 kHz; below `_DRY_SECONDS` no room at all.
         direct_db: level of the direct sound over the reverberation.
         low_hz: lower band limit; beyond, 24 dB an octave are lost.
@@ -682,8 +723,8 @@ def channel_of(corpus: str, acoustic: float = 1.0) -> Channel:
 def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> np.ndarray:
     """A stochastic impulse response: the direct sound, a few reflections, noise that decays band by band.
 
-    After Polack's model of the diffuse tail (exponentially decaying noise). It has a reverberation time and a ratio
-    of direct to reverberant sound, but no geometry.
+    After Polack's model of the diffuse tail (exponentially decaying noise). It has a reverberation time and a
+    ratio of direct to reverberant sound, but no geometry.
 
     Args:
         t60_s: time to fall by 60 dB, seconds, around 1 kHz; above 0.
@@ -701,7 +742,7 @@ def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> n
     n = int(RATE_HZ * max(0.1, 1.1 * t60_s))
     times = np.arange(n) / RATE_HZ
     size = _fast_length(n)
-    spectrum = np.fft.rfft(_normal(rng, size))
+    spectrum = np.fft.rfft(_noise(rng, size))
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     falling = -3 * np.log2(10.0) / t60_s * times  # log2 of the amplitude: -60 dB at t60_s
     tail = np.zeros(n)
@@ -745,14 +786,14 @@ def apply_channel(wave: np.ndarray, channel: Channel, rng: np.random.Generator) 
     size = _fast_length(n + len(response) - 1)
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     shape = np.exp2(-channel.noise_slope / 2 * np.log2(np.maximum(hz, 30.0)))
-    noise = np.fft.rfft(_normal(rng, size)) * (shape / np.sqrt(np.mean(shape**2)))
+    noise = np.fft.rfft(_noise(rng, size)) * (shape / np.sqrt(np.mean(shape**2)))
     noise *= REFERENCE_RMS * 10 ** (-snr_db / 20)
     gain_db = (
         channel.tilt_db * np.log2(np.maximum(hz, 60.0) / 1000.0)
         - 24 * np.log2(np.maximum(1.0, channel.low_hz / np.maximum(hz, 1.0)))
         - 24 * np.log2(np.maximum(1.0, hz / channel.high_hz))
     )
-    heard = (np.fft.rfft(wave, size) * np.fft.rfft(response, size) + noise) * np.exp2(gain_db * np.log2(10.0) / 20)
+    heard = (np.fft.rfft(wave, size) * np.fft.rfft(response, size) + noise) * _amplitude(gain_db)
     return np.fft.irfft(heard, size)[:n]
 
 
@@ -762,11 +803,13 @@ def _fast_length(n: int) -> int:
     return min(size for size in (power, power * 3 // 4, power * 5 // 8) if size >= n)
 
 
-# ----------------------------------------------------------------------------------------------------------- clips
+# ------------------------------------------------------------------------------------------------------ clips
 
 
 def clip_samples(corpus: str, speaker: int, number: int, seed: int = SEED) -> int:
-    """The length of a clip, known before it is made: `MIN_SECONDS`..`MAX_SECONDS`, a multiple of `HOP` samples.
+    """The length of a clip in samples, known before it is made.
+
+    It lies in [`MIN_SECONDS`, `MAX_SECONDS`] and is a multiple of `HOP`.
 
     Raises:
         SpecError: unknown corpus.
@@ -787,8 +830,9 @@ def make_clip(
 ) -> np.ndarray:
     """One clip of the world.
 
-    Speaker, length, syllables, the room and the noise follow from the first three arguments and the seed alone, so
-    two labels, or two settings of a knob, can be compared on the same clip.
+    Speaker, length, syllables, breath and random pitch movements follow from the first three arguments and
+    the seed alone, and with them, at equal `acoustic`, the room and the noise. So two labels, or two settings
+    of a knob, can be compared on the same clip.
 
     Args:
         corpus: one of `CORPORA`.

@@ -1,20 +1,21 @@
-"""The pretrained CNN14 checkpoints: where they lie, whether they are the published files, and how to get them.
+"""The pretrained CNN14 checkpoints: where they lie, whether they are the published files, how to get them.
 
-Source: Zenodo record 3987831 (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern
-Recognition", arXiv:1912.10211), CC BY 4.0. The paper (§3) starts from the 32 kHz one.
+Source: Zenodo record 3987831 (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio
+Pattern Recognition", arXiv:1912.10211), CC BY 4.0. The paper (§3) starts from the 32 kHz one.
 
-* A checkpoint is used only when its SHA-256 is the published one: what enters a run's key is its name, so the name
-  must stand for one content. The check is remembered by path, size and modification time.
-* Nothing is fetched unless `fetch` is called (`python -m benchmark weights`); a run that misses a checkpoint says
-  where it looked and how to put the file there by hand, for machines without a network.
-* A file appears in its place whole and verified, or not at all. What was received before an interruption stays beside
-  it as `<file>.part.*`, and the next `fetch` asks for the rest. A file that turns out wrong is moved aside to
-  `<file>.wrong`, never deleted.
+* A checkpoint is used only when its SHA-256 is the published one: what enters a run's key is its name, so the
+  name must stand for one content. The check is remembered by path, size and modification time.
+* Nothing is fetched unless `fetch` is called (`python -m benchmark weights`); a run that misses a checkpoint
+  says where it looked and how to put the file there by hand, for machines without a network.
+* A file appears in its place whole and verified, or not at all. What was received before an interruption
+  stays beside it as `<file>.part.*`, and the next `fetch` asks for the rest. A file that turns out wrong is
+  moved aside to `<file>.wrong`, never deleted.
 * Checkpoints are read with `weights_only`: a pickle that would run code is refused.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import logging
@@ -110,11 +111,11 @@ def _cnn14_keys() -> frozenset[str]:
 
 
 CNN14_KEYS = _cnn14_keys()
-"""Parameters of the stock class, without the step counters of its batch normalisations (not every release has them)."""
+"""Parameters of the stock class, without its batch normalisations' step counters (older files have none)."""
 
 
 def folder() -> Path:
-    """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`, or PANNs' own `~/panns_data` where that is unset."""
+    """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`; where unset, PANNs' own `~/panns_data`."""
     chosen = os.environ.get(VARIABLE)
     return Path(chosen).expanduser().absolute() if chosen else Path.home() / "panns_data"
 
@@ -131,8 +132,8 @@ def path(name: str) -> Path:
 def verify(name: str) -> Path:
     """The checkpoint's path, once its size and SHA-256 are known to be the published ones.
 
-    The first call for a file reads it all (about a second for 327 MB); later ones, in any process, only look at its
-    size and modification time.
+    The first call for a file reads it all (about a second for 327 MB); later ones, in any process, only look
+    at its size and modification time.
 
     Args:
         name: a key of `CHECKPOINT_FILES`.
@@ -145,29 +146,37 @@ def verify(name: str) -> Path:
     if not target.is_file():
         came_from = f"{VARIABLE} names the folder" if os.environ.get(VARIABLE) else f"{VARIABLE} is not set"
         raise WeightsMissing(
-            f"checkpoint {name}: no file {target} ({came_from}); run: python -m benchmark weights, or by hand:"
-            f" {_by_hand(file, target)}"
+            f"checkpoint {name}: no file {target} ({came_from}); run: python -m benchmark weights,"
+            f" or by hand: {_by_hand(file, target)}"
         )
-    wrong = _wrong(target, file)
+    try:
+        wrong = _wrong(target, file)
+    except OSError as error:
+        raise WeightsMissing(
+            f"checkpoint {name}: cannot read {target} ({error.strerror}); make it readable for this user,"
+            f" or set {VARIABLE} to another folder"
+        ) from error
     if wrong:
         raise WeightsMissing(
-            f"checkpoint {name}: {target} is not the published file: {wrong}; run: python -m benchmark weights"
-            f" (it moves this one aside), or by hand: {_by_hand(file, target)}"
+            f"checkpoint {name}: {target} is not the published file: {wrong};"
+            f" run: python -m benchmark weights (which moves this one aside),"
+            f" or by hand: {_by_hand(file, target)}"
         )
+    _remember(target, file)
     return target
 
 
 def fetch(name: str, folder: Path | None = None, url: str | None = None) -> Path:
     """Downloads a checkpoint, or returns it where the published file is already in its place.
 
-    Interrupted downloads go on where they stopped, within a call and from one call to the next, where the server
-    allows it. Only one process on a host downloads a file at a time; the others wait and find it there. Honours
-    the proxy variables (`https_proxy`, `no_proxy`, ...). Needs room for the file twice.
+    Interrupted downloads go on where they stopped, within a call and from one call to the next, where the
+    server allows it. Only one process on a host downloads a file at a time; others wait and find it there.
+    Honours the proxy variables (`https_proxy`, `no_proxy`, ...). Needs room for the file twice.
 
     Args:
         name: a key of `CHECKPOINT_FILES`.
         folder: where to put it; None: `folder()`.
-        url: a mirror's address; None: the Zenodo record's. Whatever the address, the digest must be the published one.
+        url: a mirror's address; None: the Zenodo record's. The digest must be the published one either way.
 
     Returns:
         The verified file.
@@ -177,7 +186,7 @@ def fetch(name: str, folder: Path | None = None, url: str | None = None) -> Path
         WeightsMissing: not reachable, broken off, not writable, or another file than the published one.
     """
     file = _file(name)
-    target = (globals()["folder"]() if folder is None else Path(folder)) / file.name
+    target = path(name) if folder is None else Path(folder) / file.name
     address = url or file.url
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -196,18 +205,18 @@ def fetch(name: str, folder: Path | None = None, url: str | None = None) -> Path
             if wrong:
                 aside = _move_aside(draft, target)
                 raise WeightsMissing(
-                    f"checkpoint {name}: what {address} delivers is not the published file: {wrong}; kept as {aside}"
-                    f" for you to look at (delete it at will), nothing was installed. Fetch again, or by hand:"
-                    f" {_by_hand(file, target)}"
+                    f"checkpoint {name}: what {address} delivers is not the published file: {wrong};"
+                    f" nothing was installed, what came is kept as {aside} (delete it at will). Fetch again,"
+                    f" or by hand: {_by_hand(file, target)}"
                 )
             os.replace(draft, target)
             _remember(target, file)
             return target
     except OSError as error:
+        room = f", with {2 * file.size / 1e6:.0f} MB free" if file.size else ""
         raise WeightsMissing(
-            f"checkpoint {name}: cannot write {target} ({error.strerror or error}); set {VARIABLE} to a folder that"
-            f" you can write, with {2 * (file.size or 0) / 1e6:.0f} MB or more free, or by hand:"
-            f" {_by_hand(file, target)}"
+            f"checkpoint {name}: cannot write {target} ({error.strerror or error}); set {VARIABLE}"
+            f" to a folder that you can write{room}, or by hand: {_by_hand(file, target)}"
         ) from error
 
 
@@ -218,8 +227,8 @@ def load_state(name: str) -> dict[str, torch.Tensor]:
         name: a key of `CHECKPOINT_FILES`.
 
     Returns:
-        The stock class's state dict: parameter name to tensor. Mapped from the file, not read, where its format
-        allows it: treat as read-only.
+        The stock class's state dict: parameter name to tensor. Mapped from the file, not read, where its
+        format allows it: treat as read-only.
 
     Raises:
         SpecError: no such checkpoint.
@@ -244,8 +253,8 @@ def load_state(name: str) -> dict[str, torch.Tensor]:
     state = checkpoint.get("model") if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
         raise WeightsMissing(
-            f"checkpoint {name}: {target} holds no state dict called 'model'; expected a PANNs checkpoint, by hand:"
-            f" {_by_hand(_file(name), target)}"
+            f"checkpoint {name}: {target} holds no state dict called 'model'; expected a PANNs checkpoint,"
+            f" by hand: {_by_hand(_file(name), target)}"
         )
     found = {key for key in state if not key.endswith(".num_batches_tracked")}
     missing, unknown = sorted(CNN14_KEYS - found), sorted(found - CNN14_KEYS)
@@ -281,7 +290,6 @@ def _wrong(candidate: Path, file: CheckpointFile) -> str:
             digest.update(block)
     if digest.hexdigest() != file.sha256:
         return f"its sha256 is {digest.hexdigest()}, expected {file.sha256}"
-    _remember(candidate, file)
     return ""
 
 
@@ -300,7 +308,7 @@ def _remembered(checked: Path) -> str | None:
 
 
 def _remember(checked: Path, file: CheckpointFile) -> None:
-    """Notes that `checked` has the published digest. A cache that cannot be written costs a hash next time, no more."""
+    """Notes that `checked` has the published digest; if the cache cannot be written, it is hashed again."""
     try:
         notes = cache_folder() / "weights"
         notes.mkdir(exist_ok=True)
@@ -330,7 +338,7 @@ class _Heard(logging.Handler):
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for `url`. pypdl does not look, and clusters often have no other way out."""
+    """The proxy that the environment names for `url`: pypdl does not look, clusters may have no other way."""
     parts = urlsplit(url)
     if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
         return None
@@ -340,31 +348,31 @@ def _proxy(url: str) -> str | None:
 def _download(url: str, draft: Path, file: CheckpointFile, target: Path) -> None:
     """Brings `url` to `draft`, going on from what an earlier call left there.
 
-    pypdl keeps each segment in `<draft>.<n>` and their number in `<draft>.json`, and asks for the missing ranges. The
-    address's ETag need not match (`etag_validation`): not every server has one, and the digest decides in the end.
+    pypdl keeps each segment in `<draft>.<n>` and their number in `<draft>.json`, and asks for the missing
+    ranges. ETags need not match (`etag_validation`): not every server has one, and the digest decides.
     """
     proxy = _proxy(url)
     way = urlsplit(proxy or url)
     again = (
         f"fetch again to go on from there (python -m benchmark weights), or by hand: {_by_hand(file, target)}"
     )
+    if way.scheme not in ("http", "https") or not way.hostname:
+        raise WeightsMissing(f"cannot fetch {proxy or url}: expected an address that begins with http(s)://")
     try:  # pypdl waits 3 s after each failed connection: an unreachable host shall be told at once
         port = way.port or (443 if way.scheme == "https" else 80)
-        socket.create_connection((way.hostname or "", port), timeout=CONNECT_SECONDS).close()
+        socket.create_connection((way.hostname, port), timeout=CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise WeightsMissing(
-            f"cannot connect to {way.hostname} for {url} ({error}); expected a network (or a proxy in https_proxy);"
-            f" {again}"
+            f"cannot connect to {way.netloc} for {url} ({error}); expected a network,"
+            f" or a proxy in https_proxy; {again}"
         ) from error
 
     import aiohttp
     from pypdl import Pypdl
 
     _drop_broken_progress(draft)
-    log, heard = (
-        logging.Logger("serkit.weights.pypdl"),
-        _Heard(),
-    )  # its default logger writes pypdl.log where we stand
+    # A logger of its own: the default one writes a pypdl.log into whatever folder the user stands in.
+    log, heard = logging.Logger("serkit.weights.pypdl"), _Heard()
     log.addHandler(heard)
     loader = Pypdl(allow_reuse=True, logger=log)
     try:
@@ -382,7 +390,7 @@ def _download(url: str, draft: Path, file: CheckpointFile, target: Path) -> None
         with tqdm(
             total=file.size, desc=file.name, unit="B", unit_scale=True, disable=None, file=sys.stderr
         ) as bar:
-            while not loader.is_idle:
+            while not loader.is_idle and not _is_final(heard.error):
                 bar.update(loader.current_size - bar.n)
                 time.sleep(0.1)
             bar.update(loader.current_size - bar.n)
@@ -390,9 +398,15 @@ def _download(url: str, draft: Path, file: CheckpointFile, target: Path) -> None
         loader.shutdown()
     if not loader.success:
         why = f"{type(heard.error).__name__}: {heard.error}" if heard.error else "no reason given"
-        raise WeightsMissing(
-            f"{url} broke off ({why}) after {RETRIES + 1} tries; what came is kept as {draft.name}.*; {again}"
-        ) from heard.error
+        kept = list(draft.parent.glob(f"{glob.escape(draft.name)}*"))
+        tail = f"what came is kept as {draft.name}.*; {again}" if kept else _by_hand(file, target)
+        raise WeightsMissing(f"{url} could not be fetched ({why}); {tail}") from heard.error
+
+
+def _is_final(error: BaseException | None) -> bool:
+    """Whether trying again is in vain: the server says that the address is wrong or forbidden."""
+    status = getattr(error, "status", None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
 
 
 def _drop_broken_progress(draft: Path) -> None:

@@ -6,12 +6,13 @@ A reader is a module with
 * `PAGE`: the section of `docs/corpora.md` that says how to get it;
 * `OPTIONS`: the choices a study may make, each with its allowed values, the default first
   (an empty tuple: any value; the default is then None);
-* `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values;
+* `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values (empty: any);
 * `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone;
+* `is_wanted(folder, **options)`, only where many corpora share one layout: whether this is the one asked for;
 * `read(folder, **options)`: the folder as a `Corpus`;
 * `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
-* `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a split,
-  a speaker or `*` for all, and label may be `*`; empty when nothing is published for it.
+* `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
+  split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it.
 
 Adding a corpus is one such file, one line in `READERS`, one test.
 """
@@ -75,8 +76,13 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def find(name: str, data: Path | None) -> Path:
+def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Path:
     """The corpus's top folder, at or below `data`, whatever the nesting; the shallowest wins.
+
+    Args:
+        name: a key of `READERS`.
+        data: the folder to look in (`$SERKIT_DATA`).
+        options: all of the reader's options, for readers that tell corpora of one layout apart by them.
 
     Raises:
         CorpusMissing: no such folder, or no data folder given.
@@ -91,18 +97,23 @@ def find(name: str, data: Path | None) -> Path:
         )
     if not data.is_dir():
         raise CorpusMissing(f"{module.TITLE}: SERKIT_DATA names {data}, which is not a folder ({how})")
+    is_wanted = getattr(module, "is_wanted", None) if options else None
+    unwanted = []
     level = [data]
     for _ in range(SEARCH_DEPTH + 1):
         for folder in level:
             if module.is_here(folder):
-                return folder
+                if is_wanted is None or is_wanted(folder, **(options or {})):
+                    return folder
+                unwanted.append(str(folder))
         level = [
             Path(entry.path)
             for folder in level
             for entry in _entries(folder)
             if entry.is_dir() and not entry.name.startswith(".")
         ]
-    raise CorpusMissing(f"{module.TITLE}: no folder at or below {data} looks like it ({how})")
+    others = f" and fits the options; found {', '.join(unwanted)}" if unwanted else ""
+    raise CorpusMissing(f"{module.TITLE}: no folder at or below {data} looks like it{others} ({how})")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -126,4 +137,4 @@ def load(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
         SpecError: unknown reader or option.
     """
     filled = checked_options(name, options or {})
-    return reader(name).read(find(name, data), **filled)
+    return reader(name).read(find(name, data, filled), **filled)

@@ -30,12 +30,12 @@ class Corpus:
         folder: the corpus's top folder; `clips.path` is relative to it.
         version: what the reader recognised, for example `1.10`.
         clips: one row a clip, sorted by path, with a RangeIndex. Columns: `path` (posix, relative), `label`
-            (one of `serkit.specs.LABELS`), `speaker` (str), `split` (`train`, `validation`, `test`, or another
-            delivered name that no run uses; "" where folds decide), `fold` (the fold in which the clip is
-            tested; -1 where `split` decides), and whatever else the corpus knows.
+            (one of `serkit.specs.LABELS`), `speaker` (str), `split` (`train`, `validation`, `test`, or
+            another delivered name that no run uses; "" where folds decide), `fold` (the fold in which the
+            clip is tested; -1 where `split` decides), and whatever else the corpus knows.
         validation_fold: for each fold, the fold whose clips validate it; empty where `split` decides.
         others: paths that the labels know and the study does not use (other emotions, no consensus).
-        split_by_clip: the split is by clip, so speakers may stand on both sides of it (CREMA-D's random split).
+        split_by_clip: the split is by clip, so speakers may stand on both sides of it (CREMA-D's random one).
         notes: what a user should know about this copy (clips left out and why); shown, never dropped.
     """
 
@@ -81,8 +81,8 @@ class Corpus:
         return np.flatnonzero(chosen)
 
     def digest(self) -> str:
-        """SHA-256 over what the labels say (path, label, speaker, split, fold, validation rule); not the audio."""
-        lines = self.clips[list(COLUMNS)].astype(str).agg("\t".join, axis=1)
+        """SHA-256 over what the labels say (the five columns and the validation rule), not over the audio."""
+        lines = map("\t".join, zip(*(self.clips[column].astype(str) for column in COLUMNS), strict=True))
         text = "\n".join([*lines, repr(self.validation_fold)])
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,0 +1,43 @@
+"""What must hold of any valid run, whatever its numbers are. Plain asserts, with pytest's own explanations."""
+
+from __future__ import annotations
+
+import math
+
+from serkit.results import Result
+from serkit.specs import METRICS, SCRAMBLED, RunSpec
+
+
+def assert_valid(result: Result, plan: RunSpec) -> None:
+    """Asserts that a result answers what was asked and can be believed.
+
+    Args:
+        result: as in result.json.
+        plan: what the study asked.
+    """
+    assert result["label"] == plan.label
+    trained_on = {name.removesuffix(SCRAMBLED) for name in plan.train}
+    for corpus in plan.corpora:
+        said = result["corpora"][corpus.name]
+        folds = 1 if corpus.name in trained_on else corpus.folds
+        for test in corpus.tests:
+            tested = result["tests"][test]
+            assert len(tested["folds"]) == folds, f"{test}: {len(tested['folds'])} folds tested, expected {folds}"
+            for metric in METRICS:
+                for value in [tested, *tested["folds"].values()]:
+                    mean, std = value[metric]["mean"], value[metric]["std"]
+                    assert math.isfinite(mean), f"{test}: {metric} is {mean}"
+                    assert math.isfinite(std), f"{test}: std of {metric} is {std}"
+                    assert 0 <= mean <= 1, f"{test}: {metric} = {mean} is no share"
+        assert sum(said["clips"]["test"].values()) > 0, f"{corpus.name}: no test clips"
+        if corpus.name in trained_on and not said["split_by_clip"]:
+            assert not said["shared_speakers"], f"{corpus.name}: {said['shared_speakers']} train and test"
+    learnt = sum(sum(result["corpora"][name]["clips"]["train"].values()) for name in trained_on)
+    assert result["training_clips"] == learnt
+    evaluations = plan.recipe.epochs * plan.recipe.evaluations_per_epoch
+    assert len(result["history"]) == evaluations
+    assert result["tail_evaluations"] == max(1, math.floor(evaluations * plan.recipe.tail + 1e-9))
+    assert all(math.isfinite(at["loss"]) for at in result["history"])
+    assert result["levelled_off"], (
+        "the training loss still moves in the tail, so its average means little: raise recipe.epochs"
+    )

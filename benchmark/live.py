@@ -1,0 +1,86 @@
+"""What a session shows while it runs: plain lines, one now and then for each run and corpus.
+
+Workers append events to files in the store; this process tails them. So it works the same for one process, for
+workers, and for any engine that writes to the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from serkit.results import Store
+
+LOOK_EVERY_SECONDS = 1.0
+SAY_EVERY_SECONDS = 15.0  # for each run or corpus; twice this slow and a user wonders, twice as fast and it scrolls
+
+
+class Live:
+    """Tails the progress of a study and says it in lines."""
+
+    def __init__(self, store: Store, file_descriptor: int = 1) -> None:
+        """Keeps a copy of the terminal's descriptor, since pytest redirects it while a case runs."""
+        self._store = store
+        self._fd = os.dup(file_descriptor)
+        self._stop = threading.Event()
+        self._read: dict[Path, int] = {}
+        self._said: dict[str, float] = {}
+        self._began = time.time()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Says what happens until the block ends."""
+        thread = threading.Thread(target=self._watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+            os.close(self._fd)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_SECONDS):
+            for line in self.news():
+                os.write(self._fd, f"\n  {line} ".encode())
+
+    def news(self) -> list[str]:
+        """Lines for what was appended since the last look."""
+        lines = []
+        paths = [*self._store.folder.glob("*/progress.jsonl"), *self._store.folder.glob(".reading/*.jsonl")]
+        for path in paths:
+            for event in self._appended(path):
+                name = path.stem if path.parent.name == ".reading" else path.parent.name.rsplit("-", 1)[0]
+                if event["time"] - self._said.get(name, self._began) >= SAY_EVERY_SECONDS:
+                    self._said[name] = event["time"]
+                    lines.append(f"{name}: {said(event)}")
+        return lines
+
+    def _appended(self, path: Path) -> list[dict]:
+        try:
+            if path.stat().st_mtime < self._began:
+                return []
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                data = file.read()
+        except OSError:
+            return []  # the run was just started afresh
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read[path] = self._read.get(path, 0) + len(whole)
+        events = (json.loads(line) for line in whole.splitlines())
+        return [event for event in events if event["time"] >= self._began]
+
+
+def said(event: dict) -> str:
+    """One event in words."""
+    if "reading" in event:
+        return "reading the corpus"
+    if "packed" in event:
+        return f"{event['packed']} of {event['of']} clips decoded"
+    share = event["iteration"] / event["of"]
+    return f"{share:4.0%}, epoch {event['epoch']:g}, loss {event['loss']:.3f}"

@@ -1,0 +1,230 @@
+"""The pytest plugin: options, parametrised cases, GPUs for workers, exhibits at the end. Hooks only.
+
+Loaded by `pytest_plugins` in the root conftest.py. Collection depends on the study's file alone (a replacement worker
+must collect the same list); nothing here imports torch or pandas before a case runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import gpus, order
+from benchmark import study as studies
+from benchmark.live import Live
+from serkit.errors import CorpusMissing, SerkitError
+from serkit.results import Result, Store
+
+pytest.register_assert_rewrite("benchmark.claims")
+
+
+@dataclass
+class Session:
+    """What the plugin keeps between hooks."""
+
+    study: studies.Study
+    store: Store
+    data: Path | None
+    rerun: bool
+    device: str
+    live: Live
+    pool: gpus.Pool | None = None
+    cases_ran: bool = False
+    summary: str = ""
+    disagreeing: list[str] = field(default_factory=list)
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The benchmark's options."""
+    group = parser.getgroup("benchmark", "speech-emotion benchmark")
+    group.addoption("--study", default="paper", help=f"{', '.join(studies.names())}, or a .toml file (default: paper)")
+    group.addoption("--gpus", action="store_true", help="one GPU for each worker; CUDA_VISIBLE_DEVICES chooses which")
+    group.addoption("--rerun", action="store_true", help="train again even where the result is there")
+    group.addoption("--assert-paper", action="store_true", help="fail unless every cell is within 0.02 of the paper")
+    parser.addini("serkit_data", "folder the corpora lie in; $SERKIT_DATA wins", default="")
+    parser.addini("serkit_results", "folder for results; $SERKIT_RESULTS wins", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Reads the study; settles the device before anything can ask CUDA."""
+    for exhibit in studies.EXHIBITS:
+        config.addinivalue_line("markers", f"{exhibit}: runs that {exhibit} is made of")
+    try:
+        study = studies.read(config.getoption("study"))
+        store = Store(config.rootpath / studies.results_root(config.getini("serkit_results")) / study.name)
+        data = studies.data_folder(config.getini("serkit_data"))
+    except SerkitError as error:
+        raise pytest.UsageError(str(error)) from error
+    if config.getoption("assert_paper") and not study.paper:
+        raise pytest.UsageError(f"--assert-paper: study {study.name} has no published numbers; use --study paper")
+    settled, pool = _settle_device(config)
+    ours = Session(
+        study=study,
+        store=store,
+        data=config.rootpath / data if data else None,
+        rerun=config.getoption("rerun"),
+        device=settled,
+        live=Live(store),
+        pool=pool,
+    )
+    config.stash[SESSION] = ours
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Watcher(ours), "benchmark-watcher")
+
+
+def _settle_device(config: pytest.Config) -> tuple[str, gpus.Pool | None]:
+    """This process's device word, and on a controller that hands out GPUs the pool."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = worker["gpu"]
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // worker["workercount"])))
+        return ("cuda" if worker["gpu"] else "cpu"), None
+    found = gpus.visible()
+    if config.getoption("gpus") and not found:
+        raise pytest.UsageError(
+            "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides them);"
+            " run without --gpus to use the CPU"
+        )
+    return ("cuda" if found else "cpu"), (gpus.Pool(found) if config.getoption("gpus") else None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Controller: lends a starting worker its GPU, or none."""
+    pool = node.config.stash[SESSION].pool
+    node.workerinput["gpu"] = pool.lend(node.gateway.id) if pool else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Controller: takes back the GPU of a worker that finished or crashed."""
+    pool = node.config.stash[SESSION].pool
+    if pool:
+        pool.take_back(node.gateway.id)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """One line: study, size, where."""
+    session = config.stash[SESSION]
+    where = f"GPUs {', '.join(session.pool.gpus)}" if session.pool else session.device
+    runs = len(studies.plan(session.study))
+    return f"study: {session.study.name}, {runs} runs, on {where}, results in {session.store.folder}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A case a run, in the file of the first exhibit that needs it; marked with every exhibit it serves."""
+    if "case" not in metafunc.fixturenames:
+        return
+    home = next(mark.name for mark in metafunc.definition.iter_markers() if mark.name in studies.EXHIBITS)
+    cases = [
+        pytest.param(case, id=case.spec.label, marks=[getattr(pytest.mark, name) for name in case.exhibits])
+        for case in studies.plan(metafunc.config.stash[SESSION].study)
+        if case.exhibits[0] == home
+    ]
+    metafunc.parametrize("case", cases, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deals the chosen cases so that workers end together."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = order.dealt(items, _cost, workers)
+
+
+def _cost(item: pytest.Item) -> int:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("case") if callspec else None
+    return case.cost if isinstance(case, studies.Case) else 0
+
+
+class BoundCase:
+    """A case that can be run: the plan's, bound to this session."""
+
+    def __init__(self, case: studies.Case, session: Session) -> None:
+        """Binds."""
+        self.spec = case.spec
+        self._session = session
+
+    def result(self) -> Result:
+        """Trains, or takes the stored result.
+
+        A corpus that is not there skips the case; any other bad input fails it with one message.
+        """
+        try:
+            self._session.store.check_writable()
+            from serkit.run import run  # torch comes with it
+
+            return run(
+                self.spec,
+                self._session.store,
+                self._session.data,
+                self._session.device,
+                self._session.rerun,
+            )
+        except CorpusMissing as error:
+            pytest.skip(str(error))
+        except SerkitError as error:
+            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> BoundCase:
+    """The run that this case is about."""
+    return BoundCase(request.param, request.config.stash[SESSION])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """Shows what the workers do while they do it."""
+    watched = not session.config.option.collectonly and not hasattr(session.config, "workerinput")
+    with session.config.stash[SESSION].live.watching() if watched else contextlib.nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Controller: writes the exhibits; with --assert-paper, fails the session where they disagree."""
+    ours = session.config.stash.get(SESSION, None)
+    if ours is None or not ours.cases_ran:
+        return
+    from benchmark import exhibits, tables  # pandas comes with them
+
+    ours.summary, cells = tables.assemble(ours.study, ours.store)
+    if session.config.getoption("assert_paper"):
+        ours.disagreeing = exhibits.disagreements(cells)
+        if ours.disagreeing and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Controller: shows the exhibits."""
+    ours = config.stash.get(SESSION, None)
+    if ours is None or not ours.summary:
+        return
+    terminalreporter.section("exhibits")
+    terminalreporter.write_line(ours.summary)
+    if ours.disagreeing:
+        terminalreporter.section("disagrees with the paper (--assert-paper)")
+        terminalreporter.write_line("\n".join(ours.disagreeing))
+
+
+class Watcher:
+    """Notes on the controller that a case was run: unit tests alone show no exhibits."""
+
+    def __init__(self, session: Session) -> None:
+        """Watches for `session`."""
+        self._session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A case that was called or skipped is one worth a table."""
+        if any(name in report.keywords for name in studies.EXHIBITS):
+            self._session.cases_ran = True

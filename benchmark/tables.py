@@ -1,0 +1,263 @@
+"""Exhibits as tables: in the terminal and as Markdown, CSV and LaTeX (all drawn by tabulate, CSV by pandas)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark import exhibits
+from benchmark.study import Exhibit, Study, plan
+from serkit.results import Result, Store
+from serkit.specs import METRICS
+
+MISSING = "--"
+TITLES = {
+    "table1": "Table 1: baselines, trained and tested on the same corpus (std over the tail in parentheses)",
+    "figure2": "Figure 2: change in wF1 relative to the Table 1 baseline of the test corpus",
+    "figure3": "Figure 3: change in wF1 after scrambling labels, relative to the Table 1 baseline",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A drawn exhibit.
+
+    Attributes:
+        name: of its files.
+        title: above it.
+        headers: one a column; a line break separates the training set's letter from the test.
+        rows: text.
+        legend: lines below.
+    """
+
+    name: str
+    title: str
+    headers: list[str]
+    rows: list[list[str]]
+    legend: tuple[str, ...] = ()
+
+    def text(self, style: str) -> str:
+        """The table in one of tabulate's styles; headers on one line where the style has no line breaks."""
+        headers = self.headers if style == "simple" else [header.replace("\n", " ") for header in self.headers]
+        return tabulate(self.rows, headers=headers, tablefmt=style, disable_numparse=True)
+
+
+def draw(study: Study, cells: pd.DataFrame) -> list[Table]:
+    """The study's exhibits in the paper's layout, and Figures 2 and 3 once more as plain wF1."""
+    tables = []
+    for exhibit in study.exhibits:
+        here = cells[cells["exhibit"] == exhibit.name]
+        if exhibit.name == "table1":
+            tables.append(_table1(study, here))
+        else:
+            tables += [_figure(study, exhibit, here), _figure_as_wf1(study, exhibit, here)]
+    return tables
+
+
+def _table1(study: Study, cells: pd.DataFrame) -> Table:
+    rates = [rate for rate in study.rates_percent if rate]
+    printed = _published_table1() if study.paper else {}
+    rows = []
+    for title, of_corpus in cells.groupby("train", sort=False):
+        by_rate = of_corpus.set_index("augment_percent")
+        first = by_rate.loc[0] if 0 in by_rate.index else None
+        ours = [MISSING if first is None else _value(first, metric) for metric in METRICS]
+        rows.append([str(title), "ours", *ours, *(_value(by_rate.loc[rate], "wF1") for rate in rates)])
+        if title in printed:
+            paper = printed[str(title)]
+            at_rates = [_published(paper.get((rate, "wF1"))) for rate in rates]
+            as_printed = [_published(paper.get((0, metric))) for metric in METRICS]
+            swapped = [as_printed[1], as_printed[0], as_printed[2]]
+            rows.append(["", "paper, as printed", *as_printed, *at_rates])
+            rows.append(["", "paper, uACC and wACC swapped", *swapped, *at_rates])
+            differences = [_signed(by_rate["difference"].get(rate)) for rate in rates]
+            rows.append(["", "ours - paper", "", "", _signed(by_rate["difference"].get(0)), *differences])
+    headers = ["Train/test", "", *(f"{metric}\n0 %" for metric in METRICS), *(f"wF1\n{rate} %" for rate in rates)]
+    if not printed:
+        headers.pop(1)
+        rows = [[row[0], *row[2:]] for row in rows]
+    return Table("table1", TITLES["table1"], headers, rows)
+
+
+def _figure(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
+    columns = _columns(cells)
+    rows = []
+    for rate in study.rates_percent:
+        at = cells[cells["augment_percent"] == rate].set_index(["column", "test"])
+        lines = {"": [_change(at.loc[column]) for column in columns]}
+        if study.paper:
+            lines = {
+                " ours": lines[""],
+                " paper": [_signed(at.loc[column, "paper"], 2) for column in columns],
+                " ours - paper": [_signed(at.loc[column, "difference"], 2) for column in columns],
+            }
+        rows += [[f"{rate} %{word}", *values] for word, values in lines.items()]
+    return Table(exhibit.name, TITLES[exhibit.name], _headers(columns), rows, _legend(study, exhibit))
+
+
+def _figure_as_wf1(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
+    columns = _columns(cells)
+    rows = []
+    for rate in study.rates_percent:
+        at = cells[cells["augment_percent"] == rate].set_index(["column", "test"])
+        rows.append([f"{rate} %", *(_value(at.loc[column], "wF1") for column in columns)])
+    title = f"{TITLES[exhibit.name].split(':')[0]} as wF1 (std over the tail in parentheses)"
+    return Table(f"{exhibit.name}-wf1", title, _headers(columns), rows, _legend(study, exhibit))
+
+
+def _columns(cells: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(cells[["column", "test"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _headers(columns: list[tuple[str, str]]) -> list[str]:
+    return ["Augment", *(f"{letter}\n{test}" for letter, test in columns)]
+
+
+def _legend(study: Study, exhibit: Exhibit) -> tuple[str, ...]:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    trained = "; ".join(f"{letters[i]}: {study.title_of(train)}" for i, train in enumerate(exhibit.columns))
+    return (f"Trained on {trained}. Tested on the corpus below the letter.",)
+
+
+def _value(row: pd.Series, metric: str) -> str:
+    if math.isnan(row[metric]):
+        return MISSING
+    return f"{row[metric]:.2f} ({_short(row[f'{metric}_std'])}){_share(row)}"
+
+
+def _change(row: pd.Series) -> str:
+    return MISSING if math.isnan(row["wF1_change"]) else f"{row['wF1_change']:+.2f}{_share(row)}"
+
+
+def _share(row: pd.Series) -> str:
+    """Says so where a cell is an average over some of its runs only."""
+    return "" if row["runs"] == row["runs_expected"] else f" [{row['runs']}/{row['runs_expected']}]"
+
+
+def _short(std: float) -> str:
+    """0.004 as the paper writes it: 4e-3."""
+    mantissa, exponent = f"{std:.0e}".split("e")
+    return "0" if std == 0 else f"{mantissa}e{int(exponent)}"
+
+
+def _signed(value: float | None, digits: int = 3) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:+.{digits}f}"
+
+
+def _published_table1() -> dict[str, dict[tuple[int, str], tuple[float, float]]]:
+    table = pd.read_csv(exhibits.PAPER / "table1.csv").query("condition == 'default'")
+    printed: dict[str, dict[tuple[int, str], tuple[float, float]]] = {}
+    for row in table.itertuples():
+        printed.setdefault(str(row.train_test), {})[row.augment_pct, row.metric] = (row.value, row.std)  # type: ignore[index, assignment]
+    return printed
+
+
+def _published(pair: tuple[float, float] | None) -> str:
+    return "" if pair is None else f"{pair[0]:.2f} ({_short(pair[1])})"
+
+
+def choices(study: Study) -> list[tuple[str, str]]:
+    """Every point that the paper leaves open and what this study does about it (docs/reading-the-paper.md)."""
+    model, recipe = study.model, study.recipe
+    readers = "; ".join(
+        f"{study.titles[corpus.name]}: {corpus.reader}"
+        + "".join(f", {option}={value}" for option, value in corpus.options)
+        + (f", {corpus.folds} folds" if corpus.folds > 1 else "")
+        for corpus in study.corpora
+    )
+    scrambles = "; ".join(
+        f"{study.titles[corpus.name]}: {', '.join(f'{a}->{b}' for a, b in corpus.scramble)}"
+        for corpus in study.corpora
+        if corpus.scramble
+    )
+    loudness = "as delivered" if recipe.loudness_dbfs is None else f"brought to {recipe.loudness_dbfs:g} dBFS RMS"
+    return [
+        ("1 metrics", "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)"),
+        ("2, 3, 9 corpora and labels", f"{readers} (readers' defaults where nothing is said)"),
+        ("scrambling", scrambles or "none"),
+        ("4 front end", model.front_end),
+        ("weights", model.weights or "from random initialisation"),
+        ("width", f"{model.width} channels in the first block (CNN14: 64)"),
+        ("5 head and loss", f"{model.head}; softmax; binary cross entropy against the one-hot label, mean over classes"),
+        (
+            "6 optimiser",
+            f"Adam, constant {recipe.learning_rate:g}, no decay, {recipe.epochs} epochs, batch {recipe.batch_size}",
+        ),
+        ("7 tail", f"last {recipe.tail:.0%} of iterations, {recipe.evaluations_per_epoch} evaluation(s) an epoch"),
+        ("8 validation", "IEMOCAP: the test speaker's session partner; others: the next fold or the delivered split"),
+        ("10 clip length", f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked"),
+        ("11 augmentation", "share of training clips affected, drawn afresh each epoch"),
+        ("12 augmentation ranges", "no run of this version augments"),
+        ("13 loudness", loudness),
+    ]
+
+
+def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
+    """Writes every exhibit under the study's folder, from the results that are there.
+
+    Writes `cells.csv`, for each table `<name>.md`, `.csv` and `.tex`, and `report.md` with all of it.
+
+    Returns:
+        The same for the terminal, and the cells.
+    """
+    cells = exhibits.cells(study, store)
+    found = exhibits.answers(study, store)
+    tables = draw(study, cells)
+    store.check_writable()
+    cells.to_csv(store.folder / "cells.csv", index=False)
+    for table in tables:
+        (store.folder / f"{table.name}.md").write_text(f"{_markdown(table)}\n")
+        (store.folder / f"{table.name}.tex").write_text(f"{table.text('latex_booktabs')}\n")
+        header = [header.replace("\n", " ") for header in table.headers]
+        pd.DataFrame(table.rows, columns=header).to_csv(store.folder / f"{table.name}.csv", index=False)
+    about = notes(study, found, cells)
+    chosen = tabulate(choices(study), headers=["Point", "Choice"], tablefmt="github")
+    report = [f"# {study.title}", *about, *(_markdown(table, heading="##") for table in tables)]
+    report += ["## What was chosen where the paper is silent", chosen]
+    (store.folder / "report.md").write_text("\n\n".join(report) + "\n")
+    return _terminal(study, store, tables, about), cells
+
+
+def _markdown(table: Table, heading: str = "#") -> str:
+    return "\n\n".join([f"{heading} {table.title}", table.text("github"), *table.legend])
+
+
+def _terminal(study: Study, store: Store, tables: list[Table], about: Iterable[str]) -> str:
+    parts = [study.title, *about]
+    for table in tables:
+        if not table.name.endswith("-wf1"):  # plain wF1 is in the files; the paper's layout comes first
+            parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))
+    parts.append("\n".join(f"{point}: {choice}" for point, choice in choices(study)))
+    names = ", ".join(table.name for table in tables)
+    parts.append(f"written to {store.folder}: report.md, cells.csv, and as .md, .csv, .tex: {names}")
+    return "\n\n".join(parts)
+
+
+def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[str]:
+    """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies, notes."""
+    planned, results = len(plan(study)), list(found.results.values())
+    said = [study.caution] if study.caution else []
+    if study.model.weights is None:
+        said.append(f"All networks are trained from random initialisation (width {study.model.width} of 64).")
+    seconds = sum(result["wall_seconds"] for result in results)
+    said.append(f"{len(results)} of {planned} runs done, {len(study.seeds)} seed(s), {seconds / 3600:.2f} hours in all.")
+    if results:
+        said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
+    if study.paper:
+        known = cells["agrees"].dropna()
+        said.append(f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper.")
+    if found.mixed:
+        said.append(f"Caution: results of different copies of {', '.join(found.mixed)} are mixed here.")
+    said += sorted({note for result in results for note in _corpus_notes(study, result)})
+    return said
+
+
+def _corpus_notes(study: Study, result: Result) -> Iterable[str]:
+    for name, about in result["corpora"].items():
+        for note in about["notes"]:
+            yield f"{study.titles[name]}: {note}"

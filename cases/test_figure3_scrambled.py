@@ -1,0 +1,20 @@
+"""Figure 3: one corpus's labels scrambled, alone and in joint training, at every augmentation rate.
+
+Beyond a valid run, each scrambled corpus must be scored under both keys, and the two keys must be told apart: no clip
+is right under both, since the permutation moves every label.
+"""
+
+import pytest
+
+from benchmark.claims import assert_valid
+from serkit.specs import SCRAMBLED
+
+pytestmark = pytest.mark.figure3
+
+
+def test_scrambled(case):
+    result = case.result()
+    assert_valid(result, case.spec)
+    for name in (name for name in case.spec.train if name.endswith(SCRAMBLED)):
+        scrambled, true = result["tests"][name], result["tests"][name.removesuffix(SCRAMBLED)]
+        assert scrambled["wACC"]["mean"] + true["wACC"]["mean"] <= 1 + 1e-9

@@ -1,0 +1,83 @@
+"""EmoDB, the Berlin database of emotional speech: ten German actors, labels in the file names.
+
+Source: Burkhardt et al., "A Database of German Emotional Speech", Interspeech 2005. Delivered as
+`wav/03a01Wa.wav` = speaker 03, text a01, emotion W (Wut, anger), version a.
+
+Not part of the paper. Folds: five, each leaves out one man and one woman; the next fold validates.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from serkit.corpora.folder import audio_in, names_in, stem_of
+from serkit.corpora.table import Corpus, fold_by_speaker, table
+from serkit.errors import CorpusUnfit
+
+TITLE = "EmoDB"
+PAGE = "docs/corpora.md#emodb"
+OPTIONS: dict[str, tuple] = {}
+RATE_HZ = (16_000,)
+CHANNELS = (1,)
+
+EMOTIONS = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad", "A": None, "E": None, "L": None}
+"""The letter is the German word's: Wut, Freude, neutral, Trauer; Angst, Ekel and Langeweile are not used."""
+
+FOLDS = (("03", "08"), ("10", "09"), ("11", "13"), ("12", "14"), ("15", "16"))
+"""One man and one woman each, in the order of their numbers."""
+
+NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])[a-z]")
+
+
+def is_here(folder: Path) -> bool:
+    """Whether `folder` holds a `wav` folder whose audio is named as EmoDB's is."""
+    return any(NAME.fullmatch(stem_of(name)) for name in names_in(folder / "wav"))
+
+
+def read(folder: Path) -> Corpus:
+    """Reads EmoDB as delivered.
+
+    Returns:
+        the four-class clips in five folds; extra columns `text` (its code, `a01`) and `gender`.
+
+    Raises:
+        CorpusUnfit: a clip whose name does not follow the scheme, an unknown emotion letter or speaker.
+    """
+    rows, others = [], []
+    for stem, file in audio_in(folder / "wav").items():
+        path = f"wav/{file}"
+        name = NAME.fullmatch(stem)
+        if name is None or name["emotion"] not in EMOTIONS:
+            raise CorpusUnfit(
+                f"{TITLE}: {path} is not named as its clips are; expected two digits (speaker), a letter and"
+                f" two digits (text), one of {' '.join(EMOTIONS)} (emotion), one letter, as in 03a01Wa.wav."
+                " Move it out of the folder, or restore its name"
+            )
+        label = EMOTIONS[name["emotion"]]
+        if label is None:
+            others.append(path)
+            continue
+        gender = "male" if any(name["speaker"] == man for man, _ in FOLDS) else "female"
+        rows.append(dict(path=path, label=label, speaker=name["speaker"], text=name["text"], gender=gender))
+    clips = table(rows, TITLE)
+    clips["fold"] = fold_by_speaker(clips["speaker"], FOLDS, TITLE)
+    return Corpus(
+        name="emodb",
+        folder=folder,
+        version="one release",
+        clips=clips,
+        validation_fold=tuple((fold + 1) % len(FOLDS) for fold in range(len(FOLDS))),
+        others=tuple(sorted(others)),
+    )
+
+
+def facts(corpus: Corpus) -> dict[tuple[str, str], int]:
+    """Published four-class counts of the 535 clips."""
+    return {
+        ("*", "*"): 339,
+        ("*", "angry"): 127,
+        ("*", "happy"): 71,
+        ("*", "neutral"): 79,
+        ("*", "sad"): 62,
+    }

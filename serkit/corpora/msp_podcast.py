@@ -1,0 +1,215 @@
+"""MSP-Podcast: segments of podcasts by more than 600 speakers, labelled by crowds; any release.
+
+Source: Lotfian and Busso, "Building naturalistic emotionally balanced speech corpus by retrieving emotional
+speech from existing podcast recordings", IEEE Transactions on Affective Computing 10(4), 2019. Delivered as
+`Labels/labels_consensus.csv` (up to 1.8 spelt `labels_concensus.csv`) and audio in `Audios/` or `Audio/`,
+sometimes once more inside itself.
+
+Differences from the paper: none known. It uses release 1.10, the four classes (67,929 clips), the delivered
+training set, the development set for validation and Test1 for testing. Which release was read is in
+`Corpus.version`. Another one gives other clips, so other numbers. Option `test` tests on another of the
+delivered sets.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from serkit.corpora.folder import audio_in, label_text, names_in, stem_of
+from serkit.corpora.table import Corpus, table
+from serkit.errors import CorpusUnfit
+
+TITLE = "MSP-Podcast"
+PAGE = "docs/corpora.md#msp-podcast"
+OPTIONS = {"test": ("Test1", "Test2", "Test3")}
+RATE_HZ = (16_000,)
+CHANNELS = (1,)
+
+LABEL_FILES = ("labels_consensus.csv", "labels_concensus.csv")
+AUDIO_FOLDERS = ("Audios", "Audio")
+NEEDED = ("FileName", "EmoClass", "SpkrID", "Split_Set")
+
+EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
+UNUSED = ("C", "D", "F", "O", "U", "X")
+"""Contempt, disgust, fear, other, surprise, and no agreement."""
+
+SPLITS = {
+    "Train": "train",
+    "Development": "validation",
+    "Validation": "validation",
+    "Test1": "test1",
+    "Test2": "test2",
+    "Test3": "test3",
+}
+ODD = "MSP-PODCAST_1023_0235"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What tells one release from the others.
+
+    Attributes:
+        label_file: the spelling of its label file.
+        four_classes: whether `sizes` counts the clips of the four classes only.
+        sizes: clips of each split.
+    """
+
+    label_file: str
+    four_classes: bool
+    sizes: dict[str, int]
+
+
+RELEASES = {
+    "1.8": Release("labels_concensus.csv", True, {"train": 28_601, "validation": 4_772, "test1": 9_304}),
+    "1.10": Release(
+        "labels_consensus.csv",
+        False,
+        {"train": 63_076, "validation": 10_999, "test1": 16_903, "test2": 13_289},
+    ),
+    "1.11": Release(
+        "labels_consensus.csv",
+        False,
+        {"train": 84_030, "validation": 19_815, "test1": 30_647, "test2": 14_815},
+    ),
+}
+"""Published sizes; 1.11's third test set has no public labels."""
+
+
+def is_here(folder: Path) -> bool:
+    """Whether `folder` holds `Labels` with the consensus labels, under either spelling."""
+    return any((folder / "Labels" / file).is_file() for file in LABEL_FILES)
+
+
+def read(folder: Path, test: str = "Test1") -> Corpus:
+    """Reads a release as delivered.
+
+    Args:
+        folder: the folder that holds `Labels`.
+        test: the delivered set to test on; the other test sets keep their names, in lower case, and no run
+            uses them.
+
+    Returns:
+        the four-class clips, split as delivered. A speaker may be `Unknown`: the segments were given speakers
+        after the fact, not all of them. Extra columns, where the label file has them: `gender`, and the
+        raters' mean `arousal`, `valence` and `dominance` (1..7).
+
+    Raises:
+        CorpusUnfit: the label file is a git-lfs pointer or lacks a column, a class or split is not of the
+            known ones, or no clip is in the wanted test set.
+    """
+    file = next((name for name in LABEL_FILES if (folder / "Labels" / name).is_file()), LABEL_FILES[0])
+    labels = _labels(folder, file)
+    labels["split"] = labels["Split_Set"].map(SPLITS)
+    version, notes = _version(labels, file)
+    audio, expected = _audio(folder)
+    stems = labels["FileName"].map(stem_of)
+    labels["path"] = [audio.get(stem, f"{expected}/{stem}.wav") for stem in stems]
+    wanted = SPLITS[test]
+    if wanted not in set(labels["split"]):
+        raise CorpusUnfit(
+            f"{TITLE}: no clip is in {test}; this copy has {', '.join(sorted(set(labels['Split_Set'])))}. Set"
+            " the option test to one of its test sets"
+        )
+    used = labels["EmoClass"].isin(EMOTIONS.keys())
+    clips = labels[used].assign(
+        label=labels["EmoClass"].map(EMOTIONS),
+        speaker=labels["SpkrID"].replace("", "Unknown"),
+        split=labels["split"].replace(wanted, "test"),
+    )
+    extra = {"Gender": "gender", "EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
+    extra = {column: name for column, name in extra.items() if column in clips}
+    for column in extra.keys() - {"Gender"}:
+        clips[column] = pd.to_numeric(clips[column], errors="coerce")
+    clips = clips[["path", "label", "speaker", "split", *extra]].rename(columns=extra)
+    if n_unknown := int((clips["speaker"] == "Unknown").sum()):
+        notes.append(f"{n_unknown} clips have no speaker identity (SpkrID Unknown)")
+    if stems[used].eq(ODD).any():
+        notes.append(f"{ODD} is stereo at 44.1 kHz as published; it is kept")
+    return Corpus(
+        name="msp_podcast",
+        folder=folder,
+        version=version,
+        clips=table(clips.astype(object).to_dict("records"), TITLE),
+        others=tuple(sorted(labels["path"][~used])),
+        notes=tuple(notes),
+    )
+
+
+def _labels(folder: Path, file: str) -> pd.DataFrame:
+    """The label file as text columns, checked.
+
+    Raises:
+        CorpusUnfit: see `read`.
+    """
+    where = f"Labels/{file}"
+    text = label_text(folder / "Labels" / file, TITLE)
+    labels = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True)
+    labels.columns = labels.columns.str.strip()
+    for column in NEEDED:
+        if column not in labels:
+            raise CorpusUnfit(
+                f"{TITLE}: {where} has no column {column}; it has {', '.join(labels.columns)}. Restore the"
+                " file from the release"
+            )
+        labels[column] = labels[column].str.strip()
+    for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
+        wrong = labels[~labels[column].isin(known)]
+        if len(wrong):
+            row = wrong.iloc[0]
+            raise CorpusUnfit(
+                f"{TITLE}: {where}, row {wrong.index[0] + 2} ({row['FileName']}) has {column}"
+                f" {row[column]!r}; expected one of {', '.join(known)}. Restore the file from the release"
+            )
+    return labels
+
+
+def _version(labels: pd.DataFrame, file: str) -> tuple[str, list[str]]:
+    """The release by its published sizes, and what to say about it.
+
+    All sizes but one must be met: so a copy with a hole in one split is still known, and its hole is named,
+    while releases that share a set stay apart.
+    """
+    every = labels["split"].value_counts().to_dict()
+    four = labels["split"][labels["EmoClass"].isin(EMOTIONS.keys())].value_counts().to_dict()
+    for version, release in RELEASES.items():
+        counts = four if release.four_classes else every
+        off = [split for split, size in release.sizes.items() if counts.get(split, 0) != size]
+        if file == release.label_file and len(off) <= 1:
+            return version, [
+                f"{split} has {counts.get(split, 0)} clips; release {version} has {release.sizes[split]}"
+                for split in off
+            ]
+    sizes = ", ".join(f"{split} {n}" for split, n in sorted(every.items()))
+    return "unknown", [
+        f"release not recognised: {len(labels)} labelled clips ({sizes}) are not those of"
+        f" {', '.join(RELEASES)}; no published counts to check against"
+    ]
+
+
+def _audio(folder: Path) -> tuple[dict[str, str], str]:
+    """Paths by stem, from the audio folder and once more inside itself; and where to expect missing ones."""
+    found: dict[str, str] = {}
+    outer = [name for name in names_in(folder) if name in AUDIO_FOLDERS]
+    for place in outer + [f"{name}/{inner}" for name in outer for inner in AUDIO_FOLDERS]:
+        for stem, file in audio_in(folder / place).items():
+            found.setdefault(stem, f"{place}/{file}")
+    first = next(iter(found.values()), f"{[*outer, *AUDIO_FOLDERS][0]}/")
+    return found, first.rpartition("/")[0]
+
+
+def facts(corpus: Corpus, test: str = "Test1") -> dict[tuple[str, str], int]:
+    """Published four-class counts: per split and class for 1.8, the total for 1.10 (the paper, §2.1)."""
+    if corpus.version == "1.10":
+        return {("*", "*"): 67_929}
+    if corpus.version != "1.8":
+        return {}
+    counts = {
+        "train": {"angry": 1839, "happy": 8564, "neutral": 16518, "sad": 1680},
+        "validation": {"angry": 621, "happy": 1320, "neutral": 2529, "sad": 302},
+        "test" if test == "Test1" else "test1": {"angry": 622, "happy": 3475, "neutral": 4702, "sad": 505},
+    }
+    return {(split, label): n for split, row in counts.items() for label, n in row.items()}

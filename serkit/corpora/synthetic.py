@@ -1,0 +1,293 @@
+"""Three small synthetic corpora in the roles of the paper's: A as MSP-Podcast, B as IEMOCAP, C as CREMA-D.
+
+There is nothing to find and nothing to download: `generate()` makes all three (`serkit.synthetic`), once, in
+the cache folder, and everything after that treats them like any delivered corpus. They show that the bench
+works and what it can tell apart; their numbers say nothing about real speech.
+
+* A: the largest, many speakers, clean; train, validation and test are predetermined and share no speaker.
+* B: few speakers, noisy and reverberant; three folds of two speakers each (one low voice, one high),
+  validated on the next fold.
+* C: many speakers with few clips each, narrow-band, mostly neutral; split 70-15-15 at random as the paper
+  splits CREMA-D, so its parts do share speakers.
+
+On disk: `synthetic-<digest>/labels.csv` and `synthetic-<digest>/<role>/<speaker>/<clip>.wav` (16 kHz, 16 bit,
+mono). The digest is over everything the audio follows from. A folder in which a clip is missing or cut short
+is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+from filelock import FileLock
+from tqdm import tqdm
+
+from serkit import synthetic
+from serkit.cache import VARIABLE, cache_folder
+from serkit.corpora.table import Corpus, fold_by_speaker, split_shares, table
+from serkit.errors import CorpusUnfit, SerkitError
+from serkit.specs import LABELS
+
+TITLE = "synthetic"
+PAGE = "docs/corpora.md#synthetic"
+ROLES = synthetic.CORPORA
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "role": ROLES,
+    "semantics": synthetic.SEMANTICS,  # which cues carry the emotions, see `serkit.synthetic`
+    "acoustic": (1.0, 0.5, 0.0),  # how far the corpora's channels are apart
+}
+RATE_HZ = (synthetic.RATE_HZ,)
+CHANNELS = (1,)
+
+_LABELS_FILE = "labels.csv"
+_WAV_HEADER_BYTES = 44  # of plain 16-bit mono, as libsndfile writes it; checked on every folder made
+
+
+@dataclass(frozen=True)
+class Cast:
+    """How many clips of which emotion a role has.
+
+    Attributes:
+        speakers: even numbers have low voices, odd ones high.
+        clips_each: clips a speaker.
+        counts: clips a label, in all; they add up to speakers * clips_each.
+    """
+
+    speakers: int
+    clips_each: int
+    counts: dict[str, int]
+
+
+# Small enough for a hundred trainings in minutes on two cores; large enough for 24 clips a test part (A, B).
+CASTS = {
+    "A": Cast(30, 4, dict.fromkeys(LABELS, 30)),  # every speaker says every emotion once
+    "B": Cast(6, 12, dict.fromkeys(LABELS, 18)),  # every speaker says every emotion three times
+    "C": Cast(
+        24, 3, {"angry": 12, "happy": 10, "neutral": 40, "sad": 10}
+    ),  # CREMA-D by voice: over half neutral
+}
+SPLIT_OF_A = {"train": range(18), "validation": range(18, 24), "test": range(24, 30)}
+"""Speaker numbers: 60, 20 and 20 %, half low voices and half high in each part."""
+FOLDS_OF_B = (("B00", "B01"), ("B02", "B03"), ("B04", "B05"))
+VALIDATION_OF_B = (1, 2, 0)
+CASTING_SEED_OF_C = 1
+"""Decides who says which emotion in C."""
+SPLIT_SEED_OF_C = 22
+"""Of the random split; one that gives every part every class (`tests/test_synthetic.py` holds it)."""
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A clip before it is made."""
+
+    role: str
+    speaker: int
+    number: int
+    label: str
+
+    @property
+    def path(self) -> str:
+        name = f"{self.role}{self.speaker:02d}"
+        return f"{self.role}/{name}/{name}_{self.number:02d}.wav"
+
+    @property
+    def row(self) -> dict[str, str]:
+        split = ""
+        if self.role == "A":
+            split = next(part for part, speakers in SPLIT_OF_A.items() if self.speaker in speakers)
+        return {
+            "path": self.path,
+            "label": self.label,
+            "speaker": f"{self.role}{self.speaker:02d}",
+            "voice": synthetic.voice_of(self.speaker),
+            "split": split,
+        }
+
+    @property
+    def file_bytes(self) -> int:
+        return _WAV_HEADER_BYTES + 2 * synthetic.clip_samples(self.role, self.speaker, self.number)
+
+
+def _planned() -> list[_Planned]:
+    """Every clip of the three corpora, in the order of their paths."""
+    clips = []
+    for role, cast in CASTS.items():
+        slots = [(speaker, number) for speaker in range(cast.speakers) for number in range(cast.clips_each)]
+        labels = [LABELS[number % len(LABELS)] for _, number in slots]
+        if role == "C":
+            ordered = [label for label, count in cast.counts.items() for _ in range(count)]
+            order = np.random.Generator(np.random.Philox(CASTING_SEED_OF_C)).permutation(len(ordered))
+            labels = [ordered[k] for k in order]
+        clips += [_Planned(role, *slot, label) for slot, label in zip(slots, labels, strict=True)]
+    return clips
+
+
+def _labels_text() -> str:
+    return pd.DataFrame([clip.row for clip in _planned()]).to_csv(index=False, lineterminator="\n")
+
+
+def _folder_name(semantics: str, acoustic: float) -> str:
+    settings = {
+        "version": synthetic.VERSION,
+        "seed": synthetic.SEED,
+        "semantics": semantics,
+        "acoustic": float(acoustic),
+        "casts": {role: asdict(cast) for role, cast in CASTS.items()},
+        "labels": _labels_text(),
+    }
+    return f"synthetic-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every clip is there at its full length and the labels are as planned."""
+    try:
+        if (folder / _LABELS_FILE).read_text(encoding="utf-8") != _labels_text():
+            return False
+        return all((folder / clip.path).stat().st_size == clip.file_bytes for clip in _planned())
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _write(folder: Path, semantics: str, acoustic: float) -> None:
+    # The bar goes to stderr and only to a terminal; workers' logs stay clean.
+    for clip in tqdm(_planned(), desc="synthetic corpora", unit="clip", disable=None):
+        wave = synthetic.make_clip(clip.role, clip.speaker, clip.number, clip.label, semantics, acoustic)
+        path = folder / clip.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, wave, synthetic.RATE_HZ, subtype="PCM_16", format="WAV")
+    (folder / _LABELS_FILE).write_text(_labels_text(), encoding="utf-8", newline="\n")
+
+
+def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
+    """Makes the three corpora in the cache folder, once; later calls find them there.
+
+    Safe to call from several processes at once: one makes them, the others wait. An interrupted call leaves
+    only a draft, which the next one sweeps.
+
+    Args:
+        semantics: one of `serkit.synthetic.SEMANTICS`.
+        acoustic: how far the corpora's channels are apart, in [0, 1].
+
+    Returns:
+        The folder that holds `labels.csv` and a folder a role.
+
+    Raises:
+        SerkitError: the cache folder cannot be written.
+        SpecError: unknown semantics, or `acoustic` outside [0, 1].
+    """
+    synthetic.prosody_of("A", LABELS[0], semantics)
+    synthetic.channel_of("A", acoustic)
+    cache = cache_folder()
+    folder = cache / _folder_name(semantics, acoustic)
+    if _is_whole(folder):
+        return folder
+    try:
+        with FileLock(cache / f"{folder.name}.lock"):
+            if _is_whole(folder):  # made while this process waited
+                return folder
+            draft, damaged = (cache / f"{folder.name}.{word}" for word in ("draft", "damaged"))
+            for leftover in (draft, damaged):
+                shutil.rmtree(leftover, ignore_errors=True)
+            draft.mkdir()
+            _write(draft, semantics, acoustic)
+            if not _is_whole(draft):
+                raise SerkitError(
+                    f"the synthetic corpora written to {draft} are not what was written (disk full?);"
+                    f" free some space or set {VARIABLE} to another folder"
+                )
+            if folder.exists():
+                os.replace(folder, damaged)
+            os.replace(draft, folder)
+            shutil.rmtree(damaged, ignore_errors=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise SerkitError(
+            f"cannot write the synthetic corpora to {folder} ({error});"
+            f" set {VARIABLE} to a folder that you can write, with 20 MB free"
+        ) from error
+    return folder
+
+
+def is_here(folder: Path) -> bool:
+    """Whether `folder` is one that `generate` made, judged by names alone."""
+    return (folder / _LABELS_FILE).is_file() and all((folder / role).is_dir() for role in ROLES)
+
+
+def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: float = 1.0) -> Corpus:
+    """One of the three corpora.
+
+    Args:
+        folder: what `generate` returned. For other settings than that folder's, they are generated beside it.
+        role: one of `ROLES`.
+        semantics: one of `serkit.synthetic.SEMANTICS`.
+        acoustic: how far the corpora's channels are apart, in [0, 1].
+
+    Returns:
+        The corpus; its clips have a further column, `voice` (`low` or `high`).
+
+    Raises:
+        CorpusUnfit: the labels cannot be read.
+        SerkitError: other settings were asked for and the cache folder cannot be written.
+    """
+    if folder.name != _folder_name(semantics, acoustic):
+        folder = generate(semantics, acoustic)
+    title = f"{TITLE} {role}"
+    try:
+        labels = pd.read_csv(folder / _LABELS_FILE, keep_default_na=False)
+        rows = labels[labels["path"].str.startswith(f"{role}/")].to_dict("records")
+    except (OSError, ValueError, KeyError) as error:
+        raise CorpusUnfit(
+            f"{title}: cannot read {folder / _LABELS_FILE} ({error}); delete the folder, it is made again"
+        ) from error
+    clips = table(rows, title)
+    validation_fold: tuple[int, ...] = ()
+    if role == "B":
+        clips["fold"] = fold_by_speaker(clips["speaker"], FOLDS_OF_B, title)
+        validation_fold = VALIDATION_OF_B
+    elif role == "C":
+        clips["split"] = split_shares(len(clips), SPLIT_SEED_OF_C)
+    return Corpus(
+        name="synthetic",
+        folder=folder,
+        version=f"{synthetic.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
+        clips=clips,
+        validation_fold=validation_fold,
+        notes=("made by serkit.synthetic, not recorded",),
+    )
+
+
+def facts(
+    corpus: Corpus, role: str = "A", semantics: str = "shared", acoustic: float = 1.0
+) -> dict[tuple[str, str], int]:
+    """The counts that hold for a role at any setting of the knobs.
+
+    Args:
+        corpus: not looked at; the counts follow from `CASTS`.
+        role: one of `ROLES`.
+        semantics: changes no count.
+        acoustic: changes no count.
+
+    Returns:
+        `{(group, label): clips}`: all roles by label, A by split too, B by speaker too.
+    """
+    cast = CASTS[role]
+    counts = Counter({("*", "*"): cast.speakers * cast.clips_each})
+    counts.update({("*", label): count for label, count in cast.counts.items()})
+    if role == "A":
+        for part, speakers in SPLIT_OF_A.items():
+            counts[part, "*"] = len(speakers) * cast.clips_each
+            counts.update({(part, label): len(speakers) for label in LABELS})
+    if role == "B":
+        for speaker in (name for group in FOLDS_OF_B for name in group):
+            counts[speaker, "*"] = cast.clips_each
+            counts.update({(speaker, label): cast.clips_each // len(LABELS) for label in LABELS})
+    return dict(counts)
