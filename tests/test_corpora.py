@@ -979,6 +979,7 @@ def rename_column(top: Path, old: str, new: str) -> None:
 def test_audformat_chooses_among_databases_by_name(tmp_path: Path) -> None:
     database(tmp_path / "a", "first")
     database(tmp_path / "b" / "deeper", "second")
+    (tmp_path / "b" / "db.yaml").write_text("of other software")
     assert corpora.load("audformat", tmp_path, {"name": "second"}).folder == tmp_path / "b" / "deeper"
     assert corpora.load("audformat", tmp_path).folder == tmp_path / "a"
     with pytest.raises(CorpusMissing, match=r"looks like it and fits the options; found .*a, .*deeper"):

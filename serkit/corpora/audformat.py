@@ -77,7 +77,10 @@ def is_here(folder: Path) -> bool:
 
 def is_wanted(folder: Path, name: str | None = None, **options: Any) -> bool:
     """Whether the database in `folder` is called `name`; any is where no name is given."""
-    return name is None or _database(folder).name == name
+    try:
+        return name is None or _database(folder).name == name
+    except CorpusUnfit:  # other software has files of that name too: the search goes on
+        return False
 
 
 def read(
