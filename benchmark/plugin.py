@@ -122,9 +122,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A case a run, in the file of the first exhibit that needs it; marked with every exhibit it serves."""
-    if "case" not in metafunc.fixturenames:
+    marks = [mark.name for mark in metafunc.definition.iter_markers() if mark.name in studies.EXHIBITS]
+    if "case" not in metafunc.fixturenames or not marks:
         return
-    home = next(mark.name for mark in metafunc.definition.iter_markers() if mark.name in studies.EXHIBITS)
+    home = marks[0]
     cases = [
         pytest.param(case, id=case.spec.label, marks=[getattr(pytest.mark, name) for name in case.exhibits])
         for case in studies.plan(metafunc.config.stash[SESSION].study)

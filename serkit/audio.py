@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -102,8 +103,8 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
         raise AudioError(f"{path}: {_why_unreadable(path, error)}") from error
     if len(wave) == 0:
         raise AudioError(f"{path}: no samples in it; fetch the file again")
-    if len(wave) < promised:
-        raise AudioError(f"{path}: cut off after {len(wave)} of {promised} samples; fetch the file again")
+    if len(wave) < promised or lacking_bytes(path) > 1:  # one: a missing pad byte
+        raise AudioError(f"{path}: cut off after {len(wave)} samples; fetch the file again")
     if exact:
         return wave
     if wave.ndim == 2:
@@ -113,6 +114,22 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
     if found_hz != rate_hz:
         wave = soxr.resample(wave, found_hz, rate_hz)
     return np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def lacking_bytes(path: Path) -> int:
+    """Bytes that a WAV file's data chunk promises and the file lacks, of which libsndfile says nothing; else 0."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0
+        while len(head := file.read(8)) == 8:
+            chunk, length = struct.unpack("<4sI", head)
+            if chunk == b"data":
+                # Written to a pipe, a file cannot know its length and says the greatest one, or none.
+                return 0 if length in (0, 0xFFFFFFFF) else max(0, file.tell() + length - size)
+            file.seek(length + length % 2, os.SEEK_CUR)
+    return 0
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

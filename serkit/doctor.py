@@ -47,7 +47,6 @@ import hashlib
 import math
 import os
 import re
-import struct
 import sys
 import textwrap
 from collections import Counter, defaultdict
@@ -63,7 +62,7 @@ import soundfile
 from tabulate import tabulate
 from tqdm import tqdm
 
-from serkit import corpora
+from serkit import audio, corpora
 from serkit.corpora.table import PARTS, Corpus
 from serkit.errors import CorpusMissing, SerkitError, SpecError
 from serkit.specs import LABELS
@@ -522,7 +521,7 @@ def _listen(path: Path) -> _Heard:
     lowest = highest = 0.0
     digest = hashlib.blake2b(digest_size=16)
     try:
-        lacking = _lacking_bytes(path, size)
+        lacking = audio.lacking_bytes(path)
         with soundfile.SoundFile(path) as file:
             promised, rate_hz, channels = file.frames, file.samplerate, file.channels
             lossy = file.format in ("MP3", "OGG")  # these estimate their length
@@ -555,21 +554,6 @@ def _listen(path: Path) -> _Heard:
         clipped=full / (frames * channels),
         digest=digest.digest(),
     )
-
-
-def _lacking_bytes(path: Path, size: int) -> int:
-    """Bytes that a WAV file's data chunk promises and the file lacks; libsndfile says nothing of them."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return 0
-        while len(head := file.read(8)) == 8:
-            chunk, length = struct.unpack("<4sI", head)
-            if chunk == b"data":
-                # Written to a pipe, a file cannot know its length and says the greatest one, or none.
-                return 0 if length in (0, 0xFFFFFFFF) else max(0, file.tell() + length - size)
-            file.seek(length + length % 2, os.SEEK_CUR)
-    return 0
 
 
 def _audio_problems(corpus: Corpus, clips: Sequence[_Heard], module: ModuleType) -> list[Problem]:

@@ -773,7 +773,7 @@ def test_ravdess_stray_copy_is_left_out_and_named(tmp_path: Path) -> None:
     assert len(corpus.clips) == 672
     assert home in set(corpus.clips["path"])
     assert stray not in {*corpus.clips["path"], *corpus.others}
-    assert corpus.notes == (f"{stray} left out: a stray copy of {home}",)
+    assert corpus.notes == (f"{stray} left out: it lies in another actor's folder, and {home} has its name",)
 
 
 def test_ravdess_stray_that_is_the_only_copy_stays_under_its_own_actor(tmp_path: Path) -> None:

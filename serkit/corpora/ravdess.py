@@ -59,8 +59,8 @@ def is_here(folder: Path) -> bool:
 def read(folder: Path, folds: int = 6) -> Corpus:
     """Reads the speech part of RAVDESS as delivered.
 
-    A clip that lies in another actor's folder is a stray copy where its own folder has it too: it is left
-    out, and `notes` says so. Where it is the only one, it stays, with the speaker that its name gives.
+    A clip that lies in another actor's folder is a stray where its own folder has one of that name too: it
+    is left out, and `notes` says so. Where it is the only one, it stays, with the speaker that its name gives.
 
     Args:
         folder: the folder of the actors' folders.
@@ -99,7 +99,9 @@ def read(folder: Path, folds: int = 6) -> Corpus:
         home = f"Actor_{actor}/"
         paths = sorted(paths, key=lambda path: not path.startswith(home))
         path = paths[0]
-        notes += [f"{stray} left out: a stray copy of {path}" for stray in paths[1:]]
+        notes += [
+            f"{stray} left out: it lies in another actor's folder, and {path} has its name" for stray in paths[1:]
+        ]
         if not path.startswith(home):
             notes.append(
                 f"{path} lies in another actor's folder; its name says actor {actor}, so it counts as theirs"

@@ -261,6 +261,7 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
         version=f"{synthetic.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
         clips=clips,
         validation_fold=validation_fold,
+        split_by_clip=role == "C",
         notes=("made by serkit.synthetic, not recorded",),
     )
 
