@@ -142,7 +142,7 @@ def _share(row: pd.Series) -> str:
 def _short(std: float) -> str:
     """0.004 as the paper writes it: 4e-3."""
     mantissa, exponent = f"{std:.0e}".split("e")
-    return "0" if std == 0 else f"{mantissa}e{int(exponent)}"
+    return "0" if std < 1e-9 else f"{mantissa}e{int(exponent)}"
 
 
 def _signed(value: float | None, digits: int = 3) -> str:

@@ -62,6 +62,14 @@ class Pack:
         """Samples in each clip, int64 [clips]."""
         return np.diff(self.offsets)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the samples say about this copy that its labels cannot."""
+        seconds = self.lengths[0] / self.rate_hz
+        if len(self.lengths) > 1 and (self.lengths == self.lengths[0]).all():
+            return (f"every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original",)
+        return ()
+
 
 def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack:
     """The corpus's clips at `rate_hz`, decoded now if they were not before.

@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
-
 from serkit.specs import LABELS, METRICS
 
 
@@ -37,6 +35,8 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         >>> score(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
         {'uACC': 0.75, 'wACC': 0.75, 'wF1': 0.7333333333333334}
     """
+    from sklearn.metrics import precision_recall_fscore_support  # takes a second: not while a plan is made
+
     if len(truth) == 0 or len(truth) != len(predicted):
         raise ValueError(f"{len(truth)} true and {len(predicted)} predicted labels: expected as many, more than none")
     _, recall, f1, clips = precision_recall_fscore_support(
@@ -91,8 +91,9 @@ def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[
 def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
     """Whether the training loss had levelled off in the tail (§2.2: "after both the loss and performance plateau").
 
-    Ours, because the paper gives no rule: between the tail's first and second half the mean loss moves by less than
-    a tenth of its whole fall since the first evaluation, or by less than 0.02.
+    Ours, because the paper gives no rule. Between the tail's first and second half the mean loss may move at half
+    the pace of its whole fall, by 0.02, or by twice what its noise explains, whichever is most; the noise is judged
+    by the differences between neighbours in the second half of training.
 
     Args:
         losses: mean training loss since the evaluation before, one an evaluation.
@@ -101,6 +102,9 @@ def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
     tail = np.asarray(losses[first_in_tail:])
     if len(tail) < 2:
         return True
-    early, late = (half.mean() for half in np.array_split(tail, 2))
-    fall = max(losses) - min(losses)
-    return bool(abs(early - late) < max(0.1 * fall, 0.02))
+    early, late = np.array_split(tail, 2)
+    steps = np.diff(losses[len(losses) // 2 :])
+    noise = steps.std() / np.sqrt(2) * np.sqrt(1 / len(early) + 1 / len(late)) if len(steps) > 1 else 0.0
+    pace = (max(losses) - min(losses)) / (len(losses) - 1)
+    allowed = max(0.5 * pace * len(tail) / 2, 0.02, 2 * noise)
+    return bool(abs(early.mean() - late.mean()) <= allowed)

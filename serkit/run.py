@@ -12,6 +12,7 @@ import datetime
 import functools
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import time
@@ -297,7 +298,7 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
         "folds": here.corpus.n_folds,
         "clips": counts,
         "hours": round(float(here.pack.offsets[-1]) / here.pack.rate_hz / 3600, 4),
-        "notes": list(here.corpus.notes),
+        "notes": [*here.corpus.notes, *here.pack.notes],
     }
     if trained_on:
         speakers = clips["speaker"]
@@ -318,17 +319,27 @@ def spec_as_json(spec: RunSpec) -> dict[str, Any]:
 
 def environment(device: str) -> dict[str, Any]:
     """Where a run happened: versions, device, threads, git commit. Not part of the key."""
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor()
     return {
         "python": platform.python_version(),
         "serkit": importlib.metadata.version("serkit"),
         "packages": {package: importlib.metadata.version(package) for package in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "device": device.split(":")[0],
-        "device_name": name or platform.machine(),
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),
+        "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "git_commit": git_commit(),
     }
+
+
+def cpu_name() -> str:
+    """The processor's model, or at least its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 @functools.cache

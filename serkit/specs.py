@@ -142,7 +142,7 @@ class Recipe:
         learning_rate: Adam's, constant.
         batch_size: clips a step.
         epochs: passes over the training clips.
-        evaluations_per_epoch: evaluations of every test corpus, evenly spread over each epoch.
+        evaluations_per_epoch: evaluations of every test corpus, evenly spread; 0.5 is one every second epoch.
         tail: the last share of iterations that metrics are averaged over, in (0, 1].
         max_seconds: longer clips are cropped: at random in training, to their start in evaluation.
         loudness_dbfs: RMS level that every clip is brought to; None: as delivered.
@@ -151,7 +151,7 @@ class Recipe:
     learning_rate: float = 1e-4
     batch_size: int = 128
     epochs: int = 30
-    evaluations_per_epoch: int = 1
+    evaluations_per_epoch: float = 1.0
     tail: float = 0.2
     max_seconds: float = 10.0
     loudness_dbfs: float | None = None
@@ -162,6 +162,8 @@ class Recipe:
         Raises:
             SpecError: a value out of its range.
         """
+        for name in ("learning_rate", "evaluations_per_epoch", "tail", "max_seconds"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one key
         for name in ("learning_rate", "batch_size", "epochs", "evaluations_per_epoch", "max_seconds"):
             value = getattr(self, name)
             _check(value > 0, f"recipe {name} = {value}: expected more than 0")
@@ -170,6 +172,11 @@ class Recipe:
             self.loudness_dbfs is None or self.loudness_dbfs < 0,
             f"recipe loudness_dbfs = {self.loudness_dbfs}: expected a negative level or none",
         )
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations in a run, at least one; the last is at its end."""
+        return max(1, round(self.epochs * self.evaluations_per_epoch))
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,7 @@ def train(
     lengths = training.lengths
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
-    evaluations = recipe.epochs * recipe.evaluations_per_epoch
-    due = {max(1, round(total * (i + 1) / evaluations)) for i in range(evaluations)}
+    due = {max(1, round(total * (i + 1) / recipe.evaluations)) for i in range(recipe.evaluations)}
 
     history: list[dict[str, Any]] = []
     scores = np.empty((0, len(LABELS)), dtype=np.float32)
