@@ -156,6 +156,8 @@ def disagreements(table: pd.DataFrame) -> list[str]:
         where = f"{row.exhibit}: {row.train} on {row.test} at {row.augment_percent} %"
         if row.runs < row.runs_expected:
             said.append(f"{where}: {row.runs} of {row.runs_expected} runs done")
+        elif pd.isna(row.difference):
+            said.append(f"{where}: nothing to compare, {row.test} has no baseline in Table 1")
         elif not row.agrees:
             said.append(f"{where}: differs by {row.difference:+.3f} from the paper's {row.paper:.2f}")
     return said

@@ -63,17 +63,28 @@ class Live:
 
     def _appended(self, path: Path) -> list[dict]:
         try:
-            if path.stat().st_mtime < self._began:
+            found = path.stat()
+            if found.st_mtime < self._began:
                 return []
+            start = self._read.get(path, 0)
+            if found.st_size < start:
+                start = 0  # the run was started afresh since
             with path.open("rb") as file:
-                file.seek(self._read.get(path, 0))
+                file.seek(start)
                 data = file.read()
         except OSError:
             return []  # the run was just started afresh
         whole = data[: data.rfind(b"\n") + 1]
-        self._read[path] = self._read.get(path, 0) + len(whole)
-        events = (json.loads(line) for line in whole.splitlines())
-        return [event for event in events if event["time"] >= self._began]
+        self._read[path] = start + len(whole)
+        return [event for event in map(_event, whole.splitlines()) if event.get("time", 0) >= self._began]
+
+
+def _event(line: bytes) -> dict:
+    """A line's event; empty for the rest of a line, where a file that was started afresh is already longer again."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {}
 
 
 def said(event: dict) -> str:

@@ -136,14 +136,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deals the chosen cases so that workers end together."""
+    """Deals the chosen cases so that workers end together.
+
+    A file of cases whose exhibit the study does not ask for holds a placeholder of pytest's, which is dropped.
+    """
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    items[:] = order.dealt(items, _cost, workers)
+    wanted = [item for item in items if not _is_placeholder(item)]
+    items[:] = order.dealt(wanted, _cost, workers)
+
+
+def _case(item: pytest.Item) -> Any:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("case") if callspec else None
+
+
+def _is_placeholder(item: pytest.Item) -> bool:
+    case = _case(item)
+    return case is not None and not isinstance(case, studies.Case)
 
 
 def _cost(item: pytest.Item) -> int:
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("case") if callspec else None
+    case = _case(item)
     return case.cost if isinstance(case, studies.Case) else 0
 
 
@@ -164,17 +177,13 @@ class BoundCase:
             self._session.store.check_writable()
             from serkit.run import run  # torch comes with it
 
-            return run(
-                self.spec,
-                self._session.store,
-                self._session.data,
-                self._session.device,
-                self._session.rerun,
-            )
-        except CorpusMissing as error:
-            pytest.skip(str(error))
+            session = self._session
+            return run(self.spec, session.store, session.data, session.device, session.rerun)
         except SerkitError as error:
-            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+            problem = error
+        if isinstance(problem, CorpusMissing):  # outside the handlers: their traceback is not the user's concern
+            pytest.skip(str(problem))
+        pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
 
 
 @pytest.fixture
@@ -199,7 +208,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     from benchmark import exhibits, tables  # pandas comes with them
 
-    ours.summary, cells = tables.assemble(ours.study, ours.store)
+    try:
+        ours.summary, cells = tables.assemble(ours.study, ours.store)
+    except SerkitError as error:
+        ours.summary = f"no exhibits: {error}"
+        return
     if session.config.getoption("assert_paper"):
         ours.disagreeing = exhibits.disagreements(cells)
         if ours.disagreeing and session.exitstatus == pytest.ExitCode.OK:

@@ -25,6 +25,17 @@ EXHIBITS = ("table1", "figure2", "figure3")
 
 TrainingSet = tuple[str, ...]
 
+TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
+LIST, TABLE = "a list of one or more", "a table"
+KINDS: dict[str, Any] = {TEXT: str, SWITCH: bool, WHOLE: int, NUMBER: (int, float), LIST: list, TABLE: dict}
+"""What a value in a study's file can be, in the words of the messages."""
+
+STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, rates_percent=LIST, seeds=LIST)
+STUDY |= dict.fromkeys(("model", "recipe", "corpora", *EXHIBITS), TABLE)
+CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, training_clips=WHOLE, options=TABLE, scramble=TABLE)
+EXHIBIT = dict(train=LIST, test=LIST)
+"""The keys of a study's file, of each corpus in it and of each exhibit."""
+
 
 @dataclass(frozen=True)
 class Exhibit:
@@ -151,7 +162,7 @@ def read(name_or_file: str) -> Study:
             return from_toml(tomllib.load(file), path.stem)
     except OSError as error:
         raise SpecError(f"study file {path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"study file {path} is not TOML: {error}") from error
     except SpecError as error:
         raise SpecError(f"study {path}: {error}") from error
@@ -159,16 +170,15 @@ def read(name_or_file: str) -> Study:
 
 def from_toml(data: dict[str, Any], name: str) -> Study:
     """A study from its parsed file. Raises as `read` does."""
-    _check_keys(
-        "study", data, ("title", "caution", "paper", "rates_percent", "seeds", "model", "recipe", "corpora", *EXHIBITS)
-    )
+    _check_values("study", data, STUDY)
     for needed in ("title", "corpora"):
         if not data.get(needed):
             raise SpecError(f"{needed} is missing")
-    corpora, titles, clips = [], {}, {}
+    corpora, clips = [], {}
+    titles: dict[str, str] = {}
     for corpus_name, table in data["corpora"].items():
         where = f"corpora.{corpus_name}"
-        _check_keys(where, table, ("reader", "title", "folds", "training_clips", "options", "scramble"))
+        _check_values(where, table, CORPUS)
         if "reader" not in table:
             raise SpecError(f"{where}: reader is missing")
         corpora.append(
@@ -180,11 +190,11 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
                 scramble=frozen(table.get("scramble", {})),
             )
         )
-        titles[corpus_name] = table.get("title", corpus_name)
+        title = table.get("title", corpus_name)
+        if title in titles.values():
+            raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
+        titles[corpus_name] = title
         clips[corpus_name] = table.get("training_clips", 1000)
-    model = dict(data.get("model", {}))
-    if model.get("weights") == "":
-        model["weights"] = None  # TOML has no null
     exhibits = [_exhibit(key, data[key], corpora) for key in EXHIBITS if key in data]
     if not exhibits:
         raise SpecError(f"no exhibit is asked for; expected at least one of {', '.join(EXHIBITS)}")
@@ -198,7 +208,7 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         corpora=tuple(corpora),
         titles=titles,
         training_clips=clips,
-        model=_fields(ModelSpec, "model", model),
+        model=_fields(ModelSpec, "model", data.get("model", {})),
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
         exhibits=tuple(exhibits),
     )
@@ -207,7 +217,9 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
 
 
 def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exhibit:
-    _check_keys(name, table, ("train", "test"))
+    _check_values(name, table, EXHIBIT)
+    for column in table.get("train", ()):
+        _check_value(f"{name}.train", column, LIST)
     known = [test for corpus in corpora for test in corpus.tests]
     columns = tuple(tuple(column) for column in table.get("train", ()))
     tests = tuple(table.get("test", ()))
@@ -224,21 +236,30 @@ def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exh
 
 
 def _fields(kind: Any, where: str, table: dict[str, Any]) -> Any:
-    _check_keys(where, table, tuple(field.name for field in dataclasses.fields(kind)))
-    try:
-        return kind(**table)
-    except TypeError as error:
-        raise SpecError(f"{where}: {error}") from error
+    words = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
+    _check_values(where, table, {field.name: words[str(field.type)] for field in dataclasses.fields(kind)})
+    return kind(**{key: None if key == "weights" and value == "" else value for key, value in table.items()})
 
 
-def _check_keys(where: str, table: Any, known: tuple[str, ...]) -> None:
-    if not isinstance(table, dict):
-        raise SpecError(f"{where} = {table!r}: expected a table")
-    for key in table:
+def _check_values(where: str, table: Any, known: Mapping[str, str]) -> None:
+    """Checks a table's keys, and that each value is of the kind that `known` says."""
+    _check_value(where, table, TABLE)
+    for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SpecError(f"{where}: unknown key {key!r}{hint} (known: {', '.join(known)})")
+        _check_value(key if known is STUDY else f"{where}.{key}", value, known[key])
+
+
+def _check_value(where: str, value: Any, kind: str) -> None:
+    is_kind = isinstance(value, KINDS[kind]) and (kind == SWITCH or not isinstance(value, bool))
+    if not is_kind or value == []:
+        raise SpecError(f"{where} = {value!r}: expected {kind}")
+    if kind == LIST:
+        twice = [item for number, item in enumerate(value) if item in value[:number]]
+        if twice:
+            raise SpecError(f"{where}: {twice[0]!r} twice")
 
 
 def data_folder(ini: str = "") -> Path | None:

@@ -143,8 +143,11 @@ def lacking_bytes(path: Path) -> int:
 def _why_unreadable(path: Path, error: Exception) -> str:
     if not path.exists():
         return "no such file; the labels name it, so the corpus is incomplete"
-    with path.open("rb") as file:
-        start = file.read(64)
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as refused:
+        return f"not readable ({refused.strerror}); make it a file that you may read"
     if start.startswith(b"version https://git-lfs"):
         return "a git-lfs pointer, not audio; run 'git lfs pull' in the corpus's folder"
     if not start:

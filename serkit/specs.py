@@ -164,6 +164,11 @@ class Recipe:
         """
         for name in ("learning_rate", "evaluations_per_epoch", "tail", "max_seconds"):
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one key
+        if self.loudness_dbfs is not None:
+            object.__setattr__(self, "loudness_dbfs", float(self.loudness_dbfs))
+        for name in ("batch_size", "epochs"):
+            value = getattr(self, name)
+            _check(isinstance(value, int), f"recipe {name} = {value}: expected a whole number")
         for name in ("learning_rate", "batch_size", "epochs", "evaluations_per_epoch", "max_seconds"):
             value = getattr(self, name)
             _check(value > 0, f"recipe {name} = {value}: expected more than 0")
@@ -214,7 +219,7 @@ class RunSpec:
             isinstance(rate, int) and not isinstance(rate, bool) and 0 <= rate <= 100,
             f"augmentation rate {rate!r}: expected a whole number of percent in 0..100",
         )
-        _check(self.seed >= 0, f"seed {self.seed}: expected 0 or more")
+        _check(isinstance(self.seed, int) and self.seed >= 0, f"seed {self.seed!r}: expected 0 or more")
         _check(bool(self.train), "a run needs at least one training corpus")
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:

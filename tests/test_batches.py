@@ -1,0 +1,199 @@
+"""Batches: every clip once, little padding, and draws that know nothing of order or neighbours."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from serkit.audio import Pack
+from serkit.batches import ClipSet, crop_starts, join, level_gains, shuffled_batches, sorted_batches
+
+RATE_HZ = 16_000
+
+
+def speech_lengths(clips, seed=0):
+    """Spread as in MSP-Podcast: gamma-like, 2 to 12 s."""
+    seconds = np.random.default_rng(seed).gamma(4.0, 1.4, 4 * clips)
+    return (seconds[(seconds > 2) & (seconds < 12)][:clips] * RATE_HZ).astype(np.int64)
+
+
+def pack_of(waves):
+    offsets = np.concatenate([[0], np.cumsum([len(wave) for wave in waves])]).astype(np.int64)
+    return Pack(np.concatenate(waves), offsets, RATE_HZ, "")
+
+
+def padding(batches, lengths):
+    room = sum(len(batch) * lengths[batch].max() for batch in batches)
+    return 1 - lengths.sum() / room
+
+
+def same(batches, others):
+    return len(batches) == len(others) and all(map(np.array_equal, batches, others))
+
+
+SIZES = [(1, 128), (5, 2), (127, 128), (128, 128), (129, 128), (1000, 7), (3001, 16), (4100, 128)]
+
+
+@pytest.mark.parametrize(("clips", "batch_size"), SIZES)
+def test_every_clip_once_in_even_batches(clips, batch_size):
+    lengths = speech_lengths(clips)
+    for batches in (shuffled_batches(lengths, batch_size, 0, 0), sorted_batches(lengths, batch_size)):
+        assert sorted(np.concatenate(batches)) == list(range(clips))
+        sizes = {len(batch) for batch in batches}
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+        assert len(batches) == np.ceil(clips / batch_size)
+
+
+def test_order_is_a_matter_of_seed_and_epoch_alone():
+    lengths = speech_lengths(500)
+    np.random.seed(0)  # noqa: NPY002  (the global state must not matter)
+    first = shuffled_batches(lengths, 16, 3, 5)
+    np.random.seed(1)  # noqa: NPY002
+    assert same(shuffled_batches(lengths, 16, 3, 5), first)
+    assert not same(shuffled_batches(lengths, 16, 3, 6), first)
+    assert not same(shuffled_batches(lengths, 16, 4, 5), first)
+    assert not same(shuffled_batches(lengths, 16, 5, 3), first)
+
+
+def test_batches_come_in_no_order_of_length():
+    """Long and short batches are mixed: the first half of an epoch is no easier than the second."""
+    lengths = speech_lengths(4096)
+    correlations = []
+    for epoch in range(20):
+        means = [lengths[batch].mean() for batch in shuffled_batches(lengths, 32, 0, epoch)]
+        correlations.append(stats.spearmanr(range(len(means)), means).statistic)
+    assert abs(np.mean(correlations)) < 0.1
+
+
+def test_clips_meet_new_mates_each_epoch():
+    lengths = speech_lengths(4096)
+    mates = [
+        {frozenset(pair) for batch in shuffled_batches(lengths, 2, 0, epoch) for pair in [batch.tolist()]}
+        for epoch in range(2)
+    ]
+    assert len(mates[0] & mates[1]) < 0.01 * len(mates[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pooling_spares_the_padding(seed):
+    lengths = speech_lengths(4200, seed)
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    assert padding(np.array_split(order, 33), lengths) > 0.3  # what it is compared with
+    assert padding(shuffled_batches(lengths, 128, seed, 0), lengths) < 0.1
+    assert padding(sorted_batches(lengths, 128), lengths) < 0.05
+
+
+def test_evaluation_begins_with_the_longest():
+    lengths = speech_lengths(300)
+    longest = [lengths[batch].max() for batch in sorted_batches(lengths, 32)]
+    assert longest[0] == lengths.max()
+    assert longest == sorted(longest, reverse=True)
+
+
+# --- crops ---
+
+
+def test_crops_lie_inside_the_clip():
+    lengths = speech_lengths(2000)
+    longest = 5 * RATE_HZ
+    starts = crop_starts(lengths, longest, 0, 0)
+    short = lengths <= longest
+    assert short.any()
+    assert not starts[short].any()
+    assert (starts >= 0).all()
+    assert (starts + longest <= lengths)[~short].all()
+
+
+def test_crops_are_uniform_over_clips():
+    starts = crop_starts(np.full(20_000, 109), 100, 0, 0)
+    assert stats.chisquare(np.bincount(starts, minlength=10)).pvalue > 0.001
+    assert starts.max() == 9  # the last that fits is drawn too
+
+
+@pytest.mark.parametrize("draws", [lambda i: (0, i), lambda i: (i, 0)], ids=["epochs", "seeds"])
+def test_crops_are_uniform_over_epochs_and_seeds(draws):
+    lengths = np.full(3, 1_000_000)
+    starts = np.array([crop_starts(lengths, 1, *draws(i)) for i in range(4000)])
+    for clip in range(3):
+        assert stats.kstest(starts[:, clip], "uniform", (0, 1_000_000)).pvalue > 0.001
+        assert abs(stats.pearsonr(starts[:-1, clip], starts[1:, clip]).statistic) < 0.1
+    assert abs(stats.pearsonr(starts[:, 0], starts[:, 1]).statistic) < 0.1
+
+
+def test_a_clip_is_cropped_the_same_whoever_else_is_there():
+    lengths = speech_lengths(400)
+    starts = crop_starts(lengths, RATE_HZ, 2, 7)
+    others = lengths.copy()
+    others[::2] = 17
+    np.testing.assert_array_equal(crop_starts(others, RATE_HZ, 2, 7)[1::2], starts[1::2])
+    np.testing.assert_array_equal(crop_starts(lengths[:100], RATE_HZ, 2, 7), starts[:100])
+
+
+def test_crops_and_order_are_drawn_apart():
+    """The same position in two streams: were they one, a clip's crop would follow its place in the epoch."""
+    clips = 4000
+    order = np.concatenate(shuffled_batches(np.full(clips, 5), clips, 0, 0))
+    starts = crop_starts(np.full(clips, 1_000_000), 1, 0, 0)
+    assert abs(stats.spearmanr(np.argsort(order), starts).statistic) < 0.05
+
+
+# --- reading ---
+
+
+def test_read_is_the_slice_and_zeros():
+    random = np.random.default_rng(0)
+    waves = [random.integers(-32768, 32768, n).astype(np.int16) for n in random.integers(50, 400, 30)]
+    first, second = np.array([4, 0, 9]), np.array([17, 3, 3, 0])
+    clips = join(
+        [(pack_of(waves[:10]), first, np.array([0, 1, 2])), (pack_of(waves[10:]), second, np.array([3, 2, 1, 0]))]
+    )
+    sources = [waves[i] for i in first] + [waves[10 + i] for i in second]
+    assert len(clips) == 7
+    np.testing.assert_array_equal(clips.label, [0, 1, 2, 3, 2, 1, 0])
+    np.testing.assert_array_equal(clips.lengths, [len(wave) for wave in sources])
+    for shortest in (0, 1000):
+        batch = random.permutation(7)[:5]
+        starts = random.integers(0, 40, 5)
+        lengths = np.array([random.integers(1, len(sources[i]) - s + 1) for i, s in zip(batch, starts, strict=True)])
+        read = clips.read(batch, starts, lengths, shortest)
+        assert read.dtype == np.int16
+        assert read.shape == (5, max(shortest, lengths.max()))
+        for row, i, start, length in zip(read, batch, starts, lengths, strict=True):
+            np.testing.assert_array_equal(row[:length], sources[i][start : start + length])
+            assert not row[length:].any()
+
+
+def test_one_corpus_is_a_set_too():
+    clips = ClipSet([pack_of([np.arange(3, dtype=np.int16)])], np.zeros(1, int), np.zeros(1, int), np.ones(1, int))
+    np.testing.assert_array_equal(clips.read(np.array([0]), np.array([1]), np.array([2]), 4), [[1, 2, 0, 0]])
+
+
+# --- loudness ---
+
+
+def dbfs(wave):
+    return 10 * np.log10(np.mean(np.square(wave)))
+
+
+@pytest.mark.parametrize("asked", [-40.0, -26.0])
+def test_gains_reach_the_level(asked):
+    random = np.random.default_rng(0)
+    lengths = np.array([4000, 2500, 3999, 1])
+    waves = np.zeros((4, 4000), dtype=np.int16)
+    for wave, length, level in zip(waves, lengths, (20, 3000, 300, 40), strict=True):
+        wave[:length] = np.rint(random.uniform(-level, level, length)) + (length == 1) * 50
+    gains = level_gains(waves, lengths, asked)
+    assert gains.dtype == np.float32
+    for wave, length, gain in zip(waves, lengths, gains, strict=True):
+        assert dbfs(wave[:length] / 32768 * gain) == pytest.approx(asked, abs=0.01)
+
+
+def test_gains_never_clip_and_leave_silence():
+    waves = np.zeros((3, 1000), dtype=np.int16)
+    waves[0, 500] = 8000  # a click: level out of reach
+    waves[1, :] = np.tile([-32768, 32767], 500)  # full scale already
+    gains = level_gains(waves, np.full(3, 1000), -3.0)
+    peaks = np.abs(waves.astype(float) / 32768 * gains[:, None]).max(axis=1)
+    assert peaks[0] == pytest.approx(1, abs=1e-6)  # as loud as it can be
+    assert peaks[1] == pytest.approx(10 ** (-3 / 20), rel=1e-4)
+    assert gains[2] == 1

@@ -1,0 +1,488 @@
+"""Exhibits and tables: hand-made results in, hand-worked cells out; the published numbers at their places."""
+
+import csv
+import math
+import re
+
+import pandas as pd
+import pytest
+
+from benchmark import exhibits, tables
+from benchmark import study as studies
+from serkit.results import Store
+from tests.made_results import made_result, put
+
+SMALL = {
+    "title": "Two corpora",
+    "rates_percent": [0, 50],
+    "seeds": [0, 1],
+    "model": {"width": 4, "weights": ""},
+    "recipe": {"tail": 0.4},  # of five evaluations the last two
+    "corpora": {
+        "one": {"reader": "crema_d", "title": "ONE"},
+        "two": {
+            "reader": "ravdess",
+            "title": "TWO",
+            "folds": 2,
+            "scramble": {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"},
+        },
+    },
+    "table1": {"train": [["one"], ["two"]]},
+    "figure2": {"train": [["one"], ["one", "two"]], "test": ["two", "one"]},
+    "figure3": {"train": [["two_scrambled"]], "test": ["two_scrambled", "two", "one"]},
+}
+IN_NO_TAIL = 0.99  # what evaluations before the tail say, which no cell may show
+
+
+def small(**changes):
+    return studies.from_toml({**SMALL, **changes}, "small")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "small")
+
+
+def by_label(study):
+    return {case.spec.label: case.spec for case in studies.plan(study)}
+
+
+def flat(value):
+    return lambda test, fold, number: value
+
+
+def curves(**of_fold):
+    """Values of the last two evaluations, by fold (`fold0=[...]`); `IN_NO_TAIL` before."""
+    return lambda test, fold, number: IN_NO_TAIL if number < 3 else of_fold[f"fold{fold}"][number - 3]
+
+
+def the(cells, exhibit, train, test, rate=0):
+    chosen = cells[
+        (cells["exhibit"] == exhibit)
+        & (cells["train"] == train)
+        & (cells["test"] == test)
+        & (cells["augment_percent"] == rate)
+    ]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def drawn(study, cells):
+    return {table.name: table for table in tables.draw(study, cells)}
+
+
+# --- cells, worked by hand ---
+
+
+def test_a_cell_averages_folds_then_the_tail_then_seeds(store):
+    runs = by_label(study := small())
+    put(
+        store,
+        made_result(runs["two-aug0-fold00"], curves(fold0=[0.5, 0.7])),
+        made_result(runs["two-aug0-fold01"], curves(fold1=[0.6, 0.4])),  # mean over folds 0.55, 0.55
+        made_result(runs["two-aug0-fold00-seed1"], curves(fold0=[0.6, 0.8])),
+        made_result(runs["two-aug0-fold01-seed1"], curves(fold1=[0.6, 0.6])),  # 0.60, 0.70
+    )
+    cell = the(exhibits.cells(study, store), "table1", "TWO", "TWO")
+    assert cell["wF1"] == pytest.approx((0.55 + 0.65) / 2)
+    assert cell["wF1_std"] == pytest.approx((0.0 + 0.05) / 2)  # of the average over folds, not of a fold
+    assert cell["wF1_seed_std"] == pytest.approx(0.1 / math.sqrt(2))
+    assert (cell["runs"], cell["runs_expected"]) == (4, 4)
+    assert cell["wF1_change"] == 0
+
+
+def test_a_test_only_corpus_is_averaged_over_all_its_folds(store):
+    runs = by_label(study := small(seeds=[0]))
+
+    def values(test, fold, number):
+        return 0.5 if test == "one" else {0: 0.2, 1: 0.4}[fold]
+
+    put(store, made_result(runs["one-aug0"], values))
+    cell = the(exhibits.cells(study, store), "figure2", "ONE", "TWO")
+    assert cell["wF1"] == pytest.approx(0.3)
+    assert cell["runs_expected"] == 1
+    assert math.isnan(cell["wF1_seed_std"])  # one seed says nothing about seeds
+
+
+def test_metrics_are_not_mixed_up(store):
+    runs = by_label(study := small(seeds=[0]))
+    put(store, made_result(runs["one-aug0"], flat({"uACC": 0.1, "wACC": 0.2, "wF1": 0.3})))
+    cell = the(exhibits.cells(study, store), "table1", "ONE", "ONE")
+    assert [cell["uACC"], cell["wACC"], cell["wF1"]] == pytest.approx([0.1, 0.2, 0.3])
+    assert drawn(study, exhibits.cells(study, store))["table1"].rows[0] == [
+        *("ONE", "0.10 (0)", "0.20 (0)", "0.30 (0)", "--")
+    ]
+
+
+def test_a_change_is_relative_to_the_test_corpus_at_0_percent(store):
+    runs = by_label(study := small(seeds=[0]))
+    wf1 = {
+        ("one", 0, "one"): 0.50,
+        ("one", 0, "two"): 0.35,
+        ("one", 50, "one"): 0.56,
+        ("one", 50, "two"): 0.30,
+        ("two", 0, "two"): 0.70,
+        ("two", 50, "two"): 0.60,
+        ("two_scrambled", 0, "two_scrambled"): 0.65,
+        ("two_scrambled", 0, "two"): 0.05,
+        ("two_scrambled", 0, "one"): 0.10,
+    }
+    for spec in runs.values():
+        train, rate = "+".join(spec.train), spec.augment_percent
+        put(store, made_result(spec, lambda test, *_: wf1.get((train, rate, test), 0.01)))  # noqa: B023
+    cells = exhibits.cells(study, store)
+    for exhibit, train, test, rate, change in [
+        ("table1", "ONE", "ONE", 50, +0.06),
+        ("table1", "TWO", "TWO", 50, -0.10),
+        ("figure2", "ONE", "TWO", 0, -0.35),
+        ("figure2", "ONE", "TWO", 50, -0.40),
+        ("figure2", "ONE", "ONE", 0, 0.0),
+        ("figure2", "ONE+TWO", "TWO", 0, -0.69),
+        ("figure3", "TWO-SCRAMBLED", "TWO-SCRAMBLED", 0, -0.05),  # against the true key's baseline
+        ("figure3", "TWO-SCRAMBLED", "TWO", 0, -0.65),
+        ("figure3", "TWO-SCRAMBLED", "ONE", 0, -0.40),
+    ]:
+        assert the(cells, exhibit, train, test, rate)["wF1_change"] == pytest.approx(change)
+    tables_of = drawn(study, cells)
+    assert tables_of["figure3"].headers == ["Augment", "A\nTWO-SCRAMBLED", "A\nTWO", "A\nONE"]
+    assert tables_of["figure3"].rows[0] == ["0 %", "-0.05", "-0.65", "-0.40"]
+    assert tables_of["figure3-wf1"].rows[0] == ["0 %", "0.65 (0)", "0.05 (0)", "0.10 (0)"]
+    assert tables_of["figure2"].headers == ["Augment", "A\nTWO", "A\nONE", "B\nTWO", "B\nONE"]
+    assert tables_of["figure2"].rows[1] == ["50 %", "-0.40", "+0.06", "-0.69", "-0.49"]
+    assert tables_of["figure2"].legend == (
+        "Trained on A: ONE; B: ONE+TWO. Tested on the corpus below the letter.",
+    )
+
+
+def test_what_is_missing_or_partly_done_is_seen(store):
+    runs = by_label(study := small(seeds=[0]))
+    put(
+        store,
+        made_result(runs["two-aug0-fold01"], flat(0.6)),
+        made_result(runs["one-aug0"], flat(0.5)),
+        made_result(runs["one+two-aug0-fold00"], flat(0.4)),
+    )
+    cells = exhibits.cells(study, store)
+    partly = the(cells, "table1", "TWO", "TWO")
+    assert (partly["wF1"], partly["runs"], partly["runs_expected"]) == (0.6, 1, 2)
+    missing = the(cells, "figure2", "ONE+TWO", "ONE", 50)
+    assert missing["runs"] == 0
+    assert all(math.isnan(missing[column]) for column in ("uACC", "wACC", "wF1", "wF1_std", "wF1_change"))
+    rows = {name: table.rows for name, table in drawn(study, cells).items()}
+    assert rows["table1"][1] == ["TWO", *["0.60 (0) [1/2]"] * 3, "--"]
+    assert rows["figure2"] == [
+        ["0 %", "-0.10", "+0.00", "-0.20 [1/2]", "-0.10 [1/2]"],
+        ["50 %", "--", "--", "--", "--"],
+    ]
+
+
+def test_a_change_without_its_baseline_is_missing(store):
+    runs = by_label(study := small(seeds=[0]))
+    put(store, made_result(runs["one-aug0"], flat(0.5)))
+    cell = the(cells := exhibits.cells(study, store), "figure2", "ONE", "TWO")
+    assert cell["wF1"] == 0.5
+    assert math.isnan(cell["wF1_change"])
+    assert drawn(study, cells)["figure2"].rows[0] == ["0 %", "--", "+0.00", "--", "--"]
+
+
+def test_the_newest_result_wins_and_mixed_copies_are_said(store):
+    runs = by_label(study := small(seeds=[0]))
+    one, two = runs["one-aug0"], runs["two-aug0-fold00"]
+    put(
+        store,
+        made_result(one, flat(0.7), copy="b", finished="2026-03-01T00:00:00+00:00"),
+        made_result(one, flat(0.2), copy="a", finished="2026-02-01T00:00:00+00:00"),
+    )
+    found = exhibits.answers(study, store)
+    assert the(exhibits.cells(study, store), "table1", "ONE", "ONE")["wF1"] == 0.7
+    assert list(found.results) == [one]
+    assert found.mixed == ()  # the older one answers nothing
+
+    put(store, made_result(two, flat(0.6), copy="a", finished="2026-02-01T00:00:00+00:00"))
+    assert exhibits.answers(study, store).mixed == ("one", "two")
+    text, _ = tables.assemble(study, store)
+    assert "Caution: results of different copies of one, two are mixed here." in text
+
+
+def test_results_of_other_questions_answer_nothing(store):
+    """Another recipe, another rate: the same label, another key."""
+    put(store, made_result(by_label(small(recipe={"epochs": 29}))["one-aug0"], flat(0.5)))
+    put(store, made_result(by_label(small(rates_percent=[20]))["one-aug20"], flat(0.5)))
+    assert not exhibits.answers(small(), store).results
+
+
+# --- beside the paper ---
+
+
+def published():
+    """Every published number of the three exhibits as the files have it: place -> (exhibit's letter, number)."""
+    numbers = {}
+    with (exhibits.PAPER / "table1.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["condition"] == "default" and row["metric"] == "wF1":
+                place = "table1", row["train_test"], row["train_test"], int(row["augment_pct"])
+                numbers[place] = "", float(row["value"])
+    for name in ("figure2", "figure3"):
+        with (exhibits.PAPER / f"{name}.csv").open() as file:
+            for row in csv.DictReader(file):
+                place = name, row["train"], row["test"], int(row["augment_pct"])
+                numbers[place] = row["column"], float(row["wF1_change"])
+    return numbers
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return studies.read("paper")
+
+
+@pytest.fixture(scope="module")
+def as_published(paper, tmp_path_factory):
+    """A store with all 265 runs, whose wF1 are what the paper's numbers make them."""
+    numbers = {place: number for place, (_, number) in published().items()}
+    store = Store(tmp_path_factory.mktemp("results") / "paper")
+    for case in studies.plan(paper):
+        train, rate = paper.title_of(case.spec.train), case.spec.augment_percent
+
+        def wf1(test, fold, number, train=train, rate=rate):
+            title = paper.title_of(test)
+            if train == title and ("table1", train, title, rate) in numbers:
+                return numbers["table1", train, title, rate]
+            change = numbers.get(("figure2", train, title, rate), numbers.get(("figure3", train, title, rate)))
+            if change is None:
+                return 0.25  # nothing is published for it
+            baseline = title.removesuffix("-SCRAMBLED")
+            return numbers["table1", baseline, baseline, 0] + change
+
+        put(store, made_result(case.spec, wf1, evaluations=1))
+    return store
+
+
+def test_every_published_number_stands_at_its_place(paper, store):
+    cells = exhibits.cells(paper, store)
+    numbers = published()
+    assert len(numbers) == 15 + 75 + 45
+    for (exhibit, train, test, rate), (letter, number) in numbers.items():
+        cell = the(cells, exhibit, train, test, rate)
+        assert (cell["column"], cell["paper"]) == (letter, number)
+    assert cells["paper"].notna().sum() == len(numbers)
+    assert len(cells) == 15 + 75 + 60  # Figure 3 is also tested under the true labels, which the paper does not show
+    assert set(cells[cells["paper"].isna()]["test"]) == {"IEMOCAP"}
+
+
+def test_the_papers_own_results_differ_nowhere_but_where_it_contradicts_itself(paper, as_published):
+    cells = exhibits.cells(paper, as_published)
+    assert (cells["runs"] == cells["runs_expected"]).all()
+    beside = cells[cells["paper"].notna()]
+    differs = beside[beside["difference"].abs() > 1e-9]
+    places = differs[["exhibit", "column", "test", "augment_percent"]].itertuples(index=False, name=None)
+    # Column A is one training in both figures, and they print it differently (its run-to-run noise).
+    assert dict(zip(places, differs["difference"].round(9), strict=True)) == {
+        ("figure3", "A", "CREMA-D", 70): -0.01,
+        ("figure3", "A", "MSP-Podcast", 100): 0.01,
+        ("figure3", "A", "CREMA-D", 100): 0.01,
+    }
+    assert beside["agrees"].all()
+    assert exhibits.disagreements(cells) == []
+
+
+def test_the_layout_is_the_papers(paper, as_published):
+    of = drawn(paper, exhibits.cells(paper, as_published))
+    assert list(of) == ["table1", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
+
+    table1 = of["table1"]
+    assert [row[0] for row in table1.rows if row[0]] == ["IEMOCAP", "CREMA-D", "MSP-Podcast"]
+    assert table1.headers[2:] == [
+        *("uACC\n0 %", "wACC\n0 %", "wF1\n0 %", "wF1\n20 %", "wF1\n50 %", "wF1\n70 %", "wF1\n100 %")
+    ]
+    ours, printed, swapped, difference = table1.rows[4:8]
+    assert [row[1] for row in (ours, printed, swapped, difference)] == [
+        *("ours", "paper, as printed", "paper, uACC and wACC swapped", "ours - paper")
+    ]
+    assert [cell.split()[0] for cell in ours[4:]] == ["0.79", "0.78", "0.78", "0.78", "0.76"]
+    assert printed[2:] == [
+        *("0.80 (4e-3)", "0.59 (2e-3)", "0.79 (3e-3)"),
+        *("0.78 (1e-3)", "0.78 (1e-3)", "0.78 (1e-3)", "0.76 (1e-3)"),
+    ]
+    assert swapped[2:4] == ["0.59 (2e-3)", "0.80 (4e-3)"]
+    assert swapped[4:] == printed[4:]
+    assert difference[2:4] == ["", ""]
+    assert [float(cell) for cell in difference[4:]] == [0] * 5
+
+    figure2 = of["figure2"]
+    tests = ["IEMOCAP", "MSP-Podcast", "CREMA-D"]
+    assert figure2.headers == ["Augment", *(f"{letter}\n{test}" for letter in "ABCDE" for test in tests)]
+    rates = [f"{rate} %" for rate in (0, 20, 50, 70, 100)]
+    assert [row[0] for row in figure2.rows] == [
+        f"{rate} {word}" for rate in rates for word in ("ours", "paper", "ours - paper")
+    ]
+    assert figure2.rows[1][1:] == [
+        *("-0.27", "+0.00", "-0.10", "+0.00", "-0.20", "-0.36", "-0.01", "+0.00", "-0.11"),
+        *("-0.21", "+0.00", "-0.01", "-0.02", "+0.00", "-0.01"),
+    ]
+    for ours, printed, difference in _threes(figure2.rows):
+        assert [float(cell) for cell in ours[1:]] == [float(cell) for cell in printed[1:]]
+        assert [float(cell) for cell in difference[1:]] == [0] * 15
+
+    figure3 = of["figure3"]
+    tests = ["IEMOCAP-SCRAMBLED", "IEMOCAP", "MSP-Podcast", "CREMA-D"]
+    assert figure3.headers == ["Augment", *(f"{letter}\n{test}" for letter in "ABC" for test in tests)]
+    assert figure3.rows[1][1:] == [
+        *("-0.40", "", "+0.00", "-0.10", "-0.04", "", "-0.29", "-0.35", "-0.02", "", "+0.01", "-0.12")
+    ]
+    assert figure3.legend[0].startswith(
+        "Trained on A: MSP-Podcast; B: IEMOCAP-SCRAMBLED; C: MSP-Podcast+IEMOCAP-SCRAMBLED."
+    )
+
+
+def _threes(rows):
+    return zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+
+
+@pytest.mark.parametrize(
+    ("wf1", "said"),
+    [
+        (0.53, []),
+        (0.55, []),
+        (0.51, []),
+        (0.5501, ["table1: MSP-Podcast on MSP-Podcast at 0 %: differs by +0.020 from the paper's 0.53"]),
+        (0.40, ["table1: MSP-Podcast on MSP-Podcast at 0 %: differs by -0.130 from the paper's 0.53"]),
+    ],
+)
+def test_agreement_is_within_two_hundredths(paper, store, wf1, said):
+    put(store, made_result(by_label(paper)["msp-aug0"], flat(wf1)))
+    cells = exhibits.cells(paper, store)
+    assert the(cells, "table1", "MSP-Podcast", "MSP-Podcast")["agrees"] == (not said)
+    at_home = "MSP-Podcast on MSP-Podcast at 0 %"
+    assert [line for line in exhibits.disagreements(cells) if at_home in line] == said
+
+
+def test_disagreements_name_what_is_missing_too(paper, store):
+    runs = by_label(paper)
+    put(store, made_result(runs["msp-aug0"], flat(0.53)), made_result(runs["iemocap-aug20-fold03"], flat(0.6)))
+    said = exhibits.disagreements(exhibits.cells(paper, store))
+    # Of 135 published cells three hold: MSP-Podcast on itself, in each exhibit.
+    assert len(said) == len(set(said)) == 132
+    assert "table1: CREMA-D on CREMA-D at 50 %: 0 of 1 runs done" in said
+    assert "table1: IEMOCAP on IEMOCAP at 20 %: 1 of 10 runs done" in said
+    done_but = "MSP-Podcast on IEMOCAP-SCRAMBLED at 0 %: nothing to compare, IEMOCAP-SCRAMBLED has no baseline"
+    assert any(done_but in line for line in said)
+
+
+# --- what is written ---
+
+
+def test_assemble_writes_every_exhibit(paper, as_published):
+    text, cells = tables.assemble(paper, as_published)
+    folder = as_published.folder
+    written = {path.name for path in folder.iterdir() if path.is_file()}
+    names = ["table1", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
+    assert written == {"report.md", "cells.csv", *(f"{name}.{end}" for name in names for end in ("md", "csv", "tex"))}
+
+    saved = pd.read_csv(folder / "cells.csv", keep_default_na=False, na_values=[""])
+    assert len(saved) == len(cells) == 150
+    assert saved["wF1"].tolist() == pytest.approx(cells["wF1"].tolist())
+
+    report = (folder / "report.md").read_text()
+    for table in tables.draw(paper, cells):
+        assert f"## {table.title}" in report
+        assert table.text("github") in report
+        rows = list(csv.reader((folder / f"{table.name}.csv").open()))
+        assert rows[1:] == table.rows
+        assert [len(row) for row in rows] == [len(table.headers)] * len(rows)
+        assert "\n" not in "".join(rows[0])
+        _assert_latex((folder / f"{table.name}.tex").read_text(), len(table.headers), len(table.rows))
+        if not table.name.endswith("-wf1"):
+            assert table.title in text
+    for line in (
+        "265 of 265 runs done, 1 seed(s), 2.65 hours in all.",  # 36 s each
+        "Run on: A device, torch 2.0.",
+        "135 of 135 cells are within 0.02 of the paper.",
+    ):
+        assert line in text
+        assert line in report
+    assert "mixed" not in text
+    assert "random initialisation" not in text
+
+
+def _assert_latex(text, columns, rows):
+    """A tabular that compiles: balanced, as many cells a row as columns, special characters escaped."""
+    begin, *body, end, last = text.split("\n")
+    assert begin == rf"\begin{{tabular}}{{{'l' * columns}}}"
+    assert (end, last) == (r"\end{tabular}", "")
+    lines = [line for line in body if line.endswith(r"\\")]
+    assert len(lines) == rows + 1
+    assert {line for line in body if not line.endswith(r"\\")} == {r"\toprule", r"\midrule", r"\bottomrule"}
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
+        assert not re.search(r"(?<!\\)[%#_$]", line)
+        assert line.count("{") == line.count("}")
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_nothing_done_still_draws(name, tmp_path):
+    study = studies.read(name)
+    store = Store(tmp_path / "not" / "made" / "yet")
+    text, cells = tables.assemble(study, store)
+    assert f"0 of {len(studies.plan(study))} runs done" in text
+    assert cells["wF1"].isna().all()
+    assert (cells["runs"] == 0).all()
+    for table in tables.draw(study, cells):
+        assert any("--" in row for row in table.rows)
+        assert {len(row) for row in table.rows} == {len(table.headers)}
+        assert not any("nan" in cell.lower() for row in table.rows for cell in row)
+    assert "nan" not in (store.folder / "report.md").read_text().lower().split()
+    assert study.caution in text
+    assert ("random initialisation" in text) == (study.model.weights is None)
+    assert ("of the paper." in text) == study.paper
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_every_open_point_of_the_paper_is_answered(name):
+    study = studies.read(name)
+    choices = tables.choices(study)
+    answered = [int(number) for point, _ in choices for number in re.findall(r"\d+", point)]
+    assert sorted(answered) == list(range(1, 14))
+    assert all(choice for _, choice in choices)
+    said = " ".join(f"{point}: {choice}" for point, choice in choices)
+    for word in (study.model.front_end, study.model.head, f"batch {study.recipe.batch_size}"):
+        assert word in said
+    for corpus in study.corpora:
+        assert f"{study.titles[corpus.name]}: {corpus.reader}" in said
+
+
+def test_choices_follow_the_study():
+    changed = small(
+        model={"width": 4, "weights": "", "front_end": "native-16k", "head": "relu-linear"},
+        recipe={"tail": 0.25, "max_seconds": 4, "loudness_dbfs": -20, "learning_rate": 0.003, "epochs": 7},
+    )
+    said = dict(tables.choices(changed))
+    assert said["4 front end"] == "native-16k"
+    assert said["weights"] == "from random initialisation"
+    assert said["width"].startswith("4 channels")
+    assert said["5 head and loss"].startswith("relu-linear;")
+    assert "0.003" in said["6 optimiser"]
+    assert "7 epochs" in said["6 optimiser"]
+    assert said["7 tail"].startswith("last 25%")
+    assert said["10 clip length"].startswith("at most 4 s")
+    assert said["13 loudness"] == "brought to -20 dBFS RMS"
+    assert said["scrambling"] == "TWO: angry->happy, happy->angry, neutral->sad, sad->neutral"
+
+
+def test_notes_of_a_copy_are_shown_with_its_title(store):
+    runs = by_label(study := small(seeds=[0]))
+    result = made_result(runs["one-aug0"], flat(0.5))
+    result["corpora"]["two"]["notes"] = ["every clip is exactly 2.00 s long"]
+    put(store, result)
+    text, _ = tables.assemble(study, store)
+    assert "TWO: every clip is exactly 2.00 s long" in text.splitlines()
+    assert "trained from random initialisation (width 4 of 64)" in text
+
+
+@pytest.mark.parametrize(
+    ("std", "written"), [(0.004, "4e-3"), (0.0044, "4e-3"), (0.0096, "1e-2"), (0.05, "5e-2"), (0.0, "0")]
+)
+def test_deviations_are_written_as_in_the_paper(store, std, written):
+    runs = by_label(study := small(seeds=[0]))
+    put(store, made_result(runs["one-aug0"], curves(fold0=[0.5 - std, 0.5 + std], fold1=[0, 0])))
+    assert drawn(study, exhibits.cells(study, store))["table1"].rows[0][3] == f"0.50 ({written})"
+

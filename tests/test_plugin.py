@@ -1,0 +1,236 @@
+"""The plugin from outside, as a user meets it: sessions in a folder of their own, alone and under xdist."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import benchmark.gpus
+import benchmark.tables
+import serkit.run  # noqa: F401  (loaded here, torch is loaded once: pytester's sessions forget what they import)
+
+pytest_plugins = "pytester"
+
+ROOT = Path(__file__).parent.parent
+
+TINY = """
+title = "A study of seconds"
+rates_percent = [0]
+model = { width = 1, weights = "" }
+recipe = { epochs = 2, batch_size = 24, max_seconds = 0.7, tail = 0.5 }
+
+[corpora.large]
+reader = "synthetic"
+title = "LARGE"
+[corpora.folded]
+reader = "synthetic"
+title = "FOLDED"
+folds = 3
+options = { role = "B" }
+scramble = { neutral = "sad", sad = "neutral", happy = "angry", angry = "happy" }
+
+[table1]
+train = [["large"], ["folded"]]
+[figure3]
+train = [["large"], ["folded_scrambled"]]
+test = ["folded_scrambled", "folded", "large"]
+"""
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """One cache for all sessions, so that speech is synthesised once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def checkout(pytester, monkeypatch, cache):
+    """A folder with the project's own cases and settings, and a study of seconds."""
+    for variable in ("SERKIT_DATA", "SERKIT_RESULTS", "CUDA_VISIBLE_DEVICES", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("SERKIT_CACHE", str(cache))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (pytester.path / "cases").symlink_to(ROOT / "cases")
+    for name in ("conftest.py", "pytest.ini"):
+        (pytester.path / name).write_text((ROOT / name).read_text())
+    (pytester.path / "tiny.toml").write_text(TINY)
+    return pytester
+
+
+def add_to_conftest(checkout, text):
+    with (checkout.path / "conftest.py").open("a") as file:
+        file.write(text)
+
+
+def results(checkout, study="tiny"):
+    return {
+        path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text())
+        for path in (checkout.path / "results" / study).glob("*/result.json")
+    }
+
+
+def collected(outcome):
+    return [line.split("[")[1].rstrip("]") for line in outcome.outlines if "::" in line]
+
+
+def test_shows_the_paper_plan_without_torch_or_corpora(checkout):
+    add_to_conftest(
+        checkout,
+        """
+import sys
+def pytest_sessionfinish(session):
+    heavy = [name for name in ("torch", "pandas", "sklearn") if name in sys.modules]
+    print("heavy:", heavy)
+""",
+    )
+    outcome = checkout.runpytest_subprocess("--collect-only", "-q")
+    outcome.stdout.fnmatch_lines(["*heavy: []*", "*265 tests collected*"])
+    ids = collected(outcome)
+    assert len(ids) == len(set(ids)) == 265
+    assert "msp+iemocap_scrambled-aug50-fold03" in ids
+    assert not (checkout.path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("select", "runs"),
+    [
+        (["-k", "scrambled"], 3),
+        (["-m", "table1"], 4),
+        (["-m", "figure3"], 4),  # its own three, and the run of LARGE that Table 1 holds
+        (["-k", "fold02"], 2),
+        (["cases/test_figure2_cross_corpus.py"], 0),
+    ],
+)
+def test_selects_runs_by_word_mark_or_file(checkout, select, runs):
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "--collect-only", "-q", *select)
+    assert len(collected(outcome)) == runs
+
+
+def test_a_killed_worker_costs_one_case_and_the_next_session_only_that(checkout):
+    own = (checkout.path / "conftest.py").read_text()
+    add_to_conftest(
+        checkout,
+        """
+import os, pytest
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    if "folded-aug0-fold01" in item.name:
+        os.kill(os.getpid(), 9)
+""",
+    )
+    chosen = ("--study", "tiny.toml", "-k", "large or folded-aug0")
+    outcome = checkout.runpytest_inprocess(*chosen, "-n", "2")
+    outcome.assert_outcomes(passed=3, failed=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*crashed while running*folded-aug0-fold01*",
+            "*trained from random initialisation*",
+            "3 of 7 runs done*",
+            "LARGE *",
+            "FOLDED *[[]2/3[]]*",
+        ]
+    )
+    first = results(checkout)
+    assert set(first) == {"large-aug0", "folded-aug0-fold00", "folded-aug0-fold02"}
+    report = (checkout.path / "results/tiny/report.md").read_text()
+    assert "FOLDED-SCRAMBLED" in report
+    assert "| -- " in report  # the runs that were not asked for
+
+    (checkout.path / "conftest.py").write_text(own)
+    checkout.runpytest_subprocess(*chosen).assert_outcomes(passed=4, deselected=4)
+    second = results(checkout)
+    assert set(second) - set(first) == {"folded-aug0-fold01"}
+    assert {name: second[name] for name in first} == first  # not a second of them was trained again
+
+
+def test_a_rate_that_cannot_be_honoured_fails_and_trains_nothing(checkout):
+    (checkout.path / "half.toml").write_text(TINY.replace("[0]", "[50]"))
+    outcome = checkout.runpytest_inprocess("--study", "half.toml", "-k", "large")
+    outcome.assert_outcomes(failed=1, deselected=7)
+    outcome.stdout.fnmatch_lines(["*SpecError: large-aug50*cannot augment 50 %*nothing was trained*"])
+    assert not results(checkout, "half")
+
+
+def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
+    monkeypatch.setenv("SERKIT_DATA", str(checkout.path))
+    outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold07 and not msp")
+    outcome.assert_outcomes(skipped=1, deselected=264)
+    outcome.stdout.fnmatch_lines([f"*no folder at or below {checkout.path} looks like it*docs/corpora.md*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--gpus"], "*--gpus: no GPU is visible*without --gpus*"),
+        (["--study", "papr"], "*no study 'papr'*paper*"),
+        (["--study", "wrong.toml"], "*unknown key 'recipee'*did you mean 'recipe'*"),
+        (["--study", "tiny.toml", "--assert-paper"], "*--assert-paper: study tiny has no published numbers*"),
+    ],
+)
+def test_wrong_use_is_one_message_and_a_usage_error(checkout, monkeypatch, arguments, said):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (checkout.path / "wrong.toml").write_text(TINY.replace("recipe =", "recipee ="))
+    outcome = checkout.runpytest_inprocess(*arguments)
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
+    (checkout.path / "taken").write_text("a file, where a folder is needed")
+    monkeypatch.setenv("SERKIT_RESULTS", str(checkout.path / "taken"))
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large")
+    outcome.assert_outcomes(failed=1, deselected=7)
+    outcome.stdout.fnmatch_lines(["*ResultsUnwritable: results cannot be written to*SERKIT_RESULTS*"])
+    outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_each_worker_gets_its_gpu_and_a_new_worker_the_crashed_ones(checkout, monkeypatch):
+    monkeypatch.setattr(benchmark.gpus, "count", lambda: 3)
+    checkout.makepyfile(
+        test_devices="""
+import os, pathlib, time
+import pytest
+
+@pytest.mark.parametrize("number", range(8))
+def test_device(number, worker_id):
+    here = pathlib.Path(__file__).parent
+    (here / f"{worker_id}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    time.sleep(0.2)
+    if number == 0 and not (here / "crashed").exists():
+        (here / "crashed").write_text("")
+        os.kill(os.getpid(), 9)
+"""
+    )
+    outcome = checkout.runpytest_inprocess("test_devices.py", "-n", "3", "--gpus")
+    outcome.assert_outcomes(passed=7, failed=1)
+    given = {path.stem: path.read_text() for path in checkout.path.glob("*.gpu")}
+    assert sorted(given[worker] for worker in ("gw0", "gw1", "gw2")) == ["0", "1", "2"]
+    if "gw3" in given:  # the replacement, unless the others were done before it started
+        assert given["gw3"] == given["gw0"]
+
+
+def test_without_gpus_workers_use_the_cpu_and_one_process_the_gpu(checkout, monkeypatch):
+    monkeypatch.setattr(benchmark.gpus, "count", lambda: 2)
+    checkout.makepyfile(
+        test_device="""
+import os
+from benchmark.plugin import SESSION
+
+def test_device(pytestconfig):
+    wanted = os.environ["WANTED"]
+    assert pytestconfig.stash[SESSION].device == wanted
+    assert wanted == "cuda" or os.environ["CUDA_VISIBLE_DEVICES"] == ""
+"""
+    )
+    for wanted, arguments in (("cuda", []), ("cpu", ["-n", "1"])):
+        monkeypatch.setenv("WANTED", wanted)
+        checkout.runpytest_inprocess("test_device.py", *arguments).assert_outcomes(passed=1)
+
+
+def test_unit_tests_alone_show_no_exhibits(checkout):
+    checkout.makepyfile("def test_nothing(): pass")
+    outcome = checkout.runpytest_inprocess("test_unit_tests_alone_show_no_exhibits.py")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.no_fnmatch_line("*= exhibits =*")
+    assert not (checkout.path / "results").exists()

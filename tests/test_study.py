@@ -1,0 +1,357 @@
+"""Studies: what the built-in ones plan, and one clear message for every mistake in a file."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmark import study as studies
+from serkit.errors import SpecError
+
+ROOT = Path(__file__).parent.parent
+
+SMALL = """
+title = "Two corpora"
+rates_percent = [0, 50]
+seeds = [0, 1]
+[corpora.one]
+reader = "crema_d"
+training_clips = 300
+[corpora.two]
+reader = "ravdess"
+title = "TWO"
+folds = 2
+training_clips = 20
+options = { folds = 2 }
+scramble = { neutral = "sad", sad = "neutral", happy = "angry", angry = "happy" }
+[model]
+width = 4
+weights = ""
+[recipe]
+epochs = 3
+[table1]
+train = [["two"], ["one"]]
+[figure2]
+train = [["one"], ["one", "two"]]
+test = ["two", "one"]
+[figure3]
+train = [["one", "two_scrambled"]]
+test = ["two_scrambled", "two"]
+"""
+
+
+def read(tmp_path, text):
+    file = tmp_path / "small.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return studies.read(str(file))
+
+
+def changed(old, new):
+    assert old in SMALL
+    return SMALL.replace(old, new)
+
+
+# --- what is planned ---
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return studies.plan(studies.read("paper"))
+
+
+def test_the_paper_is_265_runs_each_once(paper):
+    assert (
+        len(paper)
+        == len({case.spec.label for case in paper})
+        == len({case.spec.key for case in paper})
+        == 265
+    )
+    assert Counter("+".join(case.spec.train) for case in paper) == {
+        "msp": 5,  # one run a rate
+        "cremad": 5,
+        "msp+cremad": 5,
+        "iemocap": 50,  # ten folds a rate
+        "msp+iemocap": 50,
+        "msp+iemocap+cremad": 50,
+        "iemocap_scrambled": 50,
+        "msp+iemocap_scrambled": 50,
+    }
+
+
+def test_the_papers_conditions_are_complete(paper):
+    asked = {("+".join(case.spec.train), case.spec.augment_percent, case.spec.fold) for case in paper}
+    for train in {train for train, _, _ in asked}:
+        folds = range(10) if "iemocap" in train else [None]
+        assert {which[1:] for which in asked if which[0] == train} == {
+            (rate, fold) for rate in (0, 20, 50, 70, 100) for fold in folds
+        }
+    assert {case.spec.seed for case in paper} == {0}
+
+
+@pytest.mark.parametrize(
+    ("train", "exhibits"),
+    [
+        (("iemocap",), ("table1", "figure2")),
+        (("cremad",), ("table1",)),
+        (("msp",), ("table1", "figure2", "figure3")),
+        (("msp", "iemocap"), ("figure2",)),
+        (("msp", "cremad"), ("figure2",)),
+        (("msp", "iemocap", "cremad"), ("figure2",)),
+        (("iemocap_scrambled",), ("figure3",)),
+        (("msp", "iemocap_scrambled"), ("figure3",)),
+    ],
+)
+def test_a_run_serves_every_exhibit_that_shows_it(paper, train, exhibits):
+    assert {case.exhibits for case in paper if case.spec.train == train} == {exhibits}
+
+
+def test_the_papers_recipe_is_the_papers(paper):
+    spec = paper[0].spec
+    assert (spec.model.width, spec.model.weights, spec.model.front_end) == (64, "cnn14-32k", "paper-loaded")
+    recipe = spec.recipe
+    assert (recipe.learning_rate, recipe.batch_size, recipe.epochs, recipe.tail) == (1e-4, 128, 30, 0.2)
+    assert dict(spec.corpus("iemocap").scramble) == {
+        "neutral": "sad",
+        "sad": "neutral",
+        "happy": "angry",
+        "angry": "happy",
+    }
+
+
+@pytest.mark.parametrize("name", ["open", "paper", "ravdess-emodb", "synthetic"])
+def test_every_built_in_study_plans(name):
+    assert name in studies.names()
+    study = studies.read(name)
+    cases = studies.plan(study)
+    assert cases
+    assert len({case.spec.key for case in cases}) == len({case.spec.label for case in cases}) == len(cases)
+    assert study.paper == (name == "paper")
+    assert bool(study.caution) != study.paper  # whatever is not the paper's study says so
+    # The roles are the paper's: relative changes need every test's own baseline.
+    baselines = {train for exhibit in study.exhibits if exhibit.name == "table1" for train in exhibit.columns}
+    assert baselines == {(corpus.name,) for corpus in study.corpora}
+    assert 0 in study.rates_percent
+
+
+def test_a_small_study_by_hand(tmp_path):
+    study = read(tmp_path, SMALL)
+    cases = studies.plan(study)
+    assert [case.spec.label for case in cases[:10]] == [
+        *("two-aug0-fold00", "two-aug0-fold01", "two-aug0-fold00-seed1", "two-aug0-fold01-seed1"),
+        *("two-aug50-fold00", "two-aug50-fold01", "two-aug50-fold00-seed1", "two-aug50-fold01-seed1"),
+        *("one-aug0", "one-aug0-seed1"),
+    ]
+    assert len(cases) == 2 * 2 * (2 + 1 + 2 + 2)  # rates, seeds; folds of each training set
+    by_train = {case.spec.train: case for case in cases}
+    assert {train: (case.exhibits, case.cost) for train, case in by_train.items()} == {
+        ("two",): (("table1",), 3 * 20),  # epochs x clips
+        ("one",): (("table1", "figure2"), 3 * 300),
+        ("one", "two"): (("figure2",), 3 * 320),
+        ("one", "two_scrambled"): (("figure3",), 3 * 320),
+    }
+    spec = cases[0].spec
+    assert spec.model.weights is None
+    assert spec.corpus("two").options == (("folds", 2),)
+    assert spec.fingerprints == ()
+
+
+def test_titles(tmp_path):
+    study = read(tmp_path, SMALL)
+    assert study.title_of("one") == "one"  # none is given
+    assert study.title_of("two_scrambled") == "TWO-SCRAMBLED"
+    assert study.title_of(["one", "two"]) == "one+TWO"
+    assert studies.read("paper").title_of(("msp", "iemocap_scrambled")) == "MSP-Podcast+IEMOCAP-SCRAMBLED"
+
+
+def test_planning_is_light_and_reads_nothing_but_the_study(tmp_path, paper):
+    """Workers must collect the same list, so neither the disk nor the process may have a say in it."""
+    code = """
+import sys
+from benchmark import study
+assert not {"torch", "pandas", "sklearn", "numpy"} & set(sys.modules), "heavy"
+touched = []
+events = ("open", "os.listdir", "os.scandir", "glob.glob")
+sys.addaudithook(lambda event, args: touched.append(str(args[0])) if event in events else None)
+cases = study.plan(study.read("paper"))
+touched, read = [], touched
+print([name for name in read if not name.endswith("studies/paper.toml")])
+print(*(case.spec.key for case in cases))
+"""
+    for folder in ("results/paper/msp-aug0-000000000000", "corpora/IEMOCAP_full_release/Session1"):
+        (tmp_path / folder).mkdir(parents=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": "1",
+        "SERKIT_DATA": str(tmp_path / "corpora"),
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    others, keys = told.stdout.splitlines()
+    assert others == "[]"
+    assert keys.split() == [case.spec.key for case in paper]
+
+
+def test_where_data_and_results_lie(monkeypatch, tmp_path):
+    monkeypatch.delenv("SERKIT_DATA", raising=False)
+    monkeypatch.delenv("SERKIT_RESULTS", raising=False)
+    assert studies.data_folder() is None
+    assert studies.results_root() == Path("results")
+    assert studies.data_folder("~/corpora") == Path.home() / "corpora"
+    assert studies.results_root("here") == Path("here")
+    monkeypatch.setenv("SERKIT_DATA", str(tmp_path))
+    monkeypatch.setenv("SERKIT_RESULTS", str(tmp_path / "out"))
+    assert studies.data_folder("ini") == tmp_path  # the environment wins
+    assert studies.results_root("ini") == tmp_path / "out"
+
+
+# --- what cannot be ---
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("papr", r"^no study 'papr'; expected one of open, paper, .*, or a \.toml file$"),
+        ("../paper", r"^no study '\.\./paper'; expected one of"),
+        ("no/such.toml", r"^study file no/such\.toml cannot be read: No such file or directory$"),
+    ],
+)
+def test_no_such_study(name, message):
+    with pytest.raises(SpecError, match=message):
+        studies.read(name)
+
+
+PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        # the file
+        ("title = ", "is not TOML: "),
+        ('title = "caf\xe9"'.encode("latin-1"), "is not TOML: "),
+        # words it does not know
+        (
+            changed("rates_percent", "rate_percent"),
+            "study: unknown key 'rate_percent'; did you mean 'rates_percent'?",
+        ),
+        (changed("[figure3]", "[figure4]"), "study: unknown key 'figure4'; did you mean 'figure"),
+        (changed("title =", "zzz ="), "study: unknown key 'zzz' (known: title, caution"),
+        (changed("folds = 2\nt", "fold = 2\nt"), "corpora.two: unknown key 'fold'; did you mean 'folds'?"),
+        (changed("width", "widht"), "model: unknown key 'widht'; did you mean 'width'?"),
+        (changed("epochs", "epoch"), "recipe: unknown key 'epoch'; did you mean 'epochs'?"),
+        (changed("test = [", "tests = ["), "figure2: unknown key 'tests'; did you mean 'test'?"),
+        (
+            changed('weights = ""', 'weights = "cnn15"'),
+            "weights 'cnn15': expected one of cnn14-32k, cnn14-16k",
+        ),
+        (
+            changed('["one", "two"]', '["one", "tow"]'),
+            "figure2: no corpus 'tow'; expected one of one, two, two_scr",
+        ),
+        (
+            changed('["two_scrambled", "two"]', '["emodb"]'),
+            "figure3: no corpus 'emodb'; expected one of one, two",
+        ),
+        (
+            changed('["one", "two_scrambled"]', '["one_scrambled"]'),
+            "figure3: no corpus 'one_scrambled'; expected one",
+        ),
+        # what is missing
+        (changed('title = "Two corpora"\n', ""), "title is missing"),
+        (changed('reader = "crema_d"\n', ""), "corpora.one: reader is missing"),
+        (SMALL.split("[corpora.one]")[0] + "[table1]\ntrain = []", "corpora is missing"),
+        (
+            SMALL.split("[table1]")[0],
+            "no exhibit is asked for; expected at least one of table1, figure2, figure3",
+        ),
+        (changed('train = [["one"], ["one", "two"]]\n', ""), "figure2: train is missing"),
+        (changed('test = ["two", "one"]\n', ""), "figure2: test is missing"),
+        # what does not go together
+        (changed('[["two"], ["one"]]', '[["two", "one"]]'), "table1 trains and tests on one corpus a row"),
+        (
+            changed('[["two"], ["one"]]', '[["two"]]\ntest = ["one"]'),
+            "table1 trains and tests on one corpus a row",
+        ),
+        (
+            changed('["one", "two_scrambled"]', '["two", "two_scrambled"]'),
+            "two, two_scrambled: the same corpus twice",
+        ),
+        (
+            changed("[0, 50]", "[0, 101]"),
+            "augmentation rate 101: expected a whole number of percent in 0..100",
+        ),
+        (changed("[0, 50]", "[-1]"), "augmentation rate -1: expected a whole number of percent in 0..100"),
+        (changed("[0, 50]", "[0.2]"), "augmentation rate 0.2: expected a whole number of percent in 0..100"),
+        (changed("seeds = [0, 1]", "seeds = [-1]"), "seed -1: expected 0 or more"),
+        (
+            changed("training_clips = 300", "training_clips = 300\nfolds = 5"),
+            "training corpora one, two have 2 and 5 folds; joint training pairs fold k with fold k",
+        ),
+        (changed("folds = 2\nt", "folds = 0\nt"), "corpus two: folds = 0; expected 1 or more"),
+        (changed('angry = "happy"', 'angry = "sad"'), "corpus two: scramble maps"),
+        (
+            changed(PAIRS, 'neutral = "sad", sad = "neutral"'),
+            "expected a permutation of all of angry, happy, neutral",
+        ),
+        (
+            changed("[corpora.one]", '[corpora."o-ne"]'),
+            "corpus name 'o-ne': expected letters and digits only",
+        ),
+        (changed("epochs = 3", "epochs = 0"), "recipe epochs = 0: expected more than 0"),
+        (changed("epochs = 3", "tail = 1.5"), "recipe tail = 1.5: expected a share in (0, 1]"),
+        (changed('weights = ""', 'weights = "cnn14-32k"'), "model width 4 has no pretrained weights"),
+        # what is asked twice, or not at all
+        (changed('title = "TWO"', 'title = "one"'), "corpora.two: another corpus has the title 'one' too"),
+        (changed("[0, 50]", "[0, 50, 0]"), "rates_percent: 0 twice"),
+        (changed("[0, 50]", "[]"), "rates_percent = []: expected a list"),
+        (changed("seeds = [0, 1]", "seeds = [1, 1]"), "seeds: 1 twice"),
+        (changed("seeds = [0, 1]", "seeds = []"), "seeds = []: expected a list"),
+        (changed('[["one"], ["one", "two"]]', '[["one"], ["one"]]'), "figure2.train: ['one'] twice"),
+        (changed('[["one"], ["one", "two"]]', "[[]]"), "figure2.train = []: expected a list"),
+        (changed('["two", "one"]\n', '["two", "two"]\n'), "figure2.test: 'two' twice"),
+        # another type than the one that is meant
+        (changed("[0, 50]", "20"), "rates_percent = 20: expected a list"),
+        (changed("seeds = [0, 1]", "seeds = 3"), "seeds = 3: expected a list"),
+        (changed("seeds = [0, 1]", 'seeds = ["a"]'), "seed 'a': expected 0 or more"),
+        (changed('title = "Two corpora"', "title = 3"), "title = 3: expected text"),
+        (changed("[0, 50]", "[0]\npaper = 'no'"), "paper = 'no': expected true or false"),
+        (changed('title = "TWO"', "title = 2"), "corpora.two.title = 2: expected text"),
+        (changed("folds = 2\nt", "folds = 2.0\nt"), "corpora.two.folds = 2.0: expected a whole number"),
+        (
+            changed("training_clips = 20", "training_clips = 'x'"),
+            "training_clips = 'x': expected a whole number",
+        ),
+        (changed("options = { folds = 2 }", "options = 2"), "corpora.two.options = 2: expected a table"),
+        (changed("{ " + PAIRS + " }", '"all"'), "corpora.two.scramble = 'all': expected a table"),
+        (changed("width = 4", "width = '4'"), "model.width = '4': expected a whole number"),
+        (changed("epochs = 3", "epochs = 3.0"), "recipe.epochs = 3.0: expected a whole number"),
+        (changed("epochs = 3", "epochs = true"), "recipe.epochs = True: expected a whole number"),
+        (changed("epochs = 3", 'learning_rate = "low"'), "recipe.learning_rate = 'low': expected a number"),
+        (changed('[["two"], ["one"]]', '"two"'), "table1.train = 'two': expected a list"),
+        (changed('[["two"], ["one"]]', '["two"]'), "table1.train = 'two': expected a list"),
+        (changed('["two", "one"]\n', '"two"\n'), "figure2.test = 'two': expected a list"),
+        (
+            "table1 = 1\n" + SMALL.replace('[table1]\ntrain = [["two"], ["one"]]\n', ""),
+            "table1 = 1: expected a table",
+        ),
+        ("title = 'T'\ncorpora = 3\n[table1]\ntrain = [['a']]", "corpora = 3: expected a table"),
+    ],
+)
+def test_a_mistake_is_one_clear_message(tmp_path, text, message):
+    with pytest.raises(SpecError) as caught:
+        read(tmp_path, text)
+    said = str(caught.value)
+    assert message in said
+    assert said.count("small") == 1  # which study, said once
+    assert "\n" not in said
