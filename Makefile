@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: bench test check env clean
+.PHONY: bench test check gpu env clean
 .DELETE_ON_ERROR:
 
 bench: env
@@ -20,6 +20,10 @@ check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+gpu: env
+	$(BIN)/python -m pytest tests/gpu_checks.py
+	$(BIN)/python -m pytest cases/ --study synthetic -n 2 --gpus --rerun
 
 env: $(VENV)/.made
 

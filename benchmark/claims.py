@@ -1,4 +1,4 @@
-"""What must hold of any valid run, whatever its numbers are. Plain asserts, with pytest's own explanations."""
+"""What must hold of any valid run, whatever its numbers are: plain asserts, explained by pytest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def assert_valid(result: Result, plan: RunSpec) -> None:
         folds = 1 if corpus.name in trained_on else corpus.folds
         for test in corpus.tests:
             tested = result["tests"][test]
-            assert len(tested["folds"]) == folds, f"{test}: {len(tested['folds'])} folds tested, expected {folds}"
+            assert len(tested["folds"]) == folds, (
+                f"{test}: {len(tested['folds'])} folds tested, expected {folds}"
+            )
             for metric in METRICS:
                 for value in [tested, *tested["folds"].values()]:
                     mean, std = value[metric]["mean"], value[metric]["std"]

@@ -1,4 +1,7 @@
-"""`python -m benchmark`: what is done around the cases. Exit codes: 0 done, 1 bad input or an unfit corpus, 2 usage."""
+"""`python -m benchmark`: what is done around the cases.
+
+Exit codes: 0 done, 1 bad input or an unfit corpus, 2 wrong usage.
+"""
 
 from __future__ import annotations
 
@@ -38,23 +41,29 @@ def main() -> None:
 @main.command()
 @click.argument("names", metavar="[CORPUS...]", nargs=-1)
 @click.option("--study", "study_name", help="Examine the corpora of this study, with its options.")
-@click.option("--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help="A reader's option; repeatable.")
+@click.option(
+    "--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help="A reader's option; repeatable."
+)
 @_clear_errors
 def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...]) -> None:
     """Examine corpora under $SERKIT_DATA: counts beside the published ones, and every problem seen.
 
-    CORPUS is a reader's name (msp_podcast, iemocap, crema_d, ravdess, emodb, audformat) or, with --study, the study's
-    name for it; without any, all of them, and those that are not there are no fault. Exit code 1 when a corpus
-    is unfit or one asked for by name is not there.
+    CORPUS is a reader's name (msp_podcast, iemocap, crema_d, ravdess, emodb, audformat) or, with --study,
+    the study's name for it; without any, all of them, and those that are not there are no fault. Exit code 1
+    when a corpus is unfit or one asked for by name is not there.
     """
     from serkit import corpora
     from serkit import doctor as doctors
 
     options = _options(pairs)
     if study_name is not None:
-        known = {corpus.name: (corpus.reader, dict(corpus.options)) for corpus in studies.read(study_name).corpora}
+        known = {
+            corpus.name: (corpus.reader, dict(corpus.options)) for corpus in studies.read(study_name).corpora
+        }
     else:
-        known = {name: (name, {}) for name in corpora.READERS if names or name not in ("audformat", "synthetic")}
+        known = {
+            name: (name, {}) for name in corpora.READERS if names or name not in ("audformat", "synthetic")
+        }
     for name in names:
         if name not in known:
             raise click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}")
@@ -83,7 +92,7 @@ def _options(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--verify", is_flag=True, help="Only check a file put in place by hand.")
 @_clear_errors
 def weights(names: tuple[str, ...], verify: bool) -> None:
-    """Fetch the published CNN14 checkpoints (or check those in place): size, SHA-256, resume after interruptions."""
+    """Fetch the published CNN14 checkpoints, resuming what was cut off; check their size and SHA-256."""
     from serkit import weights as checkpoints
 
     for name in names or ("cnn14-32k",):

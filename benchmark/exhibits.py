@@ -1,7 +1,7 @@
 """From results to exhibits: cells as numbers, before they are drawn.
 
-A cell is one training set at one rate, tested on one test: the average over its folds and seeds. Nothing is run; a
-missing run is a visible gap. Relative changes are computed here, never stored: change = wF1 minus the Table 1
+A cell is one training set at one rate, tested on one test: the average over its folds and seeds. Nothing is
+run; a missing run is a visible gap. Relative changes are computed here, never stored: wF1 minus the Table 1
 baseline of the test corpus at 0 % (a plain difference, as in Figures 2 and 3).
 """
 
@@ -39,7 +39,12 @@ class Answers:
 
 def answers(study: Study, store: Store) -> Answers:
     """Looks up every run of the study, whatever copy of the corpora it used."""
-    wanted = {spec for train in study.training_sets() for rate in study.rates_percent for spec in study.runs(train, rate)}
+    wanted = {
+        spec
+        for train in study.training_sets()
+        for rate in study.rates_percent
+        for spec in study.runs(train, rate)
+    }
     results: dict[RunSpec, Result] = {}
     digests: dict[RunSpec, dict[str, str]] = {}
     for spec, result in store.all():
@@ -57,10 +62,11 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
     """Every cell that some exhibit shows, a row each.
 
     Returns:
-        Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles), `augment_percent`,
-        `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std` (over seeds; NaN with one),
-        `wF1_change`, `runs`, `runs_expected`, and where the study is the paper's `paper` (wF1 in Table 1, the change
-        in the figures), `paper_std`, `difference`, `agrees` (within 0.02). NaN where a run is missing.
+        Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles),
+        `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std`
+        (over seeds; NaN with one), `wF1_change`, `runs`, `runs_expected`, and where the study is the paper's
+        `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `difference`, `agrees` (within
+        0.02). NaN where a run is missing.
     """
     found = answers(study, store).results
     rows = []
@@ -71,7 +77,9 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
                     rows.append(
                         {
                             "exhibit": exhibit.name,
-                            "column": "" if exhibit.name == "table1" else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number],
+                            "column": ""
+                            if exhibit.name == "table1"
+                            else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number],
                             "train": study.title_of(train),
                             "test": study.title_of(test),
                             "augment_percent": rate,
@@ -80,7 +88,9 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
                     )
     table = pd.DataFrame(rows)
     baselines = {corpus.name: _baseline(found, study, corpus.name) for corpus in study.corpora}
-    by_title = {study.title_of(test): baselines[corpus.name] for corpus in study.corpora for test in corpus.tests}
+    by_title = {
+        study.title_of(test): baselines[corpus.name] for corpus in study.corpora for test in corpus.tests
+    }
     table["wF1_change"] = table["wF1"] - table["test"].map(by_title)
     return _beside_the_paper(table) if study.paper else table
 
@@ -94,13 +104,17 @@ def cell(
     for metric in METRICS:
         curves = []
         for seed in study.seeds:
-            done = [_tail_curve(found[run], test, metric) for run in runs if run.seed == seed and run in found]
+            done = [
+                _tail_curve(found[run], test, metric) for run in runs if run.seed == seed and run in found
+            ]
             if done:
                 curves.append(np.mean(done, axis=0))
         row[metric] = float(np.mean(curves)) if curves else np.nan
         row[f"{metric}_std"] = float(np.mean([curve.std() for curve in curves])) if curves else np.nan
         if metric == "wF1":
-            row["wF1_seed_std"] = float(np.std([curve.mean() for curve in curves], ddof=1)) if len(curves) > 1 else np.nan
+            row["wF1_seed_std"] = (
+                float(np.std([curve.mean() for curve in curves], ddof=1)) if len(curves) > 1 else np.nan
+            )
     return row
 
 
@@ -166,7 +180,8 @@ def disagreements(table: pd.DataFrame) -> list[str]:
 def devices(results: Iterable[Result]) -> list[str]:
     """Where results were made: device and torch version, each once."""
     return sorted(
-        {f"{at['device_name']}, torch {at['packages']['torch']}" for at in (r["environment"] for r in results)}
+        {
+            f"{at['device_name']}, torch {at['packages']['torch']}"
+            for at in (r["environment"] for r in results)
+        }
     )
-
-

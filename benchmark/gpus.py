@@ -1,8 +1,8 @@
 """Which process gets which GPU.
 
-The controller lists the GPUs (through NVML, so CUDA is not started) and hands one to each worker; the worker sets
-CUDA_VISIBLE_DEVICES before anything asks CUDA. Worker numbers grow after crashes, so GPUs are lent and given back,
-never computed from a number.
+The controller lists the GPUs (through NVML, so CUDA is not started) and hands one to each worker; the worker
+sets CUDA_VISIBLE_DEVICES before anything asks CUDA. Worker numbers grow after crashes, so GPUs are lent and
+given back, never computed from a number.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pynvml
 def visible(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The GPUs this process may use, as words for CUDA_VISIBLE_DEVICES; empty where there is none.
 
-    CUDA_VISIBLE_DEVICES chooses among the installed ones, as it does for CUDA itself: a number past the last one
-    hides it and all that follow.
+    CUDA_VISIBLE_DEVICES chooses among the installed ones, as it does for CUDA itself: a number past the last
+    one hides it and all that follow.
     """
     installed = count()
     chosen = environ.get("CUDA_VISIBLE_DEVICES")

@@ -1,7 +1,7 @@
 """What a session shows while it runs: plain lines, one now and then for each run and corpus.
 
-Workers append events to files in the store; this process tails them. So it works the same for one process, for
-workers, and for any engine that writes to the store.
+Workers append events to files in the store; this process tails them. So it works the same for one process,
+for workers, and for any engine that writes to the store.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from serkit.results import Store
 
 LOOK_EVERY_SECONDS = 1.0
-SAY_EVERY_SECONDS = 15.0  # for each run or corpus; twice this slow and a user wonders, twice as fast and it scrolls
+SAY_EVERY_SECONDS = 15.0  # for each run or corpus: slower and a user wonders, faster and it scrolls
 
 
 class Live:
@@ -80,7 +80,7 @@ class Live:
 
 
 def _event(line: bytes) -> dict:
-    """A line's event; empty for the rest of a line, where a file that was started afresh is already longer again."""
+    """A line's event; empty for half a line, as a file that was started afresh may show."""
     try:
         return json.loads(line)
     except ValueError:

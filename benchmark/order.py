@@ -11,9 +11,9 @@ T = TypeVar("T")
 def dealt(cases: Sequence[T], cost: Callable[[T], float], workers: int) -> list[T]:
     """Longest first, so that no worker begins a long case when the others are done.
 
-    xdist deals each worker two cases at the start, which it keeps, and then one at a time; so each of the first long
-    ones is followed by one of the shortest. Fewer than two a worker it deals in turn, one to each, then the rest.
-    A single process keeps the order of the exhibits.
+    xdist deals each worker two cases at the start, which it keeps, and then one at a time; so each of the
+    first long ones is followed by one of the shortest. Fewer than two a worker it deals in turn, one to
+    each, then the rest. A single process keeps the order of the exhibits.
     """
     if workers < 2:
         return list(cases)

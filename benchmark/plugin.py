@@ -1,7 +1,7 @@
 """The pytest plugin: options, parametrised cases, GPUs for workers, exhibits at the end. Hooks only.
 
-Loaded by `pytest_plugins` in the root conftest.py. Collection depends on the study's file alone (a replacement worker
-must collect the same list); nothing here imports torch or pandas before a case runs.
+Loaded by `pytest_plugins` in the root conftest.py. Collection depends on the study's file alone (a
+replacement worker must collect the same list); nothing here imports torch or pandas before a case runs.
 """
 
 from __future__ import annotations
@@ -46,10 +46,16 @@ SESSION = pytest.StashKey[Session]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The benchmark's options."""
     group = parser.getgroup("benchmark", "speech-emotion benchmark")
-    group.addoption("--study", default="paper", help=f"{', '.join(studies.names())}, or a .toml file (default: paper)")
-    group.addoption("--gpus", action="store_true", help="one GPU for each worker; CUDA_VISIBLE_DEVICES chooses which")
+    group.addoption(
+        "--study", default="paper", help=f"{', '.join(studies.names())}, or a .toml file (default: paper)"
+    )
+    group.addoption(
+        "--gpus", action="store_true", help="one GPU for each worker; CUDA_VISIBLE_DEVICES chooses which"
+    )
     group.addoption("--rerun", action="store_true", help="train again even where the result is there")
-    group.addoption("--assert-paper", action="store_true", help="fail unless every cell is within 0.02 of the paper")
+    group.addoption(
+        "--assert-paper", action="store_true", help="fail unless every cell is within 0.02 of the paper"
+    )
     parser.addini("serkit_data", "folder the corpora lie in; $SERKIT_DATA wins", default="")
     parser.addini("serkit_results", "folder for results; $SERKIT_RESULTS wins", default="")
 
@@ -65,7 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except SerkitError as error:
         raise pytest.UsageError(str(error)) from error
     if config.getoption("assert_paper") and not study.paper:
-        raise pytest.UsageError(f"--assert-paper: study {study.name} has no published numbers; use --study paper")
+        raise pytest.UsageError(
+            f"--assert-paper: study {study.name} has no published numbers; use --study paper"
+        )
     settled, pool = _settle_device(config)
     ours = Session(
         study=study,
@@ -138,7 +146,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deals the chosen cases so that workers end together.
 
-    A file of cases whose exhibit the study does not ask for holds a placeholder of pytest's, which is dropped.
+    A file of cases whose exhibit the study does not ask for holds a placeholder of pytest's, which is
+    dropped.
     """
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     wanted = [item for item in items if not _is_placeholder(item)]
@@ -181,7 +190,9 @@ class BoundCase:
             return run(self.spec, session.store, session.data, session.device, session.rerun)
         except SerkitError as error:
             problem = error
-        if isinstance(problem, CorpusMissing):  # outside the handlers: their traceback is not the user's concern
+        if isinstance(
+            problem, CorpusMissing
+        ):  # outside the handlers: their traceback is not the user's concern
             pytest.skip(str(problem))
         pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
 

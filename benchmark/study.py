@@ -1,7 +1,7 @@
 """Studies: a TOML file that says which corpora play and which conditions are asked, and the plan it makes.
 
-A plan depends on the study's file alone, never on what lies on disk, so every worker collects the same cases. Nothing
-heavy is imported here: showing a plan takes a moment.
+A plan depends on the study's file alone, never on what lies on disk, so every worker collects the same
+cases. Nothing heavy is imported here: showing a plan takes a moment.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Study:
     exhibits: tuple[Exhibit, ...]
 
     def title_of(self, names: str | Iterable[str]) -> str:
-        """A corpus, a test or a training set as written in tables, for example `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
+        """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
         written = []
         for name in [names] if isinstance(names, str) else names:
             base = name.removesuffix(SCRAMBLED)
@@ -156,7 +156,9 @@ def read(name_or_file: str) -> Study:
     if path.suffix != ".toml":
         path = BUILT_IN / f"{name_or_file}.toml"
         if not path.is_file():
-            raise SpecError(f"no study {name_or_file!r}; expected one of {', '.join(names())}, or a .toml file")
+            raise SpecError(
+                f"no study {name_or_file!r}; expected one of {', '.join(names())}, or a .toml file"
+            )
     try:
         with path.open("rb") as file:
             return from_toml(tomllib.load(file), path.stem)
@@ -229,7 +231,9 @@ def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exh
     if not columns:
         raise SpecError(f"{name}: train is missing; expected a list of training sets")
     if name == "table1" and (tests or any(len(column) != 1 for column in columns)):
-        raise SpecError("table1 trains and tests on one corpus a row: train = [[...], ...] of one corpus, no test")
+        raise SpecError(
+            "table1 trains and tests on one corpus a row: train = [[...], ...] of one corpus, no test"
+        )
     if name != "table1" and not tests:
         raise SpecError(f"{name}: test is missing; expected a list of corpora")
     return Exhibit(name, columns, tests)

@@ -1,11 +1,10 @@
-"""Exhibits as tables: in the terminal and as Markdown, CSV and LaTeX (all drawn by tabulate, CSV by pandas)."""
+"""Exhibits as tables: in the terminal, as Markdown and LaTeX (by tabulate) and as CSV (by pandas)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
@@ -43,7 +42,9 @@ class Table:
 
     def text(self, style: str) -> str:
         """The table in one of tabulate's styles; headers on one line where the style has no line breaks."""
-        headers = self.headers if style == "simple" else [header.replace("\n", " ") for header in self.headers]
+        headers = (
+            self.headers if style == "simple" else [header.replace("\n", " ") for header in self.headers]
+        )
         return tabulate(self.rows, headers=headers, tablefmt=style, disable_numparse=True)
 
 
@@ -77,7 +78,12 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
             rows.append(["", "paper, uACC and wACC swapped", *swapped, *at_rates])
             differences = [_signed(by_rate["difference"].get(rate)) for rate in rates]
             rows.append(["", "ours - paper", "", "", _signed(by_rate["difference"].get(0)), *differences])
-    headers = ["Train/test", "", *(f"{metric}\n0 %" for metric in METRICS), *(f"wF1\n{rate} %" for rate in rates)]
+    headers = [
+        "Train/test",
+        "",
+        *(f"{metric}\n0 %" for metric in METRICS),
+        *(f"wF1\n{rate} %" for rate in rates),
+    ]
     if not printed:
         headers.pop(1)
         rows = [[row[0], *row[2:]] for row in rows]
@@ -153,7 +159,7 @@ def _published_table1() -> dict[str, dict[tuple[int, str], tuple[float, float]]]
     table = pd.read_csv(exhibits.PAPER / "table1.csv").query("condition == 'default'")
     printed: dict[str, dict[tuple[int, str], tuple[float, float]]] = {}
     for row in table.itertuples():
-        printed.setdefault(str(row.train_test), {})[row.augment_pct, row.metric] = (row.value, row.std)  # type: ignore[index, assignment]
+        printed.setdefault(str(row.train_test), {})[row.augment_pct, row.metric] = (row.value, row.std)
     return printed
 
 
@@ -162,7 +168,7 @@ def _published(pair: tuple[float, float] | None) -> str:
 
 
 def choices(study: Study) -> list[tuple[str, str]]:
-    """Every point that the paper leaves open and what this study does about it (docs/reading-the-paper.md)."""
+    """What this study does about every point that the paper leaves open (docs/reading-the-paper.md)."""
     model, recipe = study.model, study.recipe
     readers = "; ".join(
         f"{study.titles[corpus.name]}: {corpus.reader}"
@@ -175,7 +181,9 @@ def choices(study: Study) -> list[tuple[str, str]]:
         for corpus in study.corpora
         if corpus.scramble
     )
-    loudness = "as delivered" if recipe.loudness_dbfs is None else f"brought to {recipe.loudness_dbfs:g} dBFS RMS"
+    loudness = (
+        "as delivered" if recipe.loudness_dbfs is None else f"brought to {recipe.loudness_dbfs:g} dBFS RMS"
+    )
     return [
         ("1 metrics", "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)"),
         ("2, 3, 9 corpora and labels", f"{readers} (readers' defaults where nothing is said)"),
@@ -183,14 +191,27 @@ def choices(study: Study) -> list[tuple[str, str]]:
         ("4 front end", model.front_end),
         ("weights", model.weights or "from random initialisation"),
         ("width", f"{model.width} channels in the first block (CNN14: 64)"),
-        ("5 head and loss", f"{model.head}; softmax; binary cross entropy against the one-hot label, mean over classes"),
+        (
+            "5 head and loss",
+            f"{model.head}; softmax; binary cross entropy against the one-hot label, mean over classes",
+        ),
         (
             "6 optimiser",
-            f"Adam, constant {recipe.learning_rate:g}, no decay, {recipe.epochs} epochs, batch {recipe.batch_size}",
+            f"Adam, constant {recipe.learning_rate:g}, no decay, {recipe.epochs} epochs,"
+            f" batch {recipe.batch_size}",
         ),
-        ("7 tail", f"last {recipe.tail:.0%} of iterations, {recipe.evaluations_per_epoch} evaluation(s) an epoch"),
-        ("8 validation", "IEMOCAP: the test speaker's session partner; others: the next fold or the delivered split"),
-        ("10 clip length", f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked"),
+        (
+            "7 tail",
+            f"last {recipe.tail:.0%} of iterations, {recipe.evaluations_per_epoch} evaluation(s) an epoch",
+        ),
+        (
+            "8 validation",
+            "IEMOCAP: the test speaker's session partner; others: the next fold or the delivered split",
+        ),
+        (
+            "10 clip length",
+            f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked",
+        ),
         ("11 augmentation", "share of training clips affected, drawn afresh each epoch"),
         ("12 augmentation ranges", "no run of this version augments"),
         ("13 loudness", loudness),
@@ -239,18 +260,23 @@ def _terminal(study: Study, store: Store, tables: list[Table], about: Iterable[s
 
 
 def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[str]:
-    """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies, notes."""
+    """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies."""
     planned, results = len(plan(study)), list(found.results.values())
     said = [study.caution] if study.caution else []
     if study.model.weights is None:
         said.append(f"All networks are trained from random initialisation (width {study.model.width} of 64).")
     seconds = sum(result["wall_seconds"] for result in results)
-    said.append(f"{len(results)} of {planned} runs done, {len(study.seeds)} seed(s), {seconds / 3600:.2f} hours in all.")
+    said.append(
+        f"{len(results)} of {planned} runs done, {len(study.seeds)} seed(s),"
+        f" {seconds / 3600:.2f} hours in all."
+    )
     if results:
         said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
     if study.paper:
         known = cells["agrees"].dropna()
-        said.append(f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper.")
+        said.append(
+            f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."
+        )
     if found.mixed:
         said.append(f"Caution: results of different copies of {', '.join(found.mixed)} are mixed here.")
     said += sorted({note for result in results for note in _corpus_notes(study, result)})

@@ -1,15 +1,15 @@
 """Audio, decoded once: every clip of a corpus in one packed file of 16-bit samples.
 
-`pack` reads each clip (libsndfile), mixes it down to mono, resamples it (soxr) and appends it to one int16 file; from
-then on training reads slices of a memory map: about 30 times as fast as decoding FLAC, in no more memory than a batch.
-A 16-bit source at the right rate is stored exactly (float32 is int16 / 32768).
+`pack` reads each clip (libsndfile), mixes it down to mono, resamples it (soxr) and appends it to one int16
+file; from then on training reads slices of a memory map: about 30 times as fast as decoding FLAC, in no more
+memory than a batch. A 16-bit source at the right rate is stored exactly (float32 is int16 / 32768).
 
-A pack is found again by a stamp over its clips' paths, sizes and modification times; what enters a run's key is its
-*content* digest, so that results made on one machine are recognised on another, and a corpus that was denoised
-in place (same names, same sizes) is another corpus.
+A pack is found again by a stamp over its clips' paths, sizes and modification times; what enters a run's key
+is its *content* digest, so that results made on one machine are recognised on another, and a corpus that was
+denoised in place (same names, same sizes) is another corpus.
 
-Safe when several workers want the same pack at once: one packs under a file lock, the others wait; a pack appears
-whole or not at all.
+Safe when several workers want the same pack at once: one packs under a file lock, the others wait; a pack
+appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Pack:
 
     Attributes:
         samples: int16 memory map, all clips end to end.
-        offsets: int64 [clips + 1]; clip i is `samples[offsets[i]:offsets[i + 1]]`, in the order of `Corpus.clips`.
+        offsets: int64 [clips + 1]; clip i is `samples[offsets[i]:offsets[i + 1]]`, in the order of
+            `Corpus.clips`.
         rate_hz: sample rate.
         digest: SHA-256 over rate, lengths and samples.
     """
@@ -67,7 +68,9 @@ class Pack:
         """What the samples say about this copy that its labels cannot."""
         seconds = self.lengths[0] / self.rate_hz
         if len(self.lengths) > 1 and (self.lengths == self.lengths[0]).all():
-            return (f"every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original",)
+            return (
+                f"every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original",
+            )
         return ()
 
 
@@ -100,7 +103,8 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
     """One clip as mono int16 [samples] at `rate_hz`; channels are averaged.
 
     Raises:
-        AudioError: missing, a git-lfs pointer, not audio, empty, truncated, or with samples that are not finite.
+        AudioError: missing, a git-lfs pointer, not audio, empty, truncated, or with samples that are not
+            finite.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -125,7 +129,7 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
 
 
 def lacking_bytes(path: Path) -> int:
-    """Bytes that a WAV file's data chunk promises and the file lacks, of which libsndfile says nothing; else 0."""
+    """Bytes that a WAV file's data chunk promises and the file lacks; libsndfile says nothing of them."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)

@@ -1,11 +1,11 @@
 """From packed audio to batches: which clips, in which order, cut where, padded how.
 
-Draws depend on (seed, epoch, clip) alone: neither on the order of batches nor on the worker or device, so a run is
-the same wherever and however it runs.
+Draws depend on (seed, epoch, clip) alone: neither on the order of batches nor on the worker or device, so a
+run is the same wherever and however it runs.
 
-Batches are filled from pools: the epoch's shuffled clips are cut into pools of 16 batches, each pool is sorted by
-length, and the batches are shuffled again. With lengths spread as in MSP-Podcast a shuffled batch is 53 % padding,
-a pooled one 5 %.
+Batches are filled from pools: the epoch's shuffled clips are cut into pools of 16 batches, each pool is
+sorted by length, and the batches are shuffled again. With lengths spread as in MSP-Podcast a shuffled batch
+is 53 % padding, a pooled one 5 %.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ORDER, CROP = range(2)
 
 
 def stream(purpose: int, seed: int, epoch: int) -> np.random.Generator:
-    """The random numbers of one purpose in one epoch, the same everywhere (a counter-based Philox generator)."""
+    """The random numbers of one purpose in one epoch: counter-based (Philox), the same everywhere."""
     return np.random.Generator(np.random.Philox(key=[seed, purpose], counter=[0, 0, 0, epoch]))
 
 
@@ -111,13 +111,13 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
 
 
 def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches for evaluation, longest clips first (so that memory runs out at once or never); int64 arrays."""
+    """Batches for evaluation, longest clips first: memory runs out at once or never. int64 arrays."""
     order = np.argsort(-lengths, kind="stable")
     return np.array_split(order, -(-len(order) // batch_size))
 
 
 def crop_starts(lengths: np.ndarray, longest: int, seed: int, epoch: int) -> np.ndarray:
-    """First sample of each clip's crop in one training epoch: uniform over what fits; 0 where the clip fits whole.
+    """First sample of each clip's crop in one epoch: uniform over what fits, 0 where the clip fits whole.
 
     Args:
         lengths: int64 [clips], samples of each.

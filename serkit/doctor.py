@@ -121,6 +121,7 @@ class Count:
 
     @property
     def differs(self) -> bool:
+        """Whether a published count is not what was found."""
         return self.published is not None and self.published != self.found
 
 

@@ -1,19 +1,20 @@
 """Waves to log-mel spectrograms: the four front ends a study can name (§3 and what it leaves open).
 
-Source: PANNs' front end (Hann window, centred, reflect padding, power spectrum, Slaney mel filters, 10 log10 with a
-floor of 1e-10, no top_db), by torch.stft instead of the stock class's convolution: 3 times as fast on a CPU, within
-1e-3 dB of it (`tests/test_frontend.py`).
+Source: PANNs' front end (Hann window, centred, reflect padding, power spectrum, Slaney mel filters, 10 log10
+with a floor of 1e-10, no top_db), by torch.stft instead of the stock class's convolution: 3 times as fast on
+a CPU, within 1e-3 dB of it (`tests/test_frontend.py`).
 
 Differences from the stock class:
 
-1. Each clip is reflected at its own end, not at the end of the padded batch, so its frames do not depend on its
-   batch mates. Without it the last frames of a short clip are off by up to 14 dB.
+1. Each clip is reflected at its own end, not at the end of the padded batch, so its frames do not depend on
+   its batch mates. Without it the last frames of a short clip are off by up to 14 dB.
 2. The mel matrix is a setting here, never taken from a checkpoint by accident. §3 asks for 16 kHz audio and
    filters from 50 to 14000 Hz, which has two readings: `paper-loaded`, the matrix that lies in the 32 kHz
    checkpoint and silently replaces the 16 kHz one when it is loaded, so that audio is read an octave up (what
-   running the public code gives); `paper-rebuilt`, the matrix built at 16 kHz, whose bands above Nyquist are empty.
-3. Bands without a single filter coefficient (9 of 64 in `paper-rebuilt`) say nothing; the model holds them at 0
-   after its first normalisation, in training and in evaluation alike (`FrontEnd.live_bands`).
+   running the public code gives); `paper-rebuilt`, the matrix built at 16 kHz, whose bands above Nyquist are
+   empty.
+3. Bands without a single filter coefficient (9 of 64 in `paper-rebuilt`) say nothing; the model holds them
+   at 0 after its first normalisation, in training and in evaluation alike (`FrontEnd.live_bands`).
 4. Always float32, also under autocast: log-mel rounded to bfloat16 is off by up to 0.25 dB.
 """
 

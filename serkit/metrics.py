@@ -4,9 +4,9 @@
 * `wACC`: share of clips classified correctly (scikit-learn: accuracy).
 * `wF1`: F1 of each class, weighted by its clips (scikit-learn: f1_score, average="weighted").
 
-All lie in [0, 1]. Differences from the paper: its Table 1 prints uACC and wACC under what look like each other's
-headings (`docs/reading-the-paper.md`, point 1); here the names follow §2.2. Classes without a clip in the truth do
-not count towards uACC (they have no recall).
+All lie in [0, 1]. Differences from the paper: its Table 1 prints uACC and wACC under what look like each
+other's headings (`docs/reading-the-paper.md`, point 1); here the names follow §2.2. Classes without a clip
+in the truth do not count towards uACC (they have no recall).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from serkit.specs import LABELS, METRICS
 
 
@@ -38,7 +39,9 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import precision_recall_fscore_support  # takes a second: not while a plan is made
 
     if len(truth) == 0 or len(truth) != len(predicted):
-        raise ValueError(f"{len(truth)} true and {len(predicted)} predicted labels: expected as many, more than none")
+        raise ValueError(
+            f"{len(truth)} true and {len(predicted)} predicted labels: expected as many, more than none"
+        )
     _, recall, f1, clips = precision_recall_fscore_support(
         truth, predicted, labels=range(len(LABELS)), zero_division=0
     )
@@ -63,8 +66,9 @@ def in_tail(iterations: Sequence[int], tail: float) -> list[int]:
 def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
     """Tail averages of one test, per fold and averaged over its folds.
 
-    The average over folds is taken at each evaluation first, then its mean and standard deviation over the tail: the
-    paper's interval for IEMOCAP says how steady the ten-fold average is, not how much the folds differ.
+    The average over folds is taken at each evaluation first, then its mean and standard deviation over the
+    tail: the paper's interval for IEMOCAP says how steady the ten-fold average is, not how much the folds
+        differ.
 
     Args:
         evaluations: for each evaluation of the tail, fold name -> metric -> value.
@@ -89,11 +93,11 @@ def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[
 
 
 def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
-    """Whether the training loss had levelled off in the tail (§2.2: "after both the loss and performance plateau").
+    """Whether the training loss had levelled off in the tail (§2.2: "start plateauing").
 
-    Ours, because the paper gives no rule. Between the tail's first and second half the mean loss may move at half
-    the pace of its whole fall, by 0.02, or by twice what its noise explains, whichever is most; the noise is judged
-    by the differences between neighbours in the second half of training.
+    Ours, because the paper gives no rule. Between the tail's first and second half the mean loss may move at
+    half the pace of its whole fall, by 0.02, or by twice what its noise explains, whichever is most; the
+    noise is judged by the differences between neighbours in the second half of training.
 
     Args:
         losses: mean training loss since the evaluation before, one an evaluation.

@@ -55,8 +55,8 @@ class Store:
             probe.unlink()
         except OSError as error:
             raise ResultsUnwritable(
-                f"results cannot be written to {self.folder} ({error.strerror}); make it writable, or name another"
-                " folder with SERKIT_RESULTS"
+                f"results cannot be written to {self.folder} ({error.strerror}); make it writable, or name"
+                " another folder with SERKIT_RESULTS"
             ) from error
 
     def run_folder(self, key: str) -> Path:
@@ -85,8 +85,8 @@ class Store:
     def claim(self, key: str) -> Iterator[None]:
         """Holds the run for this process; another process that wants it waits until this one is done or dead.
 
-        The lock is the operating system's, so it ends with its process however that ends. It holds within one host;
-        across hosts each key must be asked for once.
+        The lock is the operating system's, so it ends with its process however that ends. It holds within
+        one host; across hosts each key must be asked for once.
         """
         locks = self.folder / ".locks"
         locks.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """One run from spec to result: the whole study on one screen.
 
-    corpora -> packs -> fingerprints -> key -> (result there? use it) -> clip sets -> training -> scores -> result
+    corpora -> packs -> fingerprints -> key -> (result there? use it) -> clip sets -> training -> scores ->
+    result
 
 Every other module takes plain values; this one joins them.
 """
@@ -71,7 +72,7 @@ def run(
     device: str = "cpu",
     rerun: bool = False,
 ) -> Result:
-    """Trains what `plan` asks for and tests it on every corpus; or hands back the stored result of an equal run.
+    """Trains what `plan` asks for and tests it on every corpus; or returns the stored result of an equal run.
 
     Args:
         plan: the spec, without fingerprints.
@@ -116,9 +117,7 @@ def run(
         def report(event: dict[str, Any]) -> None:
             store.report(spec.key, event)
 
-        trained = train(
-            model, front_end, spec.recipe, spec.seed, training, evaluation, score, device, report
-        )
+        trained = train(model, front_end, spec.recipe, spec.seed, training, evaluation, score, device, report)
         tail = metrics.in_tail([at["iteration"] for at in trained.history], spec.recipe.tail)
         result: Result = {
             "schema": SCHEMA,
@@ -180,7 +179,7 @@ def labels_of(spec: RunSpec, name: str, corpus: Corpus) -> np.ndarray:
 
 
 def fold_of(spec: RunSpec, name: str) -> int:
-    """The fold of a corpus that the run leaves out: the run's where the corpus has folds, else the only one."""
+    """The fold of a corpus that the run leaves out: the run's own, or 0 where the corpus has one split."""
     return spec.fold if spec.corpus(name).folds > 1 and spec.fold is not None else 0
 
 
@@ -201,8 +200,8 @@ def evaluation_set(
 ) -> tuple[ClipSet, list[TestFold], dict[str, np.ndarray]]:
     """The clips to score, each once, under their true labels.
 
-    A corpus that is trained on is tested on its left-out fold; one that is not, on all its folds. The validation
-    clips of the training corpora are scored too.
+    A corpus that is trained on is tested on its left-out fold; one that is not, on all its folds. The
+    validation clips of the training corpora are scored too.
 
     Returns:
         The set; the test folds; for each training corpus, the positions of its validation clips.
@@ -241,7 +240,7 @@ def scored(
     validation: Mapping[str, np.ndarray],
     scores: np.ndarray,
 ) -> dict[str, Any]:
-    """Metrics of one evaluation: of every test under every key it has, fold by fold, and of the validation clips.
+    """Metrics of one evaluation: every test under each of its keys, fold by fold, and the validation clips.
 
     Args:
         spec: the run.
@@ -280,7 +279,7 @@ def clip_scores(
 
 
 def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
-    """What a result says of a corpus: version, digest, clips per part and label, speakers on both sides, notes."""
+    """What a result says of a corpus: version, digest, clips per part and label, shared speakers, notes."""
     fold = fold_of(spec, name)
     trained_on = name in {train.removesuffix(SCRAMBLED) for train in spec.train}
     clips = here.corpus.clips

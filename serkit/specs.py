@@ -1,8 +1,8 @@
 """What a run is, as data: frozen specs with a content key.
 
-A `RunSpec` holds everything that can change a run's outcome and nothing else (no device, worker, date or path), so
-equal keys mean equal runs and a new setting can never silently reuse an old result. Imports nothing heavy: plans are
-made, and keys compared, without torch or pandas.
+A `RunSpec` holds everything that can change a run's outcome and nothing else (no device, worker, date or
+path), so equal keys mean equal runs and a new setting can never silently reuse an old result. Imports
+nothing heavy: plans are made, and keys compared, without torch or pandas.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class CorpusSpec:
         reader: a key of `serkit.corpora.READERS`.
         folds: how many folds the study expects it to have; 1 where the split is predetermined.
         options: the reader's options that differ from its defaults, sorted pairs.
-        scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty: none.
+        scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty:
+            none.
     """
 
     name: str
@@ -136,7 +137,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a run trains. Defaults are the paper's (§3, §2.2) or, where it is silent, `docs/reading-the-paper.md`'s.
+    """How a run trains. Defaults: §3 and §2.2; where they are silent, docs/reading-the-paper.md.
 
     Attributes:
         learning_rate: Adam's, constant.
@@ -212,7 +213,8 @@ class RunSpec:
         """Checks the values.
 
         Raises:
-            SpecError: a rate outside 0..100 or not an int, an unknown training corpus, folds that do not fit together.
+            SpecError: a rate outside 0..100 or not an int, an unknown training corpus, folds that do not fit
+                together.
         """
         rate = self.augment_percent
         _check(
@@ -231,8 +233,8 @@ class RunSpec:
         folds = sorted({corpus.folds for corpus in self.corpora if corpus.name in bases and corpus.folds > 1})
         _check(
             len(folds) <= 1,
-            f"training corpora {', '.join(self.train)} have {' and '.join(map(str, folds))} folds; joint training pairs"
-            " fold k with fold k, so give them the same number",
+            f"training corpora {', '.join(self.train)} have {' and '.join(map(str, folds))} folds; joint"
+            " training pairs fold k with fold k, so give them the same number",
         )
         if folds:
             _check(
@@ -244,7 +246,7 @@ class RunSpec:
 
     @property
     def label(self) -> str:
-        """The readable name, for example `msp+iemocap_scrambled-aug50-fold03`; the seed only where it is not 0."""
+        """The readable name, as `msp+iemocap_scrambled-aug50-fold03`; the seed only where it is not 0."""
         parts = ["+".join(self.train), f"aug{self.augment_percent}"]
         if self.fold is not None:
             parts.append(f"fold{self.fold:02d}")
@@ -254,7 +256,7 @@ class RunSpec:
 
     @property
     def key(self) -> str:
-        """The label and 12 hex digits over everything that can change the outcome: the name of the run's folder."""
+        """The label and 12 hex digits over all that can change the outcome: the name of the run's folder."""
         return f"{self.label}-{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
 
     def canonical(self) -> str:

@@ -1,8 +1,8 @@
 """One training: the loop, the loss, the evaluations (§3, §2.2).
 
-Adam at a constant rate, softmax, binary cross entropy of the probabilities against the one-hot label, no early
-stopping, evaluation at regular iterations. bf16 autocast and channels_last on a GPU, float32 on a CPU. On a CPU the
-result is bit-identical from run to run with the same number of threads.
+Adam at a constant rate, softmax, binary cross entropy of the probabilities against the one-hot label, no
+early stopping, evaluation at regular iterations. bf16 autocast and channels_last on a GPU, float32 on a CPU.
+On a CPU the result is bit-identical from run to run with the same number of threads.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Trained:
     """What a training leaves.
 
     Attributes:
-        history: one dict an evaluation: `iteration`, `epoch` (passes so far, may be fractional), `loss` (mean since
-            the evaluation before), and what `score` returned.
+        history: one dict an evaluation: `iteration`, `epoch` (passes so far, may be fractional), `loss`
+            (mean since the evaluation before), and what `score` returned.
         scores: float32 [clips, 4], probabilities of the evaluation set at the end.
         train_seconds: wall time of the training steps.
         evaluate_seconds: wall time of the evaluations.
@@ -72,15 +72,15 @@ def train(
         evaluation: clips to score at each evaluation; their labels are not used here.
         score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
         device: `cpu`, `cuda` or `cuda:<n>`.
-        progress: called with each evaluation's entry of the history, without its metrics, plus `of` (iterations in
-            all).
+        progress: called with each evaluation's entry of the history, without its metrics, plus `of`
+            (iterations in all).
 
     Raises:
         TrainingDiverged: the loss is not finite at an evaluation.
     """
     torch.manual_seed(seed)
     loader = _Loader(front_end, recipe, device)
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     lengths = training.lengths
     per_epoch = -(-len(training) // recipe.batch_size)
@@ -129,7 +129,7 @@ def train(
 
 
 def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross entropy of the softmax probabilities against the one-hot label (§3), mean over clips and classes.
+    """Binary cross entropy of the softmax probabilities against the one-hot label (§3), mean over all.
 
     The logarithms are of log-softmax and of the other classes' log-sum-exp, so that nothing underflows.
 
@@ -141,13 +141,15 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
     onehot = F.one_hot(target, logits.shape[1]).bool()
     others = logits[:, None, :].expand(-1, logits.shape[1], -1)
     itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-    not_chosen = others.masked_fill(itself, float("-inf")).logsumexp(dim=2) - logits.logsumexp(dim=1, keepdim=True)
+    not_chosen = others.masked_fill(itself, float("-inf")).logsumexp(dim=2) - logits.logsumexp(
+        dim=1, keepdim=True
+    )
     return -torch.where(onehot, chosen, not_chosen).mean()
 
 
 @torch.inference_mode()
 def predict(model: Cnn14, clips: ClipSet, loader: _Loader) -> np.ndarray:
-    """Class probabilities of every clip, float32 [clips, 4] in the order of the set; long clips by their start."""
+    """Class probabilities of every clip, float32 [clips, 4]; a clip that is too long counts by its start."""
     model.eval()
     scores = np.empty((len(clips), len(LABELS)), dtype=np.float32)
     for batch in sorted_batches(np.minimum(clips.lengths, loader.longest), loader.recipe.batch_size):

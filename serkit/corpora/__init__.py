@@ -39,9 +39,7 @@ READERS = {
     "synthetic": "serkit.corpora.synthetic",
 }
 
-SEARCH_DEPTH = (
-    6  # folders below the data folder; deeper than any delivered layout wrapped in a few of the user's own
-)
+SEARCH_DEPTH = 6  # below the data folder: any delivered layout, wrapped in a few folders of the user's own
 
 
 def reader(name: str) -> ModuleType:

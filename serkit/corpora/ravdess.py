@@ -60,7 +60,8 @@ def read(folder: Path, folds: int = 6) -> Corpus:
     """Reads the speech part of RAVDESS as delivered.
 
     A clip that lies in another actor's folder is a stray where its own folder has one of that name too: it
-    is left out, and `notes` says so. Where it is the only one, it stays, with the speaker that its name gives.
+    is left out, and `notes` says so. Where it is the only one, it stays, with the speaker that its name
+    gives.
 
     Args:
         folder: the folder of the actors' folders.
@@ -100,7 +101,8 @@ def read(folder: Path, folds: int = 6) -> Corpus:
         paths = sorted(paths, key=lambda path: not path.startswith(home))
         path = paths[0]
         notes += [
-            f"{stray} left out: it lies in another actor's folder, and {path} has its name" for stray in paths[1:]
+            f"{stray} left out: it lies in another actor's folder, and {path} has its name"
+            for stray in paths[1:]
         ]
         if not path.startswith(home):
             notes.append(
