@@ -1,20 +1,30 @@
 # make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff and mypy.
-# Each sets up what it needs in .venv first, and does nothing there when nothing changed.
+# make gpu: the checks that need a GPU.  make retest: the unit tests even where nothing changed.
+# Each sets up what it needs in .venv first, and does again only what something changed for.
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+SOURCES := $(shell find serkit benchmark cases tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md') \
+	conftest.py pytest.ini
 
-.PHONY: bench test check gpu env clean
-.DELETE_ON_ERROR:
+.PHONY: bench test retest check gpu env clean
 
 bench: env
 	$(BIN)/python -m pytest cases/ --study synthetic -n $(JOBS)
 	@echo "The tables lie in results/synthetic; report.md there holds them all."
 
-test: env
+test: $(VENV)/.tested
+	@echo "The unit tests passed, and nothing changed since (make retest runs them again)."
+
+retest:
+	@rm -f $(VENV)/.tested
+	@$(MAKE) --no-print-directory test
+
+$(VENV)/.tested: $(VENV)/.made $(SOURCES)
 	$(BIN)/python -m pytest tests/ -n $(JOBS) -q
+	@touch $@
 
 check: env
 	$(BIN)/ruff check .
@@ -31,9 +41,9 @@ env: $(VENV)/.made
 $(VENV)/.made: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; run: make PYTHON=python3.11"; exit 1; }
-	@echo "Setting up $(VENV) (about 3 GB to fetch the first time) ..."
+	@echo "Setting up $(VENV): about 3 GB to fetch the first time, half a minute to several ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade -c constraints.txt uv && \
+	$(BIN)/python -m pip install -q --upgrade uv && \
 		$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[test,check]' || \
 		$(BIN)/python -m pip install -c constraints.txt -e '.[test,check]'
 	@touch $@

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from serkit import weights
 from serkit.errors import WeightsMissing
 from serkit.frontend import MEL_BANDS, NAMED, FrontEnd
 from serkit.specs import LABELS, ModelSpec
@@ -211,8 +212,6 @@ def build(spec: ModelSpec, seed: int) -> Cnn14:
     front_end = NAMED[spec.front_end]
     model = Cnn14(spec.width, spec.head, front_end.live_bands())
     if spec.weights is not None:
-        from serkit import weights
-
         load_stock(model, weights.load_state(spec.weights), front_end)
     return model
 

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from serkit import audio, corpora, metrics
+from serkit import audio, corpora, metrics, weights
 from serkit.audio import Pack
 from serkit.batches import ClipSet, join
 from serkit.corpora.table import Corpus
@@ -96,6 +96,8 @@ def run(
             f"{plan.label}: this version cannot augment {plan.augment_percent} % of the clips, only"
             f" {', '.join(map(str, RATES_PERCENT))} %; nothing was trained (select runs with -k aug0)"
         )
+    if plan.model.weights is not None:
+        weights.verify(plan.model.weights)  # before hours of decoding
     front_end = NAMED[plan.model.front_end]
     loaded = {spec.name: load(spec, data, front_end.rate_hz, store) for spec in plan.corpora}
     fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
