@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 from benchmark import exhibits
 from benchmark.study import Exhibit, Study, plan
+from serkit import corpora
 from serkit.results import Result, Store
-from serkit.specs import METRICS
+from serkit.specs import METRICS, CorpusSpec
 
 MISSING = "--"
 TITLES = {
@@ -171,9 +173,11 @@ def choices(study: Study) -> list[tuple[str, str]]:
     """What this study does about every point that the paper leaves open (docs/reading-the-paper.md)."""
     model, recipe = study.model, study.recipe
     readers = "; ".join(
-        f"{study.titles[corpus.name]}: {corpus.reader}"
-        + "".join(f", {option}={value}" for option, value in corpus.options)
-        + (f", {corpus.folds} folds" if corpus.folds > 1 else "")
+        ", ".join(
+            [f"{study.titles[corpus.name]}: {corpus.reader}"]
+            + [f"{option}={value}" for option, value in _options(corpus).items()]
+            + ([f"{corpus.folds} folds"] if corpus.folds > 1 else [])
+        )
         for corpus in study.corpora
     )
     scrambles = "; ".join(
@@ -186,7 +190,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
     )
     return [
         ("1 metrics", "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)"),
-        ("2, 3, 9 corpora and labels", f"{readers} (readers' defaults where nothing is said)"),
+        ("2, 3, 9 corpora and labels", readers),
         ("scrambling", scrambles or "none"),
         ("4 front end", model.front_end),
         ("weights", model.weights or "from random initialisation"),
@@ -216,6 +220,12 @@ def choices(study: Study) -> list[tuple[str, str]]:
         ("12 augmentation ranges", "no run of this version augments"),
         ("13 loudness", loudness),
     ]
+
+
+def _options(corpus: CorpusSpec) -> dict[str, Any]:
+    """The reader's options as they apply, defaults included; without those that are off."""
+    filled = corpora.checked_options(corpus.reader, dict(corpus.options))
+    return {option: value for option, value in filled.items() if value is not None and option != "folds"}
 
 
 def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
@@ -272,8 +282,8 @@ def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[st
     )
     if results:
         said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
-    if study.paper:
-        known = cells["agrees"].dropna()
+    known = cells["agrees"].dropna() if study.paper else ()
+    if len(known):
         said.append(
             f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."
         )
