@@ -64,7 +64,7 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
     Returns:
         Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles),
         `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std`
-        (over seeds; NaN with one), `wF1_change`, `runs`, `runs_expected`, and where the study is the paper's
+        (over seeds; NaN with one), `wF1_change`, `baseline_runs`, `baseline_runs_expected`, `runs`, `runs_expected`, and where the study is the paper's
         `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `difference`, `agrees` (within
         0.02). NaN where a run is missing.
     """
@@ -87,11 +87,17 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
                         }
                     )
     table = pd.DataFrame(rows)
-    baselines = {corpus.name: _baseline(found, study, corpus.name) for corpus in study.corpora}
-    by_title = {
-        study.title_of(test): baselines[corpus.name] for corpus in study.corpora for test in corpus.tests
+    baselines = {
+        study.title_of(test): cell(found, study, (corpus.name,), corpus.name, 0)
+        for corpus in study.corpora
+        for test in corpus.tests
     }
-    table["wF1_change"] = table["wF1"] - table["test"].map(by_title)
+    table["wF1_change"] = table["wF1"] - table["test"].map(
+        {test: of["wF1"] for test, of in baselines.items()}
+    )
+    expected = {test: of["runs_expected"] for test, of in baselines.items()}
+    table["baseline_runs_expected"] = table["test"].map(expected)
+    table["baseline_runs"] = table["test"].map({test: of["runs"] for test, of in baselines.items()})
     return _beside_the_paper(table) if study.paper else table
 
 
@@ -123,11 +129,6 @@ def _tail_curve(result: Result, test: str, metric: str) -> np.ndarray:
     history = result["history"]
     tail = in_tail([at["iteration"] for at in history], result["spec"]["recipe"]["tail"])
     return np.asarray([np.mean([fold[metric] for fold in history[i]["tests"][test].values()]) for i in tail])
-
-
-def _baseline(found: Mapping[RunSpec, Result], study: Study, corpus: str) -> float:
-    """wF1 of training and testing on one corpus, at 0 %; NaN where it was not run."""
-    return cell(found, study, (corpus,), corpus, 0)["wF1"]
 
 
 def _beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serkit.corpora import READERS
 from serkit.errors import SpecError
 from serkit.specs import SCRAMBLED, CorpusSpec, ModelSpec, Recipe, RunSpec, frozen
 
@@ -183,6 +184,8 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         _check_values(where, table, CORPUS)
         if "reader" not in table:
             raise SpecError(f"{where}: reader is missing")
+        if table["reader"] not in READERS:
+            raise SpecError(f"{where}: no reader {table['reader']!r}; expected one of {', '.join(READERS)}")
         corpora.append(
             CorpusSpec(
                 name=corpus_name,

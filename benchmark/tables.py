@@ -139,7 +139,11 @@ def _value(row: pd.Series, metric: str) -> str:
 
 
 def _change(row: pd.Series) -> str:
-    return MISSING if math.isnan(row["wF1_change"]) else f"{row['wF1_change']:+.2f}{_share(row)}"
+    if math.isnan(row["wF1_change"]):
+        return MISSING
+    done, expected = row["baseline_runs"], row["baseline_runs_expected"]
+    baseline = "" if done == expected else f" [baseline {done}/{expected}]"
+    return f"{_signed(row['wF1_change'], 2)}{_share(row)}{baseline}"
 
 
 def _share(row: pd.Series) -> str:
@@ -154,7 +158,9 @@ def _short(std: float) -> str:
 
 
 def _signed(value: float | None, digits: int = 3) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:+.{digits}f}"
+    if value is None or math.isnan(value):
+        return ""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # adding 0.0 makes -0.00 +0.00
 
 
 def _published_table1() -> dict[str, dict[tuple[int, str], tuple[float, float]]]:
@@ -282,8 +288,8 @@ def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[st
     )
     if results:
         said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
-    known = cells["agrees"].dropna() if study.paper else ()
-    if len(known):
+    known = cells["agrees"].dropna() if study.paper else pd.Series(dtype=bool)
+    if not known.empty:
         said.append(
             f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."
         )

@@ -106,9 +106,10 @@ def test_what_the_rate_cannot_hold_is_filtered_not_folded(tmp_path):
     assert np.abs(decode(tmp_path / "clip.wav", RATE_HZ)[200:-200]).max() < 0.001 * 0.4 * 32768
 
 
-def test_beyond_full_scale_is_clipped_not_wrapped(tmp_path):
-    soundfile.write(tmp_path / "clip.wav", np.array([1.5, -1.5, 0.5]), RATE_HZ, subtype="FLOAT")
-    np.testing.assert_array_equal(decode(tmp_path / "clip.wav", RATE_HZ), [32767, -32768, 16384])
+def test_between_16_bit_values_is_rounded_beyond_them_clipped(tmp_path):
+    wave = np.array([1.7, -1.7, 1.2, 48_000, -48_000]) / 32768
+    soundfile.write(tmp_path / "clip.wav", wave, RATE_HZ, subtype="FLOAT")
+    np.testing.assert_array_equal(decode(tmp_path / "clip.wav", RATE_HZ), [2, -2, 1, 32767, -32768])
 
 
 def cut(suffix, share):

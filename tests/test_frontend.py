@@ -4,9 +4,10 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from torchlibrosa.stft import LogmelFilterBank, Spectrogram
 
-from serkit.frontend import FLOOR, MEL_BANDS, NAMED, LogMel
+from serkit.frontend import FLOOR, MEL_BANDS, NAMED, LogMel, reflect_at_ends
 from serkit.specs import CHECKPOINT_OF, FRONT_ENDS
 
 # rate, window, hop, rate of the mel filters, lowest and highest Hz: §3 and its readings
@@ -124,10 +125,20 @@ def test_a_clip_is_the_same_in_every_batch(name, garbage):
         assert (alone - frames).abs().max() < 1e-3
 
 
+def test_a_clip_is_mirrored_at_its_own_ends():
+    waves, samples = torch.rand(4, 50) + 1, torch.tensor([9, 50, 31, 10])
+    for clip, padded, n in zip(waves, reflect_at_ends(waves, samples, 8), samples, strict=True):
+        torch.testing.assert_close(padded[: n + 16], F.pad(clip[None, :n], (8, 8), mode="reflect")[0])
+        assert not padded[n + 16 :].any()
+
+
 @named
 def test_the_shortest_clip_gives_32_frames(name):
     front_end = NAMED[name]
-    assert front_end.frames(torch.tensor([front_end.min_samples, front_end.min_samples - 1])).tolist() == [32, 31]
+    assert front_end.frames(torch.tensor([front_end.min_samples, front_end.min_samples - 1])).tolist() == [
+        32,
+        31,
+    ]
     assert len(ours(name, [speechlike(front_end.min_samples)])[0]) == 32
 
 

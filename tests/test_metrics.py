@@ -62,6 +62,7 @@ def test_the_example_in_the_docstring():
         (range(2, 31, 2), 0.2, 3),
         (range(1, 11), 0.3, 3),
         (range(1, 31), 1.0, 30),
+        (range(1, 11), 0.9, 9),  # 1 - 0.9 is less than 0.1
         (range(1, 31), 0.01, 1),
         (range(1, 4), 0.2, 1),
         ([7], 0.2, 1),
@@ -81,7 +82,7 @@ def test_a_tail_is_never_empty(tail):
 
 
 def test_tail_averages_worked_out_by_hand():
-    """Two folds, three evaluations. uACC's fold average is .3, .6, .6; wACC's folds cancel; wF1 stands still."""
+    """Two folds, three evaluations: uACC's fold average is .3, .6, .6, wACC's folds cancel, wF1 rests."""
     at = [
         {"0": {"uACC": 0.2, "wACC": 0.1, "wF1": 0.5}, "1": {"uACC": 0.4, "wACC": 0.9, "wF1": 0.7}},
         {"0": {"uACC": 0.5, "wACC": 0.5, "wF1": 0.5}, "1": {"uACC": 0.7, "wACC": 0.5, "wF1": 0.7}},

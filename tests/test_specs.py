@@ -116,9 +116,7 @@ def test_method_is_in_the_key(monkeypatch):
     ],
 )
 def test_one_and_one_point_zero_are_one_key(name, whole):
-    written, computed = (
-        replace(RUN, recipe=Recipe(**{name: value})) for value in (whole, float(whole))
-    )
+    written, computed = (replace(RUN, recipe=Recipe(**{name: value})) for value in (whole, float(whole)))
     assert written.key == computed.key
 
 
@@ -279,7 +277,7 @@ def test_every_front_end_has_a_checkpoint():
 
 
 def test_light_and_the_same_in_every_process():
-    """Plans are made without torch and pandas, and keys know nothing of the process (hash seed, import order)."""
+    """Plans are made without torch and pandas; keys know nothing of the process, its hash seed included."""
     code = (
         "import json, sys\n"
         "from serkit.specs import from_json\n"

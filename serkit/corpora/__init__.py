@@ -24,10 +24,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.table import Corpus
 from serkit.errors import CorpusMissing, SpecError
+
+if TYPE_CHECKING:  # pandas comes with it: a plan only asks which readers there are
+    from serkit.corpora.table import Corpus
 
 READERS = {
     "msp_podcast": "serkit.corpora.msp_podcast",

@@ -1,0 +1,129 @@
+"""What any valid run must meet: a right result passes, and each single fault is found."""
+
+import copy
+import math
+
+import pytest
+
+from benchmark import study as studies
+from benchmark.claims import assert_valid
+from serkit.specs import METRICS
+from tests.made_results import made_result
+
+LABELS = ("msp-aug0", "iemocap-aug0-fold04", "msp+iemocap_scrambled-aug0-fold09", "msp+cremad-aug0")
+
+
+@pytest.fixture(scope="module")
+def plans():
+    return {case.spec.label: case.spec for case in studies.plan(studies.read("paper"))}
+
+
+def valid(plan):
+    """As `run` saves it for the paper's recipe: 30 evaluations, the last 6 of them in the tail."""
+    return made_result(plan, lambda test, fold, number: 0.4 + 0.01 * fold, evaluations=30, tail_evaluations=6)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_right_result_passes(plans, label):
+    assert_valid(valid(plans[label]), plans[label])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_the_ends_of_the_range_are_in_it(plans, value):
+    result = valid(plans["msp-aug0"])
+    result["tests"]["cremad"]["wF1"]["mean"] = value
+    assert_valid(result, plans["msp-aug0"])
+
+
+def test_speakers_of_a_corpus_split_by_clip_may_overlap(plans):
+    result = valid(plans["msp+cremad-aug0"])
+    result["corpora"]["cremad"] |= {"split_by_clip": True, "shared_speakers": ["1001"]}
+    assert_valid(result, plans["msp+cremad-aug0"])
+
+
+def change(*path, to):
+    """An edit of a result: the entry at the end of `path` becomes `to`, or goes where `to` is `...`."""
+
+    def edit(result):
+        for step in path[:-1]:
+            result = result[step]
+        if to is ...:
+            del result[path[-1]]
+        else:
+            result[path[-1]] = to
+
+    return edit
+
+
+FAULTS = {
+    "label": change("label", to="msp-aug20-fold04"),
+    "test missing": change("tests", "iemocap_scrambled", to=...),
+    "corpus missing": change("corpora", "cremad", to=...),
+    "fold of the trained corpus missing": change("tests", "iemocap", "folds", to={}),
+    "no test clips": change("corpora", "msp", "clips", "test", to=dict.fromkeys("ahns", 0)),
+    "shared speakers": change("corpora", "iemocap", "shared_speakers", to=["Ses03F"]),
+    "training clips": change("training_clips", to=23),
+    "evaluation missing": lambda result: result["history"].pop(3),
+    "evaluation too many": lambda result: result["history"].append(result["history"][-1]),
+    "tail": change("tail_evaluations", to=8),
+    "loss is not a number": change("history", 7, "loss", to=math.nan),
+    "loss is infinite": change("history", 7, "loss", to=math.inf),
+    "not levelled off": change("levelled_off", to=False),
+}
+for metric in METRICS:
+    for word, value in {"NaN": math.nan, "above 1": 1.01, "below 0": -0.01, "infinite": math.inf}.items():
+        FAULTS[f"{metric} {word}"] = change("tests", "iemocap", metric, "mean", to=value)
+    FAULTS[f"{metric} of a fold"] = change("tests", "iemocap", "folds", "4", metric, "mean", to=math.nan)
+    FAULTS[f"{metric} std"] = change("tests", "iemocap", metric, "std", to=math.nan)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found(plans, fault):
+    plan = plans["iemocap-aug0-fold04"]
+    right = valid(plan)
+    wrong = copy.deepcopy(right)
+    FAULTS[fault](wrong)
+    assert wrong != right
+    with pytest.raises((AssertionError, KeyError)):
+        assert_valid(wrong, plan)
+    assert_valid(right, plan)
+
+
+@pytest.mark.parametrize(("folds", "passes"), [(10, True), (9, False), (1, False)])
+def test_a_corpus_not_trained_on_is_tested_on_all_its_folds(plans, folds, passes):
+    plan = plans["msp-aug0"]
+    result = valid(plan)
+    tested = result["tests"]["iemocap"]
+    tested["folds"] = {fold: value for fold, value in tested["folds"].items() if int(fold) < folds}
+    if passes:
+        assert_valid(result, plan)
+    else:
+        with pytest.raises(AssertionError, match=f"iemocap: {folds} folds tested, expected 10"):
+            assert_valid(result, plan)
+
+
+def test_a_second_fold_of_a_trained_corpus_is_a_leak(plans):
+    """Its clips were learnt from."""
+    plan = plans["iemocap-aug0-fold04"]
+    result = valid(plan)
+    folds = result["tests"]["iemocap"]["folds"]
+    folds["5"] = folds["4"]
+    with pytest.raises(AssertionError, match="iemocap: 2 folds tested, expected 1"):
+        assert_valid(result, plan)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("wF1 NaN", "iemocap: wF1 is nan"),
+        ("wACC above 1", r"iemocap: wACC = 1\.01 is no share"),
+        ("shared speakers", r"iemocap: \['Ses03F'\] train and test"),
+        ("no test clips", "msp: no test clips"),
+        ("not levelled off", "raise recipe.epochs"),
+    ],
+)
+def test_what_is_wrong_is_said(plans, fault, words):
+    result = valid(plans["iemocap-aug0-fold04"])
+    FAULTS[fault](result)
+    with pytest.raises(AssertionError, match=words):
+        assert_valid(result, plans["iemocap-aug0-fold04"])

@@ -1,0 +1,133 @@
+"""Who may import whom: cases -> benchmark -> serkit, and inside serkit only upstream."""
+
+import ast
+import graphlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# From the spring to the mouth: a module may import those above it only. A new one takes its place here.
+ORDER = """
+serkit
+serkit.errors
+serkit.specs                 what a run is, as plain data
+serkit.cache
+serkit.synthetic             speech that is made
+serkit.corpora.table         what every corpus becomes
+serkit.corpora.folder
+serkit.corpora.audformat
+serkit.corpora.crema_d
+serkit.corpora.emodb
+serkit.corpora.iemocap
+serkit.corpora.msp_podcast
+serkit.corpora.ravdess
+serkit.corpora.synthetic
+serkit.corpora               finds readers by name
+serkit.audio                 corpus table -> packed audio
+serkit.doctor
+serkit.batches               packed audio -> batches of waves
+serkit.frontend              waves -> log-mel
+serkit.weights
+serkit.model                 log-mel -> scores
+serkit.metrics
+serkit.train
+serkit.results
+serkit.run                   joins them all
+"""
+SERKIT = [line.split()[0] for line in ORDER.strip().splitlines()]
+
+
+def modules(package):
+    """Name -> file of every module of a package."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+SOURCES = {package: modules(package) for package in ("serkit", "benchmark", "cases")}
+EVERY = {**SOURCES["serkit"], **SOURCES["benchmark"], **SOURCES["cases"]}
+
+
+def imports(path):
+    """Every module that a file imports, at its top or inside; a name that is one of our modules is one."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in EVERY else node.module
+
+
+def test_there_is_something_to_look_at():
+    assert len(SOURCES["serkit"]) > 20
+    assert len(SOURCES["benchmark"]) > 8
+    assert "serkit.train" in set(imports(EVERY["serkit.run"]))
+    assert "benchmark.tables" in set(imports(EVERY["benchmark.plugin"]))  # inside a function
+
+
+@pytest.mark.parametrize(
+    ("package", "barred"),
+    [
+        ("serkit", {"benchmark", "cases", "tests", "pytest", "_pytest", "xdist"}),
+        ("benchmark", {"cases", "tests"}),
+        ("cases", {"tests"}),
+    ],
+)
+def test_imports_point_one_way(package, barred):
+    found = {name: {word.split(".")[0] for word in imports(path)} for name, path in SOURCES[package].items()}
+    assert {name: words & barred for name, words in found.items() if words & barred} == {}
+
+
+def test_every_module_of_serkit_has_its_place():
+    assert sorted(SERKIT) == sorted(SOURCES["serkit"])
+
+
+@pytest.mark.parametrize("name", SERKIT)
+def test_serkit_imports_only_upstream(name):
+    ours = {word for word in imports(EVERY[name]) if word.split(".")[0] == "serkit"}
+    assert ours <= set(SERKIT[: SERKIT.index(name)])
+
+
+@pytest.mark.parametrize("package", ["serkit", "benchmark"])
+def test_no_cycles(package):
+    graph = {
+        name: {word for word in imports(path) if word in SOURCES[package]}
+        for name, path in SOURCES[package].items()
+    }
+    assert set(graphlib.TopologicalSorter(graph).static_order()) == set(graph)  # raises CycleError
+
+
+@pytest.mark.parametrize(
+    "name", ["serkit", "serkit.specs", "serkit.results", "benchmark.study", "benchmark.plugin"]
+)
+def test_light_modules_stay_light(name, tmp_path):
+    code = f"import sys, {name}; print(*{{'torch', 'pandas', 'sklearn', 'numpy'}} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stdout.split(), told.stderr) == (0, [], "")
+
+
+@pytest.mark.parametrize("name", sorted({**SOURCES["serkit"], **SOURCES["benchmark"], **SOURCES["cases"]}))
+def test_every_module_says_what_it_is(name):
+    assert ast.get_docstring(ast.parse(EVERY[name].read_text()))
+
+
+def test_no_room_without_a_name():
+    vague = {"utils", "util", "core", "common", "helpers", "misc", "base"}
+    assert not {part for name in EVERY for part in name.split(".")} & vague

@@ -1,0 +1,418 @@
+"""The masked CNN14 against the stock class with the same weights, and each clip for itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchlibrosa.stft import LogmelFilterBank, Spectrogram
+
+from serkit import model as subject
+from serkit.errors import WeightsMissing
+from serkit.frontend import MEL_BANDS, NAMED, LogMel
+from serkit.model import NOT_OURS, Cnn14, build, load_stock, stock_models
+from serkit.specs import HEADS, ModelSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filterbank")
+
+
+def spectrograms(clips, frames, seed=0):
+    """Log-mel-like noise: float32 [clips, frames, 64], about -40 dB."""
+    return -40 + 20 * torch.randn(clips, frames, MEL_BANDS, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def unsettle(model, calibrate, seed=0):
+    """Gives every batch normalisation statistics of real activations, and scales and shifts of its own."""
+    random = torch.Generator().manual_seed(seed)
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.weight.uniform_(0.5, 1.5, generator=random)
+        norm.bias.normal_(0, 0.3, generator=random)
+        norm.momentum = 1.0
+    torch.manual_seed(seed)
+    calibrate(model.train())
+    for norm in norms:
+        norm.momentum = 0.1
+    model.fc1.bias.normal_(0, 0.1, generator=random)
+    return model.eval()
+
+
+def narrow(width=2, head="linear", live=None, seed=0):
+    torch.manual_seed(seed)
+    frames = torch.full((8,), 100)
+    return unsettle(Cnn14(width, head, live), lambda model: model(spectrograms(8, 100), frames))
+
+
+def no_dropout(monkeypatch):
+    monkeypatch.setattr(F, "dropout", lambda x, *_, **__: x)
+
+
+def wave(samples, clips=1):
+    return 0.1 * torch.randn(clips, samples, generator=torch.Generator().manual_seed(samples))
+
+
+# --- against the stock class ---
+
+
+@pytest.fixture(scope="session")
+def stock():
+    torch.manual_seed(0)
+    return unsettle(
+        stock_models().Cnn14(32000, 1024, 320, MEL_BANDS, 50, 14000, 527),
+        lambda model: model(wave(48000, 2)),
+    )
+
+
+@pytest.fixture(scope="session")
+def full_width():
+    return build(ModelSpec(weights=None), seed=1)
+
+
+def read_by(name, stock, monkeypatch):
+    """Lets the stock class read audio as the front end `name` does."""
+    front_end = NAMED[name]
+    monkeypatch.setitem(
+        stock._modules,
+        "spectrogram_extractor",
+        Spectrogram(
+            n_fft=front_end.window_samples,
+            hop_length=front_end.hop_samples,
+            win_length=front_end.window_samples,
+        ),
+    )
+    monkeypatch.setitem(
+        stock._modules,
+        "logmel_extractor",
+        LogmelFilterBank(
+            sr=front_end.mel_rate_hz,
+            n_fft=front_end.window_samples,
+            n_mels=MEL_BANDS,
+            fmin=front_end.low_hz,
+            fmax=front_end.high_hz,
+            top_db=None,
+        ),
+    )
+
+
+def embedded(model, name, waves):
+    return model.embed(*LogMel(NAMED[name])(waves, torch.full((len(waves),), waves.shape[1])))
+
+
+@pytest.mark.parametrize("name", ["paper-loaded", "native-32k", "native-16k"])
+@pytest.mark.parametrize("samples", [9920, 20001])
+@torch.no_grad()
+def test_embeddings_are_the_stock_classs(stock, full_width, name, samples, monkeypatch):
+    read_by(name, stock, monkeypatch)
+    load_stock(full_width, stock.state_dict(), NAMED[name])
+    expected = stock.eval()(wave(samples))["embedding"]
+    assert expected.std() > 0.1
+    torch.testing.assert_close(
+        embedded(full_width.eval(), name, wave(samples)), expected, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_training_is_the_stock_classs_without_its_spec_augment(stock, full_width, monkeypatch):
+    """Dropout off, clips of one length: embeddings, running statistics, gradients of every kind of layer."""
+    no_dropout(monkeypatch)
+    monkeypatch.setitem(stock._modules, "spec_augmenter", nn.Identity())
+    load_stock(full_width, stock.state_dict(), NAMED["native-32k"])
+    waves = wave(65 * 320, 4)
+    ours, theirs = embedded(full_width.train(), "native-32k", waves), stock.train()(waves)["embedding"]
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+
+    statistics = stock.state_dict()
+    for name, value in full_width.state_dict().items():
+        if "running" in name or "tracked" in name:
+            torch.testing.assert_close(value, statistics[name], atol=1e-4, rtol=1e-3, msg=name)
+
+    # Rounding tips a few maxima and ReLUs: the stock class's own gradient is up to 0.5 % off its float64 one.
+    layers = ("bn0", "conv_block1.conv1", "conv_block3.conv2", "conv_block6.bn2")
+    here, there = (
+        torch.autograd.grad(out.square().sum(), [model.get_submodule(layer).weight for layer in layers])
+        for out, model in ((ours, full_width), (theirs, stock))
+    )
+    for layer, one, other in zip(layers, here, there, strict=True):
+        assert (one - other).norm() < 0.02 * other.norm(), layer
+
+
+def test_parameters_are_the_stock_classs(stock, full_width):
+    theirs = {k: v.shape for k, v in stock.state_dict().items() if not k.startswith(NOT_OURS)}
+    ours = {k: v.shape for k, v in full_width.state_dict().items() if not k.startswith("head.")}
+    assert ours == theirs
+    assert [k for k, _ in full_width.named_parameters() if k.startswith("head.")] == [
+        "head.0.weight",
+        "head.0.bias",
+    ]
+    assert full_width.head[0].weight.shape == (4, 2048)
+
+
+def test_initialisation_is_the_stock_classs():
+    """Xavier-uniform weights, zero biases, plain norms: bounds by torch's own initialiser."""
+    model = build(ModelSpec(width=4, weights=None, head="relu-linear"), seed=0)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = nn.init.xavier_uniform_(torch.empty_like(layer.weight)).abs().max()
+            assert layer.weight.abs().max().item() == pytest.approx(bound.item(), rel=0.2)
+            assert layer.bias is None or not layer.bias.any()
+        elif isinstance(layer, nn.BatchNorm2d):
+            assert (layer.weight == 1).all()
+            assert not layer.bias.any()
+
+
+def test_stock_import_leaves_nothing_behind(tmp_path):
+    """No package in sys.modules, no file in the home folder, no wget; and matplotlib is itself afterwards."""
+    home, programs = tmp_path / "home", tmp_path / "programs"
+    home.mkdir()
+    programs.mkdir()
+    (programs / "wget").write_text(f"#!/bin/sh\ntouch {home}/fetched\n")
+    (programs / "wget").chmod(0o755)
+    code = (
+        "import sys\n"
+        "from serkit.model import stock_models\n"
+        "first = stock_models()\n"
+        "assert stock_models() is first\n"
+        "assert first.Cnn14.__module__ == 'panns_inference.models'\n"
+        "print([name for name in ('panns_inference', 'matplotlib') if name in sys.modules])\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "MPL"))}
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment
+        | {"HOME": str(home), "PATH": f"{programs}:{environment['PATH']}", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.strip() == "[]"
+    assert list(home.iterdir()) == []
+
+
+# --- a clip for itself ---
+
+LENGTHS = torch.tensor([32, 33, 47, 63, 64, 65, 100, 127, 131, 200])
+
+
+def padded(lengths, longest, garbage):
+    """The same clips whatever surrounds them: noise drawn a clip, `garbage` past its end."""
+    batch = torch.empty(len(lengths), longest, MEL_BANDS)
+    torch.nn.init.normal_(batch, -40, 300 * garbage, generator=torch.Generator().manual_seed(longest))
+    for i, length in enumerate(lengths):
+        batch[i, :length] = spectrograms(1, length, seed=i)[0]
+    return batch
+
+
+@pytest.mark.parametrize(("width", "head"), [(1, "linear"), (2, "relu-linear"), (4, "linear")])
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-13)])
+@torch.no_grad()
+def test_scores_do_not_depend_on_batch_mates(width, head, precision, tolerance):
+    """Probabilities to float32's rounding; and that it is rounding and no more, float64 shows."""
+    model = narrow(width, head).to(precision)
+
+    def score(batch, frames):
+        return model(batch.to(precision), frames).softmax(dim=1)
+
+    batch = padded(LENGTHS, 200, 0)
+    alone = torch.cat([score(batch[i : i + 1, :n], LENGTHS[i : i + 1]) for i, n in enumerate(LENGTHS)])
+    assert alone.std(dim=0).min() > 1e-3  # clips do differ
+    for longest, garbage in ((200, 0), (200, 1), (333, 1)):
+        together = score(padded(LENGTHS, longest, garbage), LENGTHS)
+        torch.testing.assert_close(together, alone, atol=tolerance, rtol=0)
+    backwards = score(padded(LENGTHS, 200, 1).flip(0), LENGTHS.flip(0)).flip(0)
+    torch.testing.assert_close(backwards, alone, atol=tolerance, rtol=0)
+
+
+def test_padding_does_not_touch_training(monkeypatch):
+    """Scores, gradients and running statistics are the same however far and with what a batch is padded."""
+    no_dropout(monkeypatch)
+    seen = []
+    for longest, garbage in ((200, 0), (264, 1)):
+        model = narrow().train()
+        scores = model(padded(LENGTHS, longest, garbage), LENGTHS)
+        scores.square().sum().backward()
+        gradients = {name: value.grad for name, value in model.named_parameters()}
+        seen.append((scores.detach(), gradients, dict(model.named_buffers())))
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_the_shortest_clip():
+    scores = narrow()(spectrograms(3, 32), torch.full((3,), 32))
+    assert scores.shape == (3, 4)
+    assert scores.isfinite().all()
+    assert scores.std(dim=0).min() > 0
+
+
+def test_training_has_no_chance_but_dropout(monkeypatch):
+    batch = padded(LENGTHS, 200, 0)
+    model = narrow().train()
+    assert not torch.equal(model(batch, LENGTHS), model(batch, LENGTHS))
+    no_dropout(monkeypatch)
+    assert torch.equal(model(batch, LENGTHS), model(batch, LENGTHS))
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
+@torch.no_grad()
+def test_dead_bands_say_nothing(training, monkeypatch):
+    no_dropout(monkeypatch)
+    live = torch.rand(MEL_BANDS, generator=torch.Generator().manual_seed(0)) > 0.3
+    model = narrow(live=live).train(training)
+    batch = padded(LENGTHS, 200, 0)
+    other = spectrograms(len(LENGTHS), 200, seed=99)
+    torch.testing.assert_close(model(torch.where(live, batch, other), LENGTHS), model(batch, LENGTHS))
+    assert not torch.allclose(
+        model(torch.where(live, other, batch), LENGTHS), model(batch, LENGTHS), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_build_knows_the_front_ends_bands(name):
+    model = build(ModelSpec(width=1, front_end=name, weights=None), seed=0)
+    assert torch.equal(model.live.bool(), NAMED[name].live_bands())
+    assert model.live.sum() == (55 if name == "paper-rebuilt" else 64)
+
+
+# --- batch normalisation ---
+
+
+def valid_only(x, frames):
+    """The valid frames of [clips, channels, frames, bands] end to end: [1, channels, all frames, bands]."""
+    return torch.cat([one[:, :n] for one, n in zip(x, frames, strict=True)], dim=1)[None]
+
+
+@pytest.mark.parametrize("bands", [1, 8])
+def test_masked_normalisation_is_torchs_on_the_valid_frames(bands):
+    torch.manual_seed(0)
+    frames = torch.tensor([9, 2, 12, 7])
+    inside = (torch.arange(12) < frames[:, None])[:, None, :, None]
+    ours, theirs = nn.BatchNorm2d(5), nn.BatchNorm2d(5)
+    nn.init.normal_(ours.weight)
+    nn.init.normal_(ours.bias)
+    theirs.load_state_dict(ours.state_dict())
+    for step in range(3):
+        x = (3 * torch.randn(4, 5, 12, bands) + 5 * step).requires_grad_()
+        pull = torch.randn(4, 5, 12, bands)
+        y = subject._normalise(ours, x, inside)
+        reference = theirs(valid_only(x, frames))
+        assert not y.masked_select(~inside).any()
+        torch.testing.assert_close(valid_only(y, frames), reference, atol=1e-5, rtol=1e-5)
+        of_ours = torch.autograd.grad((y * pull).sum(), (x, ours.weight, ours.bias))
+        of_theirs = torch.autograd.grad(
+            (reference * valid_only(pull, frames)).sum(), (x, theirs.weight, theirs.bias)
+        )
+        torch.testing.assert_close(of_ours, of_theirs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), atol=1e-5, rtol=1e-5)
+    x = torch.randn(4, 5, 12, bands)
+    evaluated = subject._normalise(ours.eval(), x, inside)
+    torch.testing.assert_close(valid_only(evaluated, frames), theirs.eval()(valid_only(x, frames)))
+    assert not evaluated.masked_select(~inside).any()
+
+
+def test_closed_form_gradient():
+    """By central differences, in float64 but for the sums, which are float32: hence step and tolerance."""
+    torch.manual_seed(0)
+    inside = (torch.arange(4) < torch.tensor([[4], [2], [3]]))[:, None, :, None].double()
+    shapes = [(3, 2, 4, 2), (2,), (2,)]  # x, scale, shift
+    at = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    pull = torch.randn(3, 2, 4, 2)
+
+    def value(x, scale, shift):
+        return (
+            pull * subject._MaskedBatchNorm.apply(x, inside, inside.sum() * 2, scale, shift, 1e-5)[0]
+        ).sum()
+
+    for i, gradient in enumerate(torch.autograd.grad(value(*at), at)):
+        for _ in range(5):
+            way = torch.randn_like(at[i])
+            ahead, behind = (value(*at[:i], at[i] + step * way, *at[i + 1 :]) for step in (1e-3, -1e-3))
+            slope = ((ahead - behind) / 2e-3).item()
+            assert (gradient * way).sum().item() == pytest.approx(slope, rel=1e-2, abs=1e-2)
+
+
+# --- building and loading ---
+
+
+def test_build_is_a_matter_of_the_seed():
+    spec = ModelSpec(width=1, weights=None)
+    states = []
+    for seed in (5, 5, 6):
+        torch.rand(seed)  # the global state must not matter
+        states.append(build(spec, seed).state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[0]["head.0.weight"], states[2]["head.0.weight"])
+
+
+@pytest.mark.parametrize(("head", "linears"), list(zip(HEADS, (1, 2), strict=True)))
+def test_heads(head, linears):
+    layers = list(build(ModelSpec(width=1, weights=None, head=head), 0).head)
+    assert sum(isinstance(layer, nn.Linear) for layer in layers) == linears
+    assert sum(isinstance(layer, nn.ReLU) for layer in layers) == linears - 1
+    assert layers[-1].weight.shape == (4, 32)
+
+
+def checkpoint(name="native-32k", seed=3):
+    """A narrow checkpoint in the stock class's form, its AudioSet layer and mel filters included."""
+    state = {k: v for k, v in narrow(1, seed=seed).state_dict().items() if not k.startswith("head.")}
+    bins = NAMED[name].window_samples // 2 + 1
+    return state | {
+        "spectrogram_extractor.stft.conv_real.weight": torch.zeros(bins, 1, NAMED[name].window_samples),
+        "logmel_extractor.melW": NAMED[name].mel_matrix(),
+        "fc_audioset.weight": torch.ones(527, 32),
+        "fc_audioset.bias": torch.ones(527),
+    }
+
+
+@pytest.mark.parametrize(
+    ("front_end", "made_for"),
+    [
+        ("paper-loaded", "native-32k"),
+        ("native-32k", "native-32k"),
+        ("paper-rebuilt", "native-32k"),  # whose name says that it does not read with them
+        ("native-16k", "native-16k"),
+    ],
+)
+def test_loading_takes_all_but_front_end_and_head(front_end, made_for):
+    state = checkpoint(made_for)
+    model = build(ModelSpec(width=1, front_end=front_end, weights=None), seed=0)
+    head = {name: value.clone() for name, value in model.head.state_dict().items()}
+    load_stock(model, state, NAMED[front_end])
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, head[name[5:]] if name.startswith("head.") else state[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("fc1.weight"), "no CNN14: fc1.weight is missing or unknown"),
+        (lambda state: state.pop("conv_block6.bn2.running_var"), "no CNN14: conv_block6.bn2.running_var is"),
+        (
+            lambda state: state.update({"conv_block7.conv1.weight": torch.ones(1)}),
+            "no CNN14: conv_block7.conv1",
+        ),
+        (lambda state: state["logmel_extractor.melW"].mul_(1.01), "mel filters are not the front end's"),
+        (lambda state: state.update(checkpoint("paper-rebuilt")), "mel filters are not the front end's"),
+        (lambda state: state.update(checkpoint("native-16k")), "mel filters are not the front end's"),
+    ],
+)
+def test_other_checkpoints_are_refused(change, message):
+    state = checkpoint()
+    change(state)
+    with pytest.raises(WeightsMissing, match=message):
+        load_stock(narrow(1), state, NAMED["paper-loaded"])
+
+
+def test_loading_without_mel_filters_and_counters():
+    """Older files hold neither how many batches were seen nor, once converted, a front end."""
+    state = {
+        k: v for k, v in checkpoint().items() if not k.startswith(NOT_OURS) and not k.endswith("tracked")
+    }
+    model = narrow(1)
+    load_stock(model, state, NAMED["paper-loaded"])
+    torch.testing.assert_close(model.fc1.weight, state["fc1.weight"])

@@ -1,0 +1,323 @@
+"""The store: no kill leaves a torn result, no run is trained by two at once, trying again loses nothing."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from serkit.errors import ResultsUnwritable
+from serkit.results import Store
+from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec
+
+ROOT = Path(__file__).parent.parent
+
+SPEC = RunSpec(
+    train=("one",),
+    corpora=(
+        CorpusSpec(
+            "one",
+            "ravdess",
+            folds=2,
+            options=(("folds", 2), ("nested", ((1, 2), ("a",)))),
+            scramble=(("angry", "happy"), ("happy", "angry"), ("neutral", "sad"), ("sad", "neutral")),
+        ),
+    ),
+    augment_percent=0,
+    fold=1,
+    seed=0,
+    model=ModelSpec(width=4, weights=None),
+    recipe=Recipe(),
+    fingerprints=(("one", "0123"),),
+)
+
+# The writer in a process of its own: scores are any object that writes itself, so it starts without pandas.
+WRITER = """
+import os, signal, sys, time
+from pathlib import Path
+from serkit.results import Store
+from serkit.specs import from_json
+import json
+
+class Scores:
+    def __init__(self, word): self.word = word
+    def to_parquet(self, path, **settings): Path(path).write_text(self.word * 100_000)
+
+store, spec = Store(Path(sys.argv[1])), from_json(json.loads(sys.argv[2]))
+
+def save(number):
+    result = {"number": number, "padding": [number] * 200_000, "end": number}
+    store.save(spec, result, Scores(str(number % 10)))
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results" / "study")
+
+
+class Frame:
+    """Stands for scores."""
+
+    def __init__(self, text="scores"):
+        self.text = text
+
+    def to_parquet(self, path, **settings):
+        Path(path).write_text(self.text)
+
+
+def result_of(spec, **values):
+    return {"spec": json.loads(spec.canonical()), "finished": "2026-01-01T00:00:00+00:00", **values}
+
+
+@contextlib.contextmanager
+def process(code, store, **settings):
+    """A Python process that has `store` and `spec`, killed in the end."""
+    command = [sys.executable, "-c", WRITER + code, str(store.folder), SPEC.canonical()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **settings)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def read_line(running):
+    """Waits for a word from the process; empty if it died."""
+    return running.stdout.readline().strip()
+
+
+# --- saving and finding ---
+
+
+def test_a_run_is_done_when_its_result_is_there(store):
+    assert store.get(SPEC.key) is None
+    store.start(SPEC)
+    store.report(SPEC.key, {"iteration": 1})
+    assert store.get(SPEC.key) is None
+    store.save(SPEC, {"value": 0.1 + 0.2}, Frame())
+    assert store.get(SPEC.key) == {"value": 0.1 + 0.2}
+    folder = store.run_folder(SPEC.key)
+    assert folder == store.folder / SPEC.key
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
+    assert json.loads((folder / "spec.json").read_text()) == json.loads(SPEC.canonical())
+
+
+def test_a_result_is_json_for_every_reader(store):
+    """NaN is none; a run that has one was not finished."""
+    store.start(SPEC)
+    with pytest.raises(ValueError, match="JSON"):
+        store.save(SPEC, {"value": float("nan")}, Frame())
+    assert store.get(SPEC.key) is None
+
+
+def test_starting_again_keeps_the_result_and_drops_the_rest(store):
+    store.start(SPEC)
+    store.report(SPEC.key, {"iteration": 1})
+    store.save(SPEC, {"value": 1}, Frame("old"))
+    folder = store.run_folder(SPEC.key)
+    (folder / "result.json.draft").write_text('{"val')
+    store.start(SPEC)
+    assert store.get(SPEC.key) == {"value": 1}
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["result.json", "scores.parquet", "spec.json"]
+    store.save(SPEC, {"value": 2}, Frame("new"))
+    assert store.get(SPEC.key) == {"value": 2}
+    assert (folder / "scores.parquet").read_text() == "new"
+
+
+def test_progress_is_a_line_an_event_with_its_time(store):
+    store.start(SPEC)
+    before = time.time()
+    store.report(SPEC.key, {"iteration": 1})
+    store.report(SPEC.key, {"iteration": 2, "loss": 0.5})
+    store.report_reading("one", {"packed": 7, "of": 9})
+    first, second = (store.run_folder(SPEC.key) / "progress.jsonl").read_text().splitlines()
+    assert json.loads(first).keys() == {"time", "iteration"}
+    assert json.loads(second)["loss"] == 0.5
+    (reading,) = (store.folder / ".reading" / "one.jsonl").read_text().splitlines()
+    assert json.loads(reading)["packed"] == 7
+    assert before - 0.001 <= json.loads(first)["time"] <= json.loads(reading)["time"] <= time.time() + 0.001
+
+
+def test_all_are_the_finished_ones_oldest_first(store):
+    specs = [dataclasses.replace(SPEC, seed=seed) for seed in range(4)]
+    finished = ["2026-03-01", "2026-01-01", "2026-02-01", "2026-04-01"]
+    for spec, day in zip(specs, finished, strict=True):
+        store.start(spec)
+        if spec.seed != 3:  # which is still running
+            store.save(spec, result_of(spec, finished=f"{day}T00:00:00+00:00"), Frame())
+    assert [spec for spec, _ in store.all()] == [specs[1], specs[2], specs[0]]
+    assert [result["finished"][:10] for _, result in store.all()] == sorted(finished[:3])
+
+
+@pytest.mark.parametrize("method", [0, 2, None])
+def test_results_of_another_method_are_left_out(store, method):
+    store.start(SPEC)
+    result = result_of(SPEC)
+    store.save(SPEC, result, Frame())
+    assert len(list(store.all())) == 1
+    result["spec"]["method"] = method
+    store.save(SPEC, result, Frame())
+    assert list(store.all()) == []
+
+
+def test_a_store_that_was_never_written_is_empty(store):
+    assert list(store.all()) == []
+    assert store.get("any-0123") is None
+    assert not store.folder.exists()
+
+
+# --- kills ---
+
+
+@pytest.mark.parametrize(
+    ("where", "scores", "number"),
+    [
+        ("before replacing scores", "1", 1),
+        ("before result is on the disk", "2", 1),
+        ("before replacing result", "2", 1),
+        ("never", "2", 2),
+    ],
+)
+def test_a_kill_at_any_step_leaves_a_whole_result(store, where, scores, number):
+    """The result is written after its scores; until it is replaced, the one before it stands."""
+    code = f"""
+where = {where!r}
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+store.start(spec)
+save(1)
+replace, sync = os.replace, os.fsync
+def replaced(source, target):
+    if where == f"before replacing {{Path(target).stem}}": die()
+    replace(source, target)
+def synced(number):
+    if where == "before result is on the disk": die()
+    sync(number)
+os.replace, os.fsync = replaced, synced
+save(2)
+"""
+    with process(code, store) as running:
+        assert running.wait(30) == (0 if where == "never" else -signal.SIGKILL)
+    result = store.get(SPEC.key)
+    assert (result["number"], result["end"]) == (number, number)
+    assert (store.run_folder(SPEC.key) / "scores.parquet").read_text() == scores * 100_000
+    store.start(SPEC)  # the next attempt sweeps what was left
+    assert not list(store.run_folder(SPEC.key).glob("*.draft"))
+
+
+def test_a_first_result_that_was_not_finished_is_none(store):
+    code = """
+def replaced(source, target):
+    if Path(target).name == "result.json": os.kill(os.getpid(), signal.SIGKILL)
+    Path(source).rename(target)
+store.start(spec)
+os.replace = replaced
+save(1)
+"""
+    with process(code, store) as running:
+        assert running.wait(30) == -signal.SIGKILL
+    assert (store.run_folder(SPEC.key) / "scores.parquet").is_file()
+    assert store.get(SPEC.key) is None
+    assert list(store.all()) == []
+
+
+def test_no_reader_ever_sees_half_a_result(store):
+    """Read all the time while it is saved over and over, then killed at any moment."""
+    code = """
+store.start(spec)
+number = 0
+while True:
+    number += 1
+    save(number)
+    if number == 1: print("saved", flush=True)
+"""
+    for _ in range(3):
+        with process(code, store) as running:
+            assert read_line(running) == "saved"
+            seen, ends = set(), time.monotonic() + 0.4
+            while time.monotonic() < ends or len(seen) < 3:
+                result = store.get(SPEC.key)
+                assert result["number"] == result["end"]
+                seen.add(result["number"])
+            running.send_signal(signal.SIGKILL)
+            running.wait(30)
+        result = store.get(SPEC.key)
+        assert result["number"] == result["end"] >= 3
+
+
+# --- claims ---
+
+HOLD = """
+with store.claim(spec.key):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("done", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("how", ["done", "killed"])
+def test_a_claim_keeps_others_out_until_its_process_is_done_or_dead(store, how):
+    got, got_another = threading.Event(), threading.Event()
+
+    def want(key, event):
+        with store.claim(key):
+            event.set()
+
+    def wait_for(*key_and_event):
+        waiting = threading.Thread(target=want, args=key_and_event, daemon=True)
+        waiting.start()
+        return waiting
+
+    with process(HOLD, store, stdin=subprocess.PIPE) as running:
+        assert read_line(running) == "held"
+        waiting = wait_for(SPEC.key, got)
+        wait_for("another-run", got_another)
+        assert got_another.wait(20)  # which nobody holds
+        assert not got.wait(0.3)
+        if how == "done":
+            running.stdin.write("\n")
+            running.stdin.flush()
+            assert read_line(running) == "done"
+        else:
+            running.send_signal(signal.SIGKILL)
+        assert got.wait(20)
+        waiting.join(20)
+        assert running.poll() is None or how == "killed"
+
+
+def test_a_claim_ends_with_an_error_too(store):
+    with pytest.raises(RuntimeError, match="diverged"), store.claim(SPEC.key):
+        raise RuntimeError("diverged")
+    with process(HOLD, store, stdin=subprocess.PIPE) as running:
+        assert read_line(running) == "held"
+
+
+# --- folders that cannot be written ---
+
+
+@pytest.mark.parametrize("taken", ["results", "results/study"])
+def test_results_that_cannot_be_written_say_what_to_do(tmp_path, store, taken):
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_text("a file, where a folder is needed")
+    with pytest.raises(ResultsUnwritable) as caught:
+        store.check_writable()
+    said = str(caught.value)
+    assert str(store.folder) in said
+    assert "make it writable, or name another folder with SERKIT_RESULTS" in said
+
+
+def test_a_folder_that_can_be_written_is_made_and_left_empty(store):
+    store.check_writable()
+    store.check_writable()
+    assert list(store.folder.iterdir()) == []

@@ -1,0 +1,279 @@
+"""Training: the loss against PyTorch's, a network that learns, and a loop that is the same every time."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from serkit.audio import Pack
+from serkit.batches import ClipSet, join
+from serkit.frontend import NAMED
+from serkit.model import build
+from serkit.specs import ModelSpec, Recipe
+from serkit.train import TrainingDiverged, _Loader, bce_of_softmax, predict, train
+
+RATE_HZ = 16_000
+FRONT_END = NAMED["paper-loaded"]
+SHORTEST = FRONT_END.min_samples
+PITCHES_HZ = (250, 600, 1400, 3200)
+
+
+def clips_of(waves, labels=None):
+    offsets = np.concatenate([[0], np.cumsum([len(wave) for wave in waves])]).astype(np.int64)
+    labels = np.arange(len(waves)) % 4 if labels is None else labels
+    return join([(Pack(np.concatenate(waves), offsets, RATE_HZ, ""), np.arange(len(waves)), labels)])
+
+
+def noises(clips, shortest=SHORTEST, longest=SHORTEST + 3000, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.integers(-800, 800, n).astype(np.int16) for n in random.integers(shortest, longest, clips)]
+
+
+def tones(clips, seed):
+    """Four pitches, one a label, at any level, phase and length, in a little noise."""
+    random = np.random.default_rng(seed)
+    waves = []
+    for i in range(clips):
+        samples = random.integers(SHORTEST, 14_000)
+        turns = (
+            PITCHES_HZ[i % 4] * random.uniform(0.95, 1.05) * np.arange(samples) / RATE_HZ + random.random()
+        )
+        wave = random.uniform(0.05, 0.5) * np.sin(2 * np.pi * turns) + 0.01 * random.standard_normal(samples)
+        waves.append(np.rint(wave * 32767).astype(np.int16))
+    return clips_of(waves)
+
+
+def network(seed=0, width=1):
+    return build(ModelSpec(width=width, weights=None), seed)
+
+
+def trained(training, evaluation=None, seed=0, score=lambda scores: {}, progress=None, model=None, **recipe):
+    """A training and the state it leaves."""
+    model = model or network(seed)
+    recipe = Recipe(**{"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, **recipe})
+    evaluation = evaluation or clips_of(noises(3, seed=9))
+    done = train(model, FRONT_END, recipe, seed, training, evaluation, score, "cpu", progress)
+    return done, model.state_dict()
+
+
+def same(state, other):
+    return all(torch.equal(value, other[name]) for name, value in state.items())
+
+
+def scores_of(model, clips, **recipe):
+    return predict(model, clips, _Loader(FRONT_END, Recipe(**recipe), "cpu"))
+
+
+@pytest.fixture(scope="module")
+def settled():
+    """A network whose running statistics fit the clips, so that scores differ from clip to clip."""
+    model = network(width=2)
+    trained(clips_of(noises(16)), model=model, epochs=8, learning_rate=3e-3)
+    return model
+
+
+# --- the loss ---
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("spread", [0.1, 1.0, 3.0])
+def test_loss_and_gradient_are_torchs(classes, spread):
+    random = torch.Generator().manual_seed(0)
+    logits = spread * torch.randn(50, classes, generator=random, dtype=torch.float64)
+    target = torch.randint(classes, (50,), generator=random)
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    loss = bce_of_softmax(ours, target)
+    reference = F.binary_cross_entropy(theirs.softmax(dim=1), F.one_hot(target, classes).double())
+    torch.testing.assert_close(loss, reference)
+    loss.backward()
+    reference.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("size", [30.0, 1000.0, 1e4])
+def test_extreme_scores_have_a_finite_loss(size):
+    """Probabilities are 0 and 1 in float32. By hand: (2 * size - ln 3) / 4 if wrong, about 0 if right."""
+    logits = torch.tensor([[size, 0, 0, 0], [-size, 0, 0, 0]], requires_grad=True)
+    wrong = bce_of_softmax(logits[:1], torch.tensor([1]))
+    right = bce_of_softmax(logits[:1], torch.tensor([0]))
+    assert wrong.item() == pytest.approx((2 * size - math.log(3)) / 4, rel=1e-5)
+    assert right.item() == pytest.approx(0, abs=1e-6)
+    (bce_of_softmax(logits, torch.tensor([1, 0])) + right).backward()
+    assert logits.grad.isfinite().all()
+
+
+# --- the loop ---
+
+
+def test_a_small_network_learns_four_tones():
+    evaluation = tones(32, seed=1)
+    done, _ = trained(
+        tones(64, seed=0),
+        evaluation,
+        seed=2,
+        score=lambda scores: {"accuracy": np.mean(scores.argmax(axis=1) == evaluation.label)},
+        model=network(seed=2, width=4),
+        epochs=10,
+        batch_size=8,
+        learning_rate=3e-3,
+        evaluations_per_epoch=0.2,
+    )
+    assert [at["epoch"] for at in done.history] == [5, 10]
+    assert done.history[-1]["accuracy"] > 0.9
+    assert done.history[-1]["loss"] < 0.5 * done.history[0]["loss"]
+
+
+def test_a_training_is_bit_identical():
+    training = clips_of(noises(10, longest=20_000))
+    runs = [trained(training, seed=seed, max_seconds=0.7) for seed in (1, 1, 2)]
+    (first, state), (again, same_state), (other, other_state) = runs
+    assert same(state, same_state)
+    assert first.history == again.history
+    np.testing.assert_array_equal(first.scores, again.scores)
+    assert not same(state, other_state)
+    assert first.history != other.history
+    assert not same(state, trained(training, seed=1, max_seconds=0.7, model=network(5))[1])
+
+
+def test_the_seed_of_a_training_is_not_only_its_network():
+    """Batch order, crops and dropout come of the seed too."""
+    training = clips_of(noises(10))
+    states = [trained(training, seed=seed, model=network(0))[1] for seed in (0, 1)]
+    assert not same(*states)
+
+
+def test_evaluating_does_not_change_the_training():
+    training = clips_of(noises(8))
+    often, state = trained(training, batch_size=2, evaluations_per_epoch=4)
+    seldom, same_state = trained(training, batch_size=2, evaluations_per_epoch=1)
+    assert same(state, same_state)
+    losses = [at["loss"] for at in often.history]
+    means = [at["loss"] for at in seldom.history]
+    assert means == pytest.approx([np.mean(losses[:4]), np.mean(losses[4:])], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "per_epoch", "iterations"),
+    [
+        (2, 1, [4, 8]),
+        (2, 2, [2, 4, 6, 8]),
+        (4, 0.5, [8, 16]),
+        (3, 0.5, [6, 12]),
+        (2, 0.1, [8]),
+        (1, 9, [1, 2, 3, 4]),  # no more often than there are iterations
+    ],
+)
+def test_evaluations_come_when_they_are_due(epochs, per_epoch, iterations):
+    """Four iterations an epoch; the last evaluation is at the end."""
+    seen, told = [], []
+
+    def score(scores):
+        seen.append(scores.copy())
+        return {"metric": len(seen)}
+
+    done, _ = trained(
+        clips_of(noises(8)),
+        score=score,
+        progress=told.append,
+        epochs=epochs,
+        batch_size=2,
+        evaluations_per_epoch=per_epoch,
+    )
+    assert [at["iteration"] for at in done.history] == iterations
+    assert [at["epoch"] for at in done.history] == [i / 4 for i in iterations]
+    assert [at["metric"] for at in done.history] == list(range(1, len(iterations) + 1))
+    assert told == [
+        {name: at[name] for name in ("iteration", "epoch", "loss")} | {"of": 4 * epochs}
+        for at in done.history
+    ]
+    assert done.clips == 8 * epochs
+    np.testing.assert_array_equal(done.scores, seen[-1])
+    assert done.train_seconds > 0
+    assert done.evaluate_seconds > 0
+
+
+def test_a_diverged_training_stops():
+    model = network()
+    with torch.no_grad():
+        model.head[0].bias.fill_(math.nan)
+    with pytest.raises(
+        TrainingDiverged, match=r"the loss is nan at iteration 2 of 4; lower the learning rate \(0.5\)"
+    ):
+        trained(clips_of(noises(8)), model=model, learning_rate=0.5)
+
+
+def test_crops_in_training_starts_in_evaluation(monkeypatch):
+    reads, original = [], ClipSet.read
+
+    def read(self, clips, starts, lengths, shortest):
+        reads.append((self, clips, starts, lengths))
+        return original(self, clips, starts, lengths, shortest)
+
+    monkeypatch.setattr(ClipSet, "read", read)
+    training, evaluation = (clips_of(noises(8, 12_000, 30_000, seed)) for seed in (0, 1))
+    trained(training, evaluation, epochs=5, max_seconds=1)
+    starts = {id(training): [[] for _ in range(8)], id(evaluation): [[] for _ in range(8)]}
+    for clips, batch, firsts, lengths in reads:
+        np.testing.assert_array_equal(lengths, np.minimum(clips.lengths[batch], RATE_HZ))
+        assert (firsts + lengths <= clips.lengths[batch]).all()
+        for clip, first in zip(batch, firsts, strict=True):
+            starts[id(clips)][clip].append(first)
+    assert starts[id(evaluation)] == [[0] * 5] * 8
+    for clip, length in enumerate(training.lengths):
+        assert len(starts[id(training)][clip]) == 5  # every clip once an epoch
+        assert len(set(starts[id(training)][clip])) == (5 if length > RATE_HZ else 1)
+
+
+def test_what_lies_past_the_cap_is_learnt_from_but_not_tested_on(settled):
+    waves = noises(8, 24_000, 25_000)
+    other = [np.concatenate([wave[:16_000], wave[16_000:] // 2]) for wave in waves]
+    assert not same(*(trained(clips_of(each), max_seconds=1)[1] for each in (waves, other)))
+    scores = [scores_of(settled, clips_of(each), max_seconds=1) for each in (waves, other)]
+    np.testing.assert_array_equal(*scores)
+    start = scores_of(settled, clips_of([wave[:16_000] for wave in waves]))
+    np.testing.assert_array_equal(scores[0], start)
+
+
+def test_loudness_makes_levels_one(settled):
+    """A quarter of the level is the same to the bit, in training and evaluation; without, it is not."""
+    loud = [4 * wave for wave in noises(8)]
+    quiet = [wave // 4 for wave in loud]
+    ours = [clips_of(waves) for waves in (loud, quiet)]
+    assert same(*(trained(clips, clips, loudness_dbfs=-26)[1] for clips in ours))
+    assert not same(*(trained(clips, clips)[1] for clips in ours))
+    np.testing.assert_array_equal(*(scores_of(settled, clips, loudness_dbfs=-26) for clips in ours))
+    assert np.abs(scores_of(settled, ours[0]) - scores_of(settled, ours[1])).max() > 1e-3
+
+
+# --- prediction ---
+
+
+def test_scores_are_probabilities_whatever_the_batch(settled):
+    waves = noises(23, 5000, 40_000)
+    clips = clips_of(waves)
+    scores = scores_of(settled, clips, batch_size=128)
+    assert scores.dtype == np.float32
+    assert scores.std(axis=0).min() > 1e-3
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+    for batch_size in (1, 5, 22):
+        np.testing.assert_allclose(scores_of(settled, clips, batch_size=batch_size), scores, atol=1e-6)
+    alone = [scores_of(settled, clips_of([wave]))[0] for wave in waves]
+    np.testing.assert_allclose(alone, scores, atol=1e-6)
+
+
+def test_short_clips_are_padded_with_silence(settled):
+    """IEMOCAP's shortest is 0.585 s, 30 frames: too short for five poolings as it is."""
+    (short,) = noises(1, 9360, 9361)
+    padded = np.pad(short, (0, SHORTEST - len(short)))
+    scores = scores_of(settled, clips_of([short, padded, short[:1]]))
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
+
+
+def test_predicting_leaves_the_network_as_it_was(settled):
+    before = {name: value.clone() for name, value in settled.state_dict().items()}
+    first, again = (scores_of(settled, clips_of(noises(5))) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert same(before, settled.state_dict())
