@@ -64,9 +64,9 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
     Returns:
         Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles),
         `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std`
-        (over seeds; NaN with one), `wF1_change`, `baseline_runs`, `baseline_runs_expected`, `runs`, `runs_expected`, and where the study is the paper's
-        `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `difference`, `agrees` (within
-        0.02). NaN where a run is missing.
+        (over seeds; NaN with one), `runs`, `runs_expected`, `wF1_change`, `baseline_runs`,
+        `baseline_runs_expected`, and where the study is the paper's `paper` (wF1 in Table 1, the change in
+        the figures), `paper_std`, `difference`, `agrees` (within 0.02). NaN where a run is missing.
     """
     found = answers(study, store).results
     rows = []
