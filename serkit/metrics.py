@@ -60,7 +60,8 @@ def in_tail(iterations: Sequence[int], tail: float) -> list[int]:
         tail: share in (0, 1].
     """
     first = (1 - tail) * iterations[-1]
-    return [i for i, iteration in enumerate(iterations) if iteration > first + 1e-9 * iterations[-1]]
+    inside = [i for i, iteration in enumerate(iterations) if iteration > first + 1e-9 * iterations[-1]]
+    return inside or [len(iterations) - 1]
 
 
 def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:

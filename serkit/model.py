@@ -122,9 +122,8 @@ class Cnn14(nn.Module):
             if i + 1 < BLOCKS:
                 x = F.avg_pool2d(x, 2)
                 frames = frames // 2
-                x = x * _mask(frames, x.shape[2]).to(
-                    x.dtype
-                )  # the window astride a clip's end holds half a frame
+                # The window astride a clip's end holds half a frame.
+                x = x * _mask(frames, x.shape[2]).to(x.dtype)
             x = F.dropout(x, BLOCK_DROPOUT, self.training)
         x = x.mean(dim=3)  # [clips, channels, frames]
         inside = _mask(frames, x.shape[2]).squeeze(-1)

@@ -118,6 +118,11 @@ def train(
             before = time.perf_counter()
             scores = predict(model, evaluation, loader)
             evaluate_seconds += time.perf_counter() - before
+            if not np.isfinite(scores).all():
+                raise TrainingDiverged(
+                    f"the scores at iteration {iteration} of {total} are not finite; lower the learning rate"
+                    f" ({recipe.learning_rate}) or look at the corpora with the doctor"
+                )
             entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": mean_loss}
             history.append({**entry, **score(scores)})
             if progress is not None:
