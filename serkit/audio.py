@@ -1,7 +1,7 @@
 """Audio, decoded once: every clip of a corpus in one packed file of 16-bit samples.
 
 `pack` reads each clip (libsndfile), mixes it down to mono, resamples it (soxr) and appends it to one int16
-file; from then on training reads slices of a memory map: about 30 times as fast as decoding FLAC, in no more
+file; from then on training reads slices of a memory map, and decodes nothing, in no more
 memory than a batch. A 16-bit source at the right rate is stored exactly (float32 is int16 / 32768).
 
 A pack is found again by a stamp over its clips' paths, sizes and modification times; what enters a run's key

@@ -4,8 +4,8 @@ Draws depend on (seed, epoch, clip) alone: neither on the order of batches nor o
 run is the same wherever and however it runs.
 
 Batches are filled from pools: the epoch's shuffled clips are cut into pools of 16 batches, each pool is
-sorted by length, and the batches are shuffled again. With lengths spread as in MSP-Podcast a shuffled batch
-is 53 % padding, a pooled one 5 %.
+sorted by length, and the batches are shuffled again. With lengths from 2 to 12 s a shuffled batch of 128 is
+more than 30 % padding, a pooled one less than 10 % (`tests/test_batches.py`).
 """
 
 from __future__ import annotations

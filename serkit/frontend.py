@@ -1,8 +1,8 @@
 """Waves to log-mel spectrograms: the four front ends a study can name (§3 and what it leaves open).
 
 Source: PANNs' front end (Hann window, centred, reflect padding, power spectrum, Slaney mel filters, 10 log10
-with a floor of 1e-10, no top_db), by torch.stft instead of the stock class's convolution: 3 times as fast on
-a CPU, within 1e-3 dB of it where a frame spans 40 dB (`tests/test_frontend.py`), within 3e-3 dB at 60 dB.
+with a floor of 1e-10, no top_db), by torch.stft instead of the stock class's convolution with the
+Fourier matrix: within 1e-3 dB of it where a frame spans 40 dB (`tests/test_frontend.py`), 3e-3 dB at 60 dB.
 
 Differences from the stock class:
 

@@ -6,8 +6,7 @@ checkpoint loads as it is). The forward pass is ours, because the stock one cann
 1. The stock class runs its own SpecAugment whenever it trains, so its "0 %" is not 0 %. Ours has none;
    SpecAugment is one of the study's seven augmentations and touches the affected clips only.
 2. Every layer is masked to a clip's own frames, and batch normalisation learns from valid frames only. A
-   clip's scores do not depend on what it is batched with (1e-6); the stock class's differ by a third of
-   their size.
+   clip's scores do not depend on what it is batched with (1e-6); the stock class's do.
 3. The head is the study's: the AudioSet layer is replaced by Linear(embedding, 4), with an extra Linear +
    ReLU selectable (§3 says "linear projection layer with ReLU"; the embedding already ends in one).
 4. The width is a setting, so that laptops and CI can train the same network narrow. 64 is CNN14.
