@@ -97,7 +97,7 @@ def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
     """Whether the training loss had levelled off in the tail (§2.2: "start plateauing").
 
     Ours, because the paper gives no rule. Between the tail's first and second half the mean loss may move at
-    half the pace of its whole fall, by 0.02, or by twice what its noise explains, whichever is most; the
+    half the pace of its whole fall, by 0.02, or by three times what its noise explains, whichever is most; the
     noise is judged by the differences between neighbours in the second half of training.
 
     Args:
@@ -111,5 +111,5 @@ def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
     steps = np.diff(losses[len(losses) // 2 :])
     noise = steps.std() / np.sqrt(2) * np.sqrt(1 / len(early) + 1 / len(late)) if len(steps) > 1 else 0.0
     pace = (max(losses) - min(losses)) / (len(losses) - 1)
-    allowed = max(0.5 * pace * len(tail) / 2, 0.02, 2 * noise)
+    allowed = max(0.5 * pace * len(tail) / 2, 0.02, 3 * noise)
     return bool(abs(early.mean() - late.mean()) <= allowed)

@@ -134,7 +134,6 @@ def run(
                 for test in trained.history[-1]["tests"]
             },
             "tail_evaluations": len(tail),
-            "levelled_off": metrics.levelled_off([at["loss"] for at in trained.history], tail[0]),
             "history": trained.history,
             "environment": environment(device),
             "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),

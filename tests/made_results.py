@@ -61,7 +61,6 @@ def made_result(spec, values, evaluations=5, copy="0", finished="2026-01-01T00:0
         "training_clips": 24 * len(spec.train),
         "tests": {test: _summary(folds) for test, folds in history[-1]["tests"].items()},
         "tail_evaluations": 1,
-        "levelled_off": True,
         "history": history,
         "environment": {"device_name": "A device", "packages": {"torch": "2.0"}},
         "started": finished,

@@ -55,6 +55,12 @@ def change(*path, to):
     return edit
 
 
+def descend(result):
+    """The loss falls at one pace to the end."""
+    for number, at in enumerate(result["history"]):
+        at["loss"] = 1 - number / 30
+
+
 FAULTS = {
     "label": change("label", to="msp-aug20-fold04"),
     "test missing": change("tests", "iemocap_scrambled", to=...),
@@ -68,7 +74,7 @@ FAULTS = {
     "tail": change("tail_evaluations", to=8),
     "loss is not a number": change("history", 7, "loss", to=math.nan),
     "loss is infinite": change("history", 7, "loss", to=math.inf),
-    "not levelled off": change("levelled_off", to=False),
+    "not levelled off": descend,
 }
 for metric in METRICS:
     for word, value in {"NaN": math.nan, "above 1": 1.01, "below 0": -0.01, "infinite": math.inf}.items():

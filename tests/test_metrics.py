@@ -133,9 +133,9 @@ def test_a_straight_descent_does_not(fall):
 
 @pytest.mark.parametrize("noise", [0.001, 0.05, 0.3])
 def test_flat_noise_has_levelled_off(noise):
-    """Its rule allows two standard errors, so one flat run in twenty is called moving."""
+    """Its rule allows three standard errors: of the paper's 265 runs hardly one is called moving by chance."""
     flat = [levelled_off(list(1 + noise * RANDOM.standard_normal(30)), 24) for _ in range(300)]
-    assert np.mean(flat) > 0.85
+    assert np.mean(flat) > 0.97
 
 
 @pytest.mark.parametrize("losses", [[0.7], [0.7, 0.1]])
