@@ -97,8 +97,8 @@ def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
     """Whether the training loss had levelled off in the tail (§2.2: "start plateauing").
 
     Ours, because the paper gives no rule. Between the tail's first and second half the mean loss may move at
-    half the pace of its whole fall, by 0.02, or by three times what its noise explains, whichever is most; the
-    noise is judged by the differences between neighbours in the second half of training.
+    half the pace of its whole fall, by 0.02, or by three times what its noise explains, whichever is most;
+    the noise is judged by the differences between neighbours in the second half of training.
 
     Args:
         losses: mean training loss since the evaluation before, one an evaluation.

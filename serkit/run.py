@@ -96,8 +96,10 @@ def run(
             f"{plan.label}: this version cannot augment {plan.augment_percent} % of the clips, only"
             f" {', '.join(map(str, RATES_PERCENT))} %; nothing was trained (select runs with -k aug0)"
         )
+    for corpus in plan.corpora:
+        read(corpus, data, store)  # what is missing is said before anything is decoded
     if plan.model.weights is not None:
-        weights.verify(plan.model.weights)  # before hours of decoding
+        weights.verify(plan.model.weights)
     front_end = NAMED[plan.model.front_end]
     loaded = {spec.name: load(spec, data, front_end.rate_hz, store) for spec in plan.corpora}
     fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
@@ -147,13 +149,14 @@ def run(
         return result
 
 
+_READ: dict[tuple[CorpusSpec, Path | None], Corpus] = {}
 _LOADED: dict[tuple[CorpusSpec, Path | None, int], Loaded] = {}
+"""What this process has read and packed already: a worker trains many runs."""
 
 
-def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loaded:
-    """Reads and packs a corpus; once a process, since a worker trains many runs. Raises as `run` does."""
-    wanted = (spec, data, rate_hz)
-    if wanted not in _LOADED:
+def read(spec: CorpusSpec, data: Path | None, store: Store) -> Corpus:
+    """A corpus's table, with the folds that the study expects. Raises as `run` does."""
+    if (spec, data) not in _READ:
         store.report_reading(spec.name, {"reading": spec.reader})
         corpus = corpora.load(spec.reader, data, dict(spec.options))
         if corpus.n_folds != spec.folds:
@@ -161,6 +164,15 @@ def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loa
                 f"corpus {spec.name} has {corpus.n_folds} folds with these options; the study says"
                 f" folds = {spec.folds}"
             )
+        _READ[spec, data] = corpus
+    return _READ[spec, data]
+
+
+def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loaded:
+    """A corpus, read and packed. Raises as `run` does."""
+    wanted = (spec, data, rate_hz)
+    if wanted not in _LOADED:
+        corpus = read(spec, data, store)
 
         def report(done: int, clips: int) -> None:
             if done % REPORT_EVERY == 0 or done == clips:

@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from serkit import corpora
-from serkit.corpora import Corpus, crema_d, emodb, folder, iemocap, msp_podcast, ravdess
 from serkit.corpora import audformat as audformat_reader
-from serkit.corpora.table import PARTS
+from serkit.corpora import crema_d, emodb, folder, iemocap, msp_podcast, ravdess
+from serkit.corpora.table import PARTS, Corpus
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.specs import LABELS
 from tests import corpus_trees as trees

@@ -133,7 +133,7 @@ def test_a_straight_descent_does_not(fall):
 
 @pytest.mark.parametrize("noise", [0.001, 0.05, 0.3])
 def test_flat_noise_has_levelled_off(noise):
-    """Its rule allows three standard errors: of the paper's 265 runs hardly one is called moving by chance."""
+    """Its rule allows three standard errors: of the paper's 265 runs hardly one moves by chance."""
     flat = [levelled_off(list(1 + noise * RANDOM.standard_normal(30)), 24) for _ in range(300)]
     assert np.mean(flat) > 0.97
 

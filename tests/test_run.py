@@ -40,12 +40,18 @@ PLAN = RunSpec(
 ALONE = dataclasses.replace(PLAN, train=("mixed",), corpora=(MIXED,), fold=None)
 
 
+def forget(patch):
+    """What this process has read and packed, as a new process would."""
+    patch.setattr(run_module, "_READ", {})
+    patch.setattr(run_module, "_LOADED", {})
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _cache(tmp_path_factory):
     """One cache for all, so that speech is synthesised once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(run_module, "_LOADED", {})
+        forget(patch)
         yield
 
 
@@ -239,7 +245,7 @@ def test_one_sample_of_one_clip_is_another_key(trainings, store, tmp_path, monke
     shutil.copytree(folder, tmp_path / "cache" / folder.name)
     monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
 
-    monkeypatch.setattr(run_module, "_LOADED", {})
+    forget(monkeypatch)
     assert run(ALONE, store, None) == here
     assert len(trainings) == 1
 
@@ -247,7 +253,7 @@ def test_one_sample_of_one_clip_is_another_key(trainings, store, tmp_path, monke
     samples, rate_hz = soundfile.read(clip, dtype="int16")
     samples[1000] += 1
     soundfile.write(clip, samples, rate_hz, subtype="PCM_16", format="WAV")
-    monkeypatch.setattr(run_module, "_LOADED", {})
+    forget(monkeypatch)
     changed = run(ALONE, store, None)
     assert len(trainings) == 2
     assert changed["key"] != here["key"]
