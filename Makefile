@@ -23,7 +23,7 @@ retest:
 	@$(MAKE) --no-print-directory test
 
 $(VENV)/.tested: $(VENV)/.made $(SOURCES)
-	$(BIN)/python -m pytest tests/ -n $(JOBS) -q
+	$(BIN)/python -m pytest tests/ -n $(JOBS) --dist=worksteal -q
 	@touch $@
 
 check: env

@@ -47,10 +47,10 @@ def forget(patch):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory):
-    """One cache for all, so that speech is synthesised once."""
+def _cache(synthetic_cache):
+    """The session's cache; and nothing that another file's tests have read."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
         forget(patch)
         yield
 

@@ -1,0 +1,13 @@
+"""What several test files share."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def synthetic_cache(tmp_path_factory):
+    """A cache folder for all workers of this session, so that the synthetic corpora are made once."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return shared / "synthetic-cache"
