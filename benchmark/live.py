@@ -17,6 +17,7 @@ from pathlib import Path
 from serkit.results import Store
 
 LOOK_EVERY_SECONDS = 1.0
+CLOCK_SLACK_SECONDS = 1.0  # a file's time is read from a coarser clock than ours, and may seem a little older
 SAY_EVERY_SECONDS = 15.0  # for each run or corpus: slower and a user wonders, faster and it scrolls
 
 
@@ -64,7 +65,7 @@ class Live:
     def _appended(self, path: Path) -> list[dict]:
         try:
             found = path.stat()
-            if found.st_mtime < self._began:
+            if found.st_mtime < self._began - CLOCK_SLACK_SECONDS:
                 return []
             start = self._read.get(path, 0)
             if found.st_size < start:
