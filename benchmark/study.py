@@ -17,7 +17,7 @@ from typing import Any
 
 from serkit.corpora import READERS
 from serkit.errors import SpecError
-from serkit.specs import SCRAMBLED, CorpusSpec, ModelSpec, Recipe, RunSpec, frozen
+from serkit.specs import SCRAMBLED, Augmentation, CorpusSpec, ModelSpec, Recipe, RunSpec, frozen
 
 BUILT_IN = Path(__file__).parent / "studies"
 
@@ -27,12 +27,20 @@ EXHIBITS = ("table1", "figure2", "figure3")
 TrainingSet = tuple[str, ...]
 
 TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
-LIST, TABLE = "a list of one or more", "a table"
-KINDS: dict[str, Any] = {TEXT: str, SWITCH: bool, WHOLE: int, NUMBER: (int, float), LIST: list, TABLE: dict}
+LIST, RANGE, TABLE = "a list of one or more", "[lowest, highest]", "a table"
+KINDS: dict[str, Any] = {
+    TEXT: str,
+    SWITCH: bool,
+    WHOLE: int,
+    NUMBER: (int, float),
+    LIST: list,
+    RANGE: list,
+    TABLE: dict,
+}
 """What a value in a study's file can be, in the words of the messages."""
 
 STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, rates_percent=LIST, seeds=LIST)
-STUDY |= dict.fromkeys(("model", "recipe", "corpora", *EXHIBITS), TABLE)
+STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS), TABLE)
 CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, training_clips=WHOLE, options=TABLE, scramble=TABLE)
 EXHIBIT = dict(train=LIST, test=LIST)
 """The keys of a study's file, of each corpus in it and of each exhibit."""
@@ -69,6 +77,7 @@ class Study:
         training_clips: about how many clips each adds to a training; orders the cases, nothing else.
         model: the network.
         recipe: the recipe.
+        augmentation: what an augmented clip goes through.
         exhibits: what it shows.
     """
 
@@ -83,6 +92,7 @@ class Study:
     training_clips: Mapping[str, int]
     model: ModelSpec
     recipe: Recipe
+    augmentation: Augmentation
     exhibits: tuple[Exhibit, ...]
 
     def title_of(self, names: str | Iterable[str]) -> str:
@@ -110,6 +120,7 @@ class Study:
                 seed=seed,
                 model=self.model,
                 recipe=self.recipe,
+                augmentation=self.augmentation if augment_percent else None,
             )
             for seed in self.seeds
             for fold in range(folds)
@@ -215,6 +226,7 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         training_clips=clips,
         model=_fields(ModelSpec, "model", data.get("model", {})),
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
+        augmentation=_fields(Augmentation, "augmentation", data.get("augmentation", {})),
         exhibits=tuple(exhibits),
     )
     plan(study)  # every spec checks itself
@@ -244,8 +256,11 @@ def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exh
 
 def _fields(kind: Any, where: str, table: dict[str, Any]) -> Any:
     words = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
+    words |= {"Range": RANGE, "tuple[str, ...]": LIST}
     _check_values(where, table, {field.name: words[str(field.type)] for field in dataclasses.fields(kind)})
-    return kind(**{key: None if key == "weights" and value == "" else value for key, value in table.items()})
+    return kind(
+        **{key: None if key == "weights" and value == "" else frozen(value) for key, value in table.items()}
+    )
 
 
 def _check_values(where: str, table: Any, known: Mapping[str, str]) -> None:

@@ -20,7 +20,8 @@ from serkit.audio import FULL_SCALE, Pack
 
 POOL_BATCHES = 16
 
-ORDER, CROP = range(2)
+ORDER, CROP, AFFECTED, STRETCH, SHIFT, FADE, EQUALIZER, REVERB, NOISE = range(9)
+TIME_MASKS, BAND_MASKS, NOISE_BANK = range(9, 12)
 """Streams of random numbers: one a purpose, so that adding a draw never moves another."""
 
 

@@ -69,7 +69,7 @@ def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[
 
     The average over folds is taken at each evaluation first, then its mean and standard deviation over the
     tail: the paper's interval for IEMOCAP says how steady the ten-fold average is, not how much the folds
-        differ.
+    differ.
 
     Args:
         evaluations: for each evaluation of the tail, fold name -> metric -> value.
@@ -77,20 +77,26 @@ def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[
     Returns:
         `{"folds": {fold: {metric: {"mean", "std"}}}, metric: {"mean", "std"}, ...}`; std is the population's.
     """
-
-    def summary(values: Sequence[float]) -> dict[str, float]:
-        return {"mean": float(np.mean(values)), "std": float(np.std(values))}
-
     folds = list(evaluations[0])
-    tail: dict[str, Any] = {
-        "folds": {
-            fold: {metric: summary([at[fold][metric] for at in evaluations]) for metric in METRICS}
-            for fold in folds
-        }
-    }
-    for metric in METRICS:
-        tail[metric] = summary([float(np.mean([at[fold][metric] for fold in folds])) for at in evaluations])
-    return tail
+    tail: dict[str, Any] = {"folds": {fold: summary([at[fold] for at in evaluations]) for fold in folds}}
+    means = [
+        {metric: float(np.mean([at[fold][metric] for fold in folds])) for metric in METRICS}
+        for at in evaluations
+    ]
+    return tail | summary(means)
+
+
+def summary(evaluations: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation (the population's) of each metric over evaluations.
+
+    Args:
+        evaluations: for each, metric -> value.
+
+    Returns:
+        `{metric: {"mean", "std"}}`.
+    """
+    values = {metric: [at[metric] for at in evaluations] for metric in METRICS}
+    return {metric: {"mean": float(np.mean(of)), "std": float(np.std(of))} for metric, of in values.items()}
 
 
 def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:

@@ -4,7 +4,8 @@ Source: `panns_inference.models` (its ConvBlock, initialisation and parameter na
 checkpoint loads as it is). The forward pass is ours, because the stock one cannot be used for this study:
 
 1. The stock class runs its own SpecAugment whenever it trains, so its "0 %" is not 0 %. Ours has none;
-   SpecAugment is one of the study's seven augmentations and touches the affected clips only.
+   SpecAugment is one of the study's seven augmentations and touches the affected clips only; what it masks
+   is set to 0 where the stock class sets it, after the first normalisation: to the band's average.
 2. Every layer is masked to a clip's own frames, and batch normalisation learns from valid frames only. A
    clip's scores do not depend on what it is batched with (1e-6); the stock class's do.
 3. The head is the study's: the AudioSet layer is replaced by Linear(embedding, 4), with an extra Linear +
@@ -95,24 +96,27 @@ class Cnn14(nn.Module):
         live = torch.ones(MEL_BANDS, dtype=torch.bool) if live_bands is None else live_bands
         self.register_buffer("live", live.to(torch.float32), persistent=False)
 
-    def forward(self, logmel: Tensor, frames: Tensor) -> Tensor:
+    def forward(self, logmel: Tensor, frames: Tensor, masked: Tensor | None = None) -> Tensor:
         """Class scores before the softmax.
 
         Args:
             logmel: float32 [clips, frames, 64] in dB, padded.
             frames: int64 [clips], valid frames of each clip, at least 32.
+            masked: bool [clips, frames, 64], cells to blank (SpecAugment); None: none.
 
         Returns:
             float [clips, 4], in the order of `serkit.specs.LABELS`.
         """
-        return self.head(self.embed(logmel, frames))
+        return self.head(self.embed(logmel, frames, masked))
 
-    def embed(self, logmel: Tensor, frames: Tensor) -> Tensor:
+    def embed(self, logmel: Tensor, frames: Tensor, masked: Tensor | None = None) -> Tensor:
         """ReLU(fc1(max + mean over time)), float [clips, 32 * width]; takes what `forward` takes."""
         with torch.autocast(logmel.device.type, enabled=False):  # bn0 in float32, as the front end
             x = logmel.transpose(1, 2).unsqueeze(-1)  # [clips, 64, frames, 1]: bn0 normalises each band
             x = _normalise(self.bn0, x, _mask(frames, x.shape[2]))
             x = x.permute(0, 3, 2, 1) * self.live  # [clips, 1, frames, 64]
+            if masked is not None:
+                x = x.masked_fill(masked[:, None], 0)
         for i in range(BLOCKS):
             block: Any = self.get_submodule(f"conv_block{i + 1}")
             mask = _mask(frames, x.shape[2])

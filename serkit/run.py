@@ -37,12 +37,20 @@ from serkit.results import SCHEMA, Result, Store
 from serkit.specs import LABELS, SCRAMBLED, CorpusSpec, RunSpec
 from serkit.train import train
 
-RATES_PERCENT = (0,)
-"""The augmentation rates this version can honour. A run at any other fails before anything is trained."""
-
 UNKNOWN_SPEAKER = "Unknown"  # MSP-Podcast's word; not a person, so it may stand on both sides of a split
 
-PACKAGES = ("torch", "torchaudio", "numpy", "scikit-learn", "pandas", "soundfile", "soxr", "panns-inference")
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pedalboard",
+    "soundfile",
+    "soxr",
+    "panns-inference",
+)
 
 REPORT_EVERY = 100  # clips packed between two lines of progress
 
@@ -85,17 +93,12 @@ def run(
         The result, as in `result.json` (`results/README.md`).
 
     Raises:
-        SpecError: a rate this version cannot honour, or folds other than the study says.
+        SpecError: folds other than the study says.
         CorpusMissing: a corpus is not there.
         CorpusUnfit, AudioError: a corpus cannot be used.
         WeightsMissing: the checkpoint is not there.
         TrainingDiverged: the loss is not finite.
     """
-    if plan.augment_percent not in RATES_PERCENT:
-        raise SpecError(
-            f"{plan.label}: this version cannot augment {plan.augment_percent} % of the clips, only"
-            f" {', '.join(map(str, RATES_PERCENT))} %; nothing was trained (select runs with -k aug0)"
-        )
     for corpus in plan.corpora:
         read(corpus, data, store)  # what is missing is said before anything is decoded
     if plan.model.weights is not None:
@@ -121,7 +124,19 @@ def run(
         def report(event: dict[str, Any]) -> None:
             store.report(spec.key, event)
 
-        trained = train(model, front_end, spec.recipe, spec.seed, training, evaluation, score, device, report)
+        trained = train(
+            model,
+            front_end,
+            spec.recipe,
+            spec.seed,
+            training,
+            evaluation,
+            score,
+            device,
+            report,
+            spec.augmentation,
+            spec.augment_percent,
+        )
         tail = metrics.in_tail([at["iteration"] for at in trained.history], spec.recipe.tail)
         result: Result = {
             "schema": SCHEMA,
@@ -135,7 +150,12 @@ def run(
                 test: metrics.over_tail([trained.history[i]["tests"][test] for i in tail])
                 for test in trained.history[-1]["tests"]
             },
+            "validation": {
+                name: metrics.summary([trained.history[i]["validation"][name] for i in tail])
+                for name in validation
+            },
             "tail_evaluations": len(tail),
+            "affected": trained.affected,
             "history": trained.history,
             "environment": environment(device),
             "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),

@@ -18,12 +18,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from serkit import augment
 from serkit.audio import FULL_SCALE
+from serkit.augment import Chain, Draw
 from serkit.batches import ClipSet, crop_starts, level_gains, shuffled_batches, sorted_batches
 from serkit.errors import SerkitError
 from serkit.frontend import FrontEnd, LogMel
 from serkit.model import Cnn14
-from serkit.specs import LABELS, Recipe
+from serkit.specs import LABELS, Augmentation, Recipe
+
+CPU_CLIPS = 8  # from wave to log-mel at once: what they need in between stays in the cache
 
 
 class TrainingDiverged(SerkitError):
@@ -41,6 +45,7 @@ class Trained:
         train_seconds: wall time of the training steps.
         evaluate_seconds: wall time of the evaluations.
         clips: training clips processed, over all epochs.
+        affected: share of the training clips that were augmented in each epoch.
     """
 
     history: list[dict[str, Any]]
@@ -48,6 +53,7 @@ class Trained:
     train_seconds: float
     evaluate_seconds: float
     clips: int
+    affected: list[float]
 
 
 def train(
@@ -60,6 +66,8 @@ def train(
     score: Callable[[np.ndarray], dict[str, Any]],
     device: str,
     progress: Callable[[dict[str, Any]], None] | None = None,
+    augmentation: Augmentation | None = None,
+    augment_percent: int = 0,
 ) -> Trained:
     """Trains `model` in place.
 
@@ -67,19 +75,21 @@ def train(
         model: from `serkit.model.build`.
         front_end: the front end `training` and `evaluation` are packed for.
         recipe: the recipe.
-        seed: of batch order, crops and dropout.
+        seed: of batch order, crops, dropout and augmentation.
         training: clips to learn from, with the labels to learn.
         evaluation: clips to score at each evaluation; their labels are not used here.
         score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
         device: `cpu`, `cuda` or `cuda:<n>`.
         progress: called with each evaluation's entry of the history, without its metrics, plus `of`
             (iterations in all).
+        augmentation: what affected clips go through; None: nothing is augmented.
+        augment_percent: share of the clips affected in an epoch, in 0..100.
 
     Raises:
         TrainingDiverged: the loss is not finite at an evaluation.
     """
     torch.manual_seed(seed)
-    loader = _Loader(front_end, recipe, device)
+    loader = _Loader(front_end, recipe, device, augmentation, seed)
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     lengths = training.lengths
@@ -92,15 +102,20 @@ def train(
     losses = torch.zeros((), device=device)
     since = iteration = clips_seen = 0
     evaluate_seconds = 0.0
+    affected: list[float] = []
     started = time.perf_counter()
     for epoch in range(recipe.epochs):
         starts = crop_starts(lengths, loader.longest, seed, epoch)
+        drawn = None
+        if augmentation is not None:
+            drawn = augment.draw(augmentation, augment_percent, seed, epoch, len(training))
+        affected.append(float(drawn.affected.mean()) if drawn is not None else 0.0)
         for batch in shuffled_batches(lengths, recipe.batch_size, seed, epoch):
             model.train()
-            logmel, frames = loader.load(training, batch, starts[batch])
+            inputs = loader.load(training, batch, starts[batch], drawn[batch] if drawn is not None else None)
             target = torch.from_numpy(training.label[batch]).to(device)
             with loader.autocast():
-                logits = model(logmel, frames)
+                logits = model(*inputs)
             loss = bce_of_softmax(logits.float(), target)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -130,7 +145,7 @@ def train(
             losses.zero_()
             since = 0
     train_seconds = time.perf_counter() - started - evaluate_seconds
-    return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen)
+    return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen, affected)
 
 
 def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
@@ -158,34 +173,96 @@ def predict(model: Cnn14, clips: ClipSet, loader: _Loader) -> np.ndarray:
     model.eval()
     scores = np.empty((len(clips), len(LABELS)), dtype=np.float32)
     for batch in sorted_batches(np.minimum(clips.lengths, loader.longest), loader.recipe.batch_size):
-        logmel, frames = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64))
         with loader.autocast():
-            logits = model(logmel, frames)
+            logits = model(*loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64)))
         scores[batch] = torch.softmax(logits.float(), dim=1).cpu().numpy()
     return scores
 
 
 class _Loader:
-    """Clips to log-mel on the device."""
+    """Clips to what the model takes, on the device."""
 
-    def __init__(self, front_end: FrontEnd, recipe: Recipe, device: str) -> None:
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        recipe: Recipe,
+        device: str,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
         self.front_end = front_end
         self.recipe = recipe
         self.device = device
         self.logmel = LogMel(front_end).to(device)
         self.longest = max(int(recipe.max_seconds * front_end.rate_hz), front_end.min_samples)
+        self.augmentation = augmentation
+        if augmentation is not None:
+            self.chain = Chain(augmentation, front_end.rate_hz, seed, self.longest, device)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.startswith("cuda")
 
     def autocast(self) -> torch.autocast:
-        on_gpu = self.device.startswith("cuda")
-        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=on_gpu)
+        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.on_gpu)
 
-    def load(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Log-mel float32 [batch, frames, 64] and valid frames int64 [batch]."""
+    def load(
+        self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray, drawn: Draw | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Log-mel float32 [batch, frames, 64], valid frames int64 [batch], cells to mask bool or None.
+
+        Args:
+            clips: the set.
+            batch: int64 [batch], positions in it.
+            starts: int64 [batch], first sample of each.
+            drawn: augmentation of each; None: nothing is augmented.
+        """
+        at_once = len(batch) if self.on_gpu else CPU_CLIPS
+        parts = []
+        for first in range(0, len(batch), at_once):
+            part = slice(first, first + at_once)
+            waves, lengths = self._waves(clips, batch[part], starts[part])
+            parts.append(self._to_logmel(waves, lengths, drawn[part] if drawn is not None else None))
+        logmels, frames = [logmel for logmel, _ in parts], np.concatenate([valid for _, valid in parts])
+        longest = max(logmel.shape[1] for logmel in logmels)
+        padded = [F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels]
+        masked = None
+        if drawn is not None and "specaugment" in self.chain.spec.effects:
+            masked = augment.masked_cells(frames, longest, drawn, self.chain.device)
+        return torch.cat(padded), torch.from_numpy(frames).to(self.device), masked
+
+    def _waves(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Waves float32 [batch, longest] and their lengths int64 [batch]."""
         lengths = np.minimum(clips.lengths[batch], self.longest)
         waves = clips.read(batch, starts, lengths, self.front_end.min_samples)
         on_device = torch.from_numpy(waves).to(self.device).float() / FULL_SCALE
         if self.recipe.loudness_dbfs is not None:
             gains = level_gains(waves, lengths, self.recipe.loudness_dbfs)
             on_device *= torch.from_numpy(gains).to(self.device)[:, None]
-        padded = np.maximum(lengths, self.front_end.min_samples)
-        return self.logmel(on_device, torch.from_numpy(padded).to(self.device))
+        return on_device, lengths
+
+    def _to_logmel(self, waves: Tensor, lengths: np.ndarray, drawn: Draw | None) -> tuple[Tensor, np.ndarray]:
+        """Log-mel and valid frames; affected clips augmented, the others as they are."""
+        rates = None
+        if drawn is not None and drawn.affected.any():
+            waves, lengths, rates = self._augmented(waves, lengths, drawn)
+        least = self.front_end.least_samples(rates if rates is not None else np.ones(len(lengths)))
+        padded = np.maximum(lengths, least)
+        waves = F.pad(waves, (0, max(0, int(padded.max()) - waves.shape[1])))
+        return self.logmel(waves, padded, rates)
+
+    def _augmented(
+        self, waves: Tensor, lengths: np.ndarray, drawn: Draw
+    ) -> tuple[Tensor, np.ndarray, np.ndarray | None]:
+        """Waves with the affected rows augmented, lengths, and the rates at which to take frames."""
+        rows = np.flatnonzero(drawn.affected)
+        on_device = torch.from_numpy(rows).to(self.device)
+        changed, samples = self.chain(waves[on_device], lengths[rows], drawn[rows])
+        lengths = lengths.copy()
+        lengths[rows] = samples
+        more = changed.shape[1] - waves.shape[1]  # the vocoder's may be longer, or all shorter
+        waves = F.pad(waves, (0, max(0, more)))
+        waves[on_device] = F.pad(changed, (0, max(0, -more)))
+        if "stretch" not in self.chain.spec.effects or self.chain.spec.stretch_method != "feature":
+            return waves, lengths, None
+        return waves, lengths, np.where(drawn.affected, drawn.stretch_rate, 1.0)

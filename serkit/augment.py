@@ -1,0 +1,516 @@
+"""The seven augmentations (§5.2): drawn as data, applied to whole batches.
+
+    draw(...)            which clips are affected, and every parameter of each: plain arrays
+    Chain(waves, ...)    stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
+    log-mel              stretch (feature): frames taken every hop x rate samples (`serkit.frontend`)
+    masked_cells(...)    SpecAugment's stripes, which the network sets to the band's average
+
+A draw depends on (seed, epoch, clip) alone, not on batches, workers or devices; at a higher rate the same
+clips and more are affected, by the same parameters, so rates are compared on paired draws. Applying is
+deterministic: a clip gets the same whatever it is batched with (1e-6 of full scale), and one that is not
+affected is not touched.
+
+Every step is a handful of operations on the whole batch, the same code on a CPU and a GPU. Equalizer and
+reverb are linear, so they are one product in the frequency domain; the transform is long enough for the
+reverb's tail, and comes in few sizes, so that tables are made once.
+
+Differences from the paper, which names the effects and some ranges and no implementation:
+
+1. An affected clip gets all effects, "with parameters randomly chosen" (§5.2); all but SpecAugment's have the
+   neutral setting at or near one end of their range, so mild cases are part of it.
+2. Noise comes last: it is the room's or the microphone's, so neither the equalizer nor the reverb colours it,
+   and its ratio to the speech is exact. §5.2 lists it before the reverb; reverberated, it would be nearly the
+   same noise.
+3. Stretch works on features by default: nearer to good time-scalers than a phase vocoder is. It comes after
+   the reverb, whose decay it thus shortens by at most 17 % (docs/augmentation.md has the figures).
+4. Nothing clips: waves are floating-point from here on. A reverberated clip can peak above full scale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from serkit import batches
+from serkit.batches import stream
+from serkit.frontend import MEL_BANDS
+from serkit.reverb import Reverb
+from serkit.specs import Augmentation, Range
+
+BUTTERWORTH_ORDER = 9  # §5.2
+RINGING_CYCLES = 14.0  # of the cut-off: a high-pass of order 9 has then decayed by more than 150 dB
+NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz; more where clips are very long
+NOISE_FROM_HZ = 20.0  # below, inaudible and under the lowest mel filter; 1/f would put most power there
+VOCODER_SAMPLES = 1024  # 64 ms at 16 kHz: resolves a voice's harmonics
+VOCODER_OVERLAP = 4
+FFT_SIZES_PER_OCTAVE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Parameters of clips, an entry a clip (row); `draw[rows]` takes some. Those not affected have them too.
+
+    Attributes:
+        affected: bool.
+        stretch_rate: float64, above 1 is faster.
+        shift_share: float64, of the clip's length, later if positive.
+        fade_in_share: float64, of the clip's length.
+        fade_out_share: likewise.
+        high_pass_hz: float64.
+        low_pass_hz: float64.
+        room_size: float64.
+        wet_level: float64.
+        noise_snr_db: float64.
+        noise_place: float64 in [0, 1), where in the noise.
+        time_masks: float64 [clips, masks, 2], share of the frames and place in [0, 1) of each.
+        band_masks: float64 [clips, masks, 2], bands and place in [0, 1) of each.
+    """
+
+    affected: np.ndarray
+    stretch_rate: np.ndarray
+    shift_share: np.ndarray
+    fade_in_share: np.ndarray
+    fade_out_share: np.ndarray
+    high_pass_hz: np.ndarray
+    low_pass_hz: np.ndarray
+    room_size: np.ndarray
+    wet_level: np.ndarray
+    noise_snr_db: np.ndarray
+    noise_place: np.ndarray
+    time_masks: np.ndarray
+    band_masks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.affected)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Draw:
+        return Draw(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
+
+def draw(spec: Augmentation, percent: int, seed: int, epoch: int, clips: int) -> Draw:
+    """The draw of one epoch, for every clip of a training set.
+
+    A clip is affected with probability percent / 100, afresh each epoch. Each effect draws from a stream of
+    its own, so switching one off or changing its range leaves the others' draws as they are.
+
+    Args:
+        spec: effects and ranges; the parameters of effects that are off are drawn and not used.
+        percent: augmentation rate, in 0..100.
+        seed: the run's.
+        epoch: from 0.
+        clips: how many.
+    """
+    fade_in, fade_out = draw_fade(spec, seed, epoch, clips)
+    high_pass, low_pass = draw_equalizer(spec, seed, epoch, clips)
+    room_size, wet_level = draw_reverb(spec, seed, epoch, clips)
+    snr, place = draw_noise(spec, seed, epoch, clips)
+    time_masks, band_masks = draw_specaugment(spec, seed, epoch, clips)
+    return Draw(
+        affected=stream(batches.AFFECTED, seed, epoch).random(clips) < percent / 100,
+        stretch_rate=draw_stretch(spec, seed, epoch, clips),
+        shift_share=draw_shift(spec, seed, epoch, clips),
+        fade_in_share=fade_in,
+        fade_out_share=fade_out,
+        high_pass_hz=high_pass,
+        low_pass_hz=low_pass,
+        room_size=room_size,
+        wet_level=wet_level,
+        noise_snr_db=snr,
+        noise_place=place,
+        time_masks=time_masks,
+        band_masks=band_masks,
+    )
+
+
+def _within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
+    return bounds[0] + (bounds[1] - bounds[0]) * uniform
+
+
+def draw_stretch(spec: Augmentation, seed: int, epoch: int, clips: int) -> np.ndarray:
+    """Rates, uniform, float64 [clips]."""
+    return _within(spec.stretch_rate, stream(batches.STRETCH, seed, epoch).random(clips))
+
+
+def draw_shift(spec: Augmentation, seed: int, epoch: int, clips: int) -> np.ndarray:
+    """Shares of the clip's length, uniform, float64 [clips]."""
+    return _within(spec.shift_share, stream(batches.SHIFT, seed, epoch).random(clips))
+
+
+def draw_fade(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of fade-in and fade-out, float64 [clips]: their sum uniform, split between them uniformly."""
+    both, split = stream(batches.FADE, seed, epoch).random((clips, 2)).T
+    total = _within(spec.fade_share, both)
+    return total * split, total * (1 - split)
+
+
+def draw_equalizer(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut-offs of high-pass and low-pass in Hz, log-uniform (as pitch is heard), float64 [clips]."""
+    high, low = stream(batches.EQUALIZER, seed, epoch).random((clips, 2)).T
+    return _log_within(spec.high_pass_hz, high), _log_within(spec.low_pass_hz, low)
+
+
+def _log_within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
+    return np.clip(bounds[0] * (bounds[1] / bounds[0]) ** uniform, *bounds)
+
+
+def draw_reverb(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Room sizes and wet levels, uniform, float64 [clips]."""
+    room, wet = stream(batches.REVERB, seed, epoch).random((clips, 2)).T
+    return _within(spec.room_size, room), _within(spec.wet_level, wet)
+
+
+def draw_noise(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Signal-to-noise ratios in dB, and places in the noise in [0, 1), uniform, float64 [clips]."""
+    snr, place = stream(batches.NOISE, seed, epoch).random((clips, 2)).T
+    return _within(spec.noise_snr_db, snr), place
+
+
+def draw_specaugment(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Widths and places of the stripes, uniform: float64 [clips, masks, 2] over time and over bands.
+
+    Widths over time are shares of the clip's frames, over bands whole numbers. Time and bands have a stream
+    each, so that their numbers of masks do not move one another.
+    """
+    over_time = stream(batches.TIME_MASKS, seed, epoch).random((clips, spec.time_masks, 2))
+    over_bands = stream(batches.BAND_MASKS, seed, epoch).random((clips, spec.band_masks, 2))
+    over_time[..., 0] = _within(spec.time_mask_share, over_time[..., 0])
+    fewest, most = spec.mask_bands
+    over_bands[..., 0] = np.floor(fewest + (most - fewest + 1) * over_bands[..., 0])
+    return over_time, over_bands
+
+
+class Chain:
+    """The effects on the wave, with the tables they need.
+
+    Attributes:
+        spec: effects and ranges.
+        rate_hz: sample rate.
+    """
+
+    def __init__(self, spec: Augmentation, rate_hz: int, seed: int, longest: int, device: str) -> None:
+        """Makes what the effects of `spec` need: the reverb's responses, the noise.
+
+        Args:
+            spec: effects and ranges.
+            rate_hz: sample rate of the waves.
+            seed: the run's; of the noise.
+            longest: samples of the longest clip there can be.
+            device: where the waves will be.
+        """
+        self.spec = spec
+        self.rate_hz = rate_hz
+        self.device = torch.device(device)
+        self._reverb = Reverb(rate_hz, spec.room_size) if "reverb" in spec.effects else None
+        self._noise = PinkNoise(rate_hz, seed, longest).to(self.device) if "noise" in spec.effects else None
+
+    def __call__(self, waves: Tensor, samples: np.ndarray, drawn: Draw) -> tuple[Tensor, np.ndarray]:
+        """Applies the effects to clips that are all affected.
+
+        Args:
+            waves: float32 [clips, longest], full scale 1, zeros past each clip's end.
+            samples: int64 [clips], each clip's length, at least 1.
+            drawn: their parameters.
+
+        Returns:
+            waves float32 [clips, longest'], zeros past each clip's end, and int64 [clips], the lengths: the
+            vocoder changes them, nothing else does.
+        """
+        on = self.spec.effects
+        if "stretch" in on and self.spec.stretch_method == "vocoder":
+            waves, samples = apply_stretch(waves, samples, drawn.stretch_rate)
+        if "shift" in on:
+            waves = apply_shift(waves, shift_samples(samples, drawn.shift_share))
+        shares = (drawn.fade_in_share, drawn.fade_out_share) if "fade" in on else (0.0, 0.0)
+        waves = apply_fade(waves, samples, *(np.floor(samples * share) for share in shares))
+        if "equalizer" in on or self._reverb is not None:
+            waves = self._filtered(waves, drawn)
+        if self._noise is not None:
+            waves = apply_noise(waves, samples, drawn.noise_snr_db, drawn.noise_place, self._noise)
+        return waves * _inside(waves, samples), samples
+
+    def _filtered(self, waves: Tensor, drawn: Draw) -> Tensor:
+        """Equalizer and reverb, as one product of spectra."""
+        equalized = "equalizer" in self.spec.effects
+        tail = self._reverb.tail_samples if self._reverb is not None else 0
+        if equalized:
+            tail = max(tail, math.ceil(RINGING_CYCLES * self.rate_hz / self.spec.high_pass_hz[0]))
+        size = fft_size(waves.shape[1] + tail)
+        spectrum = torch.fft.rfft(waves, n=size)
+        if equalized:
+            spectrum = apply_equalizer(spectrum, drawn.high_pass_hz, drawn.low_pass_hz, self.rate_hz, size)
+        if self._reverb is not None:
+            spectrum *= self._reverb.response(
+                drawn.room_size, drawn.wet_level, self.spec.dry_level, size, waves.device
+            )
+        return torch.fft.irfft(spectrum, n=size)[:, : waves.shape[1]]
+
+
+@functools.cache
+def fft_size(at_least: int) -> int:
+    """One of few sizes: even, without prime factors above 5, four an octave."""
+    octaves = math.ceil(FFT_SIZES_PER_OCTAVE * math.log2(at_least)) / FFT_SIZES_PER_OCTAVE
+    return 2 * scipy.fft.next_fast_len(math.ceil(2**octaves / 2), real=True)
+
+
+def apply_stretch(waves: Tensor, samples: np.ndarray, rates: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    """Changes the tempo and keeps the pitch, by a phase vocoder (64 ms Hann windows, a quarter of it apart).
+
+    As torchaudio's and librosa's: magnitudes are interpolated between frames, phases advance as they do
+    between the frames that surround them. exp(i phase) is a running product of unit phasors, so no angle is
+    ever unwrapped.
+
+    Args:
+        waves: float32 [clips, longest], zeros past each clip's end.
+        samples: int64 [clips].
+        rates: float64 [clips], above 1 is faster.
+
+    Returns:
+        waves float32 [clips, longest'], zeros past each clip's end, and int64 [clips]: samples / rate.
+    """
+    window = torch.hann_window(VOCODER_SAMPLES, dtype=torch.float64).to(waves)
+    hop, half = VOCODER_SAMPLES // VOCODER_OVERLAP, VOCODER_SAMPLES // 2
+    spectrum = torch.fft.rfft(F.pad(waves, (half, half)).unfold(1, VOCODER_SAMPLES, hop) * window)
+
+    stretched = np.maximum(np.round(samples / rates), 1).astype(np.int64)
+    frames_in = samples // hop + 1
+    frames_out = np.ceil(frames_in / rates).astype(np.int64)
+    times = np.arange(frames_out.max()) * rates[:, None]
+    before = np.minimum(times.astype(np.int64), frames_in[:, None] - 1)
+    there = torch.from_numpy(times < frames_in[:, None]).to(waves.device)
+    weight = torch.from_numpy(times - before).to(waves)[..., None]
+    # Two empty frames past the last, as torchaudio has them: the magnitude ends on zero.
+    spectrum = F.pad(spectrum, (0, 0, 0, 2))
+    inside = np.arange(spectrum.shape[1]) < frames_in[:, None]
+    spectrum = spectrum * torch.from_numpy(inside).to(waves.device)[..., None]
+    index = torch.from_numpy(before).to(waves.device)
+    clip = torch.arange(len(samples), device=waves.device)[:, None]
+    first, second = spectrum[clip, index], spectrum[clip, index + 1]
+
+    magnitude = torch.lerp(first.abs(), second.abs(), weight) * there[..., None]
+    advance = _unit(second) * _unit(first).conj()
+    phasor = torch.cat([_unit(spectrum[:, :1]), advance[:, :-1]], dim=1).cumprod(dim=1)
+    frames = torch.fft.irfft(magnitude * _unit(phasor), n=VOCODER_SAMPLES) * window
+
+    length = int(stretched.max())
+    total = (frames.shape[1] - 1) * hop + VOCODER_SAMPLES
+    windows = (window.square() * there[..., None]).expand_as(frames)
+    overlapped, weights = (
+        F.fold(each.transpose(1, 2), (1, total), (1, VOCODER_SAMPLES), stride=(1, hop))[:, 0, 0, half:]
+        for each in (frames, windows)
+    )
+    made = overlapped / weights.clamp(min=1e-6)
+    made = F.pad(made, (0, max(0, length - made.shape[1])))[:, :length]
+    return made * _inside(made, stretched), stretched
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Each complex number brought to magnitude 1; zero becomes 1."""
+    magnitude = values.abs()
+    return torch.where(magnitude > 0, values / magnitude, torch.ones_like(values))
+
+
+def _inside(waves: Tensor, samples: np.ndarray) -> Tensor:
+    return torch.arange(waves.shape[1], device=waves.device) < _column(samples, waves)
+
+
+def _column(values: np.ndarray, like: Tensor) -> Tensor:
+    """Values, one a clip, as float32 [clips, 1] on the device of `like`."""
+    return torch.from_numpy(values.astype(np.float32)).to(like.device)[:, None]
+
+
+def shift_samples(samples: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Whole samples to move clips of so many samples by, int64 [clips]."""
+    return np.round(samples * share).astype(np.int64)
+
+
+def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
+    """Moves each clip by whole samples, later if positive; silence comes in.
+
+    Args:
+        waves: float32 [clips, longest], zeros past each clip's end.
+        by: int64 [clips].
+
+    Returns:
+        The same shape. What a later clip pushes past its own end is still there: `apply_fade` cuts it.
+    """
+    most = int(np.abs(by).max(initial=0))
+    clips, longest = waves.shape
+    padded = F.pad(waves, (most, most))
+    width = padded.shape[1]
+    rows = padded.as_strided((clips * width - longest + 1, longest), (1, 1))  # every row that starts anywhere
+    starts = torch.from_numpy(np.arange(clips) * width + most - by).to(waves.device)
+    return rows.index_select(0, starts)
+
+
+def apply_fade(waves: Tensor, samples: np.ndarray, fade_in: np.ndarray, fade_out: np.ndarray) -> Tensor:
+    """Fades each clip in and out linearly, and cuts it at its end.
+
+    Args:
+        waves: float32 [clips, longest].
+        samples: int64 [clips].
+        fade_in: float64 [clips], samples until full level; 0: none.
+        fade_out: float64 [clips], samples from full level to the end; 0: none.
+
+    Returns:
+        The same shape: sample n of a fade over k has the gain (n + 1/2) / k; zeros past the clip's end.
+    """
+    at = torch.arange(waves.shape[1], device=waves.device) + 0.5
+    # Over half a sample, a ramp is over before its first one.
+    rising = at / _column(np.maximum(fade_in, 0.5), waves)
+    falling = (_column(samples, waves) - at) / _column(np.maximum(fade_out, 0.5), waves)
+    return waves * torch.minimum(rising, falling).clamp_(0, 1)
+
+
+@functools.lru_cache(maxsize=32)
+def _butterworth_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What every Butterworth filter of the order shares, at the bins of an FFT.
+
+    With t = tan(w / 2) / tan(cut-off / 2), a low-pass is 1 / P(jt), P(s) = sum of a_k s^k, and a high-pass
+    (jt)^9 / P(jt). Multiplied by cos^9(w / 2), each is a sum of products of one factor a bin and one a clip.
+
+    Returns:
+        a_k j^k sin^k cos^(9-k), float32 [10, 2 * bins] (real and imaginary parts in turn), and the product of
+        both numerators, j^9 sin^9 cos^9, complex64 [bins].
+    """
+    order = BUTTERWORTH_ORDER
+    poles = np.exp(1j * np.pi * (2 * np.arange(1, order + 1) + order - 1) / (2 * order))
+    coefficients = np.real(np.poly(poles))  # palindromic: a_k is a_(9-k)
+    half = np.pi * np.arange(size // 2 + 1) / size
+    sine, cosine = np.sin(half), np.cos(half)
+    powers = np.arange(order + 1)[:, None]
+    terms = coefficients[:, None] * 1j**powers * sine**powers * cosine ** (order - powers)
+    numerator = (1j * sine * cosine) ** order
+    return (
+        torch.from_numpy(terms.astype(np.complex64).view(np.float32)).to(device),
+        torch.from_numpy(numerator.astype(np.complex64)).to(device),
+    )
+
+
+def apply_equalizer(
+    spectrum: Tensor, high_pass_hz: np.ndarray, low_pass_hz: np.ndarray, rate_hz: int, size: int
+) -> Tensor:
+    """A high-pass and a low-pass Butterworth filter of order 9 (§5.2), as scipy.signal.butter makes them.
+
+    Args:
+        spectrum: complex64 [clips, size // 2 + 1]; changed in place.
+        high_pass_hz: float64 [clips], cut-offs.
+        low_pass_hz: float64 [clips].
+        rate_hz: sample rate.
+        size: of the FFT.
+
+    Returns:
+        The spectrum.
+    """
+    terms, numerator = _butterworth_tables(size, spectrum.device)
+    powers = np.arange(BUTTERWORTH_ORDER + 1)
+    high = np.tan(np.pi * high_pass_hz / rate_hz)[:, None] ** (BUTTERWORTH_ORDER - powers)
+    low = np.tan(np.pi * low_pass_hz / rate_hz)[:, None] ** -powers
+    both = torch.from_numpy(np.stack([high, low]).astype(np.float32)).to(spectrum.device) @ terms
+    first, second = torch.view_as_complex(both.view(2, len(spectrum), -1, 2))
+    return spectrum.mul_(numerator).div_(first.mul_(second))
+
+
+class PinkNoise:
+    """Two minutes of pink noise (1/f power from 20 Hz up), to cut pieces from.
+
+    Made once a run, on the CPU, so a piece is the same on every device and costs no random numbers. Two draws
+    share samples only where their places, out of two million, lie within a clip's length.
+
+    Attributes:
+        samples: float32 [NOISE_BANK_SAMPLES, or more].
+        energy: float64, one longer, sum of squares up to each sample: any piece's power at once.
+    """
+
+    def __init__(self, rate_hz: int, seed: int, longest: int = 0) -> None:
+        """Makes the noise of a seed, at least eight times as long as the `longest` clip.
+
+        A vocoder may double a clip, so a quarter of the noise is kept for pieces to end in.
+        """
+        size = max(NOISE_BANK_SAMPLES, 1 << (8 * longest).bit_length())
+        white = stream(batches.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
+        spectrum = scipy.fft.rfft(white)
+        hertz = scipy.fft.rfftfreq(size, 1 / rate_hz)
+        shape = np.sqrt(NOISE_FROM_HZ / np.maximum(hertz, NOISE_FROM_HZ)) * (hertz >= NOISE_FROM_HZ)
+        pink = scipy.fft.irfft(spectrum * shape.astype(np.float32), n=size)
+        pink = (pink / pink.std()).astype(np.float32)
+        self.samples = torch.from_numpy(pink)
+        self.energy = np.concatenate([[0.0], np.cumsum(np.square(pink, dtype=np.float64))])
+
+    def to(self, device: torch.device) -> PinkNoise:
+        """Moves the samples to a device."""
+        self.samples = self.samples.to(device)
+        return self
+
+    def cut(self, place: np.ndarray, samples: np.ndarray, longest: int) -> tuple[Tensor, np.ndarray]:
+        """Pieces of noise.
+
+        Args:
+            place: float64 [clips] in [0, 1).
+            samples: int64 [clips], length of each clip.
+            longest: samples to cut for each.
+
+        Returns:
+            float32 [clips, longest], and the power of each over its clip's length, float64 [clips].
+        """
+        first = np.floor(place * (len(self.samples) * 3 // 4)).astype(np.int64)
+        starts = torch.from_numpy(first).to(self.samples.device)
+        power = (self.energy[first + samples] - self.energy[first]) / samples
+        return self.samples.unfold(0, longest, 1).index_select(0, starts), power
+
+
+def apply_noise(
+    waves: Tensor, samples: np.ndarray, snr_db: np.ndarray, place: np.ndarray, noise: PinkNoise
+) -> Tensor:
+    """Adds pink noise at a ratio to each clip's own power; a silent clip stays silent.
+
+    Args:
+        waves: float32 [clips, longest].
+        samples: int64 [clips].
+        snr_db: float64 [clips], power of the clip over power of the noise, both over the clip's length.
+        place: float64 [clips], where in the noise.
+        noise: the noise.
+
+    Returns:
+        The same shape.
+    """
+    pieces, power = noise.cut(place, samples, waves.shape[1])
+    speech = (waves.square() * _inside(waves, samples)).sum(dim=1, keepdim=True) / _column(samples, waves)
+    gain = (speech * _column(10 ** (-snr_db / 10) / power, waves)).sqrt()
+    return torch.addcmul(waves, pieces, gain)
+
+
+def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
+    """The cells of the log-mel spectrogram that SpecAugment blanks.
+
+    Args:
+        frames: int64 [clips], valid frames of each.
+        longest: frames of the batch.
+        drawn: the clips' parameters.
+        device: where it is wanted.
+
+    Returns:
+        bool [clips, longest, 64]; nothing in clips that are not affected.
+    """
+    widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
+    in_time = _stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
+    bands = drawn.band_masks[..., 0] * drawn.affected[:, None]
+    in_bands = _stripes(bands, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
+    return in_time[:, :, None] | in_bands[:, None, :]
+
+
+def _stripes(
+    width: np.ndarray, of: np.ndarray | int, place: np.ndarray, longest: int, device: torch.device
+) -> Tensor:
+    """Union of stripes [clips, masks] that lie within `of` cells, bool [clips, longest]."""
+    first = np.floor(place * (of - width + 1))
+    edges = torch.from_numpy(np.stack([first, first + width]).astype(np.int64)).to(device)[..., None]
+    at = torch.arange(longest, device=device)
+    return ((at >= edges[0]) & (at < edges[1])).any(dim=1)
