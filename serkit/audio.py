@@ -30,6 +30,7 @@ import soundfile
 import soxr
 
 from serkit.cache import cache_folder
+from serkit.corpora.folder import is_pointer
 from serkit.corpora.table import Corpus
 from serkit.errors import AudioError
 
@@ -148,13 +149,11 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if not path.exists():
         return "no such file; the labels name it, so the corpus is incomplete"
     try:
-        with path.open("rb") as file:
-            start = file.read(64)
+        if is_pointer(path):
+            return "a git-lfs pointer, not audio; run 'git lfs pull' in the corpus's folder"
     except OSError as refused:
         return f"not readable ({refused.strerror}); make it a file that you may read"
-    if start.startswith(b"version https://git-lfs"):
-        return "a git-lfs pointer, not audio; run 'git lfs pull' in the corpus's folder"
-    if not start:
+    if path.stat().st_size == 0:
         return "an empty file; fetch it again"
     return f"not readable as audio ({error}); fetch it again"
 

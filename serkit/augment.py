@@ -277,47 +277,50 @@ def apply_stretch(waves: Tensor, samples: np.ndarray, rates: np.ndarray) -> tupl
     """
     window = torch.hann_window(VOCODER_SAMPLES, dtype=torch.float64).to(waves)
     hop, half = VOCODER_SAMPLES // VOCODER_OVERLAP, VOCODER_SAMPLES // 2
-    spectrum = torch.fft.rfft(F.pad(waves, (half, half)).unfold(1, VOCODER_SAMPLES, hop) * window)
-
-    stretched = np.maximum(np.round(samples / rates), 1).astype(np.int64)
     frames_in = samples // hop + 1
     frames_out = np.ceil(frames_in / rates).astype(np.int64)
-    times = np.arange(frames_out.max()) * rates[:, None]
-    before = np.minimum(times.astype(np.int64), frames_in[:, None] - 1)
-    there = torch.from_numpy(times < frames_in[:, None]).to(waves.device)
-    weight = torch.from_numpy(times - before).to(waves)[..., None]
+    spectrum = torch.fft.rfft(F.pad(waves, (half, half)).unfold(1, VOCODER_SAMPLES, hop) * window)
+    spectrum = spectrum * _inside(spectrum, frames_in)[..., None]
     # Two empty frames past the last, as torchaudio has them: the magnitude ends on zero.
     spectrum = F.pad(spectrum, (0, 0, 0, 2))
-    inside = np.arange(spectrum.shape[1]) < frames_in[:, None]
-    spectrum = spectrum * torch.from_numpy(inside).to(waves.device)[..., None]
-    index = torch.from_numpy(before).to(waves.device)
-    clip = torch.arange(len(samples), device=waves.device)[:, None]
-    first, second = spectrum[clip, index], spectrum[clip, index + 1]
+    phase = spectrum.sgn()
+    phase = torch.where(phase == 0, 1, phase)
+    magnitude = (spectrum * phase.conj()).real
 
-    magnitude = torch.lerp(first.abs(), second.abs(), weight) * there[..., None]
-    advance = _unit(second) * _unit(first).conj()
-    phasor = torch.cat([_unit(spectrum[:, :1]), advance[:, :-1]], dim=1).cumprod(dim=1)
-    frames = torch.fft.irfft(magnitude * _unit(phasor), n=VOCODER_SAMPLES) * window
+    times = np.arange(frames_out.max()) * rates[:, None]
+    before = np.minimum(times.astype(np.int64), frames_in[:, None] - 1)
+    weight = torch.from_numpy(times - before).to(waves)[..., None]
+    rows = torch.from_numpy((before + np.arange(len(samples))[:, None] * spectrum.shape[1]).ravel())
+    rows = rows.to(waves.device)
 
-    length = int(stretched.max())
-    total = (frames.shape[1] - 1) * hop + VOCODER_SAMPLES
-    windows = (window.square() * there[..., None]).expand_as(frames)
-    overlapped, weights = (
-        F.fold(each.transpose(1, 2), (1, total), (1, VOCODER_SAMPLES), stride=(1, hop))[:, 0, 0, half:]
-        for each in (frames, windows)
+    def at(values: Tensor, later: int) -> Tensor:
+        return values.flatten(0, 1).index_select(0, rows + later).view(len(samples), -1, values.shape[2])
+
+    written = _inside(weight, frames_out)
+    advance = at(phase, 1) * at(phase, 0).conj()
+    phasor = torch.cat([phase[:, :1], advance[:, :-1]], dim=1).cumprod(dim=1).sgn()
+    frames = torch.fft.irfft(
+        torch.lerp(at(magnitude, 0), at(magnitude, 1), weight) * phasor, n=VOCODER_SAMPLES
     )
-    made = overlapped / weights.clamp(min=1e-6)
-    made = F.pad(made, (0, max(0, length - made.shape[1])))[:, :length]
+    frames = frames * window * written[..., None]
+
+    # Overlapping frames fall into blocks of a hop; a clip's weights count its own frames only.
+    blocks = F.pad(frames, (0, 0, VOCODER_OVERLAP - 1, VOCODER_OVERLAP - 1)).unflatten(2, (-1, hop))
+    there = F.pad(written.to(waves), (VOCODER_OVERLAP - 1, VOCODER_OVERLAP - 1))
+    count = frames.shape[1] + VOCODER_OVERLAP - 1
+    starts = [VOCODER_OVERLAP - 1 - part for part in range(VOCODER_OVERLAP)]
+    summed = torch.stack([blocks[:, i : i + count, part] for part, i in enumerate(starts)]).sum(dim=0)
+    counted = torch.stack([there[:, i : i + count] for i in starts], dim=2)
+    weights = counted @ window.square().view(VOCODER_OVERLAP, hop)
+    made = (summed / weights.clamp(min=1e-6)).flatten(1)[:, half:]
+
+    stretched = np.maximum(np.round(samples / rates), 1).astype(np.int64)
+    made = F.pad(made, (0, max(0, int(stretched.max()) - made.shape[1])))[:, : int(stretched.max())]
     return made * _inside(made, stretched), stretched
 
 
-def _unit(values: Tensor) -> Tensor:
-    """Each complex number brought to magnitude 1; zero becomes 1."""
-    magnitude = values.abs()
-    return torch.where(magnitude > 0, values / magnitude, torch.ones_like(values))
-
-
 def _inside(waves: Tensor, samples: np.ndarray) -> Tensor:
+    """Bool [clips, longest]: before each clip's end (in samples or frames, whatever dimension 1 holds)."""
     return torch.arange(waves.shape[1], device=waves.device) < _column(samples, waves)
 
 

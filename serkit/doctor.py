@@ -63,7 +63,8 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from serkit import audio, corpora
-from serkit.corpora.table import PARTS, Corpus
+from serkit.corpora.folder import is_pointer
+from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus
 from serkit.errors import CorpusMissing, SerkitError, SpecError
 from serkit.specs import LABELS
 
@@ -76,9 +77,8 @@ FULL_SCALE = 1 - 2**-15
 CLIPPED_SHARE = 0.01
 LEAST_SECONDS = 31 * 320 / 16_000  # 32 centred frames at CNN14's hop
 LEAST_RATE_HZ = 16_000
-UNKNOWN_SPEAKERS = ("", "Unknown")
+NOT_A_PERSON = {"", UNKNOWN_SPEAKER}
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".sph")
-POINTER = b"version https://git-lfs"
 POINTER_BYTES = 1024  # git-lfs's own limit for what may be a pointer
 BLOCK_FRAMES = 1 << 16
 CLIPS_AT_ONCE = 256
@@ -385,8 +385,7 @@ def _is_pointer(path: Path, size: int) -> bool:
     if size > POINTER_BYTES:
         return False
     try:
-        with path.open("rb") as file:
-            return file.read(len(POINTER)) == POINTER
+        return is_pointer(path)
     except OSError:
         return False
 
@@ -675,7 +674,7 @@ def _duplicates(corpus: Corpus, heard: Mapping[str, _Heard]) -> list[Problem]:
         if len(used) < 2:
             continue
         labels = {str(rows[path].label) for path in used}
-        speakers = {str(rows[path].speaker) for path in used} - set(UNKNOWN_SPEAKERS)
+        speakers = {str(rows[path].speaker) for path in used} - NOT_A_PERSON
         if corpus.validation_fold:
             parts = {f"fold {rows[path].fold}" for path in used}
         else:
@@ -728,7 +727,7 @@ def _speakers(corpus: Corpus) -> list[Problem]:
     leaking, tested = 0, 0
     for fold in range(corpus.n_folds):
         rows = {part: corpus.part(fold, part) for part in PARTS}
-        sides = {part: set(speakers[rows[part]]) - set(UNKNOWN_SPEAKERS) for part in PARTS}
+        sides = {part: set(speakers[rows[part]]) - NOT_A_PERSON for part in PARTS}
         where = f", fold {fold}" if corpus.validation_fold else ""
         for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
             for speaker in sorted(sides[one] & sides[other]):

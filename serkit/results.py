@@ -102,7 +102,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         for left in ("progress.jsonl", *(path.name for path in folder.glob("*.draft"))):
             (folder / left).unlink(missing_ok=True)
-        _write_whole(folder / "spec.json", json.dumps(json.loads(spec.canonical()), indent=1).encode())
+        _write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
 
     def report(self, key: str, event: dict[str, Any]) -> None:
         """Appends one event to the run's progress.jsonl, with the time in seconds since 1970."""

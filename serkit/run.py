@@ -12,7 +12,6 @@ import dataclasses
 import datetime
 import functools
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -29,15 +28,13 @@ import torch
 from serkit import audio, corpora, metrics, weights
 from serkit.audio import Pack
 from serkit.batches import ClipSet, join
-from serkit.corpora.table import Corpus
+from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.frontend import NAMED
 from serkit.model import build
 from serkit.results import SCHEMA, Result, Store
-from serkit.specs import LABELS, SCRAMBLED, CorpusSpec, RunSpec
+from serkit.specs import LABELS, SCRAMBLED, CorpusSpec, RunSpec, base_of
 from serkit.train import train
-
-UNKNOWN_SPEAKER = "Unknown"  # MSP-Podcast's word; not a person, so it may stand on both sides of a split
 
 PACKAGES = (
     "torch",
@@ -142,7 +139,7 @@ def run(
             "schema": SCHEMA,
             "key": spec.key,
             "label": spec.label,
-            "spec": spec_as_json(spec),
+            "spec": spec.to_json(),
             "initialisation": spec.model.weights or "random",
             "corpora": {name: about(spec, name, corpus) for name, corpus in loaded.items()},
             "training_clips": len(training),
@@ -206,9 +203,12 @@ def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loa
 def labels_of(spec: RunSpec, name: str, corpus: Corpus) -> np.ndarray:
     """Class index of every clip under the key that `name` says (scrambled or true), int64 [clips]."""
     true = pd.Categorical(corpus.clips["label"], categories=list(LABELS)).codes.astype(np.int64)
-    if name.endswith(SCRAMBLED):
-        return np.asarray(spec.corpus(name).permutation)[true]
-    return true
+    return under_key(spec, name, true)
+
+
+def under_key(spec: RunSpec, name: str, true: np.ndarray) -> np.ndarray:
+    """True class indices as the key that `name` says has them: permuted where it is scrambled."""
+    return np.asarray(spec.corpus(name).permutation)[true] if name.endswith(SCRAMBLED) else true
 
 
 def fold_of(spec: RunSpec, name: str) -> int:
@@ -220,7 +220,7 @@ def training_set(spec: RunSpec, loaded: Mapping[str, Loaded]) -> ClipSet:
     """The clips to learn from, with the labels to learn."""
     parts = []
     for name in spec.train:
-        here = loaded[name.removesuffix(SCRAMBLED)]
+        here = loaded[base_of(name)]
         rows = here.corpus.part(fold_of(spec, name), "train")
         if len(rows) == 0:
             raise CorpusUnfit(f"corpus {name} has no training clips in fold {fold_of(spec, name)}")
@@ -242,7 +242,7 @@ def evaluation_set(
     parts: list[tuple[Pack, np.ndarray, np.ndarray]] = []
     test_folds: list[TestFold] = []
     validation: dict[str, np.ndarray] = {}
-    trained_on = {name.removesuffix(SCRAMBLED): name for name in spec.train}
+    trained_on = dict(zip(spec.trained_on, spec.train, strict=True))
     end = 0
 
     def add(here: Loaded, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -285,10 +285,7 @@ def scored(
     predicted = scores.argmax(axis=1)
 
     def under(name: str, clips: np.ndarray) -> dict[str, float]:
-        truth = evaluation.label[clips]
-        if name.endswith(SCRAMBLED):
-            truth = np.asarray(spec.corpus(name).permutation)[truth]
-        return metrics.score(truth, predicted[clips])
+        return metrics.score(under_key(spec, name, evaluation.label[clips]), predicted[clips])
 
     tests: dict[str, dict[str, Any]] = {}
     for fold in test_folds:
@@ -314,7 +311,7 @@ def clip_scores(
 def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     """What a result says of a corpus: version, digest, clips per part and label, shared speakers, notes."""
     fold = fold_of(spec, name)
-    trained_on = name in {train.removesuffix(SCRAMBLED) for train in spec.train}
+    trained_on = name in spec.trained_on
     clips = here.corpus.clips
     counts = {}
     if trained_on:
@@ -342,11 +339,6 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
 
 def _per_label(clips: pd.DataFrame) -> dict[str, int]:
     return {label: int((clips["label"] == label).sum()) for label in LABELS}
-
-
-def spec_as_json(spec: RunSpec) -> dict[str, Any]:
-    """The spec as plain JSON values, readable by `serkit.specs.from_json`."""
-    return json.loads(spec.canonical())
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -45,6 +45,11 @@ EFFECTS = ("stretch", "shift", "fade", "equalizer", "reverb", "noise", "specaugm
 STRETCH_METHODS = ("feature", "vocoder")
 
 
+def base_of(name: str) -> str:
+    """The corpus behind a name that may end in `_scrambled`."""
+    return name.removesuffix(SCRAMBLED)
+
+
 def _check(holds: bool, message: str) -> None:
     if not holds:
         raise SpecError(message)
@@ -380,7 +385,7 @@ class RunSpec:
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
             _check(name in known, f"training corpus {name!r}: expected one of {', '.join(known)}")
-        bases = [name.removesuffix(SCRAMBLED) for name in self.train]
+        bases = self.trained_on
         _check(
             len(set(bases)) == len(bases), f"training corpora {', '.join(self.train)}: the same corpus twice"
         )
@@ -397,6 +402,11 @@ class RunSpec:
             )
         else:
             _check(self.fold is None, f"{', '.join(self.train)} have one split, no fold {self.fold}")
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The training corpora by their own names, scrambled or not."""
+        return tuple(base_of(name) for name in self.train)
 
     @property
     def label(self) -> str:
@@ -419,18 +429,21 @@ class RunSpec:
             {"method": METHOD, **dataclasses.asdict(self)}, sort_keys=True, separators=(",", ":")
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values; `from_json` is the inverse."""
+        return json.loads(self.canonical())
+
     def plan(self) -> RunSpec:
         """The spec without fingerprints: what a study asked for, whatever copy of the corpora answered."""
         return dataclasses.replace(self, fingerprints=())
 
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus called `name` (scrambled or not)."""
-        base = name.removesuffix(SCRAMBLED)
-        return next(corpus for corpus in self.corpora if corpus.name == base)
+        return next(corpus for corpus in self.corpora if corpus.name == base_of(name))
 
 
 def from_json(data: dict[str, Any]) -> RunSpec:
-    """The inverse of `json.loads(spec.canonical())`, for results read back.
+    """The inverse of `RunSpec.to_json`, for results read back.
 
     Raises:
         SpecError: written by code with another method number, or not a spec.

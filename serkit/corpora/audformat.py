@@ -28,7 +28,7 @@ from typing import Any
 import pandas as pd
 
 from serkit.corpora.folder import SUFFIXES, audio_of, label_text, names_in, refuse_pointer, stem_of
-from serkit.corpora.table import PARTS, Corpus, fold_by_speaker, table
+from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, table
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.specs import LABELS
 
@@ -66,7 +66,6 @@ USUAL = {
     "validation": "validation",
     "test": "test",
 }
-UNKNOWN = "Unknown"
 NO_SPLIT = "none"
 
 
@@ -160,7 +159,7 @@ def read(
         )
     if n_unknown:
         notes.append(f"{n_unknown} clips have no speaker identity")
-    clips["speaker"] = clips["speaker"].fillna(UNKNOWN)
+    clips["speaker"] = clips["speaker"].fillna(UNKNOWN_SPEAKER)
 
     if folds is None:
         clips["split"] = _splits(folder, database, chosen, clips, split, to_split, title)
@@ -170,7 +169,7 @@ def read(
     if folds is None:
         _check_parts(result, title)
         sides = [set(result["speaker"][result["split"] == part]) for part in ("train", "test")]
-        shared = set.intersection(*sides) - {UNKNOWN}
+        shared = set.intersection(*sides) - {UNKNOWN_SPEAKER}
         if shared:
             notes.append(f"{len(shared)} speakers stand in both train and test, {min(shared)} the first")
     else:

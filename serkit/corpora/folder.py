@@ -15,7 +15,7 @@ from serkit.errors import CorpusUnfit
 SUFFIXES = ("wav", "flac")
 """Suffixes of audio, in any case; where both lie there, the first wins."""
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs"
 
 
 def names_in(folder: Path) -> list[str]:
@@ -49,18 +49,27 @@ def stem_of(name: str) -> str:
     return stem if ending.lower() in SUFFIXES else name
 
 
+def is_pointer(path: Path) -> bool:
+    """Whether a file is what a clone without git-lfs leaves in another's place.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
+
+
 def refuse_pointer(path: Path, corpus: str) -> None:
     """Checks that a label file is itself and not what a clone without git-lfs leaves in its place.
 
     Raises:
         CorpusUnfit: a git-lfs pointer.
     """
-    with path.open("rb") as file:
-        if file.read(len(LFS_POINTER)) == LFS_POINTER:
-            raise CorpusUnfit(
-                f"{corpus}: {path} is a git-lfs pointer, expected the labels themselves; install git-lfs and"
-                " run `git lfs pull` in that folder"
-            )
+    if is_pointer(path):
+        raise CorpusUnfit(
+            f"{corpus}: {path} is a git-lfs pointer, expected the labels themselves; install git-lfs and"
+            " run `git lfs pull` in that folder"
+        )
 
 
 def label_text(path: Path, corpus: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from serkit.corpora.folder import audio_in, label_text, names_in, stem_of
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, table
 from serkit.errors import CorpusUnfit
 
 TITLE = "MSP-Podcast"
@@ -117,7 +117,7 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     used = labels["EmoClass"].isin(EMOTIONS.keys())
     clips = labels[used].assign(
         label=labels["EmoClass"].map(EMOTIONS),
-        speaker=labels["SpkrID"].replace("", "Unknown"),
+        speaker=labels["SpkrID"].replace("", UNKNOWN_SPEAKER),
         split=labels["split"].replace(wanted, "test"),
     )
     extra = {"Gender": "gender", "EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
@@ -125,7 +125,7 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     for column in extra.keys() - {"Gender"}:
         clips[column] = pd.to_numeric(clips[column], errors="coerce")
     clips = clips[["path", "label", "speaker", "split", *extra]].rename(columns=extra)
-    if n_unknown := int((clips["speaker"] == "Unknown").sum()):
+    if n_unknown := int((clips["speaker"] == UNKNOWN_SPEAKER).sum()):
         notes.append(f"{n_unknown} clips have no speaker identity (SpkrID Unknown)")
     if stems[used].eq(ODD).any():
         notes.append(f"{ODD} is stereo at 44.1 kHz as published; it is kept")

@@ -18,6 +18,9 @@ from serkit.errors import CorpusUnfit
 from serkit.specs import LABELS
 
 PARTS = ("train", "validation", "test")
+UNKNOWN_SPEAKER = "Unknown"
+"""MSP-Podcast's word, for every corpus: not a person, so it may stand on both sides of a split."""
+
 COLUMNS = ("path", "label", "speaker", "split", "fold")
 
 
