@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from serkit.metrics import in_tail, levelled_off
 from serkit.results import Result
-from serkit.specs import METRICS, SCRAMBLED, RunSpec
+from serkit.specs import METRICS, RunSpec, base_of
 
 
-def assert_valid(result: Result, plan: RunSpec) -> None:
+def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     """Asserts that a result answers what was asked and can be believed.
 
     Args:
         result: as in result.json.
         plan: what the study asked.
+        settled: its loss must have levelled off in the tail (§2.2). A grid of recipes contains some that are
+            too slow for that: there it is a finding, not a fault.
     """
     assert result["label"] == plan.label
-    trained_on = {name.removesuffix(SCRAMBLED) for name in plan.train}
+    trained_on = plan.trained_on
     for corpus in plan.corpora:
         said = result["corpora"][corpus.name]
         folds = 1 if corpus.name in trained_on else corpus.folds
@@ -26,15 +30,17 @@ def assert_valid(result: Result, plan: RunSpec) -> None:
             assert len(tested["folds"]) == folds, (
                 f"{test}: {len(tested['folds'])} folds tested, expected {folds}"
             )
-            for metric in METRICS:
-                for value in [tested, *tested["folds"].values()]:
-                    mean, std = value[metric]["mean"], value[metric]["std"]
-                    assert math.isfinite(mean), f"{test}: {metric} is {mean}"
-                    assert math.isfinite(std), f"{test}: std of {metric} is {std}"
-                    assert 0 <= mean <= 1, f"{test}: {metric} = {mean} is no share"
+            for value in [tested, *tested["folds"].values()]:
+                _assert_shares(test, value)
         assert sum(said["clips"]["test"].values()) > 0, f"{corpus.name}: no test clips"
         if corpus.name in trained_on and not said["split_by_clip"]:
             assert not said["shared_speakers"], f"{corpus.name}: {said['shared_speakers']} train and test"
+    validated = {
+        name for name in plan.train if any(result["corpora"][base_of(name)]["clips"]["validation"].values())
+    }
+    assert set(result["validation"]) == validated
+    for name, value in result["validation"].items():
+        _assert_shares(f"validation on {name}", value)
     learnt = sum(sum(result["corpora"][name]["clips"]["train"].values()) for name in trained_on)
     assert result["training_clips"] == learnt
     losses = [at["loss"] for at in result["history"]]
@@ -42,6 +48,14 @@ def assert_valid(result: Result, plan: RunSpec) -> None:
     assert len(losses) == plan.recipe.evaluations
     assert result["tail_evaluations"] == len(tail)
     assert all(math.isfinite(loss) for loss in losses)
-    assert levelled_off(losses, tail[0]), (
+    assert not settled or levelled_off(losses, tail[0]), (
         "the training loss still moves in the tail, so its average means little: raise recipe.epochs"
     )
+
+
+def _assert_shares(where: str, averages: Mapping[str, Any]) -> None:
+    for metric in METRICS:
+        mean, std = averages[metric]["mean"], averages[metric]["std"]
+        assert math.isfinite(mean), f"{where}: {metric} is {mean}"
+        assert math.isfinite(std), f"{where}: std of {metric} is {std}"
+        assert 0 <= mean <= 1, f"{where}: {metric} = {mean} is no share"

@@ -2,26 +2,30 @@
 
 A cell is one training set at one rate, tested on one test: the average over its folds and seeds. Nothing is
 run; a missing run is a visible gap. Relative changes are computed here, never stored: wF1 minus the Table 1
-baseline of the test corpus at 0 % (a plain difference, as in Figures 2 and 3).
+baseline of the test corpus at 0 % (a plain difference, as in Figures 2 and 3). Table 1's tuned row is the
+point of the tuning grid that is best on the validation clips; the whole grid is shown beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark.study import Study, TrainingSet
+from benchmark.study import Study, TrainingSet, plan
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
-from serkit.specs import METRICS, RunSpec
+from serkit.specs import METRICS, Recipe, RunSpec
 
 PAPER = Path(__file__).parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
+TUNED = " (tuned)"
+"""Ending of a training set's title in the tuned row of Table 1."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,7 @@ class Answers:
 
 def answers(study: Study, store: Store) -> Answers:
     """Looks up every run of the study, whatever copy of the corpora it used."""
-    wanted = {
-        spec
-        for train in study.training_sets()
-        for rate in study.rates_percent
-        for spec in study.runs(train, rate)
-    }
+    wanted = {case.spec for case in plan(study)}
     results: dict[RunSpec, Result] = {}
     digests: dict[RunSpec, dict[str, str]] = {}
     for spec, result in store.all():
@@ -58,28 +57,28 @@ def answers(study: Study, store: Store) -> Answers:
     return Answers(results, tuple(sorted(name for name, of_all in seen.items() if len(of_all) > 1)))
 
 
-def cells(study: Study, store: Store) -> pd.DataFrame:
-    """Every cell that some exhibit shows, a row each.
+def cells(study: Study, found: Answers) -> pd.DataFrame:
+    """Every cell that Table 1 and the figures show, a row each; Table 1's tuned row above its corpus.
 
     Returns:
         Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles),
         `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std`
         (over seeds; NaN with one), `runs`, `runs_expected`, `wF1_change`, `baseline_runs`,
         `baseline_runs_expected`, and where the study is the paper's `paper` (wF1 in Table 1, the change in
-        the figures), `paper_std`, `difference`, `agrees` (within 0.02). NaN where a run is missing.
+        the figures), `paper_std`, `difference`, `agrees` (within 0.02). NaN where a run is missing. The
+        `runs` of the tuned row are those of the whole grid: each may still change what is chosen.
     """
-    found = answers(study, store).results
     rows = []
     for exhibit in study.exhibits:
         for number, train in enumerate(exhibit.columns):
+            if exhibit.name == "table1" and study.tuning and train == study.tuning.train:
+                rows.append(_tuned_row(study, grid(study, found)))
             for test in exhibit.tests or train:
                 for rate in study.rates_percent:
                     rows.append(
                         {
                             "exhibit": exhibit.name,
-                            "column": ""
-                            if exhibit.name == "table1"
-                            else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number],
+                            "column": "" if exhibit.name == "table1" else letters(number),
                             "train": study.title_of(train),
                             "test": study.title_of(test),
                             "augment_percent": rate,
@@ -101,20 +100,41 @@ def cells(study: Study, store: Store) -> pd.DataFrame:
     return _beside_the_paper(table) if study.paper else table
 
 
+def letters(number: int) -> str:
+    """The name of column `number`, counted from 0: A to Z, then AA, AB, ..."""
+    name = ""
+    while number >= 0:
+        name = ascii_uppercase[number % 26] + name
+        number = number // 26 - 1
+    return name
+
+
 def cell(
-    found: Mapping[RunSpec, Result], study: Study, train: TrainingSet, test: str, rate: int
+    found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
 ) -> dict[str, Any]:
-    """Tail averages of one cell: over its folds at each evaluation, over the tail, over seeds."""
-    runs = study.runs(train, rate)
-    row: dict[str, Any] = {"runs": sum(run in found for run in runs), "runs_expected": len(runs)}
+    """One cell: how many of its runs are done, and their averages on the test; by another recipe if given."""
+    runs = study.runs(train, rate, recipe)
+    done = [run for run in runs if run in found.results]
+    averages = _averages(found, done, lambda at: list(at["tests"][test].values()))
+    return {"runs": len(done), "runs_expected": len(runs), **averages}
+
+
+def _averages(
+    found: Answers, done: Sequence[RunSpec], scores: Callable[[Any], list[dict[str, float]]]
+) -> dict[str, float]:
+    """Tail averages: over folds at each evaluation, over the tail, over seeds.
+
+    Args:
+        found: the results.
+        done: runs of one condition that are among them.
+        scores: an entry of the history -> one mapping of metrics for each fold that the run scored.
+    """
+    row: dict[str, float] = {}
     for metric in METRICS:
-        curves = []
-        for seed in study.seeds:
-            done = [
-                _tail_curve(found[run], test, metric) for run in runs if run.seed == seed and run in found
-            ]
-            if done:
-                curves.append(np.mean(done, axis=0))
+        of_seed: dict[int, list[np.ndarray]] = {}
+        for run in done:
+            of_seed.setdefault(run.seed, []).append(_tail_curve(found.results[run], scores, metric))
+        curves = [np.mean(of_folds, axis=0) for of_folds in of_seed.values()]
         row[metric] = float(np.mean(curves)) if curves else np.nan
         row[f"{metric}_std"] = float(np.mean([curve.std() for curve in curves])) if curves else np.nan
         if metric == "wF1":
@@ -124,11 +144,64 @@ def cell(
     return row
 
 
-def _tail_curve(result: Result, test: str, metric: str) -> np.ndarray:
-    """The metric at each evaluation of the tail, averaged over the folds that the run tested."""
+def _tail_curve(result: Result, scores: Callable[[Any], list[dict[str, float]]], metric: str) -> np.ndarray:
+    """The metric at each evaluation of the tail, averaged over folds; NaN where nothing was scored."""
     history = result["history"]
     tail = in_tail([at["iteration"] for at in history], result["spec"]["recipe"]["tail"])
-    return np.asarray([np.mean([fold[metric] for fold in history[i]["tests"][test].values()]) for i in tail])
+    scored = [[of_fold[metric] for of_fold in scores(history[i])] for i in tail]
+    return np.asarray([np.mean(values) if values else np.nan for values in scored])
+
+
+def grid(study: Study, found: Answers) -> pd.DataFrame:
+    """The tuning grid, a row a point, learning rate by learning rate; empty where a study tunes nothing.
+
+    Returns:
+        Columns: `train` (title), `learning_rate`, `batch_size`, `runs`, `runs_expected`; on the test clips
+        `uACC`, `wACC`, `wF1`, for each `<metric>_std`, and `wF1_seed_std`, as in `cells`; the same on the
+        validation clips with `validation_` before them; `chosen` (highest validation wF1) and `best_on_test`
+        (highest wF1), both only among the points whose runs are all done, the first of equals.
+    """
+    if study.tuning is None:
+        return pd.DataFrame()
+    (name,) = train = study.tuning.train
+    rows = []
+    for recipe in study.grid():
+        done = [run for run in study.runs(train, 0, recipe) if run in found.results]
+        validation = _averages(
+            found, done, lambda at: [at["validation"][name]] if name in at["validation"] else []
+        )
+        rows.append(
+            {
+                "train": study.title_of(train),
+                "learning_rate": recipe.learning_rate,
+                "batch_size": recipe.batch_size,
+                **cell(found, study, train, name, 0, recipe),
+                **{f"validation_{column}": value for column, value in validation.items()},
+            }
+        )
+    points = pd.DataFrame(rows)
+    complete = points["runs"] == points["runs_expected"]
+    for mark, column in {"chosen": "validation_wF1", "best_on_test": "wF1"}.items():
+        best = points[column].where(complete).round(12)  # equals are equal, in whatever order they were added
+        points[mark] = (points.index == best.idxmax()) if best.notna().any() else False
+    return points
+
+
+def _tuned_row(study: Study, points: pd.DataFrame) -> dict[str, Any]:
+    """The chosen point of the grid as a cell of Table 1."""
+    averages = [column for metric in METRICS for column in (metric, f"{metric}_std")] + ["wF1_seed_std"]
+    chosen = points[points["chosen"]]
+    title = str(points["train"].iloc[0])
+    return {
+        "exhibit": "table1",
+        "column": "",
+        "train": title + TUNED,
+        "test": title,
+        "augment_percent": 0,
+        "runs": int(points["runs"].sum()),
+        "runs_expected": int(points["runs_expected"].sum()),
+        **(dict.fromkeys(averages, np.nan) if chosen.empty else chosen.iloc[0][averages].to_dict()),
+    }
 
 
 def _beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
@@ -143,13 +216,13 @@ def _beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_cells() -> pd.DataFrame:
-    """The paper's wF1 (Table 1, no tuning) and wF1 changes (Figures 2 and 3), a row a cell."""
-    table1 = pd.read_csv(PAPER / "table1.csv").query("condition == 'default' and metric == 'wF1'")
+    """The paper's wF1 (Table 1) and wF1 changes (Figures 2 and 3), a row a cell."""
+    table1 = published_table1().query("metric == 'wF1'")
     parts = [
         pd.DataFrame(
             {
                 "exhibit": "table1",
-                "train": table1["train_test"],
+                "train": table1["train"],
                 "test": table1["train_test"],
                 "augment_percent": table1["augment_pct"],
                 "paper": table1["value"],
@@ -162,6 +235,12 @@ def published_cells() -> pd.DataFrame:
         figure = figure.rename(columns={"augment_pct": "augment_percent", "wF1_change": "paper"})
         parts.append(figure.drop(columns="column").assign(exhibit=name))
     return pd.concat(parts, ignore_index=True)
+
+
+def published_table1() -> pd.DataFrame:
+    """The paper's Table 1 as in its file, with the titles of our rows as `train`."""
+    table = pd.read_csv(PAPER / "table1.csv")
+    return table.assign(train=table["train_test"] + np.where(table["condition"] == "tuned", TUNED, ""))
 
 
 def disagreements(table: pd.DataFrame) -> list[str]:

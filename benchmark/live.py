@@ -30,7 +30,7 @@ class Live:
         self._fd = os.dup(file_descriptor)
         self._stop = threading.Event()
         self._read: dict[Path, int] = {}
-        self._said: dict[str, float] = {}
+        self._said: dict[Path, float] = {}
         self._began = time.time()
 
     @contextlib.contextmanager
@@ -57,8 +57,8 @@ class Live:
         for path in paths:
             for event in self._appended(path):
                 name = path.stem if path.parent.name == ".reading" else path.parent.name.rsplit("-", 1)[0]
-                if event["time"] - self._said.get(name, self._began) >= SAY_EVERY_SECONDS:
-                    self._said[name] = event["time"]
+                if event["time"] - self._said.get(path, self._began) >= SAY_EVERY_SECONDS:
+                    self._said[path] = event["time"]
                     lines.append(f"{name}: {said(event)}")
         return lines
 

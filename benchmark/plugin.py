@@ -135,7 +135,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     home = marks[0]
     cases = [
-        pytest.param(case, id=case.spec.label, marks=[getattr(pytest.mark, name) for name in case.exhibits])
+        pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in case.exhibits])
         for case in studies.plan(metafunc.config.stash[SESSION].study)
         if case.exhibits[0] == home
     ]
@@ -190,9 +190,8 @@ class BoundCase:
             return run(self.spec, session.store, session.data, session.device, session.rerun)
         except SerkitError as error:
             problem = error
-        if isinstance(
-            problem, CorpusMissing
-        ):  # outside the handlers: their traceback is not the user's concern
+        # Outside the handler, or pytest would show its traceback, which is not the user's concern.
+        if isinstance(problem, CorpusMissing):
             pytest.skip(str(problem))
         pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
 

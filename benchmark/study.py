@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serkit.corpora import READERS
 from serkit.errors import SpecError
-from serkit.specs import SCRAMBLED, Augmentation, CorpusSpec, ModelSpec, Recipe, RunSpec, frozen
+from serkit.specs import SCRAMBLED, Augmentation, CorpusSpec, ModelSpec, Recipe, RunSpec, base_of, frozen
 
 BUILT_IN = Path(__file__).parent / "studies"
 
-EXHIBITS = ("table1", "figure2", "figure3")
+EXHIBITS = ("table1", "tuning", "figure2", "figure3")
 """The exhibits that are made of runs, in the order in which a run that serves several is given to one."""
 
 TrainingSet = tuple[str, ...]
@@ -43,7 +44,8 @@ STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, rates_percent=LIST, seeds=L
 STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS), TABLE)
 CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, training_clips=WHOLE, options=TABLE, scramble=TABLE)
 EXHIBIT = dict(train=LIST, test=LIST)
-"""The keys of a study's file, of each corpus in it and of each exhibit."""
+TUNING = dict(train=LIST, learning_rates=LIST, batch_sizes=LIST)
+"""The keys of a study's file, of each corpus in it, of each exhibit and of the tuning."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Exhibit:
     """A table or figure as a study asks for it.
 
     Attributes:
-        name: one of `EXHIBITS`.
+        name: one of `EXHIBITS` but the tuning.
         columns: its training sets.
         tests: the tests shown for each; empty: each set's own corpus (Table 1).
     """
@@ -59,6 +61,21 @@ class Exhibit:
     name: str
     columns: tuple[TrainingSet, ...]
     tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The light tuning that a row of Table 1 shows (§4): one corpus at 0 %, a grid of recipes.
+
+    Attributes:
+        train: the training set; Table 1 has it too.
+        learning_rates: the grid's rows.
+        batch_sizes: its columns.
+    """
+
+    train: TrainingSet
+    learning_rates: tuple[float, ...]
+    batch_sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,8 @@ class Study:
         model: the network.
         recipe: the recipe.
         augmentation: what an augmented clip goes through.
-        exhibits: what it shows.
+        exhibits: what it shows, in the order of `EXHIBITS`.
+        tuning: the grid behind Table 1's tuned row, if any.
     """
 
     name: str
@@ -94,22 +112,28 @@ class Study:
     recipe: Recipe
     augmentation: Augmentation
     exhibits: tuple[Exhibit, ...]
+    tuning: Tuning | None = None
 
     def title_of(self, names: str | Iterable[str]) -> str:
         """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
         written = []
         for name in [names] if isinstance(names, str) else names:
-            base = name.removesuffix(SCRAMBLED)
-            written.append(self.titles[base] + ("-SCRAMBLED" if name != base else ""))
+            written.append(self.titles[base_of(name)] + ("-SCRAMBLED" if name.endswith(SCRAMBLED) else ""))
         return "+".join(written)
 
-    def training_sets(self) -> list[TrainingSet]:
-        """Every training set that some exhibit asks for, once."""
-        return list(dict.fromkeys(column for exhibit in self.exhibits for column in exhibit.columns))
+    def grid(self) -> list[Recipe]:
+        """The recipes that the tuning compares, row by row: the study's with another rate and batch size."""
+        if self.tuning is None:
+            return []
+        return [
+            dataclasses.replace(self.recipe, learning_rate=rate, batch_size=size)
+            for rate in self.tuning.learning_rates
+            for size in self.tuning.batch_sizes
+        ]
 
-    def runs(self, train: TrainingSet, augment_percent: int) -> list[RunSpec]:
-        """The runs of one condition: its folds and seeds."""
-        bases = {name.removesuffix(SCRAMBLED) for name in train}
+    def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
+        """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
+        bases = {base_of(name) for name in train}
         folds = max(corpus.folds for corpus in self.corpora if corpus.name in bases)
         return [
             RunSpec(
@@ -119,7 +143,7 @@ class Study:
                 fold=fold if folds > 1 else None,
                 seed=seed,
                 model=self.model,
-                recipe=self.recipe,
+                recipe=recipe or self.recipe,
                 augmentation=self.augmentation if augment_percent else None,
             )
             for seed in self.seeds
@@ -135,22 +159,49 @@ class Case:
         spec: without fingerprints.
         exhibits: the first is the one whose file in `cases/` holds the case.
         cost: expected training clips over all epochs.
+        tuned: whether its recipe is another than the study's.
     """
 
     spec: RunSpec
     exhibits: tuple[str, ...]
     cost: int
+    tuned: bool = False
+
+    @property
+    def id(self) -> str:
+        """What pytest calls it: the run's label, where tuned as `iemocap-aug0-fold03-lr0.01-batch16`."""
+        recipe = self.spec.recipe
+        tuned = f"-lr{recipe.learning_rate}-batch{recipe.batch_size}" if self.tuned else ""
+        return self.spec.label + tuned
 
 
 def plan(study: Study) -> list[Case]:
     """Every run the study needs, once, in the order of its exhibits and rates."""
-    cases = []
-    for train in study.training_sets():
-        exhibits = tuple(exhibit.name for exhibit in study.exhibits if train in exhibit.columns)
-        clips = sum(study.training_clips[name.removesuffix(SCRAMBLED)] for name in train)
-        for rate in study.rates_percent:
-            cases += [Case(spec, exhibits, clips * study.recipe.epochs) for spec in study.runs(train, rate)]
-    return cases
+    serves: dict[RunSpec, list[str]] = {}
+    for name in EXHIBITS:
+        for spec in _runs_shown(study, name):
+            serves.setdefault(spec, []).append(name)
+    return [
+        Case(spec, tuple(exhibits), _cost(study, spec), tuned=spec.recipe != study.recipe)
+        for spec, exhibits in serves.items()
+    ]
+
+
+def _runs_shown(study: Study, name: str) -> Iterator[RunSpec]:
+    """The runs that one exhibit is made of."""
+    if name == "tuning" and study.tuning:
+        for recipe in study.grid():
+            yield from study.runs(study.tuning.train, 0, recipe)
+    for exhibit in study.exhibits:
+        if exhibit.name == name:
+            for train in exhibit.columns:
+                for rate in study.rates_percent:
+                    yield from study.runs(train, rate)
+
+
+def _cost(study: Study, spec: RunSpec) -> int:
+    clips = sum(study.training_clips[base_of(name)] for name in spec.train)
+    return clips * spec.recipe.epochs
 
 
 def names() -> list[str]:
@@ -211,9 +262,10 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
             raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
         titles[corpus_name] = title
         clips[corpus_name] = table.get("training_clips", 1000)
-    exhibits = [_exhibit(key, data[key], corpora) for key in EXHIBITS if key in data]
-    if not exhibits:
+    if not any(key in data for key in EXHIBITS):
         raise SpecError(f"no exhibit is asked for; expected at least one of {', '.join(EXHIBITS)}")
+    exhibits = [_exhibit(key, data[key], corpora) for key in EXHIBITS if key in data and key != "tuning"]
+    tuning = _tuning(data["tuning"], corpora, exhibits) if "tuning" in data else None
     study = Study(
         name=name,
         title=data["title"],
@@ -228,6 +280,7 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
         augmentation=_fields(Augmentation, "augmentation", data.get("augmentation", {})),
         exhibits=tuple(exhibits),
+        tuning=tuning,
     )
     plan(study)  # every spec checks itself
     return study
@@ -235,16 +288,8 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
 
 def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exhibit:
     _check_values(name, table, EXHIBIT)
-    for column in table.get("train", ()):
-        _check_value(f"{name}.train", column, LIST)
-    known = [test for corpus in corpora for test in corpus.tests]
-    columns = tuple(tuple(column) for column in table.get("train", ()))
     tests = tuple(table.get("test", ()))
-    for word in (*tests, *(corpus for column in columns for corpus in column)):
-        if word not in known:
-            raise SpecError(f"{name}: no corpus {word!r}; expected one of {', '.join(known)}")
-    if not columns:
-        raise SpecError(f"{name}: train is missing; expected a list of training sets")
+    columns = _columns(name, table, corpora, tests)
     if name == "table1" and (tests or any(len(column) != 1 for column in columns)):
         raise SpecError(
             "table1 trains and tests on one corpus a row: train = [[...], ...] of one corpus, no test"
@@ -252,6 +297,45 @@ def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exh
     if name != "table1" and not tests:
         raise SpecError(f"{name}: test is missing; expected a list of corpora")
     return Exhibit(name, columns, tests)
+
+
+def _tuning(table: dict[str, Any], corpora: list[CorpusSpec], exhibits: list[Exhibit]) -> Tuning:
+    _check_values("tuning", table, TUNING)
+    columns = _columns("tuning", table, corpora)
+    if len(columns) != 1 or len(columns[0]) != 1:
+        raise SpecError(
+            f"tuning.train = {table['train']!r}: expected one training set of one corpus, as"
+            f" {[[columns[0][0]]]!r}"
+        )
+    for key, kind in {"learning_rates": NUMBER, "batch_sizes": WHOLE}.items():
+        if key not in table:
+            raise SpecError(f"tuning: {key} is missing; expected {LIST}")
+        for value in table[key]:
+            _check_value(f"tuning.{key}", value, kind)
+            if not 0 < value < math.inf:
+                raise SpecError(f"tuning.{key} = {value!r}: expected {kind}, finite and above 0")
+    if not any(exhibit.name == "table1" and columns[0] in exhibit.columns for exhibit in exhibits):
+        raise SpecError(
+            f"tuning is a row of Table 1 beside the untuned one: add {list(columns[0])} to table1.train"
+        )
+    rates = tuple(float(rate) for rate in table["learning_rates"])  # 1 and 1.0 are one id
+    return Tuning(columns[0], rates, tuple(table["batch_sizes"]))
+
+
+def _columns(
+    where: str, table: dict[str, Any], corpora: list[CorpusSpec], tests: Iterable[str] = ()
+) -> tuple[TrainingSet, ...]:
+    """The training sets of a table; they and its tests name corpora that are there."""
+    for column in table.get("train", ()):
+        _check_value(f"{where}.train", column, LIST)
+    known = [test for corpus in corpora for test in corpus.tests]
+    columns = tuple(tuple(column) for column in table.get("train", ()))
+    for word in (*tests, *(corpus for column in columns for corpus in column)):
+        if word not in known:
+            raise SpecError(f"{where}: no corpus {word!r}; expected one of {', '.join(known)}")
+    if not columns:
+        raise SpecError(f"{where}: train is missing; expected a list of training sets")
+    return columns
 
 
 def _fields(kind: Any, where: str, table: dict[str, Any]) -> Any:

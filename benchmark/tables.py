@@ -11,17 +11,21 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark import exhibits
-from benchmark.study import Exhibit, Study, plan
+from benchmark.study import Exhibit, Study, Tuning, plan
 from serkit import corpora
 from serkit.results import Result, Store
-from serkit.specs import METRICS, CorpusSpec
+from serkit.specs import EFFECTS, METRICS, SETTINGS_OF, Augmentation, CorpusSpec
 
 MISSING = "--"
 TITLES = {
     "table1": "Table 1: baselines, trained and tested on the same corpus (std over the tail in parentheses)",
+    "tuning": "Table 1, tuning: wF1 on the validation clips / on the test clips, at 0 % augmentation",
     "figure2": "Figure 2: change in wF1 relative to the Table 1 baseline of the test corpus",
     "figure3": "Figure 3: change in wF1 after scrambling labels, relative to the Table 1 baseline",
 }
+
+PAIRED = ("iemocap",)
+"""Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,21 @@ class Table:
         return tabulate(self.rows, headers=headers, tablefmt=style, disable_numparse=True)
 
 
-def draw(study: Study, cells: pd.DataFrame) -> list[Table]:
-    """The study's exhibits in the paper's layout, and Figures 2 and 3 once more as plain wF1."""
+def draw(study: Study, cells: pd.DataFrame, points: pd.DataFrame) -> list[Table]:
+    """The study's exhibits in the paper's layout, Figures 2 and 3 once more as plain wF1, the tuning grid.
+
+    Args:
+        study: what they show.
+        cells: of `exhibits.cells`.
+        points: of `exhibits.grid`.
+    """
     tables = []
     for exhibit in study.exhibits:
         here = cells[cells["exhibit"] == exhibit.name]
         if exhibit.name == "table1":
             tables.append(_table1(study, here))
+            if study.tuning:
+                tables.append(_tuning(study, study.tuning, points))
         else:
             tables += [_figure(study, exhibit, here), _figure_as_wf1(study, exhibit, here)]
     return tables
@@ -70,7 +82,8 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
         by_rate = of_corpus.set_index("augment_percent")
         first = by_rate.loc[0] if 0 in by_rate.index else None
         ours = [MISSING if first is None else _value(first, metric) for metric in METRICS]
-        rows.append([str(title), "ours", *ours, *(_value(by_rate.loc[rate], "wF1") for rate in rates)])
+        at_rates = [_value(by_rate.loc[rate], "wF1") if rate in by_rate.index else "" for rate in rates]
+        rows.append([str(title), "ours", *ours, *at_rates])
         if title in printed:
             paper = printed[str(title)]
             at_rates = [_published(paper.get((rate, "wF1"))) for rate in rates]
@@ -90,6 +103,47 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
         headers.pop(1)
         rows = [[row[0], *row[2:]] for row in rows]
     return Table("table1", TITLES["table1"], headers, rows)
+
+
+def _tuning(study: Study, tuning: Tuning, points: pd.DataFrame) -> Table:
+    by_recipe = points.set_index(["learning_rate", "batch_size"])
+    rows = [
+        [str(rate), *(_point(by_recipe.loc[(rate, size)]) for size in tuning.batch_sizes)]
+        for rate in tuning.learning_rates
+    ]
+    headers = ["Learning rate", *(f"batch {size}" for size in tuning.batch_sizes)]
+    title, own = study.title_of(tuning.train), study.recipe
+    legend = [
+        f"Trained and tested on {title}. The study's own recipe is learning rate {own.learning_rate}, batch"
+        f" {own.batch_size}.",
+        f"Marked * is the chosen point, the highest validation wF1: the row {title}{exhibits.TUNED} of Table"
+        " 1. Marked ^ is the highest test wF1; to read that as what tuning gives is optimistic, since it is"
+        " picked on the clips it is measured on. Of equals the first is marked, row by row.",
+    ]
+    if any(corpus.reader in PAIRED for corpus in study.corpora if corpus.name in tuning.train):
+        legend.append(
+            f"Caution: folds of {title} validate each other in pairs, and the two of a pair learn from the"
+            " same clips. Over all folds the validation clips are therefore the test clips, scored by equal"
+            " networks: the chosen point is the optimistic one too."
+        )
+    complete = int((points["runs"] == points["runs_expected"]).sum())
+    if complete < len(points):
+        legend.append(
+            f"{complete} of {len(points)} points have all of their runs; only such points are marked, so the"
+            " marks may still move."
+        )
+    return Table("tuning", TITLES["tuning"], headers, rows, tuple(legend))
+
+
+def _point(row: pd.Series) -> str:
+    """A point of the grid; with a third digit, since points lie close together."""
+    if not row["runs"]:
+        return MISSING
+    values = " / ".join(
+        MISSING if math.isnan(row[column]) else f"{row[column]:.3f}" for column in ("validation_wF1", "wF1")
+    )
+    marks = ("*" if row["chosen"] else "") + ("^" if row["best_on_test"] else "")
+    return f"{values}{_share(row)}{' ' * bool(marks)}{marks}"
 
 
 def _figure(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
@@ -127,8 +181,9 @@ def _headers(columns: list[tuple[str, str]]) -> list[str]:
 
 
 def _legend(study: Study, exhibit: Exhibit) -> tuple[str, ...]:
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    trained = "; ".join(f"{letters[i]}: {study.title_of(train)}" for i, train in enumerate(exhibit.columns))
+    trained = "; ".join(
+        f"{exhibits.letters(number)}: {study.title_of(train)}" for number, train in enumerate(exhibit.columns)
+    )
     return (f"Trained on {trained}. Tested on the corpus below the letter.",)
 
 
@@ -164,10 +219,9 @@ def _signed(value: float | None, digits: int = 3) -> str:
 
 
 def _published_table1() -> dict[str, dict[tuple[int, str], tuple[float, float]]]:
-    table = pd.read_csv(exhibits.PAPER / "table1.csv").query("condition == 'default'")
     printed: dict[str, dict[tuple[int, str], tuple[float, float]]] = {}
-    for row in table.itertuples():
-        printed.setdefault(str(row.train_test), {})[row.augment_pct, row.metric] = (row.value, row.std)
+    for row in exhibits.published_table1().itertuples():
+        printed.setdefault(str(row.train), {})[row.augment_pct, row.metric] = (row.value, row.std)
     return printed
 
 
@@ -222,10 +276,45 @@ def choices(study: Study) -> list[tuple[str, str]]:
             "10 clip length",
             f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked",
         ),
-        ("11 augmentation", "share of training clips affected, drawn afresh each epoch"),
-        ("12 augmentation ranges", "no run of this version augments"),
+        *_augmentation(study),
         ("13 loudness", loudness),
+        ("14 tuning", _grid(study)),
     ]
+
+
+def _augmentation(study: Study) -> list[tuple[str, str]]:
+    rates = [str(rate) for rate in study.rates_percent if rate]
+    if not rates:
+        return [("11, 12 augmentation", "none, every run is at 0 %")]
+    on = study.augmentation.effects
+    return [
+        (
+            "11 augmentation",
+            f"{', '.join(rates)} % of the training clips, drawn afresh each epoch; each of them gets, in this"
+            f" order: {', '.join(on)}",
+        ),
+        *((f"12 ranges of {effect}", _settings(study.augmentation, effect)) for effect in on),
+        ("12 effects that are off", ", ".join(effect for effect in EFFECTS if effect not in on) or "none"),
+    ]
+
+
+def _settings(augmentation: Augmentation, effect: str) -> str:
+    values = {name: getattr(augmentation, name) for name in SETTINGS_OF[effect]}
+    return ", ".join(
+        f"{name} {value[0]:g}..{value[1]:g}" if isinstance(value, tuple) else f"{name} {value}"
+        for name, value in values.items()
+    )
+
+
+def _grid(study: Study) -> str:
+    tuning = study.tuning
+    if tuning is None:
+        return "none"
+    rates, sizes = (", ".join(map(str, values)) for values in (tuning.learning_rates, tuning.batch_sizes))
+    return (
+        f"{study.title_of(tuning.train)}: learning rates {rates} x batch sizes {sizes}, at 0 %; chosen on"
+        " validation wF1"
+    )
 
 
 def _options(corpus: CorpusSpec) -> dict[str, Any]:
@@ -237,16 +326,19 @@ def _options(corpus: CorpusSpec) -> dict[str, Any]:
 def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     """Writes every exhibit under the study's folder, from the results that are there.
 
-    Writes `cells.csv`, for each table `<name>.md`, `.csv` and `.tex`, and `report.md` with all of it.
+    Writes `cells.csv`, where the study tunes `tuning-cells.csv`, for each table `<name>.md`, `.csv` and
+    `.tex`, and `report.md` with all of it.
 
     Returns:
         The same for the terminal, and the cells.
     """
-    cells = exhibits.cells(study, store)
     found = exhibits.answers(study, store)
-    tables = draw(study, cells)
+    cells, points = exhibits.cells(study, found), exhibits.grid(study, found)
+    tables = draw(study, cells, points)
     store.check_writable()
-    cells.to_csv(store.folder / "cells.csv", index=False)
+    numbers = {"cells.csv": cells} | ({"tuning-cells.csv": points} if study.tuning else {})
+    for name, table_of in numbers.items():
+        table_of.to_csv(store.folder / name, index=False)
     for table in tables:
         (store.folder / f"{table.name}.md").write_text(f"{_markdown(table)}\n")
         (store.folder / f"{table.name}.tex").write_text(f"{table.text('latex_booktabs')}\n")
@@ -257,22 +349,22 @@ def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     report = [f"# {study.title}", *about, *(_markdown(table, heading="##") for table in tables)]
     report += ["## What was chosen where the paper is silent", chosen]
     (store.folder / "report.md").write_text("\n\n".join(report) + "\n")
-    return _terminal(study, store, tables, about), cells
+    names = ", ".join(table.name for table in tables)
+    written = f"written to {store.folder}: report.md, {', '.join(numbers)}, and as .md, .csv, .tex: {names}"
+    return _terminal(study, tables, about, written), cells
 
 
 def _markdown(table: Table, heading: str = "#") -> str:
     return "\n\n".join([f"{heading} {table.title}", table.text("github"), *table.legend])
 
 
-def _terminal(study: Study, store: Store, tables: list[Table], about: Iterable[str]) -> str:
+def _terminal(study: Study, tables: list[Table], about: Iterable[str], written: str) -> str:
     parts = [study.title, *about]
     for table in tables:
         if not table.name.endswith("-wf1"):  # plain wF1 is in the files; the paper's layout comes first
             parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))
     parts.append("\n".join(f"{point}: {choice}" for point, choice in choices(study)))
-    names = ", ".join(table.name for table in tables)
-    parts.append(f"written to {store.folder}: report.md, cells.csv, and as .md, .csv, .tex: {names}")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, written])
 
 
 def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[str]:

@@ -6,12 +6,15 @@ import json
 from serkit.specs import METRICS, SCRAMBLED
 
 
-def made_result(spec, values, evaluations=5, copy="0", finished="2026-01-01T00:00:00+00:00", **changes):
+def made_result(
+    spec, values, validation=None, evaluations=5, copy="0", finished="2026-01-01T00:00:00+00:00", **changes
+):
     """A whole result.json.
 
     Args:
         spec: without fingerprints.
         values: (test, fold, number of the evaluation) -> value of all three metrics, or a dict of them.
+        validation: the same on the validation clips of each training corpus; as `values` if not given.
         evaluations: how many; ten iterations and one epoch apart.
         copy: stands for the content of the corpora in the fingerprints.
         finished: as in the result.
@@ -24,7 +27,7 @@ def made_result(spec, values, evaluations=5, copy="0", finished="2026-01-01T00:0
         for corpus in spec.corpora
     }
 
-    def metrics(test, fold, number):
+    def metrics(values, test, fold, number):
         value = values(test, fold, number)
         return value if isinstance(value, dict) else dict.fromkeys(METRICS, value)
 
@@ -34,11 +37,13 @@ def made_result(spec, values, evaluations=5, copy="0", finished="2026-01-01T00:0
             "epoch": number + 1.0,
             "loss": 0.5,
             "tests": {
-                test: {str(fold): metrics(test, fold, number) for fold in folds}
+                test: {str(fold): metrics(values, test, fold, number) for fold in folds}
                 for corpus, folds in tested.items()
                 for test in corpus.tests
             },
-            "validation": {},
+            "validation": {
+                name: metrics(validation or values, name, spec.fold or 0, number) for name in spec.train
+            },
         }
         for number in range(evaluations)
     ]
@@ -60,6 +65,7 @@ def made_result(spec, values, evaluations=5, copy="0", finished="2026-01-01T00:0
         "corpora": corpora,
         "training_clips": 24 * len(spec.train),
         "tests": {test: _summary(folds) for test, folds in history[-1]["tests"].items()},
+        "validation": {name: _still(values) for name, values in history[-1]["validation"].items()},
         "tail_evaluations": 1,
         "history": history,
         "environment": {"device_name": "A device", "packages": {"torch": "2.0"}},
@@ -71,14 +77,13 @@ def made_result(spec, values, evaluations=5, copy="0", finished="2026-01-01T00:0
 
 
 def _summary(folds):
+    mean = {metric: sum(v[metric] for v in folds.values()) / len(folds) for metric in METRICS}
+    return {"folds": {fold: _still(values) for fold, values in folds.items()}, **_still(mean)}
+
+
+def _still(values):
     """As if the tail were the last evaluation alone."""
-
-    def still(value):
-        return {"mean": value, "std": 0.0}
-
-    each = {fold: {metric: still(values[metric]) for metric in METRICS} for fold, values in folds.items()}
-    mean = {metric: still(sum(v[metric] for v in folds.values()) / len(folds)) for metric in METRICS}
-    return {"folds": each, **mean}
+    return {metric: {"mean": values[metric], "std": 0.0} for metric in METRICS}
 
 
 def put(store, *results):

@@ -2,9 +2,11 @@
 
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 
+import cases.test_table1_tuning
 from benchmark import study as studies
 from benchmark.claims import assert_valid
 from serkit.specs import METRICS
@@ -15,7 +17,7 @@ LABELS = ("msp-aug0", "iemocap-aug0-fold04", "msp+iemocap_scrambled-aug0-fold09"
 
 @pytest.fixture(scope="module")
 def plans():
-    return {case.spec.label: case.spec for case in studies.plan(studies.read("paper"))}
+    return {case.id: case.spec for case in studies.plan(studies.read("paper"))}
 
 
 def valid(plan):
@@ -39,6 +41,38 @@ def test_speakers_of_a_corpus_split_by_clip_may_overlap(plans):
     result = valid(plans["msp+cremad-aug0"])
     result["corpora"]["cremad"] |= {"split_by_clip": True, "shared_speakers": ["1001"]}
     assert_valid(result, plans["msp+cremad-aug0"])
+
+
+def test_a_training_corpus_without_validation_clips_has_no_validation(plans):
+    result = valid(plans["msp+cremad-aug0"])
+    del result["validation"]["cremad"]
+    result["corpora"]["cremad"]["clips"]["validation"] = dict.fromkeys("ahns", 0)
+    assert_valid(result, plans["msp+cremad-aug0"])
+
+
+def test_validation_goes_by_the_key_that_was_learnt(plans):
+    plan = plans["msp+iemocap_scrambled-aug0-fold09"]
+    result = valid(plan)
+    assert set(result["validation"]) == {"msp", "iemocap_scrambled"}
+    result["validation"]["iemocap"] = result["validation"].pop("iemocap_scrambled")
+    with pytest.raises(AssertionError):
+        assert_valid(result, plan)
+
+
+def test_a_tuned_run_needs_clips_to_choose_on():
+    """A valid run that no recipe can be chosen on."""
+    case = next(case for case in studies.plan(studies.read("paper")) if case.tuned)
+    result = valid(case.spec)
+
+    def run():
+        cases.test_table1_tuning.test_tuning(SimpleNamespace(spec=case.spec, result=lambda: result))
+
+    run()
+    result["validation"] = {}
+    result["corpora"]["iemocap"]["clips"]["validation"] = dict.fromkeys("ahns", 0)
+    assert_valid(result, case.spec)
+    with pytest.raises(AssertionError, match="no validation clips to choose a recipe on"):
+        run()
 
 
 def change(*path, to):
@@ -68,6 +102,13 @@ FAULTS = {
     "fold of the trained corpus missing": change("tests", "iemocap", "folds", to={}),
     "no test clips": change("corpora", "msp", "clips", "test", to=dict.fromkeys("ahns", 0)),
     "shared speakers": change("corpora", "iemocap", "shared_speakers", to=["Ses03F"]),
+    "validation missing": change("validation", to={}),
+    "validation of another corpus": change(
+        "validation", "msp", to={metric: {"mean": 0, "std": 0} for metric in METRICS}
+    ),
+    "validation without clips": change(
+        "corpora", "iemocap", "clips", "validation", to=dict.fromkeys("ahns", 0)
+    ),
     "training clips": change("training_clips", to=23),
     "evaluation missing": lambda result: result["history"].pop(3),
     "evaluation too many": lambda result: result["history"].append(result["history"][-1]),
@@ -79,6 +120,7 @@ FAULTS = {
 for metric in METRICS:
     for word, value in {"NaN": math.nan, "above 1": 1.01, "below 0": -0.01, "infinite": math.inf}.items():
         FAULTS[f"{metric} {word}"] = change("tests", "iemocap", metric, "mean", to=value)
+        FAULTS[f"validation {metric} {word}"] = change("validation", "iemocap", metric, "mean", to=value)
     FAULTS[f"{metric} of a fold"] = change("tests", "iemocap", "folds", "4", metric, "mean", to=math.nan)
     FAULTS[f"{metric} std"] = change("tests", "iemocap", metric, "std", to=math.nan)
 
@@ -122,6 +164,7 @@ def test_a_second_fold_of_a_trained_corpus_is_a_leak(plans):
     ("fault", "words"),
     [
         ("wF1 NaN", "iemocap: wF1 is nan"),
+        ("validation wF1 NaN", "validation on iemocap: wF1 is nan"),
         ("wACC above 1", r"iemocap: wACC = 1\.01 is no share"),
         ("shared speakers", r"iemocap: \['Ses03F'\] train and test"),
         ("no test clips", "msp: no test clips"),
@@ -133,3 +176,13 @@ def test_what_is_wrong_is_said(plans, fault, words):
     FAULTS[fault](result)
     with pytest.raises(AssertionError, match=words):
         assert_valid(result, plans["iemocap-aug0-fold04"])
+
+
+def test_a_point_of_a_grid_need_not_have_settled_but_must_be_valid(plans):
+    plan = plans["iemocap-aug0-fold04"]
+    result = valid(plan)
+    descend(result)
+    assert_valid(result, plan, settled=False)
+    FAULTS["training clips"](result)
+    with pytest.raises(AssertionError):
+        assert_valid(result, plan, settled=False)

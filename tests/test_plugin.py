@@ -79,10 +79,10 @@ def pytest_sessionfinish(session):
 """,
     )
     outcome = checkout.runpytest_subprocess("--collect-only", "-q")
-    outcome.stdout.fnmatch_lines(["*heavy: []*", "*265 tests collected*"])
+    outcome.stdout.fnmatch_lines(["*heavy: []*", "*415 tests collected*"])
     ids = collected(outcome)
-    assert len(ids) == len(set(ids)) == 265
-    assert "msp+iemocap_scrambled-aug50-fold03" in ids
+    assert len(ids) == len(set(ids)) == 415
+    assert {"msp+iemocap_scrambled-aug50-fold03", "iemocap-aug0-fold03-lr0.01-batch16"} < set(ids)
     assert not (checkout.path / "results").exists()
 
 
@@ -94,11 +94,35 @@ def pytest_sessionfinish(session):
         (["-m", "figure3"], 4),  # its own three, and the run of LARGE that Table 1 holds
         (["-k", "fold02"], 2),
         (["cases/test_figure2_cross_corpus.py"], 0),
+        (["cases/test_table1_tuning.py"], 0),
     ],
 )
 def test_selects_runs_by_word_mark_or_file(checkout, select, runs):
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "--collect-only", "-q", *select)
     assert len(collected(outcome)) == runs
+
+
+@pytest.mark.parametrize(
+    ("select", "runs"),
+    [
+        (["-m", "tuning"], 4 * 3),  # points and folds; those of the study's own recipe are Table 1's
+        (["-k", "tuning"], 4 * 3),
+        (["cases/test_table1_tuning.py"], 3 * 3),
+        (["cases/test_table1_baselines.py"], 1 + 3),
+        (["-m", "table1"], 1 + 3),
+        (["-m", "tuning and not table1"], 3 * 3),
+        (["-k", "lr0.01"], 2 * 3),
+        (["-k", "batch16 and fold02"], 2),
+        (["-k", "folded-aug0-fold01-lr0.01-batch24"], 1),
+    ],
+)
+def test_selects_points_of_a_tuning_grid(checkout, select, runs):
+    """Own recipe: learning rate 1e-4, batch 24."""
+    grid = '[tuning]\ntrain = [["folded"]]\nlearning_rates = [1e-4, 1e-2]\nbatch_sizes = [16, 24]\n'
+    (checkout.path / "tuned.toml").write_text(TINY + grid)
+    outcome = checkout.runpytest_inprocess("--study", "tuned.toml", "--collect-only", "-q", *select)
+    ids = collected(outcome)
+    assert len(ids) == len(set(ids)) == runs
 
 
 def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout):
@@ -130,18 +154,10 @@ def pytest_runtest_call(item):
     assert "| -- " in report  # the runs that were not asked for
 
 
-def test_a_rate_that_cannot_be_honoured_fails_and_trains_nothing(checkout):
-    (checkout.path / "half.toml").write_text(TINY.replace("[0]", "[50]"))
-    outcome = checkout.runpytest_inprocess("--study", "half.toml", "-k", "large")
-    outcome.assert_outcomes(failed=1, deselected=7)
-    outcome.stdout.fnmatch_lines(["*SpecError: large-aug50*cannot augment 50 %*nothing was trained*"])
-    assert not results(checkout, "half")
-
-
 def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
     monkeypatch.setenv("SERKIT_DATA", str(checkout.path))
-    outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold07 and not msp")
-    outcome.assert_outcomes(skipped=1, deselected=264)
+    outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold07 and not msp and not lr")
+    outcome.assert_outcomes(skipped=1, deselected=414)
     outcome.stdout.fnmatch_lines([f"*no folder at or below {checkout.path} looks like it*docs/corpora.md*"])
 
 
@@ -166,7 +182,7 @@ def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
     (checkout.path / "taken").write_text("a file, where a folder is needed")
     monkeypatch.setenv("SERKIT_RESULTS", str(checkout.path / "taken"))
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large")
-    outcome.assert_outcomes(failed=1, deselected=7)
+    outcome.assert_outcomes(failed=1, deselected=8)  # two are files of cases that hold none
     outcome.stdout.fnmatch_lines(["*ResultsUnwritable: results cannot be written to*SERKIT_RESULTS*"])
     outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
 

@@ -1,5 +1,7 @@
 """Studies: what the built-in ones plan, and one clear message for every mistake in a file."""
 
+import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -43,6 +45,14 @@ test = ["two_scrambled", "two"]
 """
 
 
+TUNING = """
+[tuning]
+train = [["two"]]
+learning_rates = [1, 1e-4]
+batch_sizes = [16, 128]
+"""
+
+
 def read(tmp_path, text):
     file = tmp_path / "small.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -54,6 +64,11 @@ def changed(old, new):
     return SMALL.replace(old, new)
 
 
+def tuned(old, new):
+    assert old in TUNING
+    return SMALL + TUNING.replace(old, new)
+
+
 # --- what is planned ---
 
 
@@ -62,14 +77,12 @@ def paper():
     return studies.plan(studies.read("paper"))
 
 
-def test_the_paper_is_265_runs_each_once(paper):
-    assert (
-        len(paper)
-        == len({case.spec.label for case in paper})
-        == len({case.spec.key for case in paper})
-        == 265
-    )
-    assert Counter("+".join(case.spec.train) for case in paper) == {
+def test_the_paper_is_415_runs_each_once(paper):
+    assert len(paper) == len({case.id for case in paper}) == len({case.spec.key for case in paper}) == 415
+    assert Counter("+".join(case.spec.train) for case in paper if case.tuned) == {
+        "iemocap": 150  # 4 learning rates x 4 batch sizes x ten folds, without the study's own recipe
+    }
+    assert Counter("+".join(case.spec.train) for case in paper if not case.tuned) == {
         "msp": 5,  # one run a rate
         "cremad": 5,
         "msp+cremad": 5,
@@ -82,7 +95,11 @@ def test_the_paper_is_265_runs_each_once(paper):
 
 
 def test_the_papers_conditions_are_complete(paper):
-    asked = {("+".join(case.spec.train), case.spec.augment_percent, case.spec.fold) for case in paper}
+    asked = {
+        ("+".join(case.spec.train), case.spec.augment_percent, case.spec.fold)
+        for case in paper
+        if not case.tuned
+    }
     for train in {train for train, _, _ in asked}:
         folds = range(10) if "iemocap" in train else [None]
         assert {which[1:] for which in asked if which[0] == train} == {
@@ -94,7 +111,6 @@ def test_the_papers_conditions_are_complete(paper):
 @pytest.mark.parametrize(
     ("train", "exhibits"),
     [
-        (("iemocap",), ("table1", "figure2")),
         (("cremad",), ("table1",)),
         (("msp",), ("table1", "figure2", "figure3")),
         (("msp", "iemocap"), ("figure2",)),
@@ -106,6 +122,28 @@ def test_the_papers_conditions_are_complete(paper):
 )
 def test_a_run_serves_every_exhibit_that_shows_it(paper, train, exhibits):
     assert {case.exhibits for case in paper if case.spec.train == train} == {exhibits}
+
+
+def test_the_papers_grid_is_complete_and_its_own_recipe_is_table_1s(paper):
+    """§4: 4 learning rates in [1e-4, 1e-2] and 4 batch sizes, on all folds of IEMOCAP at 0 %."""
+    iemocap = [case for case in paper if case.spec.train == ("iemocap",)]
+    grid = [case for case in iemocap if "tuning" in case.exhibits]
+    points = {(case.spec.recipe.learning_rate, case.spec.recipe.batch_size, case.spec.fold) for case in grid}
+    rates, sizes = (0.0001, 0.000464, 0.00215, 0.01), (16, 64, 128, 256)
+    assert points == set(itertools.product(rates, sizes, range(10)))
+    steps = [above / below for below, above in itertools.pairwise(rates)]
+    assert steps == pytest.approx([100 ** (1 / 3)] * 3, rel=0.005)  # even on a logarithmic scale
+    assert len(grid) == 160
+    assert {case.spec.augment_percent for case in grid} == {0}
+    assert {case.exhibits for case in grid if case.tuned} == {("tuning",)}
+    shared = [case for case in grid if not case.tuned]
+    assert len(shared) == 10
+    assert {case.exhibits for case in shared} == {("table1", "tuning", "figure2")}
+    for case in grid:  # nothing but the two settings differs
+        own = {"learning_rate": 1e-4, "batch_size": 128}
+        untuned = dataclasses.replace(case.spec, recipe=dataclasses.replace(case.spec.recipe, **own))
+        assert untuned in {case.spec for case in shared}
+    assert {case.exhibits for case in iemocap if case.spec.augment_percent} == {("table1", "figure2")}
 
 
 def test_the_papers_recipe_is_the_papers(paper):
@@ -127,13 +165,17 @@ def test_every_built_in_study_plans(name):
     study = studies.read(name)
     cases = studies.plan(study)
     assert cases
-    assert len({case.spec.key for case in cases}) == len({case.spec.label for case in cases}) == len(cases)
+    assert len({case.spec.key for case in cases}) == len({case.id for case in cases}) == len(cases)
     assert study.paper == (name == "paper")
     assert bool(study.caution) != study.paper  # whatever is not the paper's study says so
     # The roles are the paper's: relative changes need every test's own baseline.
     baselines = {train for exhibit in study.exhibits if exhibit.name == "table1" for train in exhibit.columns}
     assert baselines == {(corpus.name,) for corpus in study.corpora}
     assert 0 in study.rates_percent
+    # Tuning shares runs with Table 1, and takes more than one rate and batch size.
+    tuning = [case for case in cases if "tuning" in case.exhibits]
+    assert bool(tuning) == (name != "ravdess-emodb")
+    assert {case.exhibits[0] for case in tuning} == ({"table1", "tuning"} if tuning else set())
 
 
 def test_a_small_study_by_hand(tmp_path):
@@ -156,6 +198,56 @@ def test_a_small_study_by_hand(tmp_path):
     assert spec.model.weights is None
     assert spec.corpus("two").options == (("folds", 2),)
     assert spec.fingerprints == ()
+
+
+def test_a_small_grid_by_hand(tmp_path):
+    study = read(tmp_path, SMALL + TUNING)
+    assert study.tuning == studies.Tuning(("two",), (1.0, 0.0001), (16, 128))
+    assert [(recipe.learning_rate, recipe.batch_size) for recipe in study.grid()] == [
+        *((1.0, 16), (1.0, 128), (0.0001, 16), (0.0001, 128))
+    ]
+    assert {recipe.epochs for recipe in study.grid()} == {3}
+    cases = studies.plan(study)
+    plain = studies.plan(read(tmp_path, SMALL))
+    grid = [case for case in cases if "tuning" in case.exhibits]
+    runs = ("fold00", "fold01", "fold00-seed1", "fold01-seed1")
+    assert [case.id for case in grid] == [
+        f"two-aug0-{run}{point}"
+        for point in ("", "-lr1.0-batch16", "-lr1.0-batch128", "-lr0.0001-batch16")
+        for run in runs
+    ]
+    assert [case.exhibits for case in grid] == [("table1", "tuning")] * 4 + [("tuning",)] * 12
+    assert {case.cost for case in grid} == {3 * 20}  # a clip is a clip, whatever the batch
+    # What the other exhibits ask for is asked as before, and Table 1's cases come before the grid's.
+    assert [(case.id, case.spec) for case in cases if not case.tuned] == [
+        (case.spec.label, case.spec) for case in plain
+    ]
+    assert not any(case.tuned for case in [*cases[:12], *cases[24:]])
+    assert study.runs(("two",), 0) == [case.spec for case in grid[:4]]
+    assert study.runs(("two",), 0, study.grid()[1]) == [case.spec for case in grid[8:12]]
+
+
+def test_a_grid_without_the_studys_own_recipe_shares_nothing(tmp_path):
+    cases = studies.plan(read(tmp_path, tuned("[16, 128]", "[16]")))
+    assert [case.exhibits for case in cases if "tuning" in case.exhibits] == [("tuning",)] * 8
+    assert all(case.tuned == (case.exhibits == ("tuning",)) for case in cases)
+
+
+def test_a_grid_is_at_0_percent_whatever_the_rates(tmp_path):
+    cases = studies.plan(read(tmp_path, (SMALL + TUNING).replace("[0, 50]", "[50]")))
+    grid = [case for case in cases if "tuning" in case.exhibits]
+    assert {case.spec.augment_percent for case in grid} == {0}
+    assert {case.exhibits for case in grid} == {("tuning",)}  # its own recipe is in it, but nobody else's run
+    assert len({case.id for case in cases}) == len(cases) == 2 * 7 + 16
+    assert next(case.id for case in grid if not case.tuned) == "two-aug0-fold00"
+
+
+def test_rates_that_are_close_keep_their_ids_apart(tmp_path):
+    cases = studies.plan(read(tmp_path, tuned("[1, 1e-4]", "[0.12345678, 0.12345679, 1e-7]")))
+    ids = [case.id for case in cases if case.tuned]
+    assert len(set(ids)) == len(ids)
+    assert "two-aug0-fold01-seed1-lr0.12345679-batch16" in ids
+    assert "two-aug0-fold00-lr1e-07-batch128" in ids
 
 
 def test_titles(tmp_path):
@@ -274,7 +366,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         (SMALL.split("[corpora.one]")[0] + "[table1]\ntrain = []", "corpora is missing"),
         (
             SMALL.split("[table1]")[0],
-            "no exhibit is asked for; expected at least one of table1, figure2, figure3",
+            "no exhibit is asked for; expected at least one of table1, tuning, figure2, figure3",
         ),
         (changed('train = [["one"], ["one", "two"]]\n', ""), "figure2: train is missing"),
         (changed('test = ["two", "one"]\n', ""), "figure2: test is missing"),
@@ -346,6 +438,59 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
             "table1 = 1\n" + SMALL.replace('[table1]\ntrain = [["two"], ["one"]]\n', ""),
             "table1 = 1: expected a table",
         ),
+        # the tuning
+        (tuned("batch_sizes", "batch_size"), "tuning: unknown key 'batch_size'; did you mean 'batch_sizes'?"),
+        (tuned("[tuning]", "[tunning]"), "study: unknown key 'tunning'; did you mean 'tuning'?"),
+        (tuned('train = [["two"]]', 'test = ["two"]'), "tuning: unknown key 'test'"),
+        (tuned('train = [["two"]]\n', ""), "tuning: train is missing; expected a list of training sets"),
+        (tuned('[["two"]]', "[]"), "tuning.train = []: expected a list"),
+        (tuned('[["two"]]', '"two"'), "tuning.train = 'two': expected a list"),
+        (tuned('[["two"]]', '["two"]'), "tuning.train = 'two': expected a list"),
+        (tuned('[["two"]]', '[["tow"]]'), "tuning: no corpus 'tow'; expected one of one, two, two_scrambled"),
+        (
+            tuned('[["two"]]', '[["two"], ["one"]]'),
+            "tuning.train = [['two'], ['one']]: expected one training set of one corpus, as [['two']]",
+        ),
+        (
+            tuned('[["two"]]', '[["one", "two"]]'),
+            "tuning.train = [['one', 'two']]: expected one training set of one corpus, as [['one']]",
+        ),
+        (
+            tuned('[["two"]]', '[["two_scrambled"]]'),
+            "tuning is a row of Table 1 beside the untuned one: add ['two_scrambled'] to table1.train",
+        ),
+        (
+            SMALL.replace('[table1]\ntrain = [["two"], ["one"]]\n', "") + TUNING,
+            "tuning is a row of Table 1 beside the untuned one: add ['two'] to table1.train",
+        ),
+        (
+            tuned("learning_rates = [1, 1e-4]\n", ""),
+            "tuning: learning_rates is missing; expected a list of one or more",
+        ),
+        (
+            tuned("batch_sizes = [16, 128]\n", ""),
+            "tuning: batch_sizes is missing; expected a list of one or more",
+        ),
+        (tuned("[1, 1e-4]", "1e-4"), "tuning.learning_rates = 0.0001: expected a list of one or more"),
+        (tuned("[1, 1e-4]", "[]"), "tuning.learning_rates = []: expected a list of one or more"),
+        (tuned("[1, 1e-4]", '[1, "low"]'), "tuning.learning_rates = 'low': expected a number"),
+        (tuned("[1, 1e-4]", "[[1]]"), "tuning.learning_rates = [1]: expected a number"),
+        (tuned("[1, 1e-4]", "[true]"), "tuning.learning_rates = True: expected a number"),
+        (tuned("[1, 1e-4]", "[1, 1.0]"), "tuning.learning_rates: 1.0 twice"),
+        (tuned("[1, 1e-4]", "[0.1, 0]"), "tuning.learning_rates = 0: expected a number, finite and above 0"),
+        (tuned("[1, 1e-4]", "[-0.1]"), "tuning.learning_rates = -0.1: expected a number, finite and above 0"),
+        (tuned("[1, 1e-4]", "[inf]"), "tuning.learning_rates = inf: expected a number, finite and above 0"),
+        (tuned("[1, 1e-4]", "[nan]"), "tuning.learning_rates = nan: expected a number, finite and above 0"),
+        (tuned("[16, 128]", "16"), "tuning.batch_sizes = 16: expected a list of one or more"),
+        (tuned("[16, 128]", "[16.0]"), "tuning.batch_sizes = 16.0: expected a whole number"),
+        (tuned("[16, 128]", '["16"]'), "tuning.batch_sizes = '16': expected a whole number"),
+        (tuned("[16, 128]", "[16, 16]"), "tuning.batch_sizes: 16 twice"),
+        (tuned("[16, 128]", "[0]"), "tuning.batch_sizes = 0: expected a whole number, finite and above 0"),
+        (
+            tuned("[16, 128]", "[16, -1]"),
+            "tuning.batch_sizes = -1: expected a whole number, finite and above 0",
+        ),
+        ("tuning = 3\n" + SMALL, "tuning = 3: expected a table"),
         ("title = 'T'\ncorpora = 3\n[table1]\ntrain = [['a']]", "corpora = 3: expected a table"),
     ],
 )
