@@ -173,8 +173,9 @@ def predict(model: Cnn14, clips: ClipSet, loader: _Loader) -> np.ndarray:
     model.eval()
     scores = np.empty((len(clips), len(LABELS)), dtype=np.float32)
     for batch in sorted_batches(np.minimum(clips.lengths, loader.longest), loader.recipe.batch_size):
+        inputs = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64))
         with loader.autocast():
-            logits = model(*loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64)))
+            logits = model(*inputs)
         scores[batch] = torch.softmax(logits.float(), dim=1).cpu().numpy()
     return scores
 
