@@ -46,11 +46,12 @@ from serkit.reverb import Reverb
 from serkit.specs import Augmentation, Range
 
 BUTTERWORTH_ORDER = 9  # §5.2
-RINGING_CYCLES = 14.0  # of the cut-off: a high-pass of order 9 has then decayed by more than 150 dB
+RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by more than 150 dB
 NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz; more where clips are very long
 NOISE_FROM_HZ = 20.0  # below, inaudible and under the lowest mel filter; 1/f would put most power there
-VOCODER_SAMPLES = 1024  # 64 ms at 16 kHz: resolves a voice's harmonics
+VOCODER_SAMPLES = 1024  # at 16 kHz: 64 ms resolve a voice's harmonics
 VOCODER_OVERLAP = 4
+LEAST_NOISE = 1e-9  # power of a piece: of one sample it can come out as 0
 FFT_SIZES_PER_OCTAVE = 4
 
 
@@ -225,7 +226,8 @@ class Chain:
         """
         on = self.spec.effects
         if "stretch" in on and self.spec.stretch_method == "vocoder":
-            waves, samples = apply_stretch(waves, samples, drawn.stretch_rate)
+            window = VOCODER_SAMPLES * self.rate_hz // 16_000
+            waves, samples = apply_stretch(waves, samples, drawn.stretch_rate, window)
         if "shift" in on:
             waves = apply_shift(waves, shift_samples(samples, drawn.shift_share))
         shares = (drawn.fade_in_share, drawn.fade_out_share) if "fade" in on else (0.0, 0.0)
@@ -241,7 +243,7 @@ class Chain:
         equalized = "equalizer" in self.spec.effects
         tail = self._reverb.tail_samples if self._reverb is not None else 0
         if equalized:
-            tail = max(tail, math.ceil(RINGING_CYCLES * self.rate_hz / self.spec.high_pass_hz[0]))
+            tail = max(tail, math.ceil(RINGING_CYCLES * self.rate_hz / self._narrowest_hz()))
         size = fft_size(waves.shape[1] + tail)
         spectrum = torch.fft.rfft(waves, n=size)
         if equalized:
@@ -252,6 +254,11 @@ class Chain:
             )
         return torch.fft.irfft(spectrum, n=size)[:, : waves.shape[1]]
 
+    def _narrowest_hz(self) -> float:
+        """The narrowest that a cut-off comes to either end of the spectrum: what rings longest."""
+        cutoffs = (*self.spec.high_pass_hz, *self.spec.low_pass_hz)
+        return min(*cutoffs, *(self.rate_hz / 2 - cutoff for cutoff in cutoffs))
+
 
 @functools.cache
 def fft_size(at_least: int) -> int:
@@ -260,8 +267,10 @@ def fft_size(at_least: int) -> int:
     return 2 * scipy.fft.next_fast_len(math.ceil(2**octaves / 2), real=True)
 
 
-def apply_stretch(waves: Tensor, samples: np.ndarray, rates: np.ndarray) -> tuple[Tensor, np.ndarray]:
-    """Changes the tempo and keeps the pitch, by a phase vocoder (64 ms Hann windows, a quarter of it apart).
+def apply_stretch(
+    waves: Tensor, samples: np.ndarray, rates: np.ndarray, window_samples: int = VOCODER_SAMPLES
+) -> tuple[Tensor, np.ndarray]:
+    """Changes the tempo and keeps the pitch, by a phase vocoder (Hann windows, a quarter of one apart).
 
     As torchaudio's and librosa's: magnitudes are interpolated between frames, phases advance as they do
     between the frames that surround them. exp(i phase) is a running product of unit phasors, so no angle is
@@ -271,15 +280,16 @@ def apply_stretch(waves: Tensor, samples: np.ndarray, rates: np.ndarray) -> tupl
         waves: float32 [clips, longest], zeros past each clip's end.
         samples: int64 [clips].
         rates: float64 [clips], above 1 is faster.
+        window_samples: a multiple of 4.
 
     Returns:
         waves float32 [clips, longest'], zeros past each clip's end, and int64 [clips]: samples / rate.
     """
-    window = torch.hann_window(VOCODER_SAMPLES, dtype=torch.float64).to(waves)
-    hop, half = VOCODER_SAMPLES // VOCODER_OVERLAP, VOCODER_SAMPLES // 2
+    window = torch.hann_window(window_samples, dtype=torch.float64).to(waves)
+    hop, half = window_samples // VOCODER_OVERLAP, window_samples // 2
     frames_in = samples // hop + 1
     frames_out = np.ceil(frames_in / rates).astype(np.int64)
-    spectrum = torch.fft.rfft(F.pad(waves, (half, half)).unfold(1, VOCODER_SAMPLES, hop) * window)
+    spectrum = torch.fft.rfft(F.pad(waves, (half, half)).unfold(1, window_samples, hop) * window)
     spectrum = spectrum * _inside(spectrum, frames_in)[..., None]
     # Two empty frames past the last, as torchaudio has them: the magnitude ends on zero.
     spectrum = F.pad(spectrum, (0, 0, 0, 2))
@@ -300,7 +310,7 @@ def apply_stretch(waves: Tensor, samples: np.ndarray, rates: np.ndarray) -> tupl
     advance = at(phase, 1) * at(phase, 0).conj()
     phasor = torch.cat([phase[:, :1], advance[:, :-1]], dim=1).cumprod(dim=1).sgn()
     frames = torch.fft.irfft(
-        torch.lerp(at(magnitude, 0), at(magnitude, 1), weight) * phasor, n=VOCODER_SAMPLES
+        torch.lerp(at(magnitude, 0), at(magnitude, 1), weight) * phasor, n=window_samples
     )
     frames = frames * window * written[..., None]
 
@@ -346,7 +356,7 @@ def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
     """
     most = int(np.abs(by).max(initial=0))
     clips, longest = waves.shape
-    padded = F.pad(waves, (most, most))
+    padded = F.pad(waves, (most, most)).contiguous()
     width = padded.shape[1]
     rows = padded.as_strided((clips * width - longest + 1, longest), (1, 1))  # every row that starts anywhere
     starts = torch.from_numpy(np.arange(clips) * width + most - by).to(waves.device)
@@ -466,6 +476,7 @@ class PinkNoise:
         first = np.floor(place * (len(self.samples) * 3 // 4)).astype(np.int64)
         starts = torch.from_numpy(first).to(self.samples.device)
         power = (self.energy[first + samples] - self.energy[first]) / samples
+        power = np.maximum(power, LEAST_NOISE)
         return self.samples.unfold(0, longest, 1).index_select(0, starts), power
 
 

@@ -60,7 +60,7 @@ class Reverb:
             return self._wet(self.low, self.tail_samples)[None]
         for nodes in range(FEWEST_NODES, MOST_NODES):
             responses = np.stack([self._wet(size, self.tail_samples) for size in self._nodes(nodes)])
-            between = self._between(chebyshev.chebpts1(nodes + 1))
+            between = self._between(chebyshev.chebpts2(nodes + 1))  # the ends are the worst of them
             error = energy = 0.0
             for size, weights in zip(between, self._weights(between, nodes), strict=True):
                 wanted = self._wet(size, self.tail_samples)

@@ -267,6 +267,12 @@ class Augmentation:
         for name in ALLOWED:
             object.__setattr__(self, name, _range(name, getattr(self, name)))
         _check(
+            self.high_pass_hz[1] <= self.low_pass_hz[0],
+            f"augmentation high_pass_hz up to {self.high_pass_hz[1]:g} and low_pass_hz from"
+            f" {self.low_pass_hz[0]:g}: nothing would be left between them; expected ranges that do not"
+            " overlap",
+        )
+        _check(
             self.stretch_method in STRETCH_METHODS,
             f"augmentation stretch_method {self.stretch_method!r}: expected one of"
             f" {', '.join(STRETCH_METHODS)}",
