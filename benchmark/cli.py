@@ -5,16 +5,18 @@ Exit codes: 0 done, 1 bad input or an unfit corpus, 2 wrong usage.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from benchmark import study as studies
 from serkit.errors import SerkitError
-from serkit.specs import CHECKPOINTS
+from serkit.specs import CHECKPOINTS, EFFECTS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -112,3 +114,94 @@ def report(study_name: str, results: str | None) -> None:
     study = studies.read(study_name)
     text, _ = tables.assemble(study, Store(studies.results_root(results or "") / study.name))
     click.echo(text)
+
+
+@main.command()
+@click.argument("clip", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--effect", "effects", multiple=True, type=click.Choice(EFFECTS), help="Only this one; repeatable."
+)
+@click.option("--each", is_flag=True, help="Each effect alone too.")
+@click.option("--draws", type=click.IntRange(1, 12), default=3, show_default=True, help="How many.")
+@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the draws; default 0.")
+@click.option("--output", type=click.Path(), help="Folder; default $SERKIT_RESULTS/listen or results/listen.")
+@_clear_errors
+def listen(
+    clip: str,
+    effects: tuple[str, ...],
+    each: bool,
+    draws: int,
+    study_name: str,
+    seed: int,
+    output: str | None,
+) -> None:
+    """Hear and see what augmentation does to CLIP: wavs, and one picture of spectrograms.
+
+    CLIP is any audio file. All effects of the study within its ranges, or those named; every parameter is
+    printed and stands in the picture.
+    """
+    from benchmark import listen as listening
+
+    study = studies.read(study_name)
+    folder = Path(output) if output else studies.results_root() / "listen"
+    chosen = tuple(dict.fromkeys(effects))
+    click.echo(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
+
+
+@main.group()
+def speed() -> None:
+    """Measure how fast it works on this machine."""
+
+
+@speed.command("augment")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="cpu: beside other libraries. cuda: beside a training step. auto: both, where there is a GPU.",
+)
+@click.option("--rounds", type=click.IntRange(1), help="Each chain's turns; default 7.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of a turn, at least; default 2.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Measured after one thread; default all that there are."
+)
+@click.option("--batch", type=click.IntRange(2), help="Clips a batch; default 32 on a CPU, 128 on a GPU.")
+@click.option("--quick", is_flag=True, help="A few seconds, to see that it works; the figures mean little.")
+@click.option("--output", type=click.Path(dir_okay=False), help="JSON; default results/speed/augment.json.")
+@_clear_errors
+def speed_augment(
+    device: str,
+    rounds: int | None,
+    seconds: float | None,
+    threads: int | None,
+    batch: int | None,
+    quick: bool,
+    output: str | None,
+) -> None:
+    """Clips a second from wave to augmented log-mel, beside the same chain of other libraries.
+
+    Those are an extra: pip install 'serkit[speed]'. Without them ours is measured alone. About five minutes
+    where no other job runs; less with fewer --rounds.
+    """
+    # Read when torch is loaded. Threads that spin while they wait take the CPU from those they wait for as
+    # soon as another job runs: ours was 12 times slower with two threads than with one (docs/performance.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    from benchmark import speed as speeds
+
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise SerkitError("--device cuda: PyTorch sees no GPU here; give --device cpu")
+    settings = speeds.settings(quick, rounds, seconds, threads, batch)
+    click.echo(
+        speeds.augmentation(
+            settings,
+            cpu=device != "cuda",
+            gpu="cuda" if there and device != "cpu" else None,
+            output=Path(output) if output else studies.results_root() / "speed" / "augment.json",
+            say=lambda line: click.echo(line, err=True),
+        )
+    )
