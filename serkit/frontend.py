@@ -62,7 +62,8 @@ class FrontEnd:
         """Frames of clips of so many samples (int64, any shape), one every hop x rate."""
         if rates is None:
             return samples // self.hop_samples + 1
-        return np.floor(samples / (self.hop_samples * rates)).astype(np.int64) + 1
+        # The shortest clip's last frame must not be lost to rounding.
+        return np.floor(samples / (self.hop_samples * rates) + 1e-9).astype(np.int64) + 1
 
     def least_samples(self, rates: np.ndarray) -> np.ndarray:
         """The shortest clips CNN14 can take when frames lie hop x rate apart, int64."""

@@ -278,14 +278,14 @@ class Augmentation:
             f" {', '.join(STRETCH_METHODS)}",
         )
         _check(
-            0 <= self.dry_level <= 1,
+            _is_number(self.dry_level) and 0 <= self.dry_level <= 1,
             f"augmentation dry_level = {self.dry_level}: expected a level in 0..1",
         )
         object.__setattr__(self, "dry_level", float(self.dry_level))
         for name in ("time_masks", "band_masks"):
             value = getattr(self, name)
             _check(
-                isinstance(value, int) and 0 <= value <= MOST_MASKS,
+                _is_number(value) and isinstance(value, int) and 0 <= value <= MOST_MASKS,
                 f"augmentation {name} = {value}: expected a whole number in 0..{MOST_MASKS}",
             )
         for field in dataclasses.fields(self):

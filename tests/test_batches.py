@@ -6,8 +6,18 @@ from scipy import stats
 
 from serkit.audio import Pack
 from serkit.batches import (
+    AFFECTED,
+    BAND_MASKS,
     CROP,
+    EQUALIZER,
+    FADE,
+    NOISE,
+    NOISE_BANK,
     ORDER,
+    REVERB,
+    SHIFT,
+    STRETCH,
+    TIME_MASKS,
     ClipSet,
     crop_starts,
     join,
@@ -139,8 +149,12 @@ def test_a_clip_is_cropped_the_same_whoever_else_is_there():
     np.testing.assert_array_equal(crop_starts(lengths[:100], RATE_HZ, 2, 7), starts[:100])
 
 
+EFFECTS = (STRETCH, SHIFT, FADE, EQUALIZER, REVERB, NOISE, TIME_MASKS, BAND_MASKS, NOISE_BANK)
+PURPOSES = (ORDER, CROP, AFFECTED, *EFFECTS)
+
+
 def test_purposes_seeds_and_epochs_are_drawn_apart():
-    ways = [(purpose, seed, epoch) for purpose in (ORDER, CROP) for seed in range(9) for epoch in range(9)]
+    ways = [(purpose, seed, epoch) for purpose in PURPOSES for seed in range(9) for epoch in range(9)]
     assert len({stream(*way).random() for way in ways}) == len(ways)
 
 

@@ -32,6 +32,8 @@ serkit.audio                 corpus table -> packed audio
 serkit.doctor
 serkit.batches               packed audio -> batches of waves
 serkit.frontend              waves -> log-mel
+serkit.reverb
+serkit.augment               batches of waves -> augmented waves
 serkit.weights
 serkit.model                 log-mel -> scores
 serkit.metrics

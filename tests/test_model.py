@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -102,7 +103,8 @@ def read_by(name, stock, monkeypatch):
 
 
 def embedded(model, name, waves):
-    return model.embed(*LogMel(NAMED[name])(waves, torch.full((len(waves),), waves.shape[1])))
+    logmel, frames = LogMel(NAMED[name])(waves, np.full(len(waves), waves.shape[1]))
+    return model.embed(logmel, torch.from_numpy(frames))
 
 
 @pytest.mark.parametrize("name", ["paper-loaded", "native-32k", "native-16k"])
@@ -277,6 +279,88 @@ def test_build_knows_the_front_ends_bands(name):
     model = build(ModelSpec(width=1, front_end=name, weights=None), seed=0)
     assert torch.equal(model.live.bool(), NAMED[name].live_bands())
     assert model.live.sum() == (55 if name == "paper-rebuilt" else 64)
+
+
+# --- masked cells ---
+
+
+def blanked(seed=0):
+    """Every third clip without a masked cell; in the others a stripe of bands, and one of frames."""
+    random = torch.Generator().manual_seed(seed)
+    masked = torch.zeros(len(LENGTHS), 200, MEL_BANDS, dtype=torch.bool)
+    for i, length in enumerate(LENGTHS):
+        if i % 3:
+            band, frame = (int(torch.randint(n - 8, (1,), generator=random)) for n in (MEL_BANDS, length))
+            masked[i, :length, band : band + 8] = True
+            masked[i, frame : frame + 8] = True
+    return masked
+
+
+def into_block1(model, *inputs):
+    """What the first convolution is given, [clips, frames, 64]."""
+    seen = []
+    with model.conv_block1.conv1.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone())):
+        model(*inputs)
+    return seen[0][:, 0]
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
+@torch.no_grad()
+def test_masked_cells_are_zero_after_the_first_normalisation(training, monkeypatch):
+    """All other cells, and what normalisation learns, are as without masks."""
+    no_dropout(monkeypatch)
+    batch, masked = padded(LENGTHS, 200, 0), blanked()
+    model, other = narrow().train(training), narrow().train(training)
+    plain, given = into_block1(model, batch, LENGTHS), into_block1(other, batch, LENGTHS, masked)
+    assert masked.any()
+    assert plain[masked].abs().mean() > 0.1
+    assert not given[masked].any()
+    assert torch.equal(given[~masked], plain[~masked])
+    for name, value in model.bn0.state_dict().items():
+        assert torch.equal(value, other.bn0.state_dict()[name]), name
+
+
+@torch.no_grad()
+def test_masking_is_setting_a_cell_to_its_bands_average():
+    """As far as the shift that normalisation has learnt is 0, as the stock class's SpecAugment too."""
+    model, batch, masked = narrow(), padded(LENGTHS, 200, 0), blanked()
+    model.bn0.bias.zero_()
+    averaged = torch.where(masked, model.bn0.running_mean, batch)
+    torch.testing.assert_close(model(batch, LENGTHS, masked), model(averaged, LENGTHS), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_clip_without_masked_cells_is_scored_as_ever():
+    """Bit for bit, whatever is masked in the others."""
+    model, batch, masked = narrow(), padded(LENGTHS, 200, 0), blanked()
+    plain, scores = model(batch, LENGTHS), model(batch, LENGTHS, masked)
+    assert torch.equal(scores[::3], plain[::3])
+    others = torch.arange(len(LENGTHS)) % 3 > 0
+    assert (scores - plain)[others].abs().amax(dim=1).min() > 1e-3
+    assert torch.equal(model(batch, LENGTHS, torch.zeros_like(masked)), plain)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
+def test_masked_cells_past_a_clips_end_do_not_matter(training, monkeypatch):
+    no_dropout(monkeypatch)
+    batch, masked = padded(LENGTHS, 200, 0), blanked()
+    past = (torch.arange(200) >= LENGTHS[:, None])[..., None]
+    states = []
+    for cells in (masked, masked | past):
+        model = narrow().train(training)
+        scores = model(batch, LENGTHS, cells)
+        (gradient,) = torch.autograd.grad(scores.square().sum(), model.conv_block1.conv1.weight)
+        states.append((scores, gradient, *model.buffers()))
+    assert all(map(torch.equal, *states))
+
+
+def test_masked_cells_get_no_gradient(monkeypatch):
+    """In evaluation, where cells do not meet in batch statistics."""
+    no_dropout(monkeypatch)
+    batch, masked = padded(LENGTHS, 200, 0).requires_grad_(), blanked()
+    (gradient,) = torch.autograd.grad(narrow()(batch, LENGTHS, masked).square().sum(), batch)
+    assert not gradient[masked].any()
+    assert gradient[~masked].any()
 
 
 # --- batch normalisation ---

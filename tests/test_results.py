@@ -15,7 +15,7 @@ import pytest
 
 from serkit.errors import ResultsUnwritable
 from serkit.results import Store
-from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec
+from serkit.specs import METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
 
 ROOT = Path(__file__).parent.parent
 
@@ -160,7 +160,7 @@ def test_all_are_the_finished_ones_oldest_first(store):
     assert [result["finished"][:10] for _, result in store.all()] == sorted(finished[:3])
 
 
-@pytest.mark.parametrize("method", [0, 2, None])
+@pytest.mark.parametrize("method", [0, METHOD - 1, METHOD + 1, None])
 def test_results_of_another_method_are_left_out(store, method):
     store.start(SPEC)
     result = result_of(SPEC)

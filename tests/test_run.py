@@ -14,10 +14,11 @@ import soundfile
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 import serkit.run as run_module
+from serkit import augment
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
 from serkit.results import Store
 from serkit.run import evaluation_set, labels_of, load, run, training_set
-from serkit.specs import LABELS, CorpusSpec, ModelSpec, Recipe, RunSpec
+from serkit.specs import LABELS, METRICS, Augmentation, CorpusSpec, ModelSpec, Recipe, RunSpec, from_json
 from serkit.train import Trained
 
 SWAPPED = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
@@ -72,11 +73,26 @@ def trainings(monkeypatch):
     """Replaces training by a list of what would have been trained; scores are random, no two clips alike."""
     trained = []
 
-    def pretend(model, front_end, recipe, seed, training, evaluation, score, device, progress):
+    def pretend(
+        model,
+        front_end,
+        recipe,
+        seed,
+        training,
+        evaluation,
+        score,
+        device,
+        progress,
+        augmentation,
+        augment_percent,
+    ):
+        assert (augmentation is None) == (augment_percent == 0)
         trained.append(training)
         scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation)).astype(np.float32)
         entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **score(scores)}
-        return Trained([entry], scores, train_seconds=1.0, evaluate_seconds=1.0, clips=len(training))
+        return Trained(
+            [entry], scores, train_seconds=1.0, evaluate_seconds=1.0, clips=len(training), affected=[0.0]
+        )
 
     monkeypatch.setattr(run_module, "train", pretend)
     return trained
@@ -114,7 +130,10 @@ def test_a_result_has_all_that_is_documented(finished):
     ] * 2
     assert [at["epoch"] for at in result["history"]] == [1.0, 2.0]
     assert set(result["history"][0]["tests"]) == {"large", "folded", "folded_scrambled", "mixed"}
-    assert set(result["history"][0]["validation"]) == {"large", "folded_scrambled"}
+    assert (
+        set(result["history"][0]["validation"]) == set(result["validation"]) == {"large", "folded_scrambled"}
+    )
+    assert result["affected"] == [0.0, 0.0]
 
     folder = folder_of(result, store)
     assert json.loads((folder / "result.json").read_text()) == result
@@ -203,6 +222,10 @@ def test_the_saved_scores_give_the_last_metrics_again(finished, store, trainings
                 metric: {"mean": value, "std": 0.0} for metric, value in metrics.items()
             }
     assert result["tail_evaluations"] == 1
+    assert result["validation"] == {
+        name: {metric: {"mean": value, "std": 0.0} for metric, value in metrics.items()}
+        for name, metrics in result["history"][-1]["validation"].items()
+    }
 
 
 # --- done once ---
@@ -260,6 +283,73 @@ def test_one_sample_of_one_clip_is_another_key(trainings, store, tmp_path, monke
     assert changed["label"] == here["label"]
     assert store.get(here["key"]) == here
     assert [spec.plan() for spec, _ in store.all()] == [ALONE, ALONE]
+
+
+# --- augmented ---
+
+AUGMENTED = dataclasses.replace(
+    ALONE,
+    augment_percent=50,
+    augmentation=Augmentation(noise_snr_db=(0, 20)),
+    recipe=dataclasses.replace(ALONE.recipe, epochs=3, tail=1.0),
+)
+
+
+@pytest.fixture(scope="module")
+def augmented(tmp_path_factory):
+    """A store in which AUGMENTED was trained, and what `run` handed back."""
+    store = Store(tmp_path_factory.mktemp("augmented"))
+    return store, run(AUGMENTED, store, None)
+
+
+def test_an_augmented_run_says_how(augmented):
+    store, result = augmented
+    assert result["label"] == "mixed-aug50"
+    assert result["spec"]["augment_percent"] == 50
+    assert result["spec"]["augmentation"]["noise_snr_db"] == [0, 20]
+    assert from_json(result["spec"]).plan() == AUGMENTED
+    ((spec, stored),) = store.all()
+    assert (spec.plan(), stored) == (AUGMENTED, result)
+    assert store.get(result["key"]) == result
+    assert json.loads((folder_of(result, store) / "spec.json").read_text()) == result["spec"]
+
+
+def test_an_augmented_run_tells_what_share_was(augmented):
+    """Of its training clips, epoch by epoch: the seed's draw."""
+    result = augmented[1]
+    draws = [
+        augment.draw(AUGMENTED.augmentation, 50, 0, epoch, result["training_clips"]) for epoch in range(3)
+    ]
+    assert result["affected"] == [draw.affected.mean() for draw in draws]
+    assert all(0.2 < share < 0.8 for share in result["affected"])
+
+
+def test_tail_averages_of_validation_clips(augmented):
+    """The tail is the whole run: numpy's mean and standard deviation over the three evaluations."""
+    history = [at["validation"]["mixed"] for at in augmented[1]["history"]]
+    assert len(history) == augmented[1]["tail_evaluations"] == 3
+    values = {metric: np.array([at[metric] for at in history]) for metric in METRICS}
+    assert augmented[1]["validation"] == {
+        "mixed": {
+            metric: {"mean": pytest.approx(of.mean()), "std": pytest.approx(of.std(), abs=1e-12)}
+            for metric, of in values.items()
+        }
+    }
+
+
+def test_augmented_and_plain_are_two_runs(augmented, trainings, store):
+    """Rate, effects and ranges are in the key; and the one that is done is found again."""
+    done, result = augmented
+    assert run(AUGMENTED, done, None) == result
+    assert trainings == []
+    others = [
+        {"augment_percent": 0, "augmentation": None},
+        {"augment_percent": 20},
+        {"augmentation": Augmentation()},
+        {"augmentation": Augmentation(effects=("noise",), noise_snr_db=(0, 20))},
+    ]
+    keys = {run(dataclasses.replace(AUGMENTED, **other), store, None)["key"] for other in others}
+    assert len(keys | {result["key"]}) == len(trainings) + 1 == 5
 
 
 # --- what is learnt and what is tested ---
@@ -348,13 +438,6 @@ def test_metrics_of_hand_made_scores(store):
 
 
 # --- what cannot be ---
-
-
-def test_a_rate_that_cannot_be_honoured_trains_nothing(trainings, store):
-    with pytest.raises(SpecError, match=r"mixed-aug50: .* cannot augment 50 % .* nothing was trained"):
-        run(dataclasses.replace(ALONE, augment_percent=50), store, None)
-    assert trainings == []
-    assert not store.folder.exists()
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(2, 0), (1, None)])

@@ -1,8 +1,11 @@
 """Specs: what must and must not change a key, and what is refused with which words."""
 
 import dataclasses
+import itertools
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +15,18 @@ import pytest
 
 from serkit import specs
 from serkit.errors import SpecError
-from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec, from_json
+from serkit.specs import (
+    ALLOWED,
+    EFFECTS,
+    MOST_MASKS,
+    SETTINGS_OF,
+    Augmentation,
+    CorpusSpec,
+    ModelSpec,
+    Recipe,
+    RunSpec,
+    from_json,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,6 +45,7 @@ RUN = RunSpec(
     seed=0,
     model=ModelSpec(weights=None),
     recipe=Recipe(),
+    augmentation=Augmentation(),
     fingerprints=(("iemocap", "ab"), ("msp", "cd")),
 )
 
@@ -44,6 +59,7 @@ OTHERS = {
         "seed": 1,
         "model": ModelSpec(weights=None, width=8),
         "recipe": Recipe(epochs=2),
+        "augmentation": Augmentation(effects=("noise",)),
         "fingerprints": (("iemocap", "ab"), ("msp", "ce")),
     },
     CorpusSpec: {
@@ -68,6 +84,23 @@ OTHERS = {
         "max_seconds": 9.5,
         "loudness_dbfs": -20,
     },
+    Augmentation: {
+        "effects": ("stretch", "fade", "equalizer", "reverb", "noise", "specaugment"),
+        "stretch_rate": (0.9, 1.25),
+        "stretch_method": "vocoder",
+        "shift_share": (-0.1, 0.2),
+        "fade_share": (0.01, 0.1),
+        "high_pass_hz": (20, 301),
+        "low_pass_hz": (3300, 7600),
+        "room_size": (0, 0.25),
+        "wet_level": (0.5, 0.5),
+        "dry_level": 0.41,
+        "noise_snr_db": (9, 30),
+        "time_masks": 3,
+        "time_mask_share": (0.0, 0.11),
+        "band_masks": 1,
+        "mask_bands": (1, 8),
+    },
 }
 
 
@@ -81,7 +114,7 @@ def changed(kind, name):
         return replace(RUN, **other)
     if kind is CorpusSpec:
         return replace(RUN, corpora=(MSP, IEMOCAP, replace(RAVDESS, **other)))
-    part = "model" if kind is ModelSpec else "recipe"
+    part = {ModelSpec: "model", Recipe: "recipe", Augmentation: "augmentation"}[kind]
     return replace(RUN, **{part: replace(getattr(RUN, part), **other)})
 
 
@@ -137,7 +170,10 @@ def test_canonical_form_is_sorted_json_without_spaces():
     [
         ({}, "msp+iemocap_scrambled-aug50-fold03"),
         ({"seed": 7}, "msp+iemocap_scrambled-aug50-fold03-seed7"),
-        ({"train": ("msp",), "fold": None, "augment_percent": 0}, "msp-aug0"),
+        (
+            {"train": ("msp",), "fold": None, "augment_percent": 0, "augmentation": None},
+            "msp-aug0",
+        ),
         ({"train": ("iemocap", "msp"), "fold": 9, "augment_percent": 100}, "iemocap+msp-aug100-fold09"),
     ],
 )
@@ -187,6 +223,12 @@ FIVE = replace(RAVDESS, folds=5)
         ({"augment_percent": -1}, f"rate -1: {RATE}"),
         ({"augment_percent": 0.5}, rf"rate 0\.5: {RATE}"),
         ({"augment_percent": True}, f"rate True: {RATE}"),
+        (
+            {"augment_percent": 0},
+            r"rate 0 with augmentation Augmentation\(.*\): expected one above 0 % and none",
+        ),
+        ({"augmentation": None}, "rate 50 with augmentation None: expected one above 0 % and none at 0 %"),
+        ({"augment_percent": 1, "augmentation": None}, "rate 1 with augmentation None: expected one above 0"),
         ({"seed": -1}, "seed -1: expected 0 or more"),
         ({"fold": 10}, r"fold 10 of msp, iemocap_scrambled: expected 0\.\.9"),
         ({"fold": -1}, r"fold -1 of .*: expected 0\.\.9"),
@@ -257,6 +299,9 @@ def test_refused_parts(kind, values, message):
         ({"device": "cuda"}, "not a run spec: .*device"),
         ({"corpora": [{"name": "msp"}]}, "not a run spec: 'options'"),
         ({"recipe": {"optimiser": "sgd"}}, "not a run spec: .*optimiser"),
+        ({"augmentation": {"pitch": [0.9, 1.1]}}, "not a run spec: .*pitch"),
+        ({"augmentation": {"stretch_rate": [1.2, 0.9]}}, r"stretch_rate = \[1\.2, 0\.9\]: expected"),
+        ({"augmentation": None}, "rate 50 with augmentation None"),
     ],
 )
 def test_refused_json(change, message):
@@ -264,16 +309,181 @@ def test_refused_json(change, message):
         from_json({**json.loads(RUN.canonical()), **change})
 
 
-def test_json_with_a_missing_part():
+@pytest.mark.parametrize("part", ["recipe", "augmentation"])
+def test_json_with_a_missing_part(part):
     data = json.loads(RUN.canonical())
-    del data["recipe"]
-    with pytest.raises(SpecError, match="not a run spec: 'recipe'"):
+    del data[part]
+    with pytest.raises(SpecError, match=f"not a run spec: '{part}'"):
         from_json(data)
 
 
 def test_every_front_end_has_a_checkpoint():
     assert set(specs.CHECKPOINT_OF) == set(specs.FRONT_ENDS)
     assert set(specs.CHECKPOINT_OF.values()) == set(specs.CHECKPOINTS)
+
+
+# --- augmentation ---
+
+
+def augmented(**settings):
+    return replace(RUN, augmentation=Augmentation(**settings))
+
+
+def test_every_setting_belongs_to_one_effect():
+    settings = [name for names in SETTINGS_OF.values() for name in names]
+    assert list(SETTINGS_OF) == list(EFFECTS)
+    assert sorted([*settings, "effects"]) == sorted(field.name for field in dataclasses.fields(Augmentation))
+    assert set(ALLOWED) < set(settings)
+
+
+@pytest.mark.parametrize(
+    ("effect", "name"), [(e, name) for e, names in SETTINGS_OF.items() for name in names]
+)
+def test_a_setting_is_in_the_key_while_its_effect_is_on(effect, name):
+    other = {name: OTHERS[Augmentation][name]}
+    assert digest(augmented(effects=(effect,), **other)) != digest(augmented(effects=(effect,)))
+    others = tuple(each for each in EFFECTS if each != effect)
+    assert augmented(effects=others, **other) == augmented(effects=others)
+    assert augmented(effects=others, **other).key == augmented(effects=others).key
+
+
+def test_every_choice_of_effects_is_another_key():
+    choices = [c for n in range(1, 8) for c in itertools.combinations(EFFECTS, n)]
+    assert len({augmented(effects=choice).key for choice in choices}) == len(choices) == 2**7 - 1
+
+
+def test_the_order_in_which_effects_are_named_does_not_matter():
+    shuffled = augmented(effects=("noise", "stretch", "fade"))
+    assert shuffled.augmentation.effects == ("stretch", "fade", "noise")  # as they are applied
+    assert shuffled == augmented(effects=("stretch", "fade", "noise"))
+    assert augmented(effects=EFFECTS[::-1]).key == RUN.key
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        *((name, (1, 1)) for name in ("stretch_rate", "room_size", "wet_level", "fade_share")),
+        *((name, (0, 0)) for name in ("shift_share", "time_mask_share")),
+        ("high_pass_hz", (20, 300)),
+        ("low_pass_hz", (3400, 7600)),
+        ("noise_snr_db", (-5, 30)),
+        ("dry_level", 1),
+    ],
+)
+def test_one_and_one_point_zero_are_one_augmentation(name, whole):
+    point_zero = tuple(map(float, whole)) if isinstance(whole, tuple) else float(whole)
+    written, computed = (augmented(**{name: value}) for value in (whole, point_zero))
+    assert written.canonical() == computed.canonical()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"effects": ("specaugment", "stretch"), "stretch_method": "vocoder", "mask_bands": (3, 3)},
+        {"stretch_rate": (0.5, 2), "dry_level": 0, "time_masks": 0, "band_masks": MOST_MASKS},
+        {**ALLOWED, "high_pass_hz": (5, 500), "low_pass_hz": (500, 7900)},
+    ],
+)
+def test_an_augmentation_comes_back_from_json(settings):
+    spec = augmented(**settings)
+    back = from_json(json.loads(spec.canonical()))
+    assert (back, back.key, hash(back)) == (spec, spec.key, hash(spec))
+    assert back.augmentation.effects == spec.augmentation.effects
+
+
+def test_no_augmentation_comes_back_from_json():
+    spec = replace(RUN, augment_percent=0, augmentation=None)
+    assert from_json(json.loads(spec.canonical())) == spec
+    assert digest(spec) != digest(RUN)
+
+
+# What each range must be, written out: [lowest, highest] within ...
+SPANS = {
+    "stretch_rate": "0.5..2",
+    "shift_share": "-0.5..0.5",
+    "fade_share": "0..1",
+    "high_pass_hz": "5..7900",
+    "low_pass_hz": "5..7900",
+    "room_size": "0..1",
+    "wet_level": "0..1",
+    "noise_snr_db": "-20..100",
+    "time_mask_share": "0..1",
+    "mask_bands": "0..64",
+}
+
+
+def bad_ranges(least, most):
+    middle = (least + most) / 2
+    inside = 1 if least < 1 < most else least
+    yield from [(most, least), (least - 1, most), (least, most + 1), (most + 1, most + 2)]
+    yield from [(), (least,), (least, middle, most), inside, None, [least, most], str(inside), "ab"]
+    yield from [("0", most), (None, most), (least, None), (True, most), (least, True), (False, True)]
+    yield from [(math.nan, most), (least, math.nan), (-math.inf, most), (least, math.inf)]
+
+
+def test_every_range_is_tried():
+    assert list(SPANS) == list(ALLOWED)
+
+
+@pytest.mark.parametrize("effects", [EFFECTS, None], ids=["on", "off"])
+@pytest.mark.parametrize("name", SPANS)
+def test_refused_ranges(name, effects):
+    """One error, that says what may be; also where the effect is off, so that a slip is told at once."""
+    least, most = (float(end) for end in SPANS[name].split(".."))
+    if name == "mask_bands":
+        least, most = int(least), int(most)
+    effects = effects or tuple(effect for effect in EFFECTS if name not in SETTINGS_OF[effect])
+    said = rf"^augmentation {name} = .*: expected \[lowest, highest\] within {re.escape(SPANS[name])}$"
+    for value in bad_ranges(least, most):
+        with pytest.raises(SpecError, match=said):
+            Augmentation(effects, **{name: value})
+    if effects == EFFECTS:
+        beside = {"low_pass_hz": (most, most)} if name == "high_pass_hz" else {}
+        beside |= {"high_pass_hz": (least, least)} if name == "low_pass_hz" else {}
+        spec = Augmentation(**{name: (least, most)}, **beside)
+        assert getattr(spec, name) == (least, most)  # its ends belong to it
+
+
+EFFECT_NAMES = "stretch, shift, fade, equalizer, reverb, noise, specaugment"
+WHOLE = rf"expected a whole number in 0\.\.{MOST_MASKS}$"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"effects": ("pitch",)}, f"^augmentation effect 'pitch': expected some of {EFFECT_NAMES}$"),
+        ({"effects": ("noise", "Fade")}, f"^augmentation effect 'Fade': expected some of {EFFECT_NAMES}$"),
+        ({"effects": ("noise", 5)}, f"^augmentation effect 5: expected some of {EFFECT_NAMES}$"),
+        (
+            {"effects": ("noise", "fade", "noise")},
+            rf"effects = \['noise', 'fade', 'noise'\]: expected one or more of {EFFECT_NAMES}, each once$",
+        ),
+        ({"effects": ()}, rf"effects = \[\]: expected one or more of {EFFECT_NAMES}, each once$"),
+        *(
+            ({"stretch_method": method}, rf"stretch_method {method!r}: expected one of feature, vocoder$")
+            for method in ("phase", "Feature", "", None, 1)
+        ),
+        *(
+            ({"dry_level": level}, rf"dry_level = {re.escape(str(level))}: expected a level in 0\.\.1$")
+            for level in (-0.01, 1.01, 40, math.nan, True, "0.4", None, (0.4, 0.4))
+        ),
+        *(
+            ({name: masks}, rf"augmentation {name} = {re.escape(str(masks))}: {WHOLE}")
+            for name in ("time_masks", "band_masks")
+            for masks in (-1, MOST_MASKS + 1, 2.0, 2.5, "2", None, True, math.nan)
+        ),
+        ({"mask_bands": (0.5, 8)}, r"mask_bands = \[0\.5, 8\]: expected whole numbers of bands$"),
+        ({"mask_bands": (0, 8.0)}, r"mask_bands = \[0, 8\.0\]: expected whole numbers of bands$"),
+    ],
+)
+def test_refused_augmentations(settings, message):
+    with pytest.raises(SpecError, match=message):
+        Augmentation(**settings)
+    others = {effect for effect, names in SETTINGS_OF.items() if not set(names) & set(settings)}
+    if "effects" not in settings:
+        with pytest.raises(SpecError, match=message):
+            Augmentation(effects=tuple(others), **settings)
 
 
 def test_light_and_the_same_in_every_process():
@@ -293,3 +503,9 @@ def test_light_and_the_same_in_every_process():
         check=True,
     )
     assert said.stdout.split() == [RUN.key, "set()"]
+
+
+def test_cut_offs_must_leave_something_between_them():
+    assert augmented(high_pass_hz=(20, 300), low_pass_hz=(300, 7600))
+    with pytest.raises(SpecError, match="high_pass_hz up to 301 and low_pass_hz from 300: nothing would be"):
+        augmented(high_pass_hz=(20, 301), low_pass_hz=(300, 7600))
