@@ -17,8 +17,8 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     Args:
         result: as in result.json.
         plan: what the study asked.
-        settled: its loss must have levelled off in the tail (§2.2). A grid of recipes contains some that are
-            too slow for that: there it is a finding, not a fault.
+        settled: its loss must have levelled off in the tail (§2.2). Not asked of a grid of recipes, some of
+            which are too slow for that, nor of a study that says it is too short.
     """
     assert result["label"] == plan.label
     trained_on = plan.trained_on

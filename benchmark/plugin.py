@@ -175,6 +175,7 @@ class BoundCase:
     def __init__(self, case: studies.Case, session: Session) -> None:
         """Binds."""
         self.spec = case.spec
+        self.settled = session.study.settled
         self._session = session
 
     def result(self) -> Result:

@@ -40,7 +40,7 @@ KINDS: dict[str, Any] = {
 }
 """What a value in a study's file can be, in the words of the messages."""
 
-STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, rates_percent=LIST, seeds=LIST)
+STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, settled=SWITCH, rates_percent=LIST, seeds=LIST)
 STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS), TABLE)
 CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, training_clips=WHOLE, options=TABLE, scramble=TABLE)
 EXHIBIT = dict(train=LIST, test=LIST)
@@ -87,6 +87,8 @@ class Study:
         title: one line.
         caution: what a reader of its numbers must know; printed with every table; may be empty.
         paper: whether its numbers stand beside the published ones.
+        settled: whether each run's loss must have levelled off in the tail (§2.2); false where a study is too
+            short for that.
         rates_percent: augmentation rates.
         seeds: of each condition.
         corpora: in the order of the tables.
@@ -103,6 +105,7 @@ class Study:
     title: str
     caution: str
     paper: bool
+    settled: bool
     rates_percent: tuple[int, ...]
     seeds: tuple[int, ...]
     corpora: tuple[CorpusSpec, ...]
@@ -271,6 +274,7 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         title=data["title"],
         caution=data.get("caution", ""),
         paper=data.get("paper", False),
+        settled=data.get("settled", True),
         rates_percent=tuple(data.get("rates_percent", (0,))),
         seeds=tuple(data.get("seeds", (0,))),
         corpora=tuple(corpora),

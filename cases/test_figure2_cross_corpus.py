@@ -12,4 +12,4 @@ pytestmark = pytest.mark.figure2
 
 
 def test_cross_corpus(case):
-    assert_valid(case.result(), case.spec)
+    assert_valid(case.result(), case.spec, case.settled)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.figure3
 
 def test_scrambled(case):
     result = case.result()
-    assert_valid(result, case.spec)
+    assert_valid(result, case.spec, case.settled)
     for name in case.spec.train:
         moved = all(true != scrambled for true, scrambled in case.spec.corpus(name).scramble)
         if not name.endswith(SCRAMBLED) or not moved:

@@ -12,4 +12,4 @@ pytestmark = pytest.mark.table1
 
 
 def test_baseline(case):
-    assert_valid(case.result(), case.spec)
+    assert_valid(case.result(), case.spec, case.settled)

@@ -501,3 +501,8 @@ def test_a_mistake_is_one_clear_message(tmp_path, text, message):
     assert message in said
     assert said.count("small") == 1  # which study, said once
     assert "\n" not in said
+
+
+def test_runs_must_settle_unless_a_study_says_that_it_is_too_short():
+    settled = {name: studies.read(name).settled for name in studies.names()}
+    assert settled == {"open": True, "paper": True, "ravdess-emodb": True, "synthetic": False}
