@@ -11,3 +11,14 @@ def synthetic_cache(tmp_path_factory):
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     return shared / "synthetic-cache"
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """On cores that others use too, more threads wait for one another: minutes instead of seconds."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -43,16 +43,10 @@ SPEC = Augmentation()
 ON_WAVE = tuple(effect for effect in EFFECTS if effect != "specaugment")
 
 # Said of paper-rebuilt's empty mel bands, which tests/test_frontend.py holds.
-pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filterbank")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """On cores that others use too, more threads wait for one another: minutes instead of seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:At least one mel filterbank"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 
 @functools.cache

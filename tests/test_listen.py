@@ -26,13 +26,7 @@ SPEECH = np.round(spoken(0, peak=0.5) * FULL_SCALE).astype(np.int16)
 ON_WAVE = [effect for effect in EFFECTS if effect != "specaugment"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """On cores that others use too, more threads wait for one another: minutes instead of seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -22,13 +22,7 @@ PAPERS = (0.0, 0.2)  # room sizes, §5.2
 made = functools.cache(Reverb)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """On cores that others use too, more threads wait for one another: minutes instead of seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def theirs(wave, rate_hz=RATE_HZ, **levels):

@@ -473,6 +473,11 @@ WHOLE = rf"expected a whole number in 0\.\.{MOST_MASKS}$"
             for name in ("time_masks", "band_masks")
             for masks in (-1, MOST_MASKS + 1, 2.0, 2.5, "2", None, True, math.nan)
         ),
+        (
+            {"high_pass_hz": (20, 3401)},
+            r"high_pass_hz up to 3401 and low_pass_hz from 3400: nothing would be left between them;"
+            r" expected ranges that do not overlap$",
+        ),
         ({"mask_bands": (0.5, 8)}, r"mask_bands = \[0\.5, 8\]: expected whole numbers of bands$"),
         ({"mask_bands": (0, 8.0)}, r"mask_bands = \[0, 8\.0\]: expected whole numbers of bands$"),
     ],
