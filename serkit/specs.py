@@ -477,7 +477,7 @@ def from_json(data: dict[str, Any]) -> RunSpec:
             fingerprints=pairs(data.pop("fingerprints")),
             **data,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"not a run spec: {error}") from error
 
 
