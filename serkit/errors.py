@@ -31,3 +31,11 @@ class WeightsMissing(SerkitError):
 
 class ResultsUnwritable(SerkitError):
     """The results folder cannot be written."""
+
+
+class ExtraMissing(SerkitError):
+    """A package that only some commands need is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        """Names the package, and the extra of serkit that brings it."""
+        super().__init__(f"{package} is needed and not installed; run: pip install 'serkit[{extra}]'")
