@@ -91,7 +91,7 @@ def listen(
     front_end = NAMED[study.model.front_end]
     together = dataclasses.replace(study.augmentation, effects=tuple(effects) or study.augmentation.effects)
     decoded = decode(clip, front_end.rate_hz)
-    longest = max(int(study.recipe.max_seconds * front_end.rate_hz), front_end.min_samples)
+    longest = front_end.most_samples(study.recipe.max_seconds)
     wave = _levelled(decoded[:longest], study.recipe.loudness_dbfs)
     drawn = draw(together, percent=100, seed=seed, epoch=0, clips=draws)
 

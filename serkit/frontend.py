@@ -70,6 +70,10 @@ class FrontEnd:
         """The shortest clips CNN14 can take when frames lie hop x rate apart, int64."""
         return np.ceil(self.min_samples * rates).astype(np.int64)
 
+    def most_samples(self, max_seconds: float) -> int:
+        """Samples of the longest clip under a cap of `max_seconds`: never less than CNN14 can take."""
+        return max(int(max_seconds * self.rate_hz), self.min_samples)
+
     def mel_matrix(self) -> Tensor:
         """The mel filters, float32 [window_samples // 2 + 1, 64], Slaney scale and area normalisation."""
         return torchaudio.functional.melscale_fbanks(

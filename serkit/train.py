@@ -195,7 +195,7 @@ class _Loader:
         self.recipe = recipe
         self.device = device
         self.logmel = LogMel(front_end).to(device)
-        self.longest = max(int(recipe.max_seconds * front_end.rate_hz), front_end.min_samples)
+        self.longest = front_end.most_samples(recipe.max_seconds)
         self.augmentation = augmentation
         if augmentation is not None:
             self.chain = Chain(augmentation, front_end.rate_hz, seed, self.longest, device)

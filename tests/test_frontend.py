@@ -165,6 +165,13 @@ def test_the_shortest_clip_gives_32_frames(name):
 
 
 @named
+def test_a_cap_is_in_samples_and_leaves_what_the_network_needs(name):
+    front_end = NAMED[name]
+    assert front_end.most_samples(2.5) == SETTINGS[name][0] * 5 // 2
+    assert front_end.most_samples(0.1) == front_end.min_samples > SETTINGS[name][0] // 10
+
+
+@named
 def test_silence_is_the_floor(name):
     (logmel,) = ours(name, [torch.zeros(NAMED[name].min_samples)])
     torch.testing.assert_close(logmel, torch.full_like(logmel, 10 * np.log10(FLOOR)))
