@@ -26,7 +26,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tabulate import tabulate
-from torch.nn import functional as F
 
 from benchmark.study import Study
 from serkit.audio import FULL_SCALE, decode
@@ -143,7 +142,7 @@ def _levelled(samples: np.ndarray, loudness_dbfs: float | None) -> torch.Tensor:
 
 def unchanged(front_end: FrontEnd, wave: torch.Tensor) -> Version:
     """The clip without any effect; `wave` is float32 [1, samples]."""
-    logmel, frames = _logmel(front_end, wave, np.array([wave.shape[1]]), None)
+    logmel, frames = LogMel(front_end)(*front_end.padded(wave, np.array([wave.shape[1]])))
     cells = logmel[0, : frames[0]].numpy()
     return Version("original", "original", wave[0].numpy(), cells, np.zeros(cells.shape, dtype=bool))
 
@@ -171,7 +170,8 @@ def augmented(
     waves, samples = wave.repeat(len(drawn), 1), np.full(len(drawn), wave.shape[1])
     on_features = "stretch" in spec.effects and spec.stretch_method == "feature"
     changed, lengths = Chain(spec, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
-    logmel, frames = _logmel(front_end, changed, lengths, drawn.stretch_rate if on_features else None)
+    rates = drawn.stretch_rate if on_features else None
+    logmel, frames = LogMel(front_end)(*front_end.padded(changed, lengths, rates), rates)
     masked = torch.zeros(logmel.shape, dtype=torch.bool)
     if "specaugment" in spec.effects:
         masked = masked_cells(frames, logmel.shape[1], drawn, logmel.device)
@@ -188,16 +188,6 @@ def augmented(
         )
         for row in range(len(drawn))
     ]
-
-
-def _logmel(
-    front_end: FrontEnd, waves: torch.Tensor, samples: np.ndarray, rates: np.ndarray | None
-) -> tuple[torch.Tensor, np.ndarray]:
-    """Log-mel and frames of clips, padded to what the network needs as training pads them."""
-    padded = np.maximum(samples, front_end.least_samples(np.ones(1) if rates is None else rates))
-    waves = F.pad(waves, (0, max(0, int(padded.max()) - waves.shape[1])))
-    with torch.inference_mode():
-        return LogMel(front_end)(waves, padded, rates)
 
 
 def _settings(effects: Sequence[str], drawn: Draw, row: int) -> Iterator[tuple[str, str]]:

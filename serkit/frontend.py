@@ -74,6 +74,17 @@ class FrontEnd:
         """Samples of the longest clip under a cap of `max_seconds`: never less than CNN14 can take."""
         return max(int(max_seconds * self.rate_hz), self.min_samples)
 
+    def padded(
+        self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
+    ) -> tuple[Tensor, np.ndarray]:
+        """Waves and lengths as `LogMel` takes them: silence behind clips that are too short for CNN14.
+
+        The arguments are `LogMel.forward`'s; `waves` must be zeros past each clip's end.
+        """
+        least = self.min_samples if rates is None else self.least_samples(rates)
+        samples = np.maximum(samples, least)
+        return F.pad(waves, (0, max(0, int(samples.max()) - waves.shape[1]))), samples
+
     def mel_matrix(self) -> Tensor:
         """The mel filters, float32 [window_samples // 2 + 1, 64], Slaney scale and area normalisation."""
         return torchaudio.functional.melscale_fbanks(

@@ -247,10 +247,7 @@ class _Loader:
         rates = None
         if drawn is not None and drawn.affected.any():
             waves, lengths, rates = self._augmented(waves, lengths, drawn)
-        least = self.front_end.least_samples(rates if rates is not None else np.ones(len(lengths)))
-        padded = np.maximum(lengths, least)
-        waves = F.pad(waves, (0, max(0, int(padded.max()) - waves.shape[1])))
-        return self.logmel(waves, padded, rates)
+        return self.logmel(*self.front_end.padded(waves, lengths, rates), rates)
 
     def _augmented(
         self, waves: Tensor, lengths: np.ndarray, drawn: Draw

@@ -257,6 +257,20 @@ def test_the_shortest_clip_at_any_rate_gives_32_frames(name, rates):
 
 
 @named
+@pytest.mark.parametrize("rates", [None, (1.2, 0.9, 1.0)])
+def test_clips_that_are_too_short_get_silence_behind(name, rates):
+    rates = None if rates is None else np.array(rates)
+    shortest = NAMED[name].min_samples
+    given, samples = torch.ones(3, shortest), np.array([2000, shortest, 2001])
+    given[0, 2000:] = given[2, 2001:] = 0
+    waves, lengths = NAMED[name].padded(given, samples, rates)
+    assert lengths.tolist() == (3 * [shortest] if rates is None else [shortest * 6 // 5, shortest, shortest])
+    assert waves.sum(dim=1).tolist() == samples.tolist()
+    assert torch.equal(waves[:, :shortest], given)
+    assert (LogMel(NAMED[name])(waves, lengths, rates)[1] >= MIN_FRAMES).all()
+
+
+@named
 @pytest.mark.parametrize("rate", [0.9, 1.2])
 def test_a_faster_tone_keeps_its_pitch(name, rate):
     """As many frames as the clip of 1/rate the length, and each the same tone in the same band."""
