@@ -205,3 +205,70 @@ def speed_augment(
             say=lambda line: click.echo(line, err=True),
         )
     )
+
+
+@main.group("rooms")
+def rooms_group() -> None:
+    """Train the estimator of reverberation time and clarity, and score it where the truth is known."""
+
+
+@rooms_group.command("train")
+@click.option("--output", type=click.Path(dir_okay=False), default="roomnet.npz", show_default=True)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes making examples."
+)
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="A few seconds, to see that it works; the weights are no good.")
+@_clear_errors
+def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
+    """Make the estimator's weights from generated speech in simulated rooms; about an hour on one core.
+
+    How they were made stands beside them as JSON. Needs pip install 'serkit[acoustics]'.
+    """
+    from benchmark import rooms
+
+    click.echo(rooms.train(rooms.training(quick, seed), jobs, Path(output)))
+
+
+@rooms_group.command("score")
+@click.argument("names", metavar="[CORPUS...]", nargs=-1)
+@click.option("--study", "study_name", help="Real speech: the corpora of this study, with its options.")
+@click.option("--weights", type=click.Path(dir_okay=False), help="Default: those of the package.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
+@click.option("--quick", is_flag=True, help="Few clips and rooms, to see that it works.")
+@click.option("--output", type=click.Path(dir_okay=False), help="JSON; default results/acoustics/rooms.json.")
+@_clear_errors
+def rooms_score(
+    names: tuple[str, ...],
+    study_name: str | None,
+    weights: str | None,
+    seed: int,
+    quick: bool,
+    output: str | None,
+) -> None:
+    """Errors on generated speech and on real corpora, in rooms the training never saw, and the speed.
+
+    CORPUS is a reader's name (ravdess, emodb, ...) or, with --study, the study's name for it; none: generated
+    speech alone, or with --study all of its corpora. Needs pip install 'serkit[acoustics]'.
+    """
+    from benchmark import rooms
+    from serkit import roomnet
+    from serkit.specs import CorpusSpec
+
+    if study_name is not None:
+        known = {corpus.name: corpus for corpus in studies.read(study_name).corpora}
+        names = names or tuple(known)
+    else:
+        known = {name: CorpusSpec(name.replace("_", ""), name) for name in names}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"no corpus {name!r} in that study; expected one of {', '.join(known)}")
+    click.echo(
+        rooms.score(
+            Path(weights) if weights else roomnet.WEIGHTS,
+            rooms.settings(quick, seed),
+            [known[name] for name in names],
+            studies.data_folder(),
+            Path(output) if output else studies.results_root() / "acoustics" / "rooms.json",
+        )
+    )

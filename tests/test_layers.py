@@ -18,6 +18,8 @@ serkit.errors
 serkit.specs                 what a run is, as plain data
 serkit.cache
 serkit.synthetic             speech that is made
+serkit.rooms                 speech that is made, in rooms that are made
+serkit.roomnet               waves -> what the room is like
 serkit.corpora.table         what every corpus becomes
 serkit.corpora.folder
 serkit.corpora.audformat
@@ -39,6 +41,10 @@ serkit.model                 log-mel -> scores
 serkit.metrics
 serkit.train
 serkit.results
+serkit.mos                   waves -> quality
+serkit.rooms
+serkit.roomnet               waves -> reverberation and clarity
+serkit.acoustics             packed audio -> estimates, augmented or not
 serkit.run                   joins them all
 """
 SERKIT = [line.split()[0] for line in ORDER.strip().splitlines()]
