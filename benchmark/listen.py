@@ -168,19 +168,18 @@ def augmented(
         seed: of the noise.
     """
     waves, samples = wave.repeat(len(drawn), 1), np.full(len(drawn), wave.shape[1])
-    on_features = "stretch" in spec.effects and spec.stretch_method == "feature"
     changed, lengths = Chain(spec, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
-    rates = drawn.stretch_rate if on_features else None
+    rates = drawn.stretch_rate if spec.stretches_features else None
     logmel, frames = LogMel(front_end)(*front_end.padded(changed, lengths, rates), rates)
     masked = torch.zeros(logmel.shape, dtype=torch.bool)
     if "specaugment" in spec.effects:
         masked = masked_cells(frames, logmel.shape[1], drawn, logmel.device)
-    if on_features:
+    if spec.stretches_features:
         audible = dataclasses.replace(spec, stretch_method="vocoder")
         changed, lengths = Chain(audible, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
     return [
         Version(
-            name=f"{name}-{row + 1}{'-vocoder' if on_features else ''}",
+            name=f"{name}-{row + 1}{'-vocoder' if spec.stretches_features else ''}",
             title=f"draw {row + 1}: " + ", ".join(map(_unbroken, _settings(spec.effects, drawn, row))),
             wave=None if spec.effects == ("specaugment",) else changed[row, : lengths[row]].numpy(),
             logmel=logmel[row, : frames[row]].numpy(),
@@ -237,7 +236,7 @@ def _notes(
         yield f"Shorter than {least:.2f} s: the network is given silence behind it, the wavs have none."
     if study.recipe.loudness_dbfs is not None:
         yield f"Brought to the study's {study.recipe.loudness_dbfs:g} dBFS first, the original too."
-    if "stretch" in spec.effects and spec.stretch_method == "feature":
+    if spec.stretches_features:
         yield "Stretch is on features: in the picture, on no wave. Wavs called -vocoder have a phase"
         yield "vocoder's at the same rate instead: rougher and softer than what the network is given."
     if "specaugment" in spec.effects:

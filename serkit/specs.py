@@ -292,6 +292,11 @@ class Augmentation:
             if any(field.name in SETTINGS_OF[effect] for effect in EFFECTS if effect not in self.effects):
                 object.__setattr__(self, field.name, field.default)
 
+    @property
+    def stretches_features(self) -> bool:
+        """Whether the stretch is in the log-mel spectrogram, and on no wave."""
+        return "stretch" in self.effects and self.stretch_method == "feature"
+
 
 MOST_MASKS = 10
 

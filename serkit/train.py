@@ -261,6 +261,6 @@ class _Loader:
         more = changed.shape[1] - waves.shape[1]  # the vocoder's may be longer, or all shorter
         waves = F.pad(waves, (0, max(0, more)))
         waves[on_device] = F.pad(changed, (0, max(0, -more)))
-        if "stretch" not in self.chain.spec.effects or self.chain.spec.stretch_method != "feature":
+        if not self.chain.spec.stretches_features:
             return waves, lengths, None
         return waves, lengths, np.where(drawn.affected, drawn.stretch_rate, 1.0)

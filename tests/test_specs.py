@@ -376,6 +376,13 @@ def test_one_and_one_point_zero_are_one_augmentation(name, whole):
     assert written.canonical() == computed.canonical()
 
 
+def test_which_augmentations_stretch_features():
+    assert Augmentation().stretches_features
+    assert Augmentation(effects=("stretch",)).stretches_features
+    assert not Augmentation(stretch_method="vocoder").stretches_features
+    assert not Augmentation(effects=("shift", "specaugment")).stretches_features
+
+
 @pytest.mark.parametrize(
     "settings",
     [
