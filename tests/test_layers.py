@@ -2,9 +2,6 @@
 
 import ast
 import graphlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -117,17 +114,9 @@ def test_no_cycles(package):
 @pytest.mark.parametrize(
     "name", ["serkit", "serkit.specs", "serkit.results", "benchmark.study", "benchmark.plugin"]
 )
-def test_light_modules_stay_light(name, tmp_path):
+def test_light_modules_stay_light(name, fresh_python):
     code = f"import sys, {name}; print(*{{'torch', 'pandas', 'sklearn', 'numpy'}} & set(sys.modules))"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = fresh_python(code)
     assert (told.returncode, told.stdout.split(), told.stderr) == (0, [], "")
 
 

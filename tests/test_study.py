@@ -2,9 +2,6 @@
 
 import dataclasses
 import itertools
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +9,6 @@ import pytest
 
 from benchmark import study as studies
 from serkit.errors import SpecError
-
-ROOT = Path(__file__).parent.parent
 
 SMALL = """
 title = "Two corpora"
@@ -258,7 +253,7 @@ def test_titles(tmp_path):
     assert studies.read("paper").title_of(("msp", "iemocap_scrambled")) == "MSP-Podcast+IEMOCAP-SCRAMBLED"
 
 
-def test_planning_is_light_and_reads_nothing_but_the_study(tmp_path, paper):
+def test_planning_is_light_and_reads_nothing_but_the_study(tmp_path, paper, fresh_python):
     """Workers must collect the same list, so neither the disk nor the process may have a say in it."""
     code = """
 import sys
@@ -274,20 +269,7 @@ print(*(case.spec.key for case in cases))
 """
     for folder in ("results/paper/msp-aug0-000000000000", "corpora/IEMOCAP_full_release/Session1"):
         (tmp_path / folder).mkdir(parents=True)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONHASHSEED": "1",
-        "SERKIT_DATA": str(tmp_path / "corpora"),
-    }
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = fresh_python(code, PYTHONHASHSEED="1", SERKIT_DATA=str(tmp_path / "corpora"))
     assert told.returncode == 0, told.stderr
     others, keys = told.stdout.splitlines()
     assert others == "[]"
