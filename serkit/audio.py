@@ -10,6 +10,8 @@ denoised in place (same names, same sizes) is another corpus.
 
 Safe when several workers want the same pack at once: one packs under a file lock, the others wait; a pack
 appears whole or not at all.
+
+`unfit` tells which clips say nothing about a room, a microphone or the quality of speech.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ FULL_SCALE = 32768
 PACK_FORMAT = 1
 CLIPS_AT_ONCE = 256  # decoded ahead of the writer: bounds memory to about 100 MB of 10 s clips
 REPORTED = 10  # unreadable clips named in an error
+SILENT_DBFS = -66.0  # dither is at -90 or less, shaped at -80; the faintest of 673 RAVDESS clips at -56
+SILENT_FRAME_SAMPLES = 1600  # 100 ms at 16 kHz
+CLIPPED_SAMPLES = 8  # at one extreme; in RAVDESS and EmoDB at most 6, in 98 % of the clips one
 
 Progress = Callable[[int, int], None]
 
@@ -127,6 +132,36 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
     if found_hz != rate_hz:
         wave = soxr.resample(wave, found_hz, rate_hz)
     return np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def unfit(samples: np.ndarray) -> str | None:
+    """Why a clip cannot be judged by its sound, if it cannot.
+
+    `silent`: no 100 ms of it reach -66 dBFS RMS, a constant offset aside. `clipped`: eight samples or more
+    have exactly the clip's highest value, or exactly its lowest. Sound hardly ever comes to one value twice
+    at its peak; peaks that were cut off do, whatever gain came later. A few samples at full scale are no
+    reason.
+
+    Both rules are ours. None of 673 RAVDESS, 339 EmoDB and 105 generated clips is unfit. Normalised,
+    amplified and cut off at full scale, 1095 of these 1117 are `clipped` at 3 dB, 1115 at 6 dB, all at 12 dB;
+    the others have fewer than eight samples cut off on either side.
+
+    Limits: clipping before a change of sample rate leaves no equal values (12 dB: 6 of 224 found), nor does
+    clipping before lossy coding. Of clips that were ever stored in 8 bits one in 60 is taken for clipped.
+
+    Args:
+        samples: int16 [samples], at least one.
+
+    Returns:
+        `silent`, `clipped` or None.
+    """
+    wave = samples - samples.mean()
+    frames = np.pad(wave, (0, -len(wave) % SILENT_FRAME_SAMPLES)).reshape(-1, SILENT_FRAME_SAMPLES)
+    loudest = np.sqrt(np.square(frames).mean(axis=1).max())
+    if loudest < FULL_SCALE * 10 ** (SILENT_DBFS / 20):
+        return "silent"
+    at_extremes = [np.count_nonzero(samples == extreme) for extreme in (samples.max(), samples.min())]
+    return "clipped" if max(at_extremes) >= CLIPPED_SAMPLES else None
 
 
 def lacking_bytes(path: Path) -> int:

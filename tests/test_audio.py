@@ -13,9 +13,10 @@ import pytest
 import soundfile
 
 from serkit import audio
-from serkit.audio import decode, fingerprint, pack
+from serkit.audio import decode, fingerprint, pack, unfit
 from serkit.corpora.table import Corpus, table
 from serkit.errors import AudioError
+from tests.speech import spoken
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE_HZ = 16_000
@@ -312,3 +313,54 @@ def test_clips_of_one_length_are_noted(tmp_path, lengths, noted):
     assert len(notes) == noted
     if noted:
         assert "exactly 0.05 s long" in notes[0]
+
+
+def int16(wave):
+    return np.rint(np.clip(wave, -1, 1 - 2**-15) * 32768).astype(np.int16)
+
+
+@pytest.mark.parametrize("peak", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("number", range(6))
+def test_speech_is_fit_at_any_level_and_with_silence_around_it(number, peak):
+    clip = int16(spoken(number, peak))
+    assert unfit(clip) is None
+    assert unfit(np.pad(clip, 16_000)) is None
+
+
+@pytest.mark.parametrize("offset", [0, 300])
+@pytest.mark.parametrize(
+    "hiss",
+    [
+        lambda random: np.zeros(30_000),
+        lambda random: np.rint(random.triangular(-1, 0, 1, 30_000)),  # dither
+        lambda random: random.integers(-4, 5, 30_000),  # and a louder one
+        lambda random: random.integers(-1, 2, 30),  # shorter than a frame
+    ],
+)
+def test_silence_is_unfit_with_dither_and_an_offset_too(hiss, offset):
+    assert unfit((hiss(np.random.default_rng(0)) + offset).astype(np.int16)) == "silent"
+
+
+def test_a_faint_whisper_is_not_silence():
+    clip = spoken(0, 1.0)
+    loudest = max(np.sqrt(np.mean(clip[i : i + 1600] ** 2)) for i in range(0, len(clip), 1600))
+    for dbfs, reason in ((-60, None), (-72, "silent")):
+        assert unfit(int16(clip * (10 ** (dbfs / 20) / loudest))) == reason
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.9, 0.05])
+@pytest.mark.parametrize("over_db", [3, 6, 12])
+@pytest.mark.parametrize("number", range(6))
+def test_cut_off_peaks_are_found_whatever_gain_came_later(number, over_db, gain):
+    clip = spoken(number, 10 ** (over_db / 20))
+    assert unfit(int16(gain * np.clip(clip, -1, 1))) == "clipped"
+    one_sided = np.minimum(clip, 1)
+    assert unfit(int16(gain * one_sided / np.abs(one_sided).max())) == "clipped"
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_few_samples_at_full_scale_are_not_clipping(count):
+    clip = int16(spoken(0, 0.9))
+    loudest = np.argsort(clip)[-count:]
+    clip[loudest] = 32767
+    assert unfit(clip) is None
