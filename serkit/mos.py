@@ -20,7 +20,7 @@ Limits: the networks learnt from calls before and after noise suppression, not f
 anything, also noise alone (P.808 2.1, overall 1.1) and part of a syllable, without meaning. Only digital
 silence is refused here, with NaN; `serkit.audio.unfit` tells which clips should not be judged.
 A repeated clip whose length is a multiple of 80 ms, such as 2.00 s, is the same to P.808 each time (it pools
-blocks of 80 ms): it scores 0.2 to 0.3 lower than when cut 10 ms longer or shorter, overall 0.1 to 0.2 (30 and 8
+blocks of 80 ms): it scores 0.2 to 0.3 lower than when it is 10 to 60 ms longer, overall 0.1 to 0.2 (30 and 8
 clips each of RAVDESS and EmoDB). Corpora whose clips were all cut to such a length are judged too low.
 """
 
