@@ -1,9 +1,11 @@
-"""Results on disk: one folder a run, written so that no crash, kill or second worker can spoil it.
+"""Results on disk: one folder a run or measurement, which no crash, kill or second worker spoils.
 
     <root>/<study>/<key>/spec.json         what was asked
                          progress.jsonl    a line an event while it runs; anybody may tail it
-                         scores.parquet    per-clip scores of the last evaluation
-                         result.json       written last and whole: its presence means the run is done
+                         part-*.parquet    a measurement's clips so far: where it goes on after a kill
+                         scores.parquet    per-clip scores of a run's last evaluation, or
+                         estimates.parquet per-clip estimates of a measurement
+                         result.json       written last and whole: its presence means it is done
 
 The format is documented in `results/README.md`; `SCHEMA` numbers it.
 """
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from serkit.errors import ResultsUnwritable, SpecError
-from serkit.specs import RunSpec, from_json
+from serkit.specs import AcousticsSpec, RunSpec, from_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +72,8 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def all(self) -> Iterator[tuple[RunSpec, Result]]:
-        """Every finished run with its spec, oldest first; those written by another method are left out."""
+    def all(self) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
+        """All that is finished with its spec, oldest first; what another method wrote is left out."""
         done = []
         for path in self.folder.glob("*/result.json"):
             result = json.loads(path.read_text())
@@ -93,10 +95,17 @@ class Store:
         with filelock.FileLock(locks / f"{key}.lock"):
             yield
 
-    def start(self, spec: RunSpec) -> None:
-        """Prepares the run's folder: drops an earlier attempt's progress, writes spec.json.
+    def table(self, key: str, name: str) -> pd.DataFrame:
+        """The table `<name>.parquet` of a finished run or measurement."""
+        import pandas as pd
 
-        An earlier result stays until `save` replaces it, so a retraining that fails loses nothing.
+        return pd.read_parquet(self.run_folder(key) / f"{name}.parquet")
+
+    def start(self, spec: RunSpec | AcousticsSpec) -> None:
+        """Prepares the folder: drops an earlier attempt's progress, writes spec.json.
+
+        An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; and so do
+        the parts of a measurement.
         """
         folder = self.run_folder(spec.key)
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,13 +123,35 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         _append(folder / f"{corpus}.jsonl", event)
 
-    def save(self, spec: RunSpec, result: Result, scores: pd.DataFrame) -> None:
-        """Writes scores.parquet, then result.json: from here on the run is done."""
+    def part(self, key: str, number: int) -> pd.DataFrame | None:
+        """A part of a measurement that was saved before, or None."""
+        import pandas as pd
+
+        try:
+            return pd.read_parquet(self._part_path(key, number))
+        except FileNotFoundError:
+            return None
+
+    def save_part(self, key: str, number: int, clips: pd.DataFrame) -> None:
+        """Saves a part of a measurement, whole or not at all."""
+        _write_table(self._part_path(key, number), clips)
+
+    def drop_parts(self, key: str) -> None:
+        """Deletes the parts of a measurement."""
+        for path in self.run_folder(key).glob("part-*.parquet"):
+            path.unlink()
+
+    def _part_path(self, key: str, number: int) -> Path:
+        return self.run_folder(key) / f"part-{number:05d}.parquet"
+
+    def save(
+        self, spec: RunSpec | AcousticsSpec, result: Result, clips: pd.DataFrame, name: str = "scores"
+    ) -> None:
+        """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done."""
         folder = self.run_folder(spec.key)
-        draft = folder / "scores.parquet.draft"
-        scores.to_parquet(draft, index=False, compression="zstd")
-        os.replace(draft, folder / "scores.parquet")
+        _write_table(folder / f"{name}.parquet", clips)
         _write_whole(folder / "result.json", json.dumps(result, allow_nan=False).encode())
+        self.drop_parts(spec.key)
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:
@@ -128,11 +159,20 @@ def _append(path: Path, event: dict[str, Any]) -> None:
         file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
 
 
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    draft = path.with_name(f"{path.name}.draft")
+    table.to_parquet(draft, index=False, compression="zstd")
+    _settle(draft, path)
+
+
 def _write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that it is there whole or not at all, even after a power cut."""
     draft = path.with_name(f"{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
+    draft.write_bytes(data)
+    _settle(draft, path)
+
+
+def _settle(draft: Path, path: Path) -> None:
+    with draft.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(draft, path)

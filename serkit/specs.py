@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from serkit.errors import SpecError
 
@@ -25,7 +25,10 @@ SCRAMBLED = "_scrambled"
 """Ending of a corpus's name where its labels are permuted (§5.4: neutral<->sad, happy<->angry)."""
 
 METHOD = 2
-"""Part of every key. Raise it when a change to the code changes what the same spec gives."""
+"""Part of every run's key. Raise it when a change to the code changes what the same spec gives."""
+
+ACOUSTICS_METHOD = 1
+"""The same for measurements of acoustics. A change to the augmentations may have to raise both."""
 
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
 HEADS = ("linear", "relu-linear")
@@ -297,6 +300,17 @@ class Augmentation:
         """Whether the stretch is in the log-mel spectrogram, and on no wave."""
         return "stretch" in self.effects and self.stretch_method == "feature"
 
+    def on_waves(self) -> Augmentation:
+        """The part that can be heard: no SpecAugment, and a stretch on features as a vocoder's on the wave.
+
+        Raises:
+            SpecError: nothing of it is on the wave.
+        """
+        effects = tuple(effect for effect in self.effects if effect != "specaugment")
+        _check(bool(effects), "augmentation effects = ['specaugment']: no wave is changed by that")
+        method = "vocoder" if "stretch" in effects else self.stretch_method
+        return dataclasses.replace(self, effects=effects, stretch_method=method)
+
 
 MOST_MASKS = 10
 
@@ -348,8 +362,40 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+class Keyed:
+    """What the spec of anything that has a result can do: it has a key, and reads and writes as JSON."""
+
+    @property
+    def label(self) -> str:
+        """The readable name."""
+        raise NotImplementedError
+
+    @property
+    def method(self) -> dict[str, int]:
+        """The number of the method by which the result is made, under its name in the JSON."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """The label and 12 hex digits over all that can change the outcome: the name of its folder."""
+        return f"{self.label}-{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
+
+    def canonical(self) -> str:
+        """The spec as canonical JSON: sorted keys, no spaces; what the key is a digest of."""
+        values = {**self.method, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values; `from_json` is the inverse."""
+        return json.loads(self.canonical())
+
+    def plan(self) -> Self:
+        """The spec without fingerprints: what a study asked for, whatever copy of the corpora answered."""
+        return dataclasses.replace(self, fingerprints=())  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
-class RunSpec:
+class RunSpec(Keyed):
     """One training with all its tests.
 
     Attributes:
@@ -430,60 +476,110 @@ class RunSpec:
         return "-".join(parts)
 
     @property
-    def key(self) -> str:
-        """The label and 12 hex digits over all that can change the outcome: the name of the run's folder."""
-        return f"{self.label}-{hashlib.sha256(self.canonical().encode()).hexdigest()[:12]}"
-
-    def canonical(self) -> str:
-        """The spec as canonical JSON: sorted keys, no spaces; what the key is a digest of."""
-        return json.dumps(
-            {"method": METHOD, **dataclasses.asdict(self)}, sort_keys=True, separators=(",", ":")
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The spec as plain JSON values; `from_json` is the inverse."""
-        return json.loads(self.canonical())
-
-    def plan(self) -> RunSpec:
-        """The spec without fingerprints: what a study asked for, whatever copy of the corpora answered."""
-        return dataclasses.replace(self, fingerprints=())
+    def method(self) -> dict[str, int]:
+        """`METHOD`."""
+        return {"method": METHOD}
 
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus called `name` (scrambled or not)."""
         return next(corpus for corpus in self.corpora if corpus.name == base_of(name))
 
 
-def from_json(data: dict[str, Any]) -> RunSpec:
-    """The inverse of `RunSpec.to_json`, for results read back.
+@dataclass(frozen=True)
+class AcousticsSpec(Keyed):
+    """One measurement of a corpus's acoustics, as Figure 4 shows them.
+
+    Attributes:
+        corpus: the corpus. Its scramble is left out: labels do not matter here.
+        augmentation: what every clip goes through first, its part that is on the wave; None: as delivered.
+        clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
+        p835_clips: how many of these also get the slower P.835 estimates (`serkit.mos`), evenly spread.
+        seed: of the choice and of the augmentation.
+        estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
+        fingerprints: the (name, content digest) pair of the corpus; empty in a plan.
+    """
+
+    corpus: CorpusSpec
+    augmentation: Augmentation | None = None
+    clips: int = 10_000
+    p835_clips: int = 200
+    seed: int = 0
+    estimators: tuple[tuple[str, str], ...] = ()
+    fingerprints: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the values; leaves out what does not matter.
+
+        Raises:
+            SpecError: no clips, a negative seed, or an augmentation of which nothing is on the wave.
+        """
+        for name, least in {"clips": 1, "p835_clips": 0, "seed": 0}.items():
+            value = getattr(self, name)
+            _check(
+                isinstance(value, int) and not isinstance(value, bool) and value >= least,
+                f"{name} = {value!r}: expected a whole number, {least} or more",
+            )
+        object.__setattr__(self, "corpus", dataclasses.replace(self.corpus, scramble=()))
+        if self.augmentation is not None:
+            object.__setattr__(self, "augmentation", self.augmentation.on_waves())
+
+    @property
+    def label(self) -> str:
+        """The readable name, as `acoustics-iemocap-augmented`; the seed only where it is not 0."""
+        condition = "raw" if self.augmentation is None else "augmented"
+        return f"acoustics-{self.corpus.name}-{condition}" + (f"-seed{self.seed}" if self.seed else "")
+
+    @property
+    def method(self) -> dict[str, int]:
+        """`ACOUSTICS_METHOD`."""
+        return {"acoustics_method": ACOUSTICS_METHOD}
+
+    def plan(self) -> AcousticsSpec:
+        """The spec without fingerprints and digests: what a study asked for, whatever answered."""
+        return dataclasses.replace(self, estimators=(), fingerprints=())
+
+
+def from_json(data: dict[str, Any]) -> RunSpec | AcousticsSpec:
+    """The inverse of `Keyed.to_json`, for results read back.
 
     Raises:
         SpecError: written by code with another method number, or not a spec.
     """
     data = dict(data)
-    method = data.pop("method", None)
-    _check(method == METHOD, f"result written by method {method}; this version reads method {METHOD}")
-
-    def pairs(rows: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
-        return tuple((name, frozen(value)) for name, value in rows)
-
     try:
-        corpora = tuple(
-            CorpusSpec(
-                **{**corpus, "options": pairs(corpus["options"]), "scramble": pairs(corpus["scramble"])}
+        if "acoustics_method" in data:
+            _check_method(data.pop("acoustics_method"), ACOUSTICS_METHOD)
+            return AcousticsSpec(
+                corpus=_corpus(data.pop("corpus")),
+                augmentation=_augmentation(data.pop("augmentation")),
+                estimators=_pairs(data.pop("estimators")),
+                fingerprints=_pairs(data.pop("fingerprints")),
+                **data,
             )
-            for corpus in data.pop("corpora")
-        )
+        _check_method(data.pop("method", None), METHOD)
         return RunSpec(
             train=tuple(data.pop("train")),
-            corpora=corpora,
+            corpora=tuple(_corpus(corpus) for corpus in data.pop("corpora")),
             model=ModelSpec(**data.pop("model")),
             recipe=Recipe(**data.pop("recipe")),
             augmentation=_augmentation(data.pop("augmentation")),
-            fingerprints=pairs(data.pop("fingerprints")),
+            fingerprints=_pairs(data.pop("fingerprints")),
             **data,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise SpecError(f"not a run spec: {error}") from error
+
+
+def _check_method(found: Any, ours: int) -> None:
+    _check(found == ours, f"result written by method {found}; this version reads method {ours}")
+
+
+def _corpus(data: dict[str, Any]) -> CorpusSpec:
+    return CorpusSpec(**{**data, "options": _pairs(data["options"]), "scramble": _pairs(data["scramble"])})
+
+
+def _pairs(rows: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((name, frozen(value)) for name, value in rows)
 
 
 def _augmentation(data: dict[str, Any] | None) -> Augmentation | None:

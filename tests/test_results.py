@@ -183,6 +183,7 @@ def test_a_store_that_was_never_written_is_empty(store):
 @pytest.mark.parametrize(
     ("where", "scores", "number"),
     [
+        ("before scores are on the disk", "1", 1),
         ("before replacing scores", "1", 1),
         ("before result is on the disk", "2", 1),
         ("before replacing result", "2", 1),
@@ -196,12 +197,13 @@ where = {where!r}
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 store.start(spec)
 save(1)
-replace, sync = os.replace, os.fsync
+replace, sync, synced_files = os.replace, os.fsync, []
 def replaced(source, target):
     if where == f"before replacing {{Path(target).stem}}": die()
     replace(source, target)
 def synced(number):
-    if where == "before result is on the disk": die()
+    synced_files.append(number)
+    if where == f"before {{['scores are', 'result is'][len(synced_files) - 1]}} on the disk": die()
     sync(number)
 os.replace, os.fsync = replaced, synced
 save(2)

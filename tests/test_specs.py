@@ -16,10 +16,12 @@ import pytest
 from serkit import specs
 from serkit.errors import SpecError
 from serkit.specs import (
+    ACOUSTICS_METHOD,
     ALLOWED,
     EFFECTS,
     MOST_MASKS,
     SETTINGS_OF,
+    AcousticsSpec,
     Augmentation,
     CorpusSpec,
     ModelSpec,
@@ -521,3 +523,49 @@ def test_cut_offs_must_leave_something_between_them():
     assert augmented(high_pass_hz=(20, 300), low_pass_hz=(300, 7600))
     with pytest.raises(SpecError, match="high_pass_hz up to 301 and low_pass_hz from 300: nothing would be"):
         augmented(high_pass_hz=(20, 301), low_pass_hz=(300, 7600))
+
+
+# --- what measures acoustics ---
+
+MEASURED = AcousticsSpec(CorpusSpec("one", "ravdess", folds=2, scramble=SWAP), Augmentation())
+
+
+def test_an_acoustics_key_changes_with_all_that_changes_the_outcome():
+    others = {
+        "corpus": [dataclasses.replace(MEASURED.corpus, name="two")],
+        "augmentation": [None, Augmentation(noise_snr_db=(10, 20))],
+        "clips": [9_999],
+        "p835_clips": [0],
+        "seed": [1],
+        "estimators": [(("dnsmos", "1"), ("roomnet", "1")), (("dnsmos", "1"), ("roomnet", "2"))],
+        "fingerprints": [(("one", "12"),)],
+    }
+    assert set(others) == {field.name for field in dataclasses.fields(AcousticsSpec)}
+    changed = [replace(MEASURED, **{name: value}) for name, values in others.items() for value in values]
+    assert len({spec.key for spec in [MEASURED, *changed]}) == len(changed) + 1
+
+
+def test_an_acoustics_key_does_not_change_with_what_cannot_change_the_outcome():
+    """No label is scrambled, no network trained; masks and frames are on no wave."""
+    unscrambled = dataclasses.replace(MEASURED, corpus=dataclasses.replace(MEASURED.corpus, scramble=()))
+    masked = dataclasses.replace(MEASURED, augmentation=Augmentation(band_masks=5))
+    by_vocoder = dataclasses.replace(MEASURED, augmentation=Augmentation(stretch_method="vocoder"))
+    assert {spec.key for spec in (unscrambled, masked, by_vocoder)} == {MEASURED.key}
+
+
+def test_an_acoustics_spec_reads_back_and_its_plan_forgets_who_answered():
+    answered = dataclasses.replace(MEASURED, estimators=(("dnsmos", "1"),), fingerprints=(("one", "1"),))
+    assert from_json(json.loads(json.dumps(answered.to_json()))) == answered
+    assert answered.plan() == MEASURED
+
+
+@pytest.mark.parametrize("number", [0, ACOUSTICS_METHOD + 1, None])
+def test_another_acoustics_method_is_refused(number):
+    with pytest.raises(SpecError, match=f"result written by method {number}; this version reads"):
+        from_json({**MEASURED.to_json(), "acoustics_method": number})
+
+
+@pytest.mark.parametrize("setting", [{"clips": 0}, {"clips": 2.0}, {"clips": True}, {"p835_clips": -1}])
+def test_an_impossible_measurement_is_refused(setting):
+    with pytest.raises(SpecError, match=r"expected a whole number, [01] or more"):
+        dataclasses.replace(MEASURED, **setting)
