@@ -1,14 +1,17 @@
-"""What must hold of any valid run, whatever its numbers are: plain asserts, explained by pytest."""
+"""What must hold of a valid run or measurement, whatever its numbers are: asserts, explained by pytest."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serkit.metrics import in_tail, levelled_off
 from serkit.results import Result
-from serkit.specs import METRICS, RunSpec, base_of
+from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
@@ -59,3 +62,32 @@ def _assert_shares(where: str, averages: Mapping[str, Any]) -> None:
         assert math.isfinite(mean), f"{where}: {metric} is {mean}"
         assert math.isfinite(std), f"{where}: std of {metric} is {std}"
         assert 0 <= mean <= 1, f"{where}: {metric} = {mean} is no share"
+
+
+def assert_measured(result: Result, estimates: pd.DataFrame, plan: AcousticsSpec) -> None:
+    """Asserts that a measurement answers what was asked and that every estimate can be one.
+
+    Args:
+        result: as in result.json.
+        estimates: as in estimates.parquet.
+        plan: what the study asked.
+    """
+    from serkit.acoustics import ESTIMATES, RANGES, SHORT  # torch comes with it
+
+    assert result["label"] == plan.label
+    clips = result["corpora"][plan.corpus.name]["clips"]
+    asked = min(plan.clips, sum(clips["all"].values()))
+    assert len(estimates) == sum(clips["measured"].values()) == asked
+    assert not estimates["path"].duplicated().any(), "a clip was measured twice"
+    assert result["reasons"] == estimates["reason"].value_counts().to_dict()
+    for name in ESTIMATES:
+        lowest, highest = RANGES[name]
+        found = estimates[name].dropna()
+        assert found.between(lowest, highest).all(), f"{name} outside {lowest} to {highest}"
+    unfit = ~estimates["reason"].isin(["", SHORT])
+    assert estimates["p808_mos"].isna().equals(unfit), "a clip's quality and its reason contradict"
+    no_room = estimates["reason"] != ""
+    for name in ("t60_s", "c50_db"):
+        assert estimates[name].isna().equals(no_room), f"a clip's {name} and its reason contradict"
+    assert estimates["ovrl_mos"].notna().sum() <= plan.p835_clips
+    assert unfit.mean() <= 0.5, f"most clips cannot be judged: {result['reasons']}"

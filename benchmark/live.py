@@ -94,5 +94,11 @@ def said(event: dict) -> str:
         return "reading the corpus"
     if "packed" in event:
         return f"{event['packed']} of {event['of']} clips decoded"
+    if "measured" in event:
+        left = event["seconds_left"]
+        time_left = f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min"
+        return f"{event['measured']} of {event['of']} clips measured" + f", about {time_left} left" * (
+            left > 0
+        )
     share = event["iteration"] / event["of"]
     return f"{share:4.0%}, epoch {event['epoch']:g}, loss {event['loss']:.3f}"

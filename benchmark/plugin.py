@@ -20,6 +20,7 @@ from benchmark import study as studies
 from benchmark.live import Live
 from serkit.errors import CorpusMissing, SerkitError
 from serkit.results import Result, Store
+from serkit.specs import AcousticsSpec
 
 pytest.register_assert_rewrite("benchmark.claims")
 
@@ -124,12 +125,12 @@ def pytest_report_header(config: pytest.Config) -> str:
     """One line: study, size, where."""
     session = config.stash[SESSION]
     where = f"GPUs {', '.join(session.pool.gpus)}" if session.pool else session.device
-    runs = len(studies.plan(session.study))
-    return f"study: {session.study.name}, {runs} runs, on {where}, results in {session.store.folder}"
+    size = studies.size(session.study)
+    return f"study: {session.study.name}, {size}, on {where}, results in {session.store.folder}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A case a run, in the file of the first exhibit that needs it; marked with every exhibit it serves."""
+    """A case a run or measurement, in the file of the first exhibit it serves; marked with each of them."""
     marks = [mark.name for mark in metafunc.definition.iter_markers() if mark.name in studies.EXHIBITS]
     if "case" not in metafunc.fixturenames or not marks:
         return
@@ -179,16 +180,18 @@ class BoundCase:
         self._session = session
 
     def result(self) -> Result:
-        """Trains, or takes the stored result.
+        """Trains or measures, or takes the stored result.
 
         A corpus that is not there skips the case; any other bad input fails it with one message.
         """
         try:
             self._session.store.check_writable()
-            from serkit.run import run  # torch comes with it
+            from serkit.run import measure, run  # torch comes with it
 
-            session = self._session
-            return run(self.spec, session.store, session.data, session.device, session.rerun)
+            session, spec = self._session, self.spec
+            if isinstance(spec, AcousticsSpec):
+                return measure(spec, session.store, session.data, session.rerun)
+            return run(spec, session.store, session.data, session.device, session.rerun)
         except SerkitError as error:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
@@ -196,10 +199,14 @@ class BoundCase:
             pytest.skip(str(problem))
         pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
 
+    def estimates(self, result: Result) -> Any:
+        """What a measurement found, a row a clip: `estimates.parquet`."""
+        return self._session.store.table(result["key"], "estimates")
+
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> BoundCase:
-    """The run that this case is about."""
+    """The run or measurement that this case is about."""
     return BoundCase(request.param, request.config.stash[SESSION])
 
 

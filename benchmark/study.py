@@ -18,12 +18,25 @@ from typing import Any
 
 from serkit.corpora import READERS
 from serkit.errors import SpecError
-from serkit.specs import SCRAMBLED, Augmentation, CorpusSpec, ModelSpec, Recipe, RunSpec, base_of, frozen
+from serkit.specs import (
+    SCRAMBLED,
+    AcousticsSpec,
+    Augmentation,
+    CorpusSpec,
+    ModelSpec,
+    Recipe,
+    RunSpec,
+    base_of,
+    frozen,
+)
 
 BUILT_IN = Path(__file__).parent / "studies"
 
-EXHIBITS = ("table1", "tuning", "figure2", "figure3")
-"""The exhibits that are made of runs, in the order in which a run that serves several is given to one."""
+EXHIBITS = ("table1", "tuning", "figure2", "figure3", "figure4")
+"""The exhibits, in the order in which a run that serves several is given to one."""
+
+MEASURED_CLIP_COST = 100
+"""What measuring one clip costs in the time of training clips: both are rough, and order cases only."""
 
 TrainingSet = tuple[str, ...]
 
@@ -45,15 +58,16 @@ STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS)
 CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, training_clips=WHOLE, options=TABLE, scramble=TABLE)
 EXHIBIT = dict(train=LIST, test=LIST)
 TUNING = dict(train=LIST, learning_rates=LIST, batch_sizes=LIST)
-"""The keys of a study's file, of each corpus in it, of each exhibit and of the tuning."""
+ACOUSTICS = dict(corpora=LIST, clips=WHOLE, p835_clips=WHOLE, seed=WHOLE)
+"""The keys of a study's file, of each corpus in it, of each exhibit, of the tuning and of Figure 4."""
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A table or figure as a study asks for it.
+    """A table or figure of trainings as a study asks for it.
 
     Attributes:
-        name: one of `EXHIBITS` but the tuning.
+        name: one of `EXHIBITS` but the tuning and Figure 4.
         columns: its training sets.
         tests: the tests shown for each; empty: each set's own corpus (Table 1).
     """
@@ -79,6 +93,19 @@ class Tuning:
 
 
 @dataclass(frozen=True)
+class Acoustics:
+    """Figure 4 as a study asks for it: the acoustics of some corpora, as delivered and augmented.
+
+    Attributes:
+        raw: what is measured as delivered, a measurement a corpus.
+        augmented: the same clips augmented, in the same order; empty where no rate is above 0 %.
+    """
+
+    raw: tuple[AcousticsSpec, ...]
+    augmented: tuple[AcousticsSpec, ...]
+
+
+@dataclass(frozen=True)
 class Study:
     """A study, checked.
 
@@ -99,6 +126,7 @@ class Study:
         augmentation: what an augmented clip goes through.
         exhibits: what it shows, in the order of `EXHIBITS`.
         tuning: the grid behind Table 1's tuned row, if any.
+        figure4: the acoustics behind Figure 4, if any.
     """
 
     name: str
@@ -116,6 +144,7 @@ class Study:
     augmentation: Augmentation
     exhibits: tuple[Exhibit, ...]
     tuning: Tuning | None = None
+    figure4: Acoustics | None = None
 
     def title_of(self, names: str | Iterable[str]) -> str:
         """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
@@ -156,38 +185,50 @@ class Study:
 
 @dataclass(frozen=True)
 class Case:
-    """A run of the plan, and the exhibits it serves.
+    """A run or a measurement of the plan, and the exhibits it serves.
 
     Attributes:
         spec: without fingerprints.
         exhibits: the first is the one whose file in `cases/` holds the case.
-        cost: expected training clips over all epochs.
+        cost: expected training clips over all epochs, or as much time.
         tuned: whether its recipe is another than the study's.
     """
 
-    spec: RunSpec
+    spec: RunSpec | AcousticsSpec
     exhibits: tuple[str, ...]
     cost: int
     tuned: bool = False
 
     @property
     def id(self) -> str:
-        """What pytest calls it: the run's label, where tuned as `iemocap-aug0-fold03-lr0.01-batch16`."""
-        recipe = self.spec.recipe
-        tuned = f"-lr{recipe.learning_rate}-batch{recipe.batch_size}" if self.tuned else ""
-        return self.spec.label + tuned
+        """What pytest calls it: its label, of a tuned run as `iemocap-aug0-fold03-lr0.01-batch16`."""
+        if not self.tuned or isinstance(self.spec, AcousticsSpec):
+            return self.spec.label
+        return f"{self.spec.label}-lr{self.spec.recipe.learning_rate}-batch{self.spec.recipe.batch_size}"
 
 
 def plan(study: Study) -> list[Case]:
-    """Every run the study needs, once, in the order of its exhibits and rates."""
+    """Every run and measurement the study needs, once, in the order of its exhibits and rates."""
     serves: dict[RunSpec, list[str]] = {}
     for name in EXHIBITS:
         for spec in _runs_shown(study, name):
             serves.setdefault(spec, []).append(name)
-    return [
+    cases = [
         Case(spec, tuple(exhibits), _cost(study, spec), tuned=spec.recipe != study.recipe)
         for spec, exhibits in serves.items()
     ]
+    if study.figure4:
+        for measured in (*study.figure4.raw, *study.figure4.augmented):
+            clips = min(measured.clips, study.training_clips[measured.corpus.name])
+            cases.append(Case(measured, ("figure4",), clips * MEASURED_CLIP_COST))
+    return cases
+
+
+def size(study: Study) -> str:
+    """How much a study asks for, in words: `125 runs, 4 measurements`."""
+    cases = plan(study)
+    measured = sum(isinstance(case.spec, AcousticsSpec) for case in cases)
+    return f"{len(cases) - measured} runs" + (f", {measured} measurements" if measured else "")
 
 
 def _runs_shown(study: Study, name: str) -> Iterator[RunSpec]:
@@ -267,24 +308,30 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         clips[corpus_name] = table.get("training_clips", 1000)
     if not any(key in data for key in EXHIBITS):
         raise SpecError(f"no exhibit is asked for; expected at least one of {', '.join(EXHIBITS)}")
-    exhibits = [_exhibit(key, data[key], corpora) for key in EXHIBITS if key in data and key != "tuning"]
+    exhibits = [_exhibit(key, data[key], corpora) for key in ("table1", "figure2", "figure3") if key in data]
     tuning = _tuning(data["tuning"], corpora, exhibits) if "tuning" in data else None
+    rates = tuple(data.get("rates_percent", (0,)))
+    augmentation = _fields(Augmentation, "augmentation", data.get("augmentation", {}))
+    figure4 = None
+    if "figure4" in data:
+        figure4 = _acoustics(data["figure4"], corpora, augmentation if any(rates) else None)
     study = Study(
         name=name,
         title=data["title"],
         caution=data.get("caution", ""),
         paper=data.get("paper", False),
         settled=data.get("settled", True),
-        rates_percent=tuple(data.get("rates_percent", (0,))),
+        rates_percent=rates,
         seeds=tuple(data.get("seeds", (0,))),
         corpora=tuple(corpora),
         titles=titles,
         training_clips=clips,
         model=_fields(ModelSpec, "model", data.get("model", {})),
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
-        augmentation=_fields(Augmentation, "augmentation", data.get("augmentation", {})),
+        augmentation=augmentation,
         exhibits=tuple(exhibits),
         tuning=tuning,
+        figure4=figure4,
     )
     plan(study)  # every spec checks itself
     return study
@@ -324,6 +371,28 @@ def _tuning(table: dict[str, Any], corpora: list[CorpusSpec], exhibits: list[Exh
         )
     rates = tuple(float(rate) for rate in table["learning_rates"])  # 1 and 1.0 are one id
     return Tuning(columns[0], rates, tuple(table["batch_sizes"]))
+
+
+def _acoustics(
+    table: dict[str, Any], corpora: list[CorpusSpec], augmentation: Augmentation | None
+) -> Acoustics:
+    _check_values("figure4", table, ACOUSTICS)
+    known = {corpus.name: corpus for corpus in corpora}
+    for name in table.get("corpora", known):
+        _check_value("figure4.corpora", name, TEXT)
+        if name not in known:
+            raise SpecError(f"figure4: no corpus {name!r}; expected one of {', '.join(known)}")
+    chosen = [known[name] for name in table.get("corpora", known)]
+    settings = {key: value for key, value in table.items() if key != "corpora"}
+    try:
+        return Acoustics(
+            raw=tuple(AcousticsSpec(corpus, **settings) for corpus in chosen),
+            augmented=tuple(AcousticsSpec(corpus, augmentation, **settings) for corpus in chosen)
+            if augmentation
+            else (),
+        )
+    except SpecError as error:
+        raise SpecError(f"figure4: {error}") from error
 
 
 def _columns(

@@ -1,4 +1,4 @@
-"""One run from spec to result: the whole study on one screen.
+"""One run, or one measurement of acoustics, from spec to result: the whole study on one screen.
 
     corpora -> packs -> fingerprints -> key -> (result there? use it) -> clip sets -> training -> scores ->
     result
@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from serkit import audio, corpora, metrics, weights
+from serkit import acoustics, audio, corpora, metrics, weights
 from serkit.audio import Pack
 from serkit.batches import ClipSet, join
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus
@@ -33,7 +33,7 @@ from serkit.errors import CorpusUnfit, SpecError
 from serkit.frontend import NAMED
 from serkit.model import build
 from serkit.results import SCHEMA, Result, Store
-from serkit.specs import LABELS, SCRAMBLED, CorpusSpec, RunSpec, base_of
+from serkit.specs import LABELS, SCRAMBLED, AcousticsSpec, CorpusSpec, RunSpec, base_of
 from serkit.train import train
 
 PACKAGES = (
@@ -48,6 +48,7 @@ PACKAGES = (
     "soxr",
     "panns-inference",
 )
+ESTIMATORS = ("onnxruntime", "speechmos", "librosa")  # packages that a measurement needs besides
 
 REPORT_EVERY = 100  # clips packed between two lines of progress
 
@@ -155,15 +156,87 @@ def run(
             "affected": trained.affected,
             "history": trained.history,
             "environment": environment(device),
-            "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "wall_seconds": round(time.time() - started, 2),
+            **since(started),
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
             "clips_per_second": round(trained.clips / trained.train_seconds, 1),
         }
         store.save(spec, result, clip_scores(loaded, test_folds, evaluation, trained.scores))
         return result
+
+
+def measure(plan: AcousticsSpec, store: Store, data: Path | None, rerun: bool = False) -> Result:
+    """Measures what `plan` asks for, on the CPU; or returns the stored result of an equal measurement.
+
+    What was measured before a kill is kept: the next call goes on after it.
+
+    Args:
+        plan: the spec, without fingerprints.
+        store: where results are looked for and saved.
+        data: the folder the corpora lie in.
+        rerun: measure again even if the result, or a part of it, is there.
+
+    Returns:
+        The result, as in `result.json` (`results/README.md`).
+
+    Raises:
+        ExtraMissing: the estimators' packages are not installed.
+        SpecError, CorpusMissing, CorpusUnfit, AudioError: as `run`.
+    """
+    estimators = acoustics.digests()
+    here = load(plan.corpus, data, acoustics.RATE_HZ, store)
+    name = plan.corpus.name
+    spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
+
+    with store.claim(spec.key):
+        done = store.get(spec.key)
+        if done is not None and not rerun:
+            return done
+        store.start(spec)
+        if rerun:
+            store.drop_parts(spec.key)
+        started = time.time()
+        meter = acoustics.Meter(spec, here.pack, torch.get_num_threads())
+        tables: list[pd.DataFrame] = []
+        measured = fresh = 0
+        for number, positions in enumerate(meter.parts()):
+            table = store.part(spec.key, number)
+            if table is None:
+                table = meter.measure(positions)
+                store.save_part(spec.key, number, table)
+                fresh += len(table)
+            tables.append(table)
+            measured += len(table)
+            pace = (time.time() - started) / max(1, fresh)
+            left = {"seconds_left": round(pace * (len(meter.rows) - measured), 1)}
+            store.report(spec.key, {"measured": measured, "of": len(meter.rows), **left})
+        clips = here.corpus.clips.iloc[meter.rows]
+        about_clips = clips[["path", "label", "speaker"]].reset_index(drop=True)
+        estimates = pd.concat([about_clips, pd.concat(tables, ignore_index=True).drop(columns="row")], axis=1)
+        counts = {"measured": _per_label(clips), "all": _per_label(here.corpus.clips)}
+        result: Result = {
+            "schema": SCHEMA,
+            "key": spec.key,
+            "label": spec.label,
+            "spec": spec.to_json(),
+            "corpora": {name: {**delivered(here), "clips": counts}},
+            "reasons": {str(reason): int(n) for reason, n in estimates["reason"].value_counts().items()},
+            "environment": environment("cpu", (*PACKAGES, *ESTIMATORS)),
+            **since(started),
+            "clips_before": measured - fresh,
+            "clips_per_second": round(fresh / (time.time() - started), 1),
+        }
+        store.save(spec, result, estimates, "estimates")
+        return result
+
+
+def since(started: float) -> dict[str, Any]:
+    """What a result says of its time, from its start in seconds since 1970 until now."""
+    return {
+        "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(time.time() - started, 2),
+    }
 
 
 _READ: dict[tuple[CorpusSpec, Path | None], Corpus] = {}
@@ -321,14 +394,7 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     else:
         rows = np.concatenate([here.corpus.part(k, "test") for k in range(here.corpus.n_folds)])
         counts["test"] = _per_label(clips.iloc[rows])
-    said = {
-        "version": here.corpus.version,
-        "fingerprint": here.fingerprint,
-        "folds": here.corpus.n_folds,
-        "clips": counts,
-        "hours": round(float(here.pack.offsets[-1]) / here.pack.rate_hz / 3600, 4),
-        "notes": [*here.corpus.notes, *here.pack.notes],
-    }
+    said = {**delivered(here), "clips": counts}
     if trained_on:
         speakers = clips["speaker"]
         learnt, tested = (set(speakers.iloc[here.corpus.part(fold, part)]) for part in ("train", "test"))
@@ -337,16 +403,27 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     return said
 
 
+def delivered(here: Loaded) -> dict[str, Any]:
+    """What a result says of a corpus as it was found: version, digest, folds, hours, notes."""
+    return {
+        "version": here.corpus.version,
+        "fingerprint": here.fingerprint,
+        "folds": here.corpus.n_folds,
+        "hours": round(float(here.pack.offsets[-1]) / here.pack.rate_hz / 3600, 4),
+        "notes": [*here.corpus.notes, *here.pack.notes],
+    }
+
+
 def _per_label(clips: pd.DataFrame) -> dict[str, int]:
     return {label: int((clips["label"] == label).sum()) for label in LABELS}
 
 
-def environment(device: str) -> dict[str, Any]:
+def environment(device: str, packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
     """Where a run happened: versions, device, threads, git commit. Not part of the key."""
     return {
         "python": platform.python_version(),
         "serkit": importlib.metadata.version("serkit"),
-        "packages": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "packages": {package: importlib.metadata.version(package) for package in packages},
         "system": f"{platform.system()} {platform.machine()}",
         "device": device.split(":")[0],
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),

@@ -1,15 +1,18 @@
 """What any valid run must meet: a right result passes, and each single fault is found."""
 
 import copy
+import dataclasses
 import math
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import cases.test_table1_tuning
 from benchmark import study as studies
-from benchmark.claims import assert_valid
-from serkit.specs import METRICS
+from benchmark.claims import assert_measured, assert_valid
+from serkit.specs import METRICS, AcousticsSpec, CorpusSpec
 from tests.made_results import made_result
 
 LABELS = ("msp-aug0", "iemocap-aug0-fold04", "msp+iemocap_scrambled-aug0-fold09", "msp+cremad-aug0")
@@ -186,3 +189,75 @@ def test_a_point_of_a_grid_need_not_have_settled_but_must_be_valid(plans):
     FAULTS["training clips"](result)
     with pytest.raises(AssertionError):
         assert_valid(result, plan, settled=False)
+
+
+# --- measurements of acoustics ---
+
+SPEC = AcousticsSpec(CorpusSpec("one", "emodb"), clips=20, p835_clips=5)
+
+
+def measurement():
+    """20 of 30 clips: one silent, one short; five judged by P.835 too."""
+    clips = 20
+    estimates = pd.DataFrame({"path": [f"{n}.wav" for n in range(clips)], "reason": "", "label": "sad"})
+    estimates[["p808_mos", "t60_s", "c50_db"]] = [3.0, 0.5, 10.0]
+    estimates[["ovrl_mos", "sig_mos", "bak_mos"]] = np.nan
+    estimates.loc[::4, ["ovrl_mos", "sig_mos", "bak_mos"]] = 2.5
+    estimates.loc[3, "reason"], estimates.loc[5, "reason"] = "silent", "short"
+    estimates.loc[3, ["p808_mos", "t60_s", "c50_db"]] = np.nan
+    estimates.loc[5, ["t60_s", "c50_db"]] = np.nan
+    result = {
+        "label": "acoustics-one-raw",
+        "corpora": {"one": {"clips": {"measured": {"sad": clips}, "all": {"sad": 30}}}},
+        "reasons": {"": 18, "silent": 1, "short": 1},
+    }
+    return result, estimates
+
+
+def test_a_right_measurement_passes():
+    assert_measured(*measurement(), SPEC)
+
+
+def test_a_small_corpus_is_measured_whole():
+    result, estimates = measurement()
+    result["corpora"]["one"]["clips"]["all"] = {"sad": 20}
+    assert_measured(result, estimates, dataclasses.replace(SPEC, clips=10_000))
+    result["corpora"]["one"]["clips"]["all"] = {"sad": 21}
+    with pytest.raises(AssertionError):
+        assert_measured(result, estimates, dataclasses.replace(SPEC, clips=10_000))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda result, table: result.update(label="acoustics-two-raw"),
+        lambda result, table: result["corpora"]["one"]["clips"]["measured"].update(sad=19),
+        lambda result, table: result["corpora"]["one"]["clips"]["all"].update(sad=10),
+        lambda result, table: table.__setitem__("path", "0.wav"),
+        lambda result, table: result["reasons"].update(silent=2),
+        lambda result, table: table.__setitem__("p808_mos", 5.1),
+        lambda result, table: table.__setitem__("t60_s", -0.1),
+        lambda result, table: table.__setitem__("c50_db", 99.0),
+        lambda result, table: table.__setitem__("ovrl_mos", 2.0),
+        lambda result, table: table.__setitem__("bak_mos", 0.5),
+        lambda result, table: table.loc.__setitem__((0, "p808_mos"), np.nan),
+        lambda result, table: table.loc.__setitem__((3, "p808_mos"), 3.0),
+        lambda result, table: table.loc.__setitem__((3, "t60_s"), 0.3),
+        lambda result, table: table.loc.__setitem__((5, "c50_db"), 3.0),
+        lambda result, table: table.loc.__setitem__((1, "t60_s"), np.nan),
+    ],
+)
+def test_each_fault_of_a_measurement_is_found(fault):
+    result, estimates = measurement()
+    fault(result, estimates)
+    with pytest.raises(AssertionError):
+        assert_measured(result, estimates, SPEC)
+
+
+def test_a_corpus_that_mostly_cannot_be_judged_is_found():
+    result, estimates = measurement()
+    estimates.loc[:10, "reason"] = "clipped"
+    estimates.loc[:10, [name for name in estimates if name.endswith(("_mos", "_s", "_db"))]] = np.nan
+    result["reasons"] = estimates["reason"].value_counts().to_dict()
+    with pytest.raises(AssertionError, match="most clips cannot be judged"):
+        assert_measured(result, estimates, SPEC)

@@ -38,9 +38,7 @@ serkit.model                 log-mel -> scores
 serkit.metrics
 serkit.train
 serkit.results
-serkit.mos                   waves -> quality
-serkit.rooms
-serkit.roomnet               waves -> reverberation and clarity
+serkit.mos                   waves -> quality of speech
 serkit.acoustics             packed audio -> estimates, augmented or not
 serkit.run                   joins them all
 """

@@ -136,3 +136,12 @@ def test_watching_writes_lines_to_the_terminal_it_was_given(tmp_path, monkeypatc
     assert threading.active_count() == threads
     assert os.read(read_end, 1000) == b""  # its end is closed
     os.close(read_end)
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [(42.4, ", about 42 s left"), (99.6, ", about 100 s left"), (1234.0, ", about 21 min left"), (0, "")],
+)
+def test_a_measurement_says_how_long_it_takes(left, words):
+    event = {"measured": 300, "of": 10_000, "seconds_left": left}
+    assert said(event) == f"300 of 10000 clips measured{words}"

@@ -79,10 +79,11 @@ def pytest_sessionfinish(session):
 """,
     )
     outcome = checkout.runpytest_subprocess("--collect-only", "-q")
-    outcome.stdout.fnmatch_lines(["*heavy: []*", "*415 tests collected*"])
+    outcome.stdout.fnmatch_lines(["*heavy: []*", "*419 tests collected*"])
     ids = collected(outcome)
-    assert len(ids) == len(set(ids)) == 415
+    assert len(ids) == len(set(ids)) == 419
     assert {"msp+iemocap_scrambled-aug50-fold03", "iemocap-aug0-fold03-lr0.01-batch16"} < set(ids)
+    assert {"acoustics-iemocap-raw", "acoustics-msp-augmented"} < set(ids)
     assert not (checkout.path / "results").exists()
 
 
@@ -125,6 +126,24 @@ def test_selects_points_of_a_tuning_grid(checkout, select, runs):
     assert len(ids) == len(set(ids)) == runs
 
 
+def test_acoustics_are_measured_and_shown(checkout, one_thread):
+    """No training: `-m figure4` selects the measurements alone."""
+    (checkout.path / "heard.toml").write_text(
+        TINY + '[figure4]\ncorpora = ["large"]\nclips = 3\np835_clips = 1\n'
+    )
+    outcome = checkout.runpytest_inprocess("--study", "heard.toml", "-m", "figure4")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "study: heard, 7 runs, 1 measurements, *",
+            "0 of 7 runs, 1 of 1 measurements done*",
+            "LARGE  * raw *",
+        ]
+    )
+    assert set(results(checkout, "heard")) == {"acoustics-large-raw"}
+    assert (checkout.path / "results/heard/figure4.png").is_file()
+
+
 def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout):
     add_to_conftest(
         checkout,
@@ -157,7 +176,7 @@ def pytest_runtest_call(item):
 def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
     monkeypatch.setenv("SERKIT_DATA", str(checkout.path))
     outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold07 and not msp and not lr")
-    outcome.assert_outcomes(skipped=1, deselected=414)
+    outcome.assert_outcomes(skipped=1, deselected=418)
     outcome.stdout.fnmatch_lines([f"*no folder at or below {checkout.path} looks like it*docs/corpora.md*"])
 
 
@@ -182,7 +201,7 @@ def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
     (checkout.path / "taken").write_text("a file, where a folder is needed")
     monkeypatch.setenv("SERKIT_RESULTS", str(checkout.path / "taken"))
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large")
-    outcome.assert_outcomes(failed=1, deselected=8)  # two are files of cases that hold none
+    outcome.assert_outcomes(failed=1, deselected=9)  # three are files of cases that hold none
     outcome.stdout.fnmatch_lines(["*ResultsUnwritable: results cannot be written to*SERKIT_RESULTS*"])
     outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
 

@@ -14,11 +14,21 @@ import soundfile
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 import serkit.run as run_module
-from serkit import augment
-from serkit.errors import CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
+from serkit import acoustics, augment, mos
+from serkit.errors import CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
 from serkit.results import Store
-from serkit.run import evaluation_set, labels_of, load, run, training_set
-from serkit.specs import LABELS, METRICS, Augmentation, CorpusSpec, ModelSpec, Recipe, RunSpec, from_json
+from serkit.run import evaluation_set, labels_of, load, measure, run, training_set
+from serkit.specs import (
+    LABELS,
+    METRICS,
+    AcousticsSpec,
+    Augmentation,
+    CorpusSpec,
+    ModelSpec,
+    Recipe,
+    RunSpec,
+    from_json,
+)
 from serkit.train import Trained
 
 SWAPPED = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
@@ -494,3 +504,133 @@ def test_a_training_that_fails_loses_no_result(finished, store, monkeypatch):
     with pytest.raises(RuntimeError, match="out of memory"):
         run(PLAN, store, None, rerun=True)
     assert store.get(finished[1]["key"]) == finished[1]
+
+
+# --- measurements ---
+
+MEASURED = AcousticsSpec(FOLDED, clips=7, p835_clips=1)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A store in which MEASURED was measured, in parts of three clips, and what `measure` handed back."""
+    store = Store(tmp_path_factory.mktemp("results"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acoustics, "PART_CLIPS", 3)
+        yield store, measure(MEASURED, store, None)
+
+
+class Metered(Exception):
+    """Stands for a kill."""
+
+
+@pytest.fixture
+def metered(monkeypatch):
+    """Notes what is measured, in parts of three; dies before the part whose number is in `fatal`."""
+    seen: list[list[int]] = []
+    fatal: list[int] = []
+    original = acoustics.Meter.measure
+
+    def noted(self, positions):
+        if positions[0] // 3 in fatal:
+            raise Metered
+        seen.append(positions.tolist())
+        return original(self, positions)
+
+    monkeypatch.setattr(acoustics, "PART_CLIPS", 3)
+    monkeypatch.setattr(acoustics.Meter, "measure", noted)
+    return seen, fatal
+
+
+def test_a_measurement_says_what_was_measured(measured):
+    store, result = measured
+    assert store.get(result["key"]) == json.loads(json.dumps(result))
+    spec = from_json(result["spec"])
+    assert spec.plan() == MEASURED
+    assert [name for name, _ in spec.estimators] == ["dnsmos", "roomnet"]
+    (name, fingerprint), *_ = spec.fingerprints
+    about = result["corpora"]["folded"]
+    assert (name, fingerprint) == ("folded", about["fingerprint"])
+    assert sum(about["clips"]["measured"].values()) == 7
+    assert about["clips"]["all"] == dict.fromkeys(LABELS, 18)
+    assert result["reasons"] == {"": 7}
+    assert {"onnxruntime", "speechmos", "torch"} <= set(result["environment"]["packages"])
+    assert result["clips_before"] == 0
+
+
+def test_estimates_are_of_the_chosen_clips(measured):
+    store, result = measured
+    estimates = store.table(result["key"], "estimates")
+    corpus = load(FOLDED, None, acoustics.RATE_HZ, store).corpus.clips
+    chosen = corpus.iloc[acoustics.choose(len(corpus), 7, 0)]
+    for column in ("path", "label", "speaker"):
+        assert estimates[column].tolist() == chosen[column].tolist()
+    assert list(estimates.columns[3:]) == ["reason", *acoustics.ESTIMATES]
+    assert estimates["ovrl_mos"].notna().sum() == 1
+
+
+def test_progress_says_how_long_it_takes_and_parts_are_swept(measured):
+    store, result = measured
+    folder = store.run_folder(result["key"])
+    said = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert [(event["measured"], event["of"]) for event in said] == [(3, 7), (6, 7), (7, 7)]
+    assert said[0]["seconds_left"] > 0
+    assert said[-1]["seconds_left"] == 0
+    assert not list(folder.glob("part-*"))
+
+
+def test_a_measurement_that_is_done_is_not_made_again(measured, metered):
+    store, result = measured
+    seen, _ = metered
+    assert measure(MEASURED, store, None) == json.loads(json.dumps(result))
+    assert seen == []
+
+
+def test_a_measurement_goes_on_where_it_was_killed(measured, metered, store):
+    """And finds the same."""
+    done, result = measured
+    seen, fatal = metered
+    fatal.append(1)
+    with pytest.raises(Metered):
+        measure(MEASURED, store, None)
+    assert store.get(result["key"]) is None
+    fatal.clear()
+    again = measure(MEASURED, store, None)
+    assert seen == [[0, 1, 2], [3, 4, 5], [6]]
+    assert again["clips_before"] == 3
+    pd.testing.assert_frame_equal(
+        store.table(again["key"], "estimates"), done.table(result["key"], "estimates")
+    )
+
+
+def test_a_measurement_made_again_begins_at_the_beginning(metered, store):
+    seen, fatal = metered
+    fatal.append(1)
+    for _ in range(2):
+        with pytest.raises(Metered):
+            measure(MEASURED, store, None, rerun=True)
+    fatal.clear()
+    measure(MEASURED, store, None, rerun=True)
+    assert seen == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_other_estimators_are_another_key(measured, metered, store, monkeypatch):
+    _, result = measured
+    monkeypatch.setattr(mos, "digest", lambda: "another")
+    assert measure(MEASURED, store, None)["key"] != result["key"]
+
+
+def test_a_measurement_of_a_missing_corpus(store, tmp_path):
+    with pytest.raises(CorpusMissing):
+        measure(dataclasses.replace(MEASURED, corpus=CorpusSpec("emodb", "emodb", folds=5)), store, tmp_path)
+
+
+def test_a_missing_extra_is_said_before_anything_is_decoded(store, monkeypatch):
+    def missing():
+        raise ExtraMissing("speechmos", "acoustics")
+
+    forget(monkeypatch)
+    monkeypatch.setattr(mos, "digest", missing)
+    monkeypatch.setattr(run_module, "load", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[acoustics\]'"):
+        measure(MEASURED, store, None)

@@ -48,6 +48,13 @@ batch_sizes = [16, 128]
 """
 
 
+ACOUSTICS = """
+[figure4]
+corpora = ["two"]
+clips = 7
+"""
+
+
 def read(tmp_path, text):
     file = tmp_path / "small.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -69,7 +76,8 @@ def tuned(old, new):
 
 @pytest.fixture(scope="module")
 def paper():
-    return studies.plan(studies.read("paper"))
+    """The paper's trainings."""
+    return [case for case in studies.plan(studies.read("paper")) if "figure4" not in case.exhibits]
 
 
 def test_the_paper_is_415_runs_each_once(paper):
@@ -273,7 +281,8 @@ print(*(case.spec.key for case in cases))
     assert told.returncode == 0, told.stderr
     others, keys = told.stdout.splitlines()
     assert others == "[]"
-    assert keys.split() == [case.spec.key for case in paper]
+    assert keys.split()[: len(paper)] == [case.spec.key for case in paper]
+    assert len(keys.split()) == len(paper) + 4  # Figure 4's
 
 
 def test_where_data_and_results_lie(monkeypatch, tmp_path):
@@ -319,7 +328,20 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
             changed("rates_percent", "rate_percent"),
             "study: unknown key 'rate_percent'; did you mean 'rates_percent'?",
         ),
-        (changed("[figure3]", "[figure4]"), "study: unknown key 'figure4'; did you mean 'figure"),
+        (changed("[figure3]", "[figure5]"), "study: unknown key 'figure5'; did you mean 'figure"),
+        (SMALL + ACOUSTICS.replace("two", "tow"), "figure4: no corpus 'tow'; expected one of one, two"),
+        (SMALL + ACOUSTICS.replace('"two"', "2"), "figure4.corpora = 2: expected text"),
+        (
+            SMALL + ACOUSTICS.replace("clips = 7", "clip = 7"),
+            "figure4: unknown key 'clip'; did you mean 'clips",
+        ),
+        (SMALL + ACOUSTICS.replace("7", "0"), "figure4: clips = 0: expected a whole number, 1 or more"),
+        (SMALL + ACOUSTICS.replace("7", "7.5"), "figure4.clips = 7.5: expected a whole number"),
+        (SMALL + ACOUSTICS + "seed = -1", "figure4: seed = -1: expected a whole number, 0 or more"),
+        (
+            SMALL + ACOUSTICS + '[augmentation]\neffects = ["specaugment"]',
+            "figure4: augmentation effects = ['specaugment']: no wave is changed by that",
+        ),
         (changed("title =", "zzz ="), "study: unknown key 'zzz' (known: title, caution"),
         (changed("folds = 2\nt", "fold = 2\nt"), "corpora.two: unknown key 'fold'; did you mean 'folds'?"),
         (changed("width", "widht"), "model: unknown key 'widht'; did you mean 'width'?"),
@@ -488,3 +510,56 @@ def test_a_mistake_is_one_clear_message(tmp_path, text, message):
 def test_runs_must_settle_unless_a_study_says_that_it_is_too_short():
     settled = {name: studies.read(name).settled for name in studies.names()}
     assert settled == {"open": True, "paper": True, "ravdess-emodb": True, "synthetic": False}
+
+
+# --- Figure 4 ---
+
+
+def measurements(study):
+    return [case for case in studies.plan(study) if "figure4" in case.exhibits]
+
+
+def test_the_paper_measures_its_pair_raw_and_augmented():
+    study = studies.read("paper")
+    cases = measurements(study)
+    assert [case.id for case in cases] == [
+        "acoustics-iemocap-raw",
+        "acoustics-msp-raw",
+        "acoustics-iemocap-augmented",
+        "acoustics-msp-augmented",
+    ]
+    assert {case.spec.clips for case in cases} == {10_000}  # Figure 4's caption
+    assert {case.exhibits for case in cases} == {("figure4",)}
+    assert studies.size(study) == "415 runs, 4 measurements"
+
+
+def test_raw_and_augmented_are_of_the_same_clips(tmp_path):
+    study = read(tmp_path, SMALL + ACOUSTICS + "p835_clips = 3\nseed = 5\n")
+    raw, augmented = (case.spec for case in measurements(study))
+    assert dataclasses.replace(augmented, augmentation=None) == raw
+    assert (raw.clips, raw.p835_clips, raw.seed, raw.corpus.name) == (7, 3, 5, "two")
+    assert raw.label == "acoustics-two-raw-seed5"
+
+
+def test_waves_get_the_studys_augmentation_but_for_what_no_wave_has(tmp_path):
+    """A stretch on features is a vocoder's here, and SpecAugment cannot be heard."""
+    study = read(tmp_path, SMALL + ACOUSTICS + "[augmentation]\nnoise_snr_db = [5, 6]\nband_masks = 3")
+    _, augmented = (case.spec for case in measurements(study))
+    assert augmented.augmentation.effects == study.augmentation.effects[:-1]
+    assert augmented.augmentation.stretch_method == "vocoder"
+    assert augmented.augmentation.noise_snr_db == (5, 6)
+
+
+def test_without_augmentation_only_what_is_delivered_is_measured(tmp_path):
+    study = read(tmp_path, changed("[0, 50]", "[0]") + ACOUSTICS)
+    assert [case.id for case in measurements(study)] == ["acoustics-two-raw"]
+
+
+def test_all_corpora_are_measured_unless_some_are_named(tmp_path):
+    study = read(tmp_path, SMALL + "[figure4]\n")
+    assert [spec.corpus.name for spec in study.figure4.raw] == ["one", "two"]
+
+
+def test_a_study_may_show_figure_4_alone(tmp_path):
+    text = SMALL[: SMALL.index("[table1]")] + ACOUSTICS
+    assert studies.size(read(tmp_path, text)) == "0 runs, 2 measurements"

@@ -1,0 +1,17 @@
+"""Figure 4: the acoustics of each corpus, as delivered and augmented; no training.
+
+Claim: every clip asked for has its estimates, within what the estimators can say, or the reason why not. How
+far the corpora are apart, before and after augmentation, stands in the figure and its tables: a measurement
+is of one corpus.
+"""
+
+import pytest
+
+from benchmark.claims import assert_measured
+
+pytestmark = pytest.mark.figure4
+
+
+def test_acoustics(case):
+    result = case.result()
+    assert_measured(result, case.estimates(result), case.spec)
