@@ -20,7 +20,7 @@ import pandas as pd
 from benchmark.study import Study, TrainingSet, plan
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
-from serkit.specs import METRICS, Recipe, RunSpec
+from serkit.specs import METRICS, AcousticsSpec, Recipe, RunSpec
 
 PAPER = Path(__file__).parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
@@ -33,19 +33,19 @@ class Answers:
     """The results of a study, by what was asked.
 
     Attributes:
-        results: for each run of the plan that is done, its newest result.
+        results: for each run and measurement of the plan that is done, its newest result.
         mixed: corpora of which the results used several versions (fingerprints).
     """
 
-    results: Mapping[RunSpec, Result]
+    results: Mapping[RunSpec | AcousticsSpec, Result]
     mixed: tuple[str, ...]
 
 
 def answers(study: Study, store: Store) -> Answers:
-    """Looks up every run of the study, whatever copy of the corpora it used."""
+    """Looks up every run and measurement of the study, whatever copy of the corpora it used."""
     wanted = {case.spec for case in plan(study)}
-    results: dict[RunSpec, Result] = {}
-    digests: dict[RunSpec, dict[str, str]] = {}
+    results: dict[RunSpec | AcousticsSpec, Result] = {}
+    digests: dict[RunSpec | AcousticsSpec, dict[str, str]] = {}
     for spec, result in store.all():
         if spec.plan() in wanted:
             results[spec.plan()] = result  # oldest first, so the newest stays
@@ -66,7 +66,8 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
         (over seeds; NaN with one), `runs`, `runs_expected`, `wF1_change`, `baseline_runs`,
         `baseline_runs_expected`, and where the study is the paper's `paper` (wF1 in Table 1, the change in
         the figures), `paper_std`, `difference`, `agrees` (within 0.02). NaN where a run is missing. The
-        `runs` of the tuned row are those of the whole grid: each may still change what is chosen.
+        `runs` of the tuned row are those of the whole grid: each may still change what is chosen. Empty where
+        a study shows Figure 4 alone.
     """
     rows = []
     for exhibit in study.exhibits:
@@ -85,6 +86,8 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
                             **cell(found, study, train, test, rate),
                         }
                     )
+    if not rows:
+        return pd.DataFrame()
     table = pd.DataFrame(rows)
     baselines = {
         study.title_of(test): cell(found, study, (corpus.name,), corpus.name, 0)
@@ -245,7 +248,9 @@ def published_table1() -> pd.DataFrame:
 
 def disagreements(table: pd.DataFrame) -> list[str]:
     """What `--assert-paper` objects to: cells that differ by more than 0.02, and cells that are missing."""
-    said = []
+    said: list[str] = []
+    if table.empty:
+        return said
     for row in table[table["paper"].notna()].itertuples():
         where = f"{row.exhibit}: {row.train} on {row.test} at {row.augment_percent} %"
         if row.runs < row.runs_expected:

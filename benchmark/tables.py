@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark import exhibits
+from benchmark import exhibits, figure4
+from benchmark.figure4 import CLOSER, MEASURES
 from benchmark.study import Exhibit, Study, Tuning, plan
 from serkit import corpora
 from serkit.results import Result, Store
-from serkit.specs import EFFECTS, METRICS, SETTINGS_OF, Augmentation, CorpusSpec
+from serkit.specs import EFFECTS, METRICS, SETTINGS_OF, AcousticsSpec, Augmentation, CorpusSpec, RunSpec
 
 MISSING = "--"
 TITLES = {
@@ -22,7 +24,16 @@ TITLES = {
     "tuning": "Table 1, tuning: wF1 on the validation clips / on the test clips, at 0 % augmentation",
     "figure2": "Figure 2: change in wF1 relative to the Table 1 baseline of the test corpus",
     "figure3": "Figure 3: change in wF1 after scrambling labels, relative to the Table 1 baseline",
+    "figure4": "Figure 4: estimated quality, reverberation time and clarity (median, 10 to 90 % in brackets)",
+    "figure4-distance": "Figure 4: how far the corpora are apart (95 % interval in brackets)",
+    "figure4-labels": "Figure 4: share of the estimates' variance between labels (eta squared)",
 }
+REPLACEMENTS = (
+    "The estimators are replacements: those of the paper were never published. MOS is DNSMOS P.808; T60 and"
+    " C50 are a small network's, trained on generated speech in simulated rooms (their errors:"
+    " docs/acoustics.md)."
+)
+DIGITS = {"c50_db": 1}  # of an estimate; two of any other
 
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
@@ -229,6 +240,88 @@ def _published(pair: tuple[float, float] | None) -> str:
     return "" if pair is None else f"{pair[0]:.2f} ({_short(pair[1])})"
 
 
+def draw_figure4(study: Study, cells: pd.DataFrame, distances: pd.DataFrame) -> list[Table]:
+    """Figure 4 in numbers: the distributions, their distances, what in them is emotion.
+
+    Args:
+        study: what they are of.
+        cells: of `figure4.cells`.
+        distances: of `figure4.distances`.
+    """
+    measured = cells.groupby(["corpus", "condition"], sort=False)
+    rows, of_labels = [], []
+    for (corpus, condition), of_one in measured:
+        by_measure = of_one.set_index("measure")
+        first = by_measure.iloc[0]
+        missing = [f"{first[reason]} {reason}" for reason in figure4.REASONS if first[reason]]
+        shown = [_distribution(by_measure.loc[name], name) for name in (*MEASURES, *CLOSER)]
+        rows.append([corpus, condition, *shown, str(first["clips"]), ", ".join(missing)])
+        leaks = [_two_digits(by_measure.loc[name, "eta_squared"]) for name in MEASURES]
+        of_labels.append([corpus, condition, *leaks])
+    names = [*MEASURES.values(), *CLOSER.values()]
+    few = cells.loc[cells["measure"].isin(list(CLOSER)), "estimated"].max()
+    notes = [REPLACEMENTS, f"OVRL, SIG and BAK are DNSMOS P.835's, of at most {few} clips each."]
+    headers = ["Corpus", "", *names, "clips", "no estimate"]
+    tables = [Table("figure4", TITLES["figure4"], headers, rows, tuple(notes))]
+    if not distances.empty:
+        tables.append(_distances(distances))
+    legend = "Of what differs between clips, this much goes by label: emotion that is taken for acoustics."
+    headers = ["Corpus", "", *MEASURES.values()]
+    tables.append(Table("figure4-labels", TITLES["figure4-labels"], headers, of_labels, (legend,)))
+    return tables
+
+
+def _distances(distances: pd.DataFrame) -> Table:
+    rows = [
+        [
+            f"{row['corpus']} {row['condition']}",
+            f"{row['other']} {row['other_condition']}",
+            MEASURES[row["measure"]],
+            *(
+                text
+                for which in ("wasserstein", "ks")
+                for text in (
+                    _with_interval(row, which),
+                    _two_digits(row[f"{which}_chance"]),
+                    _with_interval(row, f"{which}_closed"),
+                )
+            ),
+        ]
+        for row in distances.to_dict("records")
+    ]
+    headers = ["Corpus", "Other corpus", ""]
+    headers += [
+        f"{name}\n{what}" for name in ("Wasserstein", "KS") for what in ("distance", "by chance", "gone")
+    ]
+    legend = (
+        "Wasserstein's distance is in the unit of the estimate; Kolmogorov-Smirnov's (KS) is the largest"
+        " difference of the cumulative distributions, in [0, 1].",
+        "By chance: exceeded once in twenty times when speakers are dealt to the two corpora at random. Gone:"
+        " share of the distance between the raw corpora; below 0 they are further apart. Intervals: bootstrap"
+        " over speakers.",
+        "Augmented beside raw: what a network meets that learns from one corpus and is tested on the other.",
+    )
+    return Table("figure4-distance", TITLES["figure4-distance"], headers, rows, legend)
+
+
+def _distribution(row: pd.Series, measure: str) -> str:
+    if math.isnan(row["median"]):
+        return MISSING
+    median, low, high = (f"{row[name]:.{DIGITS.get(measure, 2)}f}" for name in ("median", "p10", "p90"))
+    return f"{median} [{low}, {high}]"
+
+
+def _with_interval(row: Mapping[str, float], name: str) -> str:
+    if math.isnan(row[name]):
+        return ""
+    low, high = _two_digits(row[f"{name}_low"]), _two_digits(row[f"{name}_high"])
+    return f"{_two_digits(row[name])} [{low}, {high}]"
+
+
+def _two_digits(value: float) -> str:
+    return MISSING if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
+
+
 def choices(study: Study) -> list[tuple[str, str]]:
     """What this study does about every point that the paper leaves open (docs/reading-the-paper.md)."""
     model, recipe = study.model, study.recipe
@@ -279,6 +372,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
         *_augmentation(study),
         ("13 loudness", loudness),
         ("14 tuning", _grid(study)),
+        ("15 acoustics", _acoustics(study)),
     ]
 
 
@@ -317,6 +411,17 @@ def _grid(study: Study) -> str:
     )
 
 
+def _acoustics(study: Study) -> str:
+    if study.figure4 is None:
+        return "not measured"
+    first = study.figure4.raw[0]
+    return (
+        f"{', '.join(study.titles[spec.corpus.name] for spec in study.figure4.raw)}: at most"
+        f" {first.clips} clips of each, drawn from all of it (seed {first.seed}), the first 9.01 s of each;"
+        f" MOS by DNSMOS P.808, of {first.p835_clips} P.835 too; T60 and C50 by serkit's own network"
+    )
+
+
 def _options(corpus: CorpusSpec) -> dict[str, Any]:
     """The reader's options as they apply, defaults included; without those that are off."""
     filled = corpora.checked_options(corpus.reader, dict(corpus.options))
@@ -326,8 +431,9 @@ def _options(corpus: CorpusSpec) -> dict[str, Any]:
 def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     """Writes every exhibit under the study's folder, from the results that are there.
 
-    Writes `cells.csv`, where the study tunes `tuning-cells.csv`, for each table `<name>.md`, `.csv` and
-    `.tex`, and `report.md` with all of it.
+    Writes `cells.csv`, where the study tunes `tuning-cells.csv`, of Figure 4 `figure4-cells.csv`,
+    `figure4-distance-cells.csv` and the picture, for each table `<name>.md`, `.csv` and `.tex`, and
+    `report.md` with all of it.
 
     Returns:
         The same for the terminal, and the cells.
@@ -336,7 +442,16 @@ def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     cells, points = exhibits.cells(study, found), exhibits.grid(study, found)
     tables = draw(study, cells, points)
     store.check_writable()
-    numbers = {"cells.csv": cells} | ({"tuning-cells.csv": points} if study.tuning else {})
+    numbers = {"cells.csv": cells} if study.exhibits else {}
+    if study.tuning:
+        numbers["tuning-cells.csv"] = points
+    pictures: list[str] = []
+    estimates = figure4.estimates(study, found, store)
+    if not estimates.empty:
+        of_corpora, distances = figure4.cells(estimates), figure4.distances(estimates)
+        tables += draw_figure4(study, of_corpora, distances)
+        numbers |= {"figure4-cells.csv": of_corpora, "figure4-distance-cells.csv": distances}
+        pictures = _picture_figure4(study, estimates, distances, store.folder)
     for name, table_of in numbers.items():
         table_of.to_csv(store.folder / name, index=False)
     for table in tables:
@@ -347,11 +462,26 @@ def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     about = notes(study, found, cells)
     chosen = tabulate(choices(study), headers=["Point", "Choice"], tablefmt="github")
     report = [f"# {study.title}", *about, *(_markdown(table, heading="##") for table in tables)]
+    report += [f"![{name}]({name})" for name in pictures if name.endswith(".png")]
     report += ["## What was chosen where the paper is silent", chosen]
     (store.folder / "report.md").write_text("\n\n".join(report) + "\n")
     names = ", ".join(table.name for table in tables)
-    written = f"written to {store.folder}: report.md, {', '.join(numbers)}, and as .md, .csv, .tex: {names}"
+    files = ", ".join(["report.md", *numbers, *pictures])
+    written = f"written to {store.folder}: {files}, and as .md, .csv, .tex: {names}"
     return _terminal(study, tables, about, written), cells
+
+
+def _picture_figure4(
+    study: Study, estimates: pd.DataFrame, distances: pd.DataFrame, folder: Path
+) -> list[str]:
+    """Draws Figure 4 into a folder; returns the names of its files."""
+    from benchmark import figures  # matplotlib comes with it
+
+    title = f"Figure 4: the acoustics of {' and '.join(estimates['corpus'].unique())}, estimated"
+    caution = (
+        "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished ones."
+    )
+    return figures.save(figures.figure4(estimates, distances, title, caution), folder, "figure4")
 
 
 def _markdown(table: Table, heading: str = "#") -> str:
@@ -369,18 +499,20 @@ def _terminal(study: Study, tables: list[Table], about: Iterable[str], written: 
 
 def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[str]:
     """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies."""
-    planned, results = len(plan(study)), list(found.results.values())
+    specs, results = [case.spec for case in plan(study)], list(found.results.values())
     said = [study.caution] if study.caution else []
     if study.model.weights is None:
         said.append(f"All networks are trained from random initialisation (width {study.model.width} of 64).")
     seconds = sum(result["wall_seconds"] for result in results)
-    said.append(
-        f"{len(results)} of {planned} runs done, {len(study.seeds)} seed(s),"
-        f" {seconds / 3600:.2f} hours in all."
-    )
+    done = []
+    for what, kind in {"runs": RunSpec, "measurements": AcousticsSpec}.items():
+        asked = sum(isinstance(spec, kind) for spec in specs)
+        if asked:
+            done.append(f"{sum(isinstance(spec, kind) for spec in found.results)} of {asked} {what}")
+    said.append(f"{', '.join(done)} done, {len(study.seeds)} seed(s), {seconds / 3600:.2f} hours in all.")
     if results:
         said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
-    known = cells["agrees"].dropna() if study.paper else pd.Series(dtype=bool)
+    known = cells["agrees"].dropna() if study.paper and study.exhibits else pd.Series(dtype=bool)
     if not known.empty:
         said.append(
             f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."

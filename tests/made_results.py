@@ -92,3 +92,30 @@ def put(store, *results):
         folder = store.folder / result["key"]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "result.json").write_text(json.dumps(result))
+
+
+def made_measurement(store, spec, estimates):
+    """A whole measurement in the store.
+
+    Args:
+        store: where.
+        spec: without fingerprints.
+        estimates: as in estimates.parquet.
+    """
+    spec = dataclasses.replace(spec, fingerprints=((spec.corpus.name, "0"),))
+    counts = estimates["label"].value_counts().to_dict()
+    about = {"version": "1", "fingerprint": "0", "folds": 1, "hours": 0.1, "notes": []}
+    result = {
+        "schema": 1,
+        "key": spec.key,
+        "label": spec.label,
+        "spec": spec.to_json(),
+        "corpora": {spec.corpus.name: {**about, "clips": {"measured": counts, "all": counts}}},
+        "reasons": estimates["reason"].value_counts().to_dict(),
+        "environment": {"device_name": "A device", "packages": {"torch": "2.0"}},
+        "finished": "2026-01-01T00:00:00+00:00",
+        "wall_seconds": 36.0,
+    }
+    store.start(spec)
+    store.save(spec, result, estimates, "estimates")
+    return result

@@ -42,7 +42,7 @@ def called(*arguments):
 def test_report_on_an_empty_store(tmp_path):
     outcome = called("report", "--study", "synthetic", "--results", str(tmp_path / "out"))
     assert (outcome.exit_code, outcome.stderr) == (0, "")
-    assert "0 of 99 runs done" in outcome.stdout
+    assert "0 of 99 runs, 0 of 6 measurements done" in outcome.stdout
     assert (tmp_path / "out" / "synthetic" / "report.md").is_file()
 
 
@@ -52,7 +52,7 @@ def test_report_shows_what_is_there(tmp_path):
     put(Store(tmp_path / "results" / "synthetic"), made_result(case.spec, lambda *_: 0.625))
     outcome = called("report", "--study", "synthetic")  # in ./results, as pytest leaves them
     assert outcome.exit_code == 0
-    assert "1 of 99 runs done" in outcome.stdout
+    assert "1 of 99 runs, 0 of 6 measurements done" in outcome.stdout
     assert "SYN-MSP" in outcome.stdout
     assert "0.62 (0)" in outcome.stdout
 
