@@ -44,8 +44,8 @@ $(VENV)/.made: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): about 3 GB to fetch the first time, half a minute to several ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade uv && \
-		$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[check]' || \
-		$(BIN)/python -m pip install -c constraints.txt -e '.[check]'
+		$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[check,acoustics]' || \
+		$(BIN)/python -m pip install -c constraints.txt -e '.[check,acoustics]'
 	@touch $@
 
 clean:
