@@ -301,15 +301,15 @@ class Augmentation:
         return "stretch" in self.effects and self.stretch_method == "feature"
 
     def on_waves(self) -> Augmentation:
-        """The part that can be heard: no SpecAugment, and a stretch on features as a vocoder's on the wave.
+        """The part that changes waves: without SpecAugment and a stretch on features.
 
         Raises:
-            SpecError: nothing of it is on the wave.
+            SpecError: nothing of it does.
         """
-        effects = tuple(effect for effect in self.effects if effect != "specaugment")
-        _check(bool(effects), "augmentation effects = ['specaugment']: no wave is changed by that")
-        method = "vocoder" if "stretch" in effects else self.stretch_method
-        return dataclasses.replace(self, effects=effects, stretch_method=method)
+        features = {"specaugment"} | ({"stretch"} if self.stretches_features else set())
+        effects = tuple(effect for effect in self.effects if effect not in features)
+        _check(bool(effects), f"augmentation effects = {list(self.effects)}: they change features, no wave")
+        return dataclasses.replace(self, effects=effects)
 
 
 MOST_MASKS = 10

@@ -144,12 +144,13 @@ def test_only_unfit_clips_are_no_fault():
 
 # --- augmented ---
 
+VOCODED = Augmentation(effects=("stretch", "reverb"), stretch_rate=(1.2, 1.2), stretch_method="vocoder")
 NOISY = Augmentation(effects=("noise",), noise_snr_db=(5.0, 5.0))
 
 
 @pytest.mark.parametrize(
     "augmentation",
-    [Augmentation(), NOISY, Augmentation(effects=("stretch", "reverb"), stretch_rate=(1.2, 1.2))],
+    [Augmentation(), NOISY, VOCODED],
 )
 def test_augmented_clips_go_through_the_chain(judge, augmentation):
     """By the spec's draws: clip i of the choice gets the i-th draw at 100 %."""
@@ -172,7 +173,7 @@ def test_noise_is_heard_as_worse_quality(raw):
     noisy = meter.measure(np.arange(3)).set_index("row")
     before = raw.loc[noisy.index, "bak_mos"]
     assert (noisy["bak_mos"] < before).all()
-    assert (noisy["bak_mos"] < before - 1.5).sum() == 2  # C's telephone band was bad before
+    assert (noisy["bak_mos"] < before - 1).sum() == 2  # C's telephone band was bad before
 
 
 def test_reverb_is_heard_as_a_room(raw):

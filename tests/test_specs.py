@@ -533,7 +533,12 @@ MEASURED = AcousticsSpec(CorpusSpec("one", "ravdess", folds=2, scramble=SWAP), A
 def test_an_acoustics_key_changes_with_all_that_changes_the_outcome():
     others = {
         "corpus": [dataclasses.replace(MEASURED.corpus, name="two")],
-        "augmentation": [None, Augmentation(noise_snr_db=(10, 20))],
+        "augmentation": [
+            None,
+            Augmentation(noise_snr_db=(10, 20)),
+            Augmentation(stretch_method="vocoder"),
+            Augmentation(stretch_method="vocoder", stretch_rate=(1.5, 1.6)),
+        ],
         "clips": [9_999],
         "p835_clips": [0],
         "seed": [1],
@@ -549,8 +554,8 @@ def test_an_acoustics_key_does_not_change_with_what_cannot_change_the_outcome():
     """No label is scrambled, no network trained; masks and frames are on no wave."""
     unscrambled = dataclasses.replace(MEASURED, corpus=dataclasses.replace(MEASURED.corpus, scramble=()))
     masked = dataclasses.replace(MEASURED, augmentation=Augmentation(band_masks=5))
-    by_vocoder = dataclasses.replace(MEASURED, augmentation=Augmentation(stretch_method="vocoder"))
-    assert {spec.key for spec in (unscrambled, masked, by_vocoder)} == {MEASURED.key}
+    faster = dataclasses.replace(MEASURED, augmentation=Augmentation(stretch_rate=(1.5, 1.6)))
+    assert {spec.key for spec in (unscrambled, masked, faster)} == {MEASURED.key}
 
 
 def test_an_acoustics_spec_reads_back_and_its_plan_forgets_who_answered():

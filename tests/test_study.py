@@ -340,7 +340,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         (SMALL + ACOUSTICS + "seed = -1", "figure4: seed = -1: expected a whole number, 0 or more"),
         (
             SMALL + ACOUSTICS + '[augmentation]\neffects = ["specaugment"]',
-            "figure4: augmentation effects = ['specaugment']: no wave is changed by that",
+            "figure4: augmentation effects = ['specaugment']: they change features, no wave",
         ),
         (changed("title =", "zzz ="), "study: unknown key 'zzz' (known: title, caution"),
         (changed("folds = 2\nt", "fold = 2\nt"), "corpora.two: unknown key 'fold'; did you mean 'folds'?"),
@@ -541,13 +541,20 @@ def test_raw_and_augmented_are_of_the_same_clips(tmp_path):
     assert raw.label == "acoustics-two-raw-seed5"
 
 
-def test_waves_get_the_studys_augmentation_but_for_what_no_wave_has(tmp_path):
-    """A stretch on features is a vocoder's here, and SpecAugment cannot be heard."""
+def test_waves_get_the_studys_augmentation_but_for_what_changes_no_wave(tmp_path):
+    """Neither a stretch on features nor SpecAugment can be heard."""
     study = read(tmp_path, SMALL + ACOUSTICS + "[augmentation]\nnoise_snr_db = [5, 6]\nband_masks = 3")
     _, augmented = (case.spec for case in measurements(study))
-    assert augmented.augmentation.effects == study.augmentation.effects[:-1]
-    assert augmented.augmentation.stretch_method == "vocoder"
+    assert augmented.augmentation.effects == study.augmentation.effects[1:-1]
     assert augmented.augmentation.noise_snr_db == (5, 6)
+
+
+def test_a_vocoders_stretch_is_on_the_wave(tmp_path):
+    study = read(tmp_path, SMALL + ACOUSTICS + '[augmentation]\nstretch_method = "vocoder"')
+    _, augmented = (case.spec for case in measurements(study))
+    assert augmented.augmentation == dataclasses.replace(
+        study.augmentation, effects=study.augmentation.effects[:-1]
+    )
 
 
 def test_without_augmentation_only_what_is_delivered_is_measured(tmp_path):
