@@ -26,8 +26,11 @@ TITLES = {
     "figure3": "Figure 3: change in wF1 after scrambling labels, relative to the Table 1 baseline",
     "figure4": "Figure 4: estimated quality, reverberation time and clarity (median, 10 to 90 % in brackets)",
     "figure4-distance": "Figure 4: how far the corpora are apart (95 % interval in brackets)",
+    "figure4-crossed": "Figure 4: how far one corpus augmented is from another as delivered (95 % interval)",
     "figure4-labels": "Figure 4: share of the estimates' variance between labels (eta squared)",
 }
+IN_FILES_ONLY = ("-wf1", "-crossed")
+"""Endings of tables that the terminal does not show: the paper's layout comes first."""
 REPLACEMENTS = (
     "The estimators are replacements: those of the paper were never published. MOS is DNSMOS P.808; T60 and"
     " C50 are a small network's, trained on generated speech in simulated rooms (their errors:"
@@ -264,14 +267,18 @@ def draw_figure4(study: Study, cells: pd.DataFrame, distances: pd.DataFrame) -> 
     headers = ["Corpus", "", *names, "clips", "no estimate"]
     tables = [Table("figure4", TITLES["figure4"], headers, rows, tuple(notes))]
     if not distances.empty:
-        tables.append(_distances(distances))
+        alike = distances["condition"] == distances["other_condition"]
+        tables.append(_distances("figure4-distance", distances[alike]))
+        if not alike.all():
+            crossed = "What a network meets that learns from the one, augmented, and is tested on the other."
+            tables.append(_distances("figure4-crossed", distances[~alike], crossed))
     legend = "Of what differs between clips, this much goes by label: emotion that is taken for acoustics."
     headers = ["Corpus", "", *MEASURES.values()]
     tables.append(Table("figure4-labels", TITLES["figure4-labels"], headers, of_labels, (legend,)))
     return tables
 
 
-def _distances(distances: pd.DataFrame) -> Table:
+def _distances(name: str, distances: pd.DataFrame, *notes: str) -> Table:
     rows = [
         [
             f"{row['corpus']} {row['condition']}",
@@ -299,9 +306,8 @@ def _distances(distances: pd.DataFrame) -> Table:
         "By chance: exceeded once in twenty times when speakers are dealt to the two corpora at random. Gone:"
         " share of the distance between the raw corpora; below 0 they are further apart. Intervals: bootstrap"
         " over speakers.",
-        "Augmented beside raw: what a network meets that learns from one corpus and is tested on the other.",
     )
-    return Table("figure4-distance", TITLES["figure4-distance"], headers, rows, legend)
+    return Table(name, TITLES[name], headers, rows, (*notes, *legend))
 
 
 def _distribution(row: pd.Series, measure: str) -> str:
@@ -491,7 +497,7 @@ def _markdown(table: Table, heading: str = "#") -> str:
 def _terminal(study: Study, tables: list[Table], about: Iterable[str], written: str) -> str:
     parts = [study.title, *about]
     for table in tables:
-        if not table.name.endswith("-wf1"):  # plain wF1 is in the files; the paper's layout comes first
+        if not table.name.endswith(IN_FILES_ONLY):
             parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))
     parts.append("\n".join(f"{point}: {choice}" for point, choice in choices(study)))
     return "\n\n".join([*parts, written])

@@ -256,7 +256,7 @@ def test_the_exhibit_is_tables_and_pictures(store, study):
     assert "4 of 4 measurements done" in text
     assert "runs" not in text.split("measurements done")[0]
     names = {path.name for path in store.folder.iterdir() if path.is_file()}
-    written = {"figure4", "figure4-distance", "figure4-labels"}
+    written = {"figure4", "figure4-distance", "figure4-crossed", "figure4-labels"}
     expected = {f"{name}.{kind}" for name in written for kind in ("md", "csv", "tex")}
     expected |= {"figure4.png", "figure4.svg", "figure4-cells.csv", "figure4-distance-cells.csv", "report.md"}
     assert names == expected
@@ -265,6 +265,11 @@ def test_the_exhibit_is_tables_and_pictures(store, study):
     assert "nan" not in report
     for said in (text, report):
         assert "The estimators are replacements" in said
+    crossed = tables.TITLES["figure4-crossed"]
+    assert crossed in report
+    assert crossed not in text
+    distances = (store.folder / "figure4-distance.md").read_text()
+    assert (distances.count("| ONE raw "), distances.count("| ONE augmented ")) == (3, 3)
     cells = pd.read_csv(store.folder / "figure4-cells.csv")
     median = PAIR.query("corpus == 'TWO' and condition == 'raw'")["c50_db"].median()
     assert f"{median:.1f} [" in (store.folder / "figure4.md").read_text()
