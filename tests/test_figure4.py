@@ -125,17 +125,19 @@ def test_intervals_are_over_speakers():
     assert narrow < 0.4 * still_wide
 
 
-def test_an_interval_holds_the_true_distance_about_as_often_as_it_says():
+def test_an_interval_over_speakers_holds_the_true_distance_and_one_over_clips_does_not():
     """Two normal distributions a deviation apart: Wasserstein's distance is the shift."""
-    held = 0
-    for seed in range(60):
+    held = np.zeros(2)
+    for seed in range(40):
         pair = both(
             measured("ONE", speakers=24, seed=2 * seed),
             measured("TWO", shift=1.0, speakers=24, seed=2 * seed + 1),
         )
-        found = row(figure4.distances(pair, resamples=200))
-        held += found["wasserstein_low"] <= 1.0 <= found["wasserstein_high"]
-    assert 48 <= held <= 60  # 95 % of 60 are 57
+        for number, table in enumerate((pair, pair.assign(speaker=UNKNOWN_SPEAKER))):
+            found = row(figure4.distances(table, resamples=200))
+            held[number] += found["wasserstein_low"] <= 1.0 <= found["wasserstein_high"]
+    assert held[0] >= 32  # 95 % of 40 are 38
+    assert held[1] <= 30
 
 
 def test_chance_is_exceeded_about_once_in_twenty_times():
