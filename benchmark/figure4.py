@@ -6,10 +6,10 @@ and Kolmogorov-Smirnov's (the largest difference of the cumulative distributions
 sensitive to any difference).
 
 Intervals are bootstrapped over speakers, not clips: the clips of a speaker share a voice, a microphone and a
-day. In simulated corpora of the sizes of EmoDB and RAVDESS, intervals of 95 % over clips held the true distance
-in about half of the cases, over speakers in 82 to 96 % of them (`tests/test_figure4.py` has such a
-simulation). Clips without a known speaker stand for themselves. The same resamples serve both conditions, since both are measured on the same
-clips: a change is a paired one.
+day. In simulated corpora of the sizes of EmoDB and RAVDESS, intervals of 95 % over clips held the true
+distance in about half of the cases, over speakers in 82 to 96 % of them (`tests/test_figure4.py` has such a
+simulation). Clips without a known speaker stand for themselves. The same resamples serve both conditions,
+since both are measured on the same clips: a change is a paired one.
 
 Distances are never below 0, so two samples of the same thing are some distance apart, and no interval reaches
 0. What chance alone gives stands beside: the distance that is exceeded once in twenty times when the speakers
