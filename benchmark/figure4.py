@@ -155,7 +155,7 @@ class _Measured:
     """A corpus's estimates and how often each clip counts in each resample.
 
     Attributes:
-        conditions: condition -> estimates, in the same order of clips.
+        conditions: condition -> estimates of the clips that both have, in the same order.
         speaker: int64 [clips], number of each clip's speaker, from 0.
         counts: int64 [1 + resamples, clips]; the first is the corpus as it is.
     """
@@ -169,6 +169,8 @@ class _Measured:
         here = table[table["corpus"] == corpus]
         conditions = {name: clips.set_index("path") for name, clips in here.groupby("condition", sort=False)}
         names = next(iter(conditions.values()))["speaker"]
+        for clips in conditions.values():  # of another copy of the corpus there may be others
+            names = names[names.index.isin(clips.index)]
         speaker, known = pd.factorize(names.where(names != UNKNOWN_SPEAKER, names.index.to_series()))
         drawn = random.multinomial(len(known), np.full(len(known), 1 / len(known)), size=resamples)
         counts = np.concatenate([np.ones((1, len(known)), dtype=np.int64), drawn])[:, speaker]

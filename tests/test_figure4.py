@@ -166,6 +166,16 @@ def test_nothing_to_compare_is_no_number():
     assert figure4.distances(pd.DataFrame()).empty
 
 
+def test_of_two_copies_of_a_corpus_the_clips_of_both_are_compared():
+    missing = (PAIR["corpus"] == "TWO") & (PAIR["condition"] == "augmented") & (PAIR.index % 3 == 0)
+    copies = PAIR[~missing].sample(frac=1, random_state=0)
+    both_have = copies.query("corpus == 'TWO' and condition == 'augmented'")["path"]
+    found = row(figure4.distances(copies.sort_values("condition", ascending=False)))
+    y = PAIR.query("corpus == 'TWO' and condition == 'raw' and path in @both_have")["t60_s"]
+    x = PAIR.query("corpus == 'ONE' and condition == 'raw'")["t60_s"]
+    assert found["wasserstein"] == pytest.approx(scipy.stats.wasserstein_distance(x, y))
+
+
 def test_one_condition_alone_is_compared():
     found = figure4.distances(PAIR.query("condition == 'augmented'"))
     assert set(found["condition"]) == {"augmented"}
