@@ -171,7 +171,8 @@ def test_of_two_copies_of_a_corpus_the_clips_of_both_are_compared():
     copies = PAIR[~missing].sample(frac=1, random_state=0)
     both_have = copies.query("corpus == 'TWO' and condition == 'augmented'")["path"]
     found = row(figure4.distances(copies.sort_values("condition", ascending=False)))
-    y = PAIR.query("corpus == 'TWO' and condition == 'raw' and path in @both_have")["t60_s"]
+    raw = PAIR.query("corpus == 'TWO' and condition == 'raw'")
+    y = raw.loc[raw["path"].isin(both_have), "t60_s"]
     x = PAIR.query("corpus == 'ONE' and condition == 'raw'")["t60_s"]
     assert found["wasserstein"] == pytest.approx(scipy.stats.wasserstein_distance(x, y))
 
