@@ -14,7 +14,7 @@ Differences from the paper, whose three estimators and whose choice of clips wer
    of 0.9 to 1.2 it alone lowers P.808 by 0.5 on RAVDESS, which the network in training never hears.
 4. A clip that is silent or clipped has no estimates, only the reason; likewise one that is too short for an
    estimator has none of that one (a room cannot be heard in less than `serkit.roomnet.MIN_SECONDS`; for
-   quality, short clips are repeated, as DNSMOS's own package does).
+   quality, short clips are repeated: `serkit.mos`).
 """
 
 from __future__ import annotations
