@@ -119,13 +119,18 @@ def folder_of(result, store):
 # --- what is saved ---
 
 
+def documented(section):
+    """The keys in the first column of a table of results/README.md."""
+    readme = (Path(__file__).parent.parent / "results" / "README.md").read_text()
+    table = readme.split(f"## {section}\n")[1].split("\n## ")[0]
+    keys = re.findall(r"`([a-z_]+)", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE)))
+    assert len(keys) > 10
+    return set(keys)
+
+
 def test_a_result_has_all_that_is_documented(finished):
     store, result = finished
-    readme = (Path(__file__).parent.parent / "results" / "README.md").read_text()
-    table = readme.split("## result.json, schema 1\n")[1].split("\n## ")[0]
-    documented = re.findall(r"`([a-z_]+)", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE)))
-    assert len(documented) > 15
-    assert set(result) == set(documented)
+    assert set(result) == documented("result.json, schema 1")
     assert result["schema"] == 1
     assert result["label"] == "large+folded_scrambled-aug0-fold01"
     assert result["key"].startswith(result["label"] + "-")
@@ -545,6 +550,7 @@ def metered(monkeypatch):
 def test_a_measurement_says_what_was_measured(measured):
     store, result = measured
     assert store.get(result["key"]) == json.loads(json.dumps(result))
+    assert set(result) == documented("result.json of a measurement, schema 1")
     spec = from_json(result["spec"])
     assert spec.plan() == MEASURED
     assert [name for name, _ in spec.estimators] == ["dnsmos", "roomnet"]
