@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import torch
 
 from serkit import synthetic
 from serkit.specs import LABELS
@@ -25,6 +24,8 @@ def _spoken(corpus, speaker, number, label):
 
 def padded(clips, longer=0):
     """Clips as a batch: waves float32 [clips, longest + longer], zeros past the ends, and their lengths."""
+    import torch  # not for those who want clips alone
+
     samples = np.array([len(clip) for clip in clips])
     waves = torch.zeros(len(clips), samples.max() + longer)
     for wave, clip in zip(waves, clips, strict=True):
