@@ -1,13 +1,17 @@
 """The plugin from outside, as a user meets it: sessions in a folder of their own, alone and under xdist."""
 
+import io
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import benchmark.gpus
 import benchmark.tables
 import serkit.run  # noqa: F401  (pytester's sessions forget what they import, and these load once a process)
+from serkit.mos import Dnsmos
 
 pytest_plugins = "pytester"
 
@@ -50,6 +54,14 @@ def checkout(pytester, monkeypatch, synthetic_cache):
         (pytester.path / name).write_text((ROOT / name).read_text())
     (pytester.path / "tiny.toml").write_text(TINY)
     return pytester
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """What a measurement loads, some of which may load once a process; pytester's sessions forget imports."""
+    Dnsmos().p808([np.ones(1, dtype=np.float32)])
+    pd.DataFrame().to_parquet(io.BytesIO())
+    import benchmark.figures  # noqa: F401
 
 
 def add_to_conftest(checkout, text):
@@ -126,7 +138,7 @@ def test_selects_points_of_a_tuning_grid(checkout, select, runs):
     assert len(ids) == len(set(ids)) == runs
 
 
-def test_acoustics_are_measured_and_shown(checkout, one_thread):
+def test_acoustics_are_measured_and_shown(loaded, checkout, one_thread):
     """No training: `-m figure4` selects the measurements alone."""
     (checkout.path / "heard.toml").write_text(
         TINY + '[figure4]\ncorpora = ["large"]\nclips = 3\np835_clips = 1\n'
