@@ -90,7 +90,7 @@ def test_what_is_heard_has_one_level_and_one_length(samples, peak):
 
 def test_a_clip_of_whole_blocks_of_80_ms_is_not_judged_lower(ours):
     """The package's way it is, for P.808 sees the same blocks each time a clip comes round."""
-    clips = [spoken(number)[:17_920] for number in (0, 3, 6, 9)]  # 14 blocks
+    clips = [spoken(number)[:17_920] for number in (0, 3)]  # 14 blocks
     assert all(len(clip) == 17_920 for clip in clips)
     shorter = [clip[:-500] for clip in clips]
     assert abs(np.mean(ours.p808(clips)) - np.mean(ours.p808(shorter))) < 0.05
