@@ -8,9 +8,9 @@ never saw; truth is always `serkit.rooms.decay` of the room's own impulse respon
                   same rooms
     pedalboard    each of these through pedalboard's Reverb, whose responses no training example resembles
 
-each through a random tilt and band limits, with steady noise of a random colour. A corpus that has a room of
-its own (studios do) cannot be judged where the simulated one is drier than that: C50 is also given where the
-true one is below 20 dB.
+each through a random tilt and band limits, with steady noise of a random colour, 5 to 50 dB below the speech
+(20 to 50 dB with pedalboard). A corpus that has a room of its own (studios do) cannot be judged where the
+simulated one is drier than that: C50 is also given where the true one is below 20 dB.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Settings:
     Attributes:
         clips: a set of speech, in image-source rooms and again through pedalboard.
         rooms: image-source rooms, the same for all sets.
+        voices: generated ones, of eight phrases each.
         seconds: length of clips; the shorter ones are the beginnings of the longest.
         snr_db: range.
         seed: of everything; nothing of the training's.
@@ -62,7 +63,8 @@ class Settings:
 
     clips: int = 400
     rooms: int = 200
-    seconds: tuple[float, ...] = (4.0, 2.0)
+    voices: int = 40
+    seconds: tuple[float, ...] = (4.0, 2.0, 1.0)
     snr_db: tuple[float, float] = (5.0, 50.0)
     seed: int = 0
     speed_clips: int = 200
@@ -71,7 +73,7 @@ class Settings:
 def settings(quick: bool = False, seed: int = 0) -> Settings:
     """The defaults, or far fewer clips and rooms."""
     chosen = Settings(seed=seed)
-    return replace(chosen, clips=24, rooms=6, speed_clips=10) if quick else chosen
+    return replace(chosen, clips=24, rooms=4, voices=3, speed_clips=10) if quick else chosen
 
 
 _ROOMS, _VOICES, _CORPUS, _PEDALBOARD = range(4)
@@ -84,7 +86,7 @@ _SEEDS = 2_000_000  # added to a score's seed: no block of any training has it
 def generated(settings: Settings) -> list[list[np.ndarray]]:
     """Phrases of held-out generated voices."""
     random = rooms.stream(_SEEDS + settings.seed, 0, _VOICES)
-    voices = [rooms.draw_voice(random) for _ in range(40)]
+    voices = [rooms.draw_voice(random) for _ in range(settings.voices)]
     return [[rooms.phrase(voice, random) for _ in range(8)] for voice in voices]
 
 

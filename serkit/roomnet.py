@@ -22,11 +22,10 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
-import multiprocessing
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,8 @@ from serkit.rooms import C50_RANGE_DB, RATE_HZ, T60_RANGE_S, Examples
 
 WEIGHTS = Path(__file__).with_name("roomnet.npz")
 MIN_SECONDS = 1.0
-"""Shortest clip that is estimated."""
+"""Shortest clip that is estimated, and shortest crop in training. T60's error is about twice that at 4 s
+(docs/acoustics.md), and grows fast below."""
 
 HOP_SAMPLES = 160
 WINDOW_SAMPLES = 400
@@ -54,6 +54,8 @@ LOUD_SHARE = 0.95
 """The frames' level at this quantile is the reference: a click does not move it."""
 FLOOR_DB = -70.0
 SCALE_DB = 35.0
+MOST_FAINT_DB = 20.0
+"""As far as a faint part of a clip is raised in training: a part may be nothing but padding."""
 
 
 # ------------------------------------------------------------------------------------------------- features
@@ -91,6 +93,22 @@ def features(waves: Tensor) -> Tensor:
     return level_db.clamp_min(FLOOR_DB) / SCALE_DB + 1
 
 
+def as_if_alone(levels: Tensor) -> Tensor:
+    """Features of a part of a clip, made relative to the loud frames of that part, all of which may be faint.
+
+    Args:
+        levels: [parts, frames, bands], cut out of `features`.
+
+    Returns:
+        likewise; what lay below the floor stays a little above it.
+    """
+    power = torch.exp2((levels - 1) * (SCALE_DB / 10 * np.log2(10))).mean(dim=2)
+    loud_db = 10 * torch.log10(torch.quantile(power, LOUD_SHARE, dim=1))
+    return (levels - loud_db.clamp(-MOST_FAINT_DB, 0)[:, None, None] / SCALE_DB).clamp_min(
+        1 + FLOOR_DB / SCALE_DB
+    )
+
+
 # -------------------------------------------------------------------------------------------------- network
 
 CHANNELS = (16, 24, 32, 48, 64)
@@ -99,7 +117,7 @@ MEAN, SPREAD = (0.7, 15.0), (0.45, 12.0)
 
 
 class RoomNet(nn.Module):
-    """Five convolutions over time and frequency, two over time, mean and deviation over time, two layers."""
+    """Five convolutions over time and frequency, one over time, their mean and deviation, two layers."""
 
     def __init__(self) -> None:
         """Random weights, from torch's generator."""
@@ -224,40 +242,27 @@ class Training:
     """
 
     seed: int = 0
-    blocks: int = 200
+    blocks: int = 220
     held_out_blocks: int = 4
-    epochs: int = 6
+    epochs: int = 8
     batch: int = 32
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
     averaging: float = 0.998
-    least_seconds: float = 1.5
+    least_seconds: float = 1.0
     examples: Examples = field(default_factory=Examples)
 
+
+STATISTICS_BATCHES = 100
+"""From which batch normalisation's statistics are taken anew for the averaged weights."""
+
+PACKAGES = ("numpy", "scipy", "torch", "torchaudio", "pyroomacoustics")  # the last one is an extra
 
 HELD_OUT_SEEDS = 1_000_000
 """Added to the training's seed for held-out examples."""
 
 Report = Callable[[str, int, int, str], None]
 """Told what is being done, how much of it is done, out of how much, and how it goes."""
-
-
-def make_features(seed: int, number: int, settings: Examples) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A block's features, float16 [examples, frames, bands], its truth and its SNR."""
-    torch.set_num_threads(1)
-    block = rooms.make_block(seed, number, settings)
-    return features(torch.from_numpy(block.waves)).half().numpy(), block.truth, block.snr_db
-
-
-def made(seed: int, blocks: int, settings: Examples, jobs: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Blocks of features in order, made by `jobs` processes."""
-    if jobs == 1:
-        for number in range(blocks):
-            yield make_features(seed, number, settings)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        yield from pool.map(make_features, [seed] * blocks, range(blocks), [settings] * blocks)
 
 
 def train(settings: Training, jobs: int = 1, report: Report | None = None) -> RoomNet:
@@ -274,11 +279,10 @@ def train(settings: Training, jobs: int = 1, report: Report | None = None) -> Ro
         ExtraMissing: pyroomacoustics is not installed, and image-source rooms are asked for.
     """
     levels, truth = [], []
-    for number, (block_levels, block_truth, _) in enumerate(
-        made(settings.seed, settings.blocks, settings.examples, jobs), start=1
-    ):
-        levels.append(block_levels)
-        truth.append(block_truth)
+    blocks = rooms.make_blocks(settings.seed, settings.blocks, settings.examples, jobs)
+    for number, block in enumerate(blocks, start=1):
+        levels.append(features(torch.from_numpy(block.waves)).half().numpy())
+        truth.append(block.truth)
         if report is not None:
             report("examples", number, settings.blocks, "")
     return fit(np.concatenate(levels), np.concatenate(truth), settings, report)
@@ -290,7 +294,7 @@ def fit(levels: np.ndarray, truth: np.ndarray, settings: Training, report: Repor
     random = np.random.default_rng([settings.seed, 1])
     net = RoomNet()
     average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.averaging), use_buffers=True
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.averaging)
     )
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=settings.weight_decay)
     batches = max(1, len(levels) // settings.batch)
@@ -307,7 +311,7 @@ def fit(levels: np.ndarray, truth: np.ndarray, settings: Training, report: Repor
             chosen = order[first : first + settings.batch]
             length = int(random.integers(least, frames + 1))
             start = int(random.integers(0, frames - length + 1))
-            batch = torch.from_numpy(levels[chosen, start : start + length].astype(np.float32))
+            batch = as_if_alone(torch.from_numpy(levels[chosen, start : start + length].astype(np.float32)))
             loss = F.smooth_l1_loss(net(batch), target[chosen], beta=0.5)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -318,13 +322,20 @@ def fit(levels: np.ndarray, truth: np.ndarray, settings: Training, report: Repor
             running = loss.item() if done == 1 else 0.99 * running + 0.01 * loss.item()
             if report is not None:
                 report("training", done, steps, f"loss {running:.4f}")
+    # The average of the layers' statistics is not the statistics of the average of the weights.
+    some = random.permutation(len(levels))[: STATISTICS_BATCHES * settings.batch]
+    batches_of = (
+        torch.from_numpy(levels[some[first : first + settings.batch]].astype(np.float32))
+        for first in range(0, len(some), settings.batch)
+    )
+    torch.optim.swa_utils.update_bn(batches_of, average)
     trained: RoomNet = average.module  # type: ignore[assignment]
     return trained.eval()
 
 
 def versions() -> dict[str, str]:
     """What equal weights need beside equal settings."""
-    packages = ("numpy", "scipy", "torch", "torchaudio", "pyroomacoustics")
+    packages = [name for name in PACKAGES if importlib.util.find_spec(name) is not None]
     return {
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in packages},
