@@ -354,7 +354,9 @@ def train(settings: roomnet.Training, jobs: int, output: Path) -> str:
     bars: dict[str, tqdm] = {}
 
     def report(what: str, done: int, of: int, how: str) -> None:
-        bar = bars.setdefault(what, tqdm(total=of, desc=what, mininterval=1.0))
+        if what not in bars:
+            bars[what] = tqdm(total=of, desc=what, mininterval=1.0)
+        bar = bars[what]
         bar.set_postfix_str(how, refresh=False)
         bar.update(done - bar.n)
         if done == of:
