@@ -16,6 +16,7 @@ from benchmark.figure4 import CLOSER, MEASURES
 from benchmark.study import Exhibit, Study, Tuning, plan
 from serkit import corpora
 from serkit.results import Result, Store
+from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
 from serkit.specs import EFFECTS, METRICS, SETTINGS_OF, AcousticsSpec, Augmentation, CorpusSpec, RunSpec
 
 MISSING = "--"
@@ -483,9 +484,10 @@ def _picture_figure4(
     """Draws Figure 4 into a folder; returns the names of its files."""
     from benchmark import figures  # matplotlib comes with it
 
-    title = f"Figure 4: the acoustics of {' and '.join(estimates['corpus'].unique())}, estimated"
+    title = f"Figure 4: the acoustics of {', '.join(estimates['corpus'].unique())}, estimated"
     caution = (
         "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished ones."
+        f" No room to be heard: T60 {T60_RANGE_S[0]:g} s, C50 {C50_RANGE_DB[1]:g} dB."
     )
     return figures.save(figures.figure4(estimates, distances, title, caution), folder, "figure4")
 
