@@ -168,7 +168,7 @@ def pytest_runtest_call(item):
 """,
     )
     chosen = ("--study", "tiny.toml", "-k", "large or folded-aug0-fold01")
-    outcome = checkout.runpytest_inprocess(*chosen, "-n", "2")  # the workers train, not this process
+    outcome = checkout.runpytest_inprocess(*chosen, "-n", "1")  # the worker trains, not this process
     outcome.assert_outcomes(passed=1, failed=1)
     outcome.stdout.fnmatch_lines(
         [
