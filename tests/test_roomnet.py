@@ -188,9 +188,9 @@ def test_weights_that_are_none_are_refused(tmp_path):
 # --- training ---
 
 
-def test_equal_settings_give_equal_weights_with_any_number_of_processes():
-    one, two = (roomnet.train(TINY, jobs).state_dict() for jobs in (1, 2))
-    other = roomnet.train(replace(TINY, seed=1)).state_dict()
+def test_equal_settings_give_equal_weights():
+    """With any number of processes: `tests/test_rooms.py` holds that they make equal examples."""
+    one, two, other = (roomnet.train(replace(TINY, seed=seed)).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not torch.equal(one["whole.1.weight"], other["whole.1.weight"])
 

@@ -171,6 +171,15 @@ def test_blocks_follow_from_seed_and_number_alone():
         assert not np.array_equal(block.waves, other.waves)
 
 
+def test_any_number_of_processes_makes_the_same_blocks_in_order():
+    few = Examples(block=2, voices=1, phrases=1, image_source=0, stochastic=1, seconds=1.0)
+    alone, together = (list(rooms.make_blocks(1, 7, few, jobs)) for jobs in (1, 2))
+    assert len(alone) == len(together) == 7
+    for one, two in zip(alone, together, strict=True):
+        assert np.array_equal(one.waves, two.waves)
+        assert np.array_equal(one.truth, two.truth)
+
+
 def test_a_block_is_complete_and_labelled_within_the_ranges():
     block = rooms.make_block(0, 0, FEW)
     assert block.waves.shape == (10, 4 * RATE_HZ)
