@@ -244,11 +244,10 @@ def _published(pair: tuple[float, float] | None) -> str:
     return "" if pair is None else f"{pair[0]:.2f} ({_short(pair[1])})"
 
 
-def draw_figure4(study: Study, cells: pd.DataFrame, distances: pd.DataFrame) -> list[Table]:
+def draw_figure4(cells: pd.DataFrame, distances: pd.DataFrame) -> list[Table]:
     """Figure 4 in numbers: the distributions, their distances, what in them is emotion.
 
     Args:
-        study: what they are of.
         cells: of `figure4.cells`.
         distances: of `figure4.distances`.
     """
@@ -273,7 +272,9 @@ def draw_figure4(study: Study, cells: pd.DataFrame, distances: pd.DataFrame) -> 
         if not alike.all():
             crossed = "What a network meets that learns from the one, augmented, and is tested on the other."
             tables.append(_distances("figure4-crossed", distances[~alike], crossed))
-    legend = "Of what differs between clips, this much goes by label: emotion that is taken for acoustics."
+    legend = (
+        "Of what differs between clips, this much goes by label: it may be emotion that sounds like a room."
+    )
     headers = ["Corpus", "", *MEASURES.values()]
     tables.append(Table("figure4-labels", TITLES["figure4-labels"], headers, of_labels, (legend,)))
     return tables
@@ -456,9 +457,9 @@ def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     estimates = figure4.estimates(study, found, store)
     if not estimates.empty:
         of_corpora, distances = figure4.cells(estimates), figure4.distances(estimates)
-        tables += draw_figure4(study, of_corpora, distances)
+        tables += draw_figure4(of_corpora, distances)
         numbers |= {"figure4-cells.csv": of_corpora, "figure4-distance-cells.csv": distances}
-        pictures = _picture_figure4(study, estimates, distances, store.folder)
+        pictures = _picture_figure4(estimates, distances, store.folder)
     for name, table_of in numbers.items():
         table_of.to_csv(store.folder / name, index=False)
     for table in tables:
@@ -478,9 +479,7 @@ def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
     return _terminal(study, tables, about, written), cells
 
 
-def _picture_figure4(
-    study: Study, estimates: pd.DataFrame, distances: pd.DataFrame, folder: Path
-) -> list[str]:
+def _picture_figure4(estimates: pd.DataFrame, distances: pd.DataFrame, folder: Path) -> list[str]:
     """Draws Figure 4 into a folder; returns the names of its files."""
     from benchmark import figures  # matplotlib comes with it
 
