@@ -30,8 +30,8 @@ import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
+from benchmark.output import claim, write
 from serkit import audio, corpora, roomnet, rooms
-from serkit.errors import ResultsUnwritable
 from serkit.rooms import RATE_HZ, Examples
 from serkit.run import cpu_name, environment
 from serkit.specs import CorpusSpec
@@ -245,7 +245,7 @@ def score(
     """
     net = roomnet.load(weights)
     speech = {corpus.name: spoken(corpus, data) for corpus in asked}
-    _claim(output)
+    claim(output)
     random = rooms.stream(_SEEDS + settings.seed, 0, _ROOMS)
     shoeboxes = [rooms.image_source(random) for _ in tqdm(range(settings.rooms), desc="rooms")]
     random = rooms.stream(_SEEDS + settings.seed, 0, _PEDALBOARD)
@@ -274,7 +274,7 @@ def score(
         "sets": sets,
         "speed": speed_of(net, timed, settings.speed_clips),
     }
-    _write(output, json.dumps(measured, allow_nan=False, indent=1) + "\n")
+    write(output, json.dumps(measured, allow_nan=False, indent=1) + "\n")
     return text(measured) + f"\n\nAll figures: {output}"
 
 
@@ -348,7 +348,7 @@ def train(settings: roomnet.Training, jobs: int, output: Path) -> str:
         ResultsUnwritable: `output` cannot be written.
         ExtraMissing: pyroomacoustics is not installed.
     """
-    _claim(output)
+    claim(output)
     torch.set_num_threads(1)  # else the weights depend on how many there are
     began = time.perf_counter()
     bars: dict[str, tqdm] = {}
@@ -382,27 +382,10 @@ def train(settings: roomnet.Training, jobs: int, output: Path) -> str:
         "jobs": jobs,
         "held_out": score_of(np.concatenate(truth), np.concatenate(found)),
     }
-    _write(output.with_suffix(".json"), json.dumps(made, indent=1) + "\n")
+    write(output.with_suffix(".json"), json.dumps(made, indent=1) + "\n")
     held = made["held_out"]
     return (
         f"{output}: {made['weights']}, {made['minutes']} min; held-out generated speech:"
         f" T60 RMSE {_shown(held['t60_s']['rmse'], '.3f')} s,"
         f" C50 RMSE {_shown(held['c50_db']['rmse'], '.2f')} dB"
     )
-
-
-def _claim(output: Path) -> None:
-    """Before minutes are spent."""
-    draft = output.with_name(f"{output.name}.draft")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        draft.touch()
-        draft.unlink()
-    except OSError as error:
-        raise ResultsUnwritable(f"{output} cannot be written: {error}; give another --output") from error
-
-
-def _write(path: Path, content: str) -> None:
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(content)
-    os.replace(draft, path)

@@ -51,11 +51,12 @@ from tabulate import tabulate
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from benchmark.output import claim, write
 from serkit import augment, train
 from serkit.audio import FULL_SCALE, Pack
 from serkit.augment import BUTTERWORTH_ORDER, VOCODER_OVERLAP, VOCODER_SAMPLES
 from serkit.batches import ClipSet
-from serkit.errors import ResultsUnwritable, SerkitError
+from serkit.errors import SerkitError
 from serkit.frontend import FLOOR, MEL_BANDS, NAMED, FrontEnd
 from serkit.model import Cnn14
 from serkit.run import cpu_name, environment
@@ -622,12 +623,7 @@ def augmentation(
         ResultsUnwritable: `output` cannot be written.
         SerkitError: a batch does not fit into the GPU's memory.
     """
-    draft = output.with_name(f"{output.name}.draft")
-    try:  # before minutes are spent
-        output.parent.mkdir(parents=True, exist_ok=True)
-        draft.touch()
-    except OSError as error:
-        raise ResultsUnwritable(f"{output} cannot be written: {error}; give another --output") from error
+    claim(output)
     measured: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(gpu or "cpu"),
@@ -637,15 +633,11 @@ def augmentation(
         "settings": {**vars(settings), "front_end": FRONT_END, "seed": SEED},
         "load_before": _load(),
     }
-    try:
-        measured["cpu"] = on_cpu(settings, say) if cpu else []
-        measured["step"] = beside_step(settings, gpu, say) if gpu is not None else []
-        measured["load_after"] = _load()
-        measured["not_installed"] = missing_peers() if cpu else []
-        draft.write_text(json.dumps(measured, allow_nan=False) + "\n")
-        os.replace(draft, output)
-    finally:
-        draft.unlink(missing_ok=True)
+    measured["cpu"] = on_cpu(settings, say) if cpu else []
+    measured["step"] = beside_step(settings, gpu, say) if gpu is not None else []
+    measured["load_after"] = _load()
+    measured["not_installed"] = missing_peers() if cpu else []
+    write(output, json.dumps(measured, allow_nan=False) + "\n")
     return text(measured) + f"\n\nAll rounds: {output}"
 
 
