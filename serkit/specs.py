@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -362,18 +363,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-class Keyed:
+class Keyed(ABC):
     """What the spec of anything that has a result can do: it has a key, and reads and writes as JSON."""
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """The readable name."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def method(self) -> dict[str, int]:
         """The number of the method by which the result is made, under its name in the JSON."""
-        raise NotImplementedError
 
     @property
     def key(self) -> str:
