@@ -196,9 +196,10 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 def _stamp(corpus: Corpus, rate_hz: int) -> str:
     """Digest that changes when any clip's path, size or modification time does."""
     digest = hashlib.sha256(f"{PACK_FORMAT} {rate_hz} {corpus.folder.resolve()}".encode())
-    for path in corpus.clips["path"]:
+    folder = str(corpus.folder)
+    for path in corpus.clips["path"].to_numpy(dtype=object):  # plain text: half the time for 68,000 clips
         try:
-            found = os.stat(corpus.folder / path)
+            found = os.stat(f"{folder}/{path}")
             digest.update(f"{path}\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
         except FileNotFoundError:
             digest.update(f"{path}\tmissing\n".encode())

@@ -133,7 +133,7 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
         name="msp_podcast",
         folder=folder,
         version=version,
-        clips=table(clips.astype(object).to_dict("records"), TITLE),
+        clips=table(clips, TITLE),
         others=tuple(sorted(labels["path"][~used])),
         notes=tuple(notes),
     )

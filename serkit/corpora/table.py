@@ -85,22 +85,23 @@ class Corpus:
 
     def digest(self) -> str:
         """SHA-256 over what the labels say (the five columns and the validation rule), not over the audio."""
-        lines = map("\t".join, zip(*(self.clips[column].astype(str) for column in COLUMNS), strict=True))
+        texts = (self.clips[column].astype(str).to_numpy(dtype=object) for column in COLUMNS)
+        lines = map("\t".join, zip(*texts, strict=True))
         text = "\n".join([*lines, repr(self.validation_fold)])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def table(rows: Iterable[dict], corpus: str) -> pd.DataFrame:
+def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
     """Builds `Corpus.clips` from a reader's rows: fills `split` and `fold`, sorts by path, checks the labels.
 
     Args:
-        rows: dicts with at least `path`, `label` and `speaker`.
+        rows: dicts with at least `path`, `label` and `speaker`, or a table with such columns.
         corpus: the corpus's title, for the messages.
 
     Raises:
         CorpusUnfit: no rows, an unknown label, or the same path twice.
     """
-    clips = pd.DataFrame(list(rows))
+    clips = rows.copy() if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     if clips.empty:
         raise CorpusUnfit(
             f"{corpus}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor"
