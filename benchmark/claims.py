@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.metrics import in_tail, levelled_off
 from serkit.results import Result
 from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
 
@@ -23,6 +22,8 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
         settled: its loss must have levelled off in the tail (§2.2). Not asked of a grid of recipes, some of
             which are too slow for that, nor of a study that says it is too short.
     """
+    from serkit.metrics import in_tail, levelled_off  # numpy comes with it: a plan needs none
+
     assert result["label"] == plan.label
     trained_on = plan.trained_on
     for corpus in plan.corpora:

@@ -110,7 +110,8 @@ def test_no_cycles(package):
 
 
 @pytest.mark.parametrize(
-    "name", ["serkit", "serkit.specs", "serkit.results", "benchmark.study", "benchmark.plugin"]
+    "name",
+    ["serkit", "serkit.specs", "serkit.results", "benchmark.study", "benchmark.plugin", "benchmark.claims"],
 )
 def test_light_modules_stay_light(name, fresh_python):
     code = f"import sys, {name}; print(*{{'torch', 'pandas', 'sklearn', 'numpy'}} & set(sys.modules))"

@@ -86,7 +86,7 @@ def test_shows_the_paper_plan_without_torch_or_corpora(checkout):
         """
 import sys
 def pytest_sessionfinish(session):
-    heavy = [name for name in ("torch", "pandas", "sklearn") if name in sys.modules]
+    heavy = [name for name in ("torch", "pandas", "sklearn", "numpy") if name in sys.modules]
     print("heavy:", heavy)
 """,
     )
