@@ -190,7 +190,7 @@ def speed_augment(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from benchmark import speed as speeds
+    from benchmark.speed import augment as speeds
 
     there = torch.cuda.is_available()
     if device == "cuda" and not there:

@@ -14,8 +14,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmark import cli, speed
-from benchmark.speed import Turn
+from benchmark import cli
+from benchmark.speed import augment as speed
+from benchmark.speed.augment import Turn
 from serkit import augment
 from serkit.audio import FULL_SCALE
 from serkit.frontend import NAMED, LogMel

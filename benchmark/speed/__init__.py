@@ -1,0 +1,1 @@
+"""`python -m benchmark speed`: how fast it works on this machine."""
