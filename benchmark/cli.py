@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from benchmark import speed as speeds
 from benchmark import study as studies
 from serkit.errors import SerkitError
 from serkit.specs import CHECKPOINTS, EFFECTS
@@ -149,62 +150,63 @@ def listen(
     click.echo(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
 
 
-@main.group()
-def speed() -> None:
-    """Measure how fast it works on this machine."""
-
-
-@speed.command("augment")
+@main.command()
+@click.argument("sections", metavar="[SECTION...]", nargs=-1, type=click.Choice(list(speeds.SECTIONS)))
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="cpu: beside other libraries. cuda: beside a training step. auto: both, where there is a GPU.",
+    help="auto: the GPU where there is one; augment on the CPU as well.",
 )
-@click.option("--rounds", type=click.IntRange(1), help="Each chain's turns; default 7.")
+@click.option("--rounds", type=click.IntRange(1), help="Turns of each; default 7.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of a turn, at least; default 2.")
 @click.option(
     "--threads", type=click.IntRange(1), help="Measured after one thread; default all that there are."
 )
-@click.option("--batch", type=click.IntRange(2), help="Clips a batch; default 32 on a CPU, 128 on a GPU.")
-@click.option("--quick", is_flag=True, help="A few seconds, to see that it works; the figures mean little.")
-@click.option("--output", type=click.Path(dir_okay=False), help="JSON; default results/speed/augment.json.")
+@click.option("--batch", type=click.IntRange(2), help="Clips a batch; default: the section's own.")
+@click.option("--quick", is_flag=True, help="A few seconds each, to see that it works; no figures to go by.")
+@click.option(
+    "--study",
+    "study_name",
+    default=speeds.Settings.study,
+    show_default=True,
+    help="Where real clips are measured, this study's; generated ones where its corpora are not there.",
+)
+@click.option("--output", type=click.Path(file_okay=False), help="Folder; default results/speed.")
 @_clear_errors
-def speed_augment(
+def speed(
+    sections: tuple[str, ...],
     device: str,
     rounds: int | None,
     seconds: float | None,
     threads: int | None,
     batch: int | None,
     quick: bool,
+    study_name: str,
     output: str | None,
 ) -> None:
-    """Clips a second from wave to augmented log-mel, beside the same chain of other libraries.
+    """Measure how fast it works on this machine: tables here, and a JSON file for each SECTION.
 
-    Those are an extra: pip install 'serkit[speed]'. Without them ours is measured alone. About five minutes
-    where no other job runs; less with fewer --rounds.
+    SECTION is augment, logmel, step, pipeline, epoch, evaluate, memory, cost or precision; all without any.
+    What cannot be measured here (no GPU, no corpora, a package not installed) is said and left out. Other
+    libraries to compare with are an extra: pip install 'serkit[speed]'.
     """
     # Read when torch is loaded. Threads that spin while they wait take the CPU from those they wait for as
     # soon as another job runs: ours was 12 times slower with two threads than with one (docs/performance.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
-
-    from benchmark.speed import augment as speeds
-
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise SerkitError("--device cuda: PyTorch sees no GPU here; give --device cpu")
-    settings = speeds.settings(quick, rounds, seconds, threads, batch)
-    click.echo(
-        speeds.augmentation(
-            settings,
-            cpu=device != "cuda",
-            gpu="cuda" if there and device != "cpu" else None,
-            output=Path(output) if output else studies.results_root() / "speed" / "augment.json",
-            say=lambda line: click.echo(line, err=True),
-        )
+    studies.read(study_name)  # said now, not by each section
+    chosen = speeds.settings(
+        quick,
+        rounds,
+        seconds,
+        threads,
+        batch,
+        study=study_name,
+        data=studies.data_folder(),
+        folder=Path(output) if output else studies.results_root() / "speed",
     )
+    speeds.run_sections(sections, chosen, device, lambda line: click.echo(line, err=True), click.echo)
 
 
 @main.group("rooms")

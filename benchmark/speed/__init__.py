@@ -1,1 +1,236 @@
-"""`python -m benchmark speed`: how fast it works on this machine."""
+"""`python -m benchmark speed`: how fast it works on this machine, a section a question.
+
+    augment   the augmentation chain, beside the same of other libraries
+    logmel    the front end, beside others
+    step      the training step: FLOP/s, what is not the network, what augmentation adds
+    pipeline  clips to the network's door, beside a data loader that decodes files
+    epoch     one epoch of a study's condition, beside the same written the usual way
+    evaluate  scoring clips, beside the usual way
+    memory    what a training takes
+    cost      hours for the paper's study, from what was measured
+    precision what bf16 changes in the answers
+
+A section is a module with two functions:
+
+    measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict[str, Any]
+    text(measured: Mapping[str, Any]) -> str
+
+`measure` is given `cpu` or `cuda`, tells `say` what it is at, and returns what JSON can hold without NaN;
+`text` makes tables of that alone. Every figure is measured in turns (`benchmark.speed.turns`), because
+machines are busy with other things too: ratios are of turns in the same round, and CPU time stands beside
+wall time.
+
+Each section's JSON is written whole as soon as it is measured:
+
+    section, date, cpu_name, packages, omp_wait_policy, settings
+    devices.<cpu or cuda>: environment, load_before, measured, load_after, seconds
+
+Nothing heavy is imported here: the command line takes the names of the sections from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmark.output import claim, write
+from serkit.errors import SerkitError
+
+SECTIONS = {
+    name: f"benchmark.speed.{name}"
+    for name in (
+        "augment",
+        "logmel",
+        "step",
+        "pipeline",
+        "epoch",
+        "evaluate",
+        "memory",
+        "cost",
+        "precision",
+    )
+}
+"""The modules by the sections' names, in the order in which they run; each is imported when it does."""
+
+ON_BOTH = ("augment",)  # measured on the CPU too where there is a GPU: other libraries' chains run there
+
+PACKAGES = ("audiomentations", "torch-audiomentations", "pedalboard", "torchlibrosa")
+"""What is compared with, besides what `serkit.run.environment` lists."""
+
+
+class SectionSkipped(SerkitError):
+    """A section cannot be measured here, for lack of a GPU, of corpora or of packages."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure.
+
+    Attributes:
+        rounds: each work's turns.
+        seconds: of a turn, at least; a batch is not cut off.
+        threads: numbers of threads, one and the most, in ascending order.
+        clips: a batch; None: what the section has for the device.
+        quick: the smallest sizes that show that it works; the figures mean little.
+        study: whose corpora, condition and recipe are taken where a section needs a real one.
+        data: the folder the corpora lie in.
+        folder: where the sections' JSON goes, and that of earlier ones is found.
+    """
+
+    rounds: int = 7
+    seconds: float = 2.0
+    threads: tuple[int, ...] = (1,)
+    clips: int | None = None
+    quick: bool = False
+    study: str = "ravdess-emodb"
+    data: Path | None = None
+    folder: Path = Path("results/speed")
+
+    @property
+    def workers(self) -> int:
+        """Processes of a peer's data loader: one a thread, as many as ours may have."""
+        return self.threads[-1]
+
+
+def settings(
+    quick: bool = False,
+    rounds: int | None = None,
+    seconds: float | None = None,
+    threads: int | None = None,
+    clips: int | None = None,
+    **others: Any,
+) -> Settings:
+    """Settings from what a user gives, defaults for the rest; one thread is always measured.
+
+    Args:
+        quick: far fewer, shorter turns of small sizes.
+        rounds: how many.
+        seconds: of a turn.
+        threads: measured after one; None: all that there are.
+        clips: a batch.
+        others: what else `Settings` has.
+    """
+    every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    chosen: dict[str, Any] = {"rounds": 2, "seconds": 0.01, "clips": 2} if quick else {}
+    given = {"rounds": rounds, "seconds": seconds, "clips": clips}
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    return Settings(threads=tuple(sorted({1, threads or every})), quick=quick, **chosen, **others)
+
+
+def run_sections(
+    names: Sequence[str],
+    settings: Settings,
+    device: str,
+    say: Callable[[str], None],
+    show: Callable[[str], None],
+) -> None:
+    """Measures sections, writes the JSON of each and shows its tables.
+
+    A section that cannot be measured here is said to be left out, and why; the others go on.
+
+    Args:
+        names: some of `SECTIONS`; empty: all.
+        settings: how.
+        device: `cpu`, `cuda`, or `auto`: the GPU where there is one, for `ON_BOTH` the CPU as well.
+        say: told what is being measured, and what is left out.
+        show: given each section's tables.
+
+    Raises:
+        ResultsUnwritable: a section's JSON cannot be written.
+        SerkitError: `cuda` without a GPU, or no section could be measured.
+    """
+    import torch
+
+    names = [name for name in SECTIONS if name in names or not names]
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise SerkitError("--device cuda: PyTorch sees no GPU here; give --device cpu")
+    outputs = {name: settings.folder / f"{name}.json" for name in names}
+    for output in outputs.values():
+        claim(output)
+    done = False
+    for name, output in outputs.items():
+        if device != "auto":
+            devices = [device]
+        else:
+            devices = ["cpu"] * (not there or name in ON_BOTH) + ["cuda"] * there
+        measured = _measured(name, settings, devices, say)
+        if not measured["devices"]:
+            continue
+        write(output, json.dumps(measured, allow_nan=False) + "\n")
+        show(f"{text(measured)}\n\nAll of it: {output}\n")
+        done = True
+    if not done:
+        raise SerkitError("nothing could be measured; the lines above say why, section by section")
+
+
+def _measured(
+    name: str, settings: Settings, devices: Sequence[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """One section on some devices, as its JSON has it; `devices` are those where it could be measured."""
+    from serkit.run import cpu_name, environment
+
+    asked = dataclasses.asdict(settings)
+    where: dict[str, Any] = {}
+    measured = {
+        "section": name,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu_name": cpu_name(),
+        "packages": {package: _version(package) for package in PACKAGES},
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "settings": {key: value for key, value in asked.items() if key not in ("data", "folder")},
+        "devices": where,
+    }
+    for device in devices:
+        before, load_before = time.perf_counter(), load()
+        try:
+            found = importlib.import_module(SECTIONS[name]).measure(
+                settings, device, lambda line, device=device: say(f"{name}, {device}: {line}")
+            )
+        except SerkitError as error:
+            say(f"{name}, {device}: left out. {error}")
+            continue
+        where[device] = {
+            "environment": environment(device),
+            "load_before": load_before,
+            "measured": found,
+            "load_after": load(),
+            "seconds": round(time.perf_counter() - before, 1),
+        }
+    return measured
+
+
+def text(measured: dict[str, Any]) -> str:
+    """A section's tables, each device's under a line that says where and when."""
+    section = importlib.import_module(SECTIONS[measured["section"]])
+    parts = []
+    for device, here in measured["devices"].items():
+        where, busy = here["environment"], here["load_before"]
+        parts.append(
+            f"{measured['section']}, {device}: {where['device_name']}, {where['cpus']} CPUs, torch"
+            f" {where['packages']['torch']}, {measured['date']}"
+            + (f", load {busy[0]:.1f} before" if busy else "")
+        )
+        parts.append(section.text(here["measured"]))
+    return "\n\n".join(parts)
+
+
+def load() -> list[float] | None:
+    """Jobs that ran or waited, on average over 1, 5 and 15 minutes; None where the system does not say."""
+    return list(os.getloadavg()) if hasattr(os, "getloadavg") else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,56 @@
+"""serkit's own work a batch at a time: what the training loop does, by the same code."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.speed.clips import SEED
+from serkit import augment, train
+from serkit.batches import ClipSet
+from serkit.model import Cnn14
+from serkit.specs import LABELS, Recipe
+from serkit.train import _Loader as Loader
+
+Inputs = tuple[Tensor, Tensor, Tensor | None]
+"""What `Cnn14.forward` takes."""
+
+
+class Load:
+    """From a packed corpus to what the network takes, every clip at once; each call draws anew."""
+
+    def __init__(self, loader: Loader, clips: ClipSet, percent: int = 100) -> None:
+        """Takes all of `clips` as the batch; `loader` has the augmentation, at a rate of `percent`."""
+        self.loader, self.clips, self.percent, self.epoch = loader, clips, percent, 0
+
+    def __call__(self) -> Inputs:
+        """One batch."""
+        batch, spec = np.arange(len(self.clips)), self.loader.augmentation
+        drawn = None
+        if spec is not None and self.percent:
+            drawn = augment.draw(spec, self.percent, SEED, self.epoch, len(batch))
+        self.epoch += 1
+        return self.loader.load(self.clips, batch, np.zeros_like(batch), drawn)
+
+
+class Step:
+    """One training step, as `serkit.train.train` takes it: forward, loss, backward, Adam."""
+
+    def __init__(self, loader: Loader, width: int) -> None:
+        """Makes the network and its optimiser on the loader's device."""
+        torch.manual_seed(SEED)
+        model = Cnn14(width, live_bands=loader.front_end.live_bands()).to(loader.device).train()
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=Recipe().learning_rate)
+        self.loader = loader
+
+    def __call__(self, inputs: Inputs) -> None:
+        """Learns from one batch; the labels are of no account."""
+        target = torch.arange(len(inputs[0]), device=inputs[0].device) % len(LABELS)
+        with self.loader.autocast():
+            logits = self.model(*inputs)
+        loss = train.bce_of_softmax(logits.float(), target)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
