@@ -50,15 +50,14 @@ PER_CLIP, IN_BATCHES = "audiomentations, per clip", "torch-audiomentations, in b
 LIBRARIES = {PER_CLIP: "audiomentations", IN_BATCHES: "torch_audiomentations"}
 
 
-class PerClip:
-    """audiomentations, clip by clip; PANNs' log-mel of the padded batch."""
+class WaveByWave:
+    """audiomentations, pedalboard and NumPy: all effects but SpecAugment on one clip."""
 
-    def __init__(self, spec: Augmentation, front_end: FrontEnd) -> None:
+    def __init__(self, spec: Augmentation, rate_hz: int) -> None:
         """Makes the transforms, with the ranges of `spec`."""
         import audiomentations
 
-        self.spec, self.front_end = spec, front_end
-        self.random = np.random.default_rng(SEED)
+        self.spec, self.rate_hz = spec, rate_hz
         decibels = 6 * BUTTERWORTH_ORDER  # an octave
         self.first = (
             audiomentations.TimeStretch(*spec.stretch_rate, leave_length_unchanged=False, p=1.0),
@@ -71,40 +70,54 @@ class PerClip:
         self.noise = audiomentations.AddColorNoise(
             *spec.noise_snr_db, PINK_DB_PER_OCTAVE, PINK_DB_PER_OCTAVE, p=1.0
         )
-        self.logmel = torchlibrosa_logmel(front_end)
 
-    def __call__(self, waves: np.ndarray) -> Tensor:
-        """Int16 [clips, samples] to float32 [clips, frames, 64]."""
-        with torch.inference_mode():
-            made = [torch.from_numpy(self._augmented(wave)) for wave in waves]
-            logmel = self.logmel(pad_sequence(made, batch_first=True))
-        for spectrogram, wave in zip(logmel.numpy(), made, strict=True):
-            self._mask(spectrogram, len(wave) // self.front_end.hop_samples + 1)
-        return logmel
-
-    def _augmented(self, wave: np.ndarray) -> np.ndarray:
-        rate_hz = self.front_end.rate_hz
-        wave = wave.astype(np.float32) / FULL_SCALE
+    def __call__(self, wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Float32 [samples], full scale 1, to the same stretched; audiomentations draws for itself."""
         for transform in self.first:
-            wave = transform(samples=wave, sample_rate=rate_hz)
-        total = self.random.uniform(*self.spec.fade_share) * len(wave)
-        fade_in = int(total * self.random.random())
+            wave = transform(samples=wave, sample_rate=self.rate_hz)
+        total = random.uniform(*self.spec.fade_share) * len(wave)
+        fade_in = int(total * random.random())
         fade_out = int(total) - fade_in
         wave[:fade_in] *= np.linspace(0, 1, fade_in, dtype=np.float32)
         wave[len(wave) - fade_out :] *= np.linspace(1, 0, fade_out, dtype=np.float32)
         for transform in self.filters:
-            wave = transform(samples=wave, sample_rate=rate_hz)
-        return self.noise(samples=reverberated(wave, rate_hz, self.spec, self.random), sample_rate=rate_hz)
+            wave = transform(samples=wave, sample_rate=self.rate_hz)
+        reverbed = reverberated(wave, self.rate_hz, self.spec, random)
+        return self.noise(samples=reverbed, sample_rate=self.rate_hz)
 
-    def _mask(self, spectrogram: np.ndarray, frames: int) -> None:
-        for _ in range(self.spec.time_masks):
-            width = round(frames * self.random.uniform(*self.spec.time_mask_share))
-            first = self.random.integers(frames - width + 1)
+
+class PerClip:
+    """`WaveByWave`, PANNs' log-mel of the padded batch, SpecAugment clip by clip."""
+
+    def __init__(self, spec: Augmentation, front_end: FrontEnd) -> None:
+        """Makes the transforms, with the ranges of `spec`."""
+        self.spec, self.front_end = spec, front_end
+        self.random = np.random.default_rng(SEED)
+        self.chain = WaveByWave(spec, front_end.rate_hz)
+        self.logmel = torchlibrosa_logmel(front_end)
+
+    def __call__(self, waves: np.ndarray) -> Tensor:
+        """Int16 [clips, samples] to float32 [clips, frames, 64]."""
+        floats = (wave.astype(np.float32) / FULL_SCALE for wave in waves)
+        with torch.inference_mode():
+            made = [torch.from_numpy(self.chain(wave, self.random)) for wave in floats]
+            logmel = self.logmel(pad_sequence(made, batch_first=True))
+        for spectrogram, wave in zip(logmel, made, strict=True):
+            mask(spectrogram, len(wave) // self.front_end.hop_samples + 1, self.spec, self.random)
+        return logmel
+
+
+def mask(spectrogram: Tensor, frames: int, spec: Augmentation, random: np.random.Generator) -> None:
+    """SpecAugment on one log-mel, float32 [frames or more, 64], in place."""
+    with torch.inference_mode():
+        for _ in range(spec.time_masks):
+            width = round(frames * random.uniform(*spec.time_mask_share))
+            first = int(random.integers(frames - width + 1))
             spectrogram[first : first + width] = 0
-        fewest, most = self.spec.mask_bands
-        for _ in range(self.spec.band_masks):
-            width = int(self.random.integers(int(fewest), int(most) + 1))
-            first = self.random.integers(MEL_BANDS - width + 1)
+        fewest, most = spec.mask_bands
+        for _ in range(spec.band_masks):
+            width = int(random.integers(int(fewest), int(most) + 1))
+            first = int(random.integers(MEL_BANDS - width + 1))
             spectrogram[:, first : first + width] = 0
 
 
@@ -180,11 +193,11 @@ def reverberated(
     return reverb(wave, rate_hz)
 
 
-def torchlibrosa_logmel(front_end: FrontEnd) -> Callable[[Tensor], Tensor]:
-    """PANNs' own front end, float32 [clips, samples] to [clips, frames, 64]."""
+def torchlibrosa_layers(front_end: FrontEnd) -> tuple[nn.Module, nn.Module]:
+    """PANNs' own front end: waves to power spectra [clips, 1, frames, bins], these to log-mel."""
     from torchlibrosa.stft import LogmelFilterBank, Spectrogram
 
-    layers = nn.Sequential(
+    return (
         Spectrogram(front_end.window_samples, front_end.hop_samples, freeze_parameters=True),
         LogmelFilterBank(
             front_end.mel_rate_hz,
@@ -197,6 +210,11 @@ def torchlibrosa_logmel(front_end: FrontEnd) -> Callable[[Tensor], Tensor]:
             freeze_parameters=True,
         ),
     )
+
+
+def torchlibrosa_logmel(front_end: FrontEnd) -> Callable[[Tensor], Tensor]:
+    """PANNs' own front end, float32 [clips, samples] to [clips, frames, 64]."""
+    layers = nn.Sequential(*torchlibrosa_layers(front_end))
     return lambda waves: layers(waves)[:, 0]
 
 
