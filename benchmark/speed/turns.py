@@ -7,6 +7,7 @@ of all processes that take part, is counted beside wall time: other jobs move it
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,34 @@ def threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def cores(number: int) -> Iterator[None]:
+    """So many threads for PyTorch on as many cores, whatever processes are started meanwhile.
+
+    Data loaders have processes besides the threads of the one that trains; these, too, shall have no more
+    cores than ours. Where the system cannot bind threads to cores (not Linux), it does not.
+    """
+    there = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    bind = number < len(there)
+    with threads(number):
+        try:
+            if bind:
+                _bind(there[:number])
+            yield
+        finally:
+            if bind:
+                _bind(there)
+
+
+def _bind(chosen: Sequence[int]) -> None:
+    """Every thread of this process on these cores; new threads and processes inherit it."""
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            os.sched_setaffinity(int(thread), chosen)
+        except ProcessLookupError:  # ended meanwhile
+            continue
 
 
 def spread(values: np.ndarray) -> dict[str, float]:
