@@ -91,13 +91,19 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
     Raises:
         AudioError: clips that cannot be read; the message names them all, or the first ten.
     """
-    folder = cache_folder() / "packed" / f"{corpus.name}-{rate_hz}-{_stamp(corpus, rate_hz)[:16]}"
+    folder = _folder(corpus, rate_hz)
     if not (folder / "pack.json").is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             if not (folder / "pack.json").is_file():
                 _write(corpus, rate_hz, folder, progress)
     return _open(folder)
+
+
+def packed_before(corpus: Corpus, rate_hz: int) -> Pack | None:
+    """The corpus's clips at `rate_hz` if they were packed before; nothing is decoded."""
+    folder = _folder(corpus, rate_hz)
+    return _open(folder) if (folder / "pack.json").is_file() else None
 
 
 def fingerprint(corpus: Corpus, packed: Pack) -> str:
@@ -191,6 +197,10 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "an empty file; fetch it again"
     return f"not readable as audio ({error}); fetch it again"
+
+
+def _folder(corpus: Corpus, rate_hz: int) -> Path:
+    return cache_folder() / "packed" / f"{corpus.name}-{rate_hz}-{_stamp(corpus, rate_hz)[:16]}"
 
 
 def _stamp(corpus: Corpus, rate_hz: int) -> str:

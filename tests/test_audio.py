@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from serkit import audio
-from serkit.audio import decode, fingerprint, pack, unfit
+from serkit.audio import decode, fingerprint, pack, packed_before, unfit
 from serkit.corpora.table import Corpus, table
 from serkit.errors import AudioError
 from tests.speech import spoken
@@ -169,6 +169,14 @@ def test_a_pack_holds_every_clip_in_order(tmp_path, monkeypatch):
     np.testing.assert_array_equal(packed.lengths, [len(wave) for wave in WAVES])
     assert packed.rate_hz == RATE_HZ
     assert told == [(i + 1, 8) for i in range(8)]
+
+
+def test_what_was_packed_before_is_found_and_nothing_else(tmp_path):
+    corpus = corpus_of(tmp_path / "c")
+    assert packed_before(corpus, RATE_HZ) is None
+    made = pack(corpus, RATE_HZ)
+    assert packed_before(corpus, RATE_HZ).digest == made.digest
+    assert packed_before(corpus, 32_000) is None
 
 
 def test_a_pack_is_mapped_and_read_only(tmp_path):

@@ -103,6 +103,29 @@ def test_published_counts_hold(reading) -> None:
         assert counts(corpus, group, label) == n, (group, label)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("iemocap", {}),
+        ("iemocap", {"excited": "dropped"}),
+        ("crema_d", {}),
+        ("crema_d", {"labels": "intended"}),
+        ("crema_d", {"labels": "multimodal", "split_seed": 3}),
+    ],
+)
+def test_expected_parts_are_those_of_the_corpus(name: str, options: dict, loaded) -> None:
+    corpus = loaded(name, name, options)
+    found = [{part: len(corpus.part(fold, part)) for part in PARTS} for fold in range(corpus.n_folds)]
+    assert READERS[name].expected(**options) == found
+
+
+def test_expected_parts_of_msp_come_to_what_is_published() -> None:
+    first, second = (msp_podcast.expected(test)[0] for test in ("Test1", "Test2"))
+    assert (first["train"], first["validation"]) == (second["train"], second["validation"])
+    assert sum(first.values()) + second["test"] == pytest.approx(67_929, abs=2)
+    assert first["train"] / second["test"] == pytest.approx(63_076 / 13_289, rel=1e-3)
+
+
 def test_the_table_is_as_the_contract_says(reading) -> None:
     corpus, name, _, _ = reading
     clips = corpus.clips

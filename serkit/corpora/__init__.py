@@ -12,7 +12,9 @@ A reader is a module with
 * `read(folder, **options)`: the folder as a `Corpus`;
 * `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
 * `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
-  split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it.
+  split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it;
+* `expected(**options)` and `MEAN_SECONDS`, only where known: clips of each part, a dict a fold, and a clip's
+  mean length, as published: what a cost is estimated from where the corpus is not there.
 
 Adding a corpus is one such file, one line in `READERS`, one test.
 """

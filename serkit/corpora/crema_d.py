@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from pathlib import Path
 
 from serkit.corpora.folder import audio_in, label_text
@@ -33,6 +34,10 @@ OPTIONS: dict[str, tuple] = {
 }
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
+
+CLIPS = {"voice": 5606, "intended": 4900, "multimodal": 4799}
+"""The published numbers of clips with one of the four labels, by the option `labels`."""
+MEAN_SECONDS = 2.5  # all 7,442 clips are 5.3 hours
 
 INTENDED = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 VOTES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad", "D": None, "F": None}
@@ -191,9 +196,16 @@ def facts(
 ) -> dict[tuple[str, str], int]:
     """Published four-class counts of the 7,442 clips under each kind of label."""
     if labels == "multimodal":
-        return {("*", "*"): 4799}
+        return {("*", "*"): CLIPS[labels]}
     counts = {
         "voice": {"angry": 986, "happy": 353, "neutral": 3897, "sad": 370},
         "intended": {"angry": 1271, "happy": 1271, "neutral": 1087, "sad": 1271},
     }[labels]
-    return {("*", "*"): sum(counts.values())} | {("*", label): n for label, n in counts.items()}
+    return {("*", "*"): CLIPS[labels]} | {("*", label): n for label, n in counts.items()}
+
+
+def expected(
+    labels: str = "voice", split: str = "random", split_seed: int | None = None
+) -> list[dict[str, int]]:
+    """Clips of each part by the published counts; split by speaker, about so many."""
+    return [dict(Counter(split_shares(CLIPS[labels], split_seed or 0)))]

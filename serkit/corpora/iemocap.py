@@ -36,6 +36,13 @@ SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
 SPEAKERS = tuple(f"{number:02d}{gender}" for number in range(1, 6) for gender in "FM")
 """Session and gender: 01F, 01M, 02F, ... Fold k tests on the k-th."""
 
+SPEAKER_CLIPS = {
+    True: (528, 557, 481, 542, 522, 629, 528, 503, 590, 651),
+    False: (465, 477, 385, 428, 474, 526, 374, 419, 508, 434),
+}
+"""Clips of each speaker with one of the four labels, excited counted as happy or left out."""
+MEAN_SECONDS = 4.5  # Busso et al. 2008, of all turns
+
 EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "happy", "neu": "neutral", "sad": "sad"}
 UNUSED = ("fru", "sur", "fea", "dis", "oth", "xxx")
 """Frustrated, surprised, fearful, disgusted, other, and no consensus."""
@@ -140,11 +147,21 @@ def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
     """Counts of the release's evaluation files, per label and per true speaker (10,039 turns in all)."""
     with_excited = excited == "happy"
     labels = {"angry": 1103, "happy": 595 + 1041 * with_excited, "neutral": 1708, "sad": 1084}
-    if with_excited:
-        speakers = (528, 557, 481, 542, 522, 629, 528, 503, 590, 651)
-    else:
-        speakers = (465, 477, 385, 428, 474, 526, 374, 419, 508, 434)
+    speakers = SPEAKER_CLIPS[with_excited]
     counts = {("*", "*"): sum(labels.values())}
     counts |= {("*", label): n for label, n in labels.items()}
     counts |= {(speaker, "*"): n for speaker, n in zip(SPEAKERS, speakers, strict=True)}
     return counts
+
+
+def expected(excited: str = "happy") -> list[dict[str, int]]:
+    """Clips of each part in each fold by the published counts."""
+    clips = SPEAKER_CLIPS[excited == "happy"]
+    return [
+        {
+            "train": sum(clips) - clips[fold] - clips[fold ^ 1],
+            "validation": clips[fold ^ 1],
+            "test": clips[fold],
+        }
+        for fold in range(len(SPEAKERS))
+    ]

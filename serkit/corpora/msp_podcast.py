@@ -77,6 +77,8 @@ RELEASES = {
     ),
 }
 """Published sizes; 1.11's third test set has no public labels."""
+FOUR_CLASSES = 67_929  # of release 1.10: the paper, §2.1
+MEAN_SECONDS = 5.7  # release 1.10: 104,267 clips of 166 hours
 
 
 def is_here(folder: Path) -> bool:
@@ -204,7 +206,7 @@ def _audio(folder: Path) -> tuple[dict[str, str], str]:
 def facts(corpus: Corpus, test: str = "Test1") -> dict[tuple[str, str], int]:
     """Published four-class counts: per split and class for 1.8, the total for 1.10 (the paper, §2.1)."""
     if corpus.version == "1.10":
-        return {("*", "*"): 67_929}
+        return {("*", "*"): FOUR_CLASSES}
     if corpus.version != "1.8":
         return {}
     counts = {
@@ -213,3 +215,14 @@ def facts(corpus: Corpus, test: str = "Test1") -> dict[tuple[str, str], int]:
         "test" if test == "Test1" else "test1": {"angry": 622, "happy": 3475, "neutral": 4702, "sad": 505},
     }
     return {(split, label): n for split, row in counts.items() for label, n in row.items()}
+
+
+def expected(test: str = "Test1") -> list[dict[str, int]]:
+    """About how many clips each part of release 1.10 has: of the four classes only their total is published.
+
+    That is divided in proportion to all clips of each split.
+    """
+    sizes = RELEASES["1.10"].sizes
+    share = FOUR_CLASSES / sum(sizes.values())
+    parts = {"train": "train", "validation": "validation", "test": SPLITS[test]}
+    return [{part: round(share * sizes.get(split, 0)) for part, split in parts.items()}]
