@@ -30,9 +30,9 @@ from tabulate import tabulate
 from benchmark.study import Study
 from serkit.audio import FULL_SCALE, decode
 from serkit.augment import Chain, Draw, draw, masked_cells
-from serkit.batches import level_gains
 from serkit.errors import ResultsUnwritable
 from serkit.frontend import MEL_BANDS, NAMED, FrontEnd, LogMel
+from serkit.loader import level_gains
 from serkit.specs import Augmentation
 
 SPAN_DB = 80.0  # of the colours, down from the loudest cell
@@ -136,7 +136,7 @@ def _levelled(samples: np.ndarray, loudness_dbfs: float | None) -> torch.Tensor:
     """A clip as training has it, float32 [1, samples], full scale 1."""
     wave = torch.from_numpy(samples).float()[None] / FULL_SCALE
     if loudness_dbfs is not None:
-        wave *= torch.from_numpy(level_gains(samples[None], np.array([len(samples)]), loudness_dbfs))
+        wave *= level_gains(wave, torch.tensor([len(samples)]), loudness_dbfs)
     return wave
 
 

@@ -41,6 +41,7 @@ from torch.nn import functional as F
 
 from serkit import batches
 from serkit.batches import stream
+from serkit.device import send
 from serkit.frontend import MEL_BANDS
 from serkit.reverb import Reverb
 from serkit.specs import Augmentation, Range
@@ -285,7 +286,7 @@ def apply_stretch(
     Returns:
         waves float32 [clips, longest'], zeros past each clip's end, and int64 [clips]: samples / rate.
     """
-    window = torch.hann_window(window_samples, dtype=torch.float64).to(waves)
+    window = torch.hann_window(window_samples, dtype=torch.float64).to(waves, non_blocking=True)
     hop, half = window_samples // VOCODER_OVERLAP, window_samples // 2
     frames_in = samples // hop + 1
     frames_out = np.ceil(frames_in / rates).astype(np.int64)
@@ -299,9 +300,8 @@ def apply_stretch(
 
     times = np.arange(frames_out.max()) * rates[:, None]
     before = np.minimum(times.astype(np.int64), frames_in[:, None] - 1)
-    weight = torch.from_numpy(times - before).to(waves)[..., None]
-    rows = torch.from_numpy((before + np.arange(len(samples))[:, None] * spectrum.shape[1]).ravel())
-    rows = rows.to(waves.device)
+    weight = torch.from_numpy(times - before).to(waves, non_blocking=True)[..., None]
+    rows = send((before + np.arange(len(samples))[:, None] * spectrum.shape[1]).ravel(), waves.device)
 
     def at(values: Tensor, later: int) -> Tensor:
         return values.flatten(0, 1).index_select(0, rows + later).view(len(samples), -1, values.shape[2])
@@ -336,7 +336,7 @@ def _inside(waves: Tensor, samples: np.ndarray) -> Tensor:
 
 def _column(values: np.ndarray, like: Tensor) -> Tensor:
     """Values, one a clip, as float32 [clips, 1] on the device of `like`."""
-    return torch.from_numpy(values.astype(np.float32)).to(like.device)[:, None]
+    return send(values.astype(np.float32), like.device)[:, None]
 
 
 def shift_samples(samples: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -359,7 +359,7 @@ def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
     padded = F.pad(waves, (most, most)).contiguous()
     width = padded.shape[1]
     rows = padded.as_strided((clips * width - longest + 1, longest), (1, 1))  # every row that starts anywhere
-    starts = torch.from_numpy(np.arange(clips) * width + most - by).to(waves.device)
+    starts = send(np.arange(clips) * width + most - by, waves.device)
     return rows.index_select(0, starts)
 
 
@@ -402,8 +402,8 @@ def _butterworth_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor
     terms = coefficients[:, None] * 1j**powers * sine**powers * cosine ** (order - powers)
     numerator = (1j * sine * cosine) ** order
     return (
-        torch.from_numpy(terms.astype(np.complex64).view(np.float32)).to(device),
-        torch.from_numpy(numerator.astype(np.complex64)).to(device),
+        send(terms.astype(np.complex64).view(np.float32), device),
+        send(numerator.astype(np.complex64), device),
     )
 
 
@@ -426,7 +426,7 @@ def apply_equalizer(
     powers = np.arange(BUTTERWORTH_ORDER + 1)
     high = np.tan(np.pi * high_pass_hz / rate_hz)[:, None] ** (BUTTERWORTH_ORDER - powers)
     low = np.tan(np.pi * low_pass_hz / rate_hz)[:, None] ** -powers
-    both = torch.from_numpy(np.stack([high, low]).astype(np.float32)).to(spectrum.device) @ terms
+    both = send(np.stack([high, low]).astype(np.float32), spectrum.device) @ terms
     first, second = torch.view_as_complex(both.view(2, len(spectrum), -1, 2))
     return spectrum.mul_(numerator).div_(first.mul_(second))
 
@@ -474,7 +474,7 @@ class PinkNoise:
             float32 [clips, longest], and the power of each over its clip's length, float64 [clips].
         """
         first = np.floor(place * (len(self.samples) * 3 // 4)).astype(np.int64)
-        starts = torch.from_numpy(first).to(self.samples.device)
+        starts = send(first, self.samples.device)
         power = (self.energy[first + samples] - self.energy[first]) / samples
         power = np.maximum(power, LEAST_NOISE)
         return self.samples.unfold(0, longest, 1).index_select(0, starts), power
@@ -525,6 +525,6 @@ def _stripes(
 ) -> Tensor:
     """Union of stripes [clips, masks] that lie within `of` cells, bool [clips, longest]."""
     first = np.floor(place * (of - width + 1))
-    edges = torch.from_numpy(np.stack([first, first + width]).astype(np.int64)).to(device)[..., None]
+    edges = send(np.stack([first, first + width]).astype(np.int64), device)[..., None]
     at = torch.arange(longest, device=device)
     return ((at >= edges[0]) & (at < edges[1])).any(dim=1)

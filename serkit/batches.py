@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from serkit.audio import FULL_SCALE, Pack
+from serkit.audio import Pack
 
 POOL_BATCHES = 16
 
@@ -58,24 +58,28 @@ class ClipSet:
             lengths[here] = pack.lengths[self.row[here]]
         return lengths
 
-    def read(self, clips: np.ndarray, starts: np.ndarray, lengths: np.ndarray, shortest: int) -> np.ndarray:
-        """One padded batch.
+    def first_samples(self, clips: np.ndarray) -> np.ndarray:
+        """First sample of each clip in its pack, int64 [batch], of positions in this set, int64 [batch]."""
+        first = np.empty(len(clips), dtype=np.int64)
+        corpus, row = self.corpus[clips], self.row[clips]
+        for number, pack in enumerate(self.packs):
+            here = corpus == number
+            first[here] = pack.offsets[row[here]]
+        return first
+
+    def read(self, clips: np.ndarray, starts: np.ndarray, lengths: np.ndarray, into: np.ndarray) -> None:
+        """Copies one padded batch.
 
         Args:
             clips: int64 [batch], positions in this set.
             starts: int64 [batch], first sample of each.
             lengths: int64 [batch], samples to take of each.
-            shortest: pad the whole batch to at least so many samples (the front end's minimum).
-
-        Returns:
-            int16 [batch, longest], zeros past each clip's end.
+            into: int16 [batch, longest], overwritten: zeros past each clip's end.
         """
-        waves = np.zeros((len(clips), max(shortest, int(lengths.max()))), dtype=np.int16)
-        for wave, clip, start, length in zip(waves, clips, starts, lengths, strict=True):
-            pack = self.packs[self.corpus[clip]]
-            first = pack.offsets[self.row[clip]] + start
-            wave[:length] = pack.samples[first : first + length]
-        return waves
+        first = self.first_samples(clips) + starts
+        for wave, corpus, begin, length in zip(into, self.corpus[clips], first, lengths, strict=True):
+            wave[:length] = self.packs[corpus].samples[begin : begin + length]
+            wave[length:] = 0
 
 
 def join(parts: Sequence[tuple[Pack, np.ndarray, np.ndarray]]) -> ClipSet:
@@ -111,10 +115,23 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches for evaluation, longest clips first: memory runs out at once or never. int64 arrays."""
+def sorted_batches(lengths: np.ndarray, most_samples: int) -> list[np.ndarray]:
+    """Batches for evaluation, longest clips first: memory runs out at once or never.
+
+    Args:
+        lengths: int64 [clips], samples of each.
+        most_samples: of a batch, padding included; a clip that is longer is a batch of its own.
+
+    Returns:
+        Positions, each clip once; int64 arrays.
+    """
     order = np.argsort(-lengths, kind="stable")
-    return np.array_split(order, -(-len(order) // batch_size))
+    batches = []
+    while len(order):
+        fit = max(1, most_samples // int(lengths[order[0]]))
+        batches.append(order[:fit])
+        order = order[fit:]
+    return batches
 
 
 def crop_starts(lengths: np.ndarray, longest: int, seed: int, epoch: int) -> np.ndarray:
@@ -131,21 +148,3 @@ def crop_starts(lengths: np.ndarray, longest: int, seed: int, epoch: int) -> np.
     """
     spare = np.maximum(lengths - longest, 0)
     return np.floor(stream(CROP, seed, epoch).random(len(lengths)) * (spare + 1)).astype(np.int64)
-
-
-def level_gains(waves: np.ndarray, lengths: np.ndarray, loudness_dbfs: float) -> np.ndarray:
-    """Factor that brings each clip to an RMS level, without clipping; 1 for silence.
-
-    Args:
-        waves: int16 [batch, longest].
-        lengths: int64 [batch].
-        loudness_dbfs: target RMS, dB re full scale.
-
-    Returns:
-        float32 [batch].
-    """
-    scaled = waves.astype(np.float64) / FULL_SCALE
-    rms = np.sqrt(np.square(scaled).sum(axis=1) / lengths)
-    peak = np.abs(scaled).max(axis=1)
-    wanted = 10 ** (loudness_dbfs / 20) / np.maximum(rms, 1e-12)
-    return np.where(peak > 0, np.minimum(wanted, 1 / np.maximum(peak, 1e-12)), 1.0).astype(np.float32)

@@ -29,6 +29,8 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from serkit.device import send
+
 MEL_BANDS = 64
 FLOOR = 1e-10  # torchlibrosa's amin: -100 dB
 MIN_FRAMES = 32  # five 2x poolings leave one frame
@@ -144,7 +146,7 @@ class LogMel(nn.Module):
         front_end = self.front_end
         frames = front_end.frames(samples, rates)
         with torch.autocast(waves.device.type, enabled=False):
-            lengths = torch.from_numpy(samples).to(waves.device)
+            lengths = send(samples, waves.device)
             padded = reflect_at_ends(waves.float(), lengths, front_end.window_samples // 2)
             if rates is None:
                 pieces = padded.unfold(1, front_end.window_samples, front_end.hop_samples)
@@ -158,13 +160,14 @@ class LogMel(nn.Module):
 
     def _pieces(self, padded: Tensor, frames: np.ndarray, rates: np.ndarray) -> Tensor:
         """Windows hop x rate apart, float32 [clips, frames, window]; any, past a clip's last frame."""
-        size = self.front_end.window_samples
+        size, hop = self.front_end.window_samples, self.front_end.hop_samples
         clips, width = padded.shape
-        first = np.round(np.arange(frames.max()) * (self.front_end.hop_samples * rates[:, None]))
-        first = np.minimum(first.astype(np.int64), width - size) + width * np.arange(clips)[:, None]
+        device = padded.device
+        steps = torch.arange(int(frames.max()), dtype=torch.float64, device=device)
+        first = (steps * (hop * send(rates, device))[:, None]).round_().long().clamp_(max=width - size)
+        first += width * torch.arange(clips, device=device)[:, None]
         everywhere = padded.as_strided((clips * width - size + 1, size), (1, 1))
-        chosen = everywhere.index_select(0, torch.from_numpy(first.ravel()).to(padded.device))
-        return chosen.view(clips, -1, size)
+        return everywhere.index_select(0, first.flatten()).view(clips, -1, size)
 
 
 def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:

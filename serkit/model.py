@@ -21,11 +21,13 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from serkit import weights
+from serkit.device import on_gpu, send
 from serkit.errors import WeightsMissing
 from serkit.frontend import MEL_BANDS, NAMED, FrontEnd
 from serkit.specs import LABELS, ModelSpec
@@ -33,6 +35,7 @@ from serkit.specs import LABELS, ModelSpec
 BLOCKS = 6
 BLOCK_DROPOUT = 0.2  # after each block, as in the stock forward pass
 EMBEDDING_DROPOUT = 0.5  # before and after fc1, as in the stock forward pass
+STATISTICS_EPS = 1e-5  # the GPU's kernel gives 1 / sqrt(variance + eps)
 NOT_OURS = ("spectrogram_extractor.", "logmel_extractor.", "fc_audioset.")
 """What this model does not take from a checkpoint: its front end is a setting, its head the study's."""
 
@@ -61,6 +64,9 @@ def stock_models() -> Any:
     finally:
         for each in stand_ins:
             del sys.modules[each]
+
+
+threshold_backward = torch.ops.aten.threshold_backward
 
 
 class Cnn14(nn.Module):
@@ -96,12 +102,13 @@ class Cnn14(nn.Module):
         live = torch.ones(MEL_BANDS, dtype=torch.bool) if live_bands is None else live_bands
         self.register_buffer("live", live.to(torch.float32), persistent=False)
 
-    def forward(self, logmel: Tensor, frames: Tensor, masked: Tensor | None = None) -> Tensor:
+    def forward(self, logmel: Tensor, frames: np.ndarray, masked: Tensor | None = None) -> Tensor:
         """Class scores before the softmax.
 
         Args:
             logmel: float32 [clips, frames, 64] in dB, padded.
-            frames: int64 [clips], valid frames of each clip, at least 32.
+            frames: int64 [clips], valid frames of each clip, at least 32; on the host, so that nothing waits
+                for the GPU to say how far its clips go.
             masked: bool [clips, frames, 64], cells to blank (SpecAugment); None: none.
 
         Returns:
@@ -109,50 +116,72 @@ class Cnn14(nn.Module):
         """
         return self.head(self.embed(logmel, frames, masked))
 
-    def embed(self, logmel: Tensor, frames: Tensor, masked: Tensor | None = None) -> Tensor:
+    def embed(self, logmel: Tensor, frames: np.ndarray, masked: Tensor | None = None) -> Tensor:
         """ReLU(fc1(max + mean over time)), float [clips, 32 * width]; takes what `forward` takes."""
+        clips, longest, _ = logmel.shape
+        outside = _outside(frames, longest, logmel.device)
         with torch.autocast(logmel.device.type, enabled=False):  # bn0 in float32, as the front end
-            x = logmel.transpose(1, 2).unsqueeze(-1)  # [clips, 64, frames, 1]: bn0 normalises each band
-            x = _normalise(self.bn0, x, _mask(frames, x.shape[2]))
+            x = logmel.flatten(0, 1).index_fill(0, outside, 0).view(clips, longest, 1, MEL_BANDS)
+            x = _normalise(self.bn0, x.permute(0, 3, 1, 2), int(frames.sum()), outside, outside)
             x = x.permute(0, 3, 2, 1) * self.live  # [clips, 1, frames, 64]
             if masked is not None:
                 x = x.masked_fill(masked[:, None], 0)
         for i in range(BLOCKS):
             block: Any = self.get_submodule(f"conv_block{i + 1}")
-            mask = _mask(frames, x.shape[2])
-            for conv, norm in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
-                x = F.relu_(_normalise(norm, conv(x), mask))
-            if i + 1 < BLOCKS:
+            last = i + 1 == BLOCKS
+            # The window of the pooling that is astride a clip's end would hold half a frame: it is left out.
+            kept = outside if last else _outside(frames // 2 * 2, x.shape[2], x.device)
+            valid = int(frames.sum())
+            x = _normalise(block.bn1, block.conv1(x), valid, outside, outside, relu=True)
+            x = _normalise(block.bn2, block.conv2(x), valid, outside, kept, relu=True)
+            if not last:
                 x = F.avg_pool2d(x, 2)
                 frames = frames // 2
-                # The window astride a clip's end holds half a frame.
-                x = x * _mask(frames, x.shape[2]).to(x.dtype)
+                outside = _outside(frames, x.shape[2], x.device)
             x = F.dropout(x, BLOCK_DROPOUT, self.training)
         x = x.mean(dim=3)  # [clips, channels, frames]
-        inside = _mask(frames, x.shape[2]).squeeze(-1)
-        highest = x.masked_fill(~inside, float("-inf")).amax(dim=2)
-        average = (x * inside).sum(dim=2) / frames[:, None]
-        x = F.dropout(highest + average, EMBEDDING_DROPOUT, self.training)
+        # The frames past a clip's end are 0, and none is less: they change neither its maximum nor its sum.
+        x = x.amax(dim=2) + x.sum(dim=2) / send(frames, x.device)[:, None]
+        x = F.dropout(x, EMBEDDING_DROPOUT, self.training)
         x = F.relu(self.fc1(x))
         return F.dropout(x, EMBEDDING_DROPOUT, self.training)
 
 
-def _mask(frames: Tensor, longest: int) -> Tensor:
-    """Bool [clips, 1, longest, 1]: the frames inside each clip."""
-    return (torch.arange(longest, device=frames.device) < frames[:, None])[:, None, :, None]
+def _outside(frames: np.ndarray, longest: int, device: torch.device) -> Tensor:
+    """The frames past each clip's end, as rows of a batch [clips * longest, ...], int64."""
+    return send(np.flatnonzero(np.arange(longest) >= frames[:, None]), device)
 
 
-def _normalise(norm: nn.BatchNorm2d, x: Tensor, mask: Tensor) -> Tensor:
-    """Batch normalisation over valid frames only; zero outside.
+def _normalise(
+    norm: nn.BatchNorm2d, x: Tensor, valid: int, outside: Tensor, emptied: Tensor, relu: bool = False
+) -> Tensor:
+    """Batch normalisation over valid frames only, and a ReLU if wanted.
 
     In evaluation it is `norm` itself. In training it equals `norm` on the valid frames alone: float32
     statistics, running averages with the unbiased variance, as PyTorch's own.
+
+    Args:
+        norm: the layer.
+        x: [clips, channels, frames, bands], channels_last; changed in place past the clips' ends.
+        valid: frames inside clips, in all.
+        outside: rows past the clips' ends (`_outside`).
+        emptied: rows where the result is to be 0: those, or more.
+        relu: whether negative values become 0.
+
+    Returns:
+        The same shape.
     """
-    valid = mask.to(x.dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
     if not norm.training:
-        return norm(x) * valid
-    count = valid.sum(dtype=torch.float32) * x.shape[3]
-    normalised, mean, variance = _MaskedBatchNorm.apply(x, valid, count, norm.weight, norm.bias, norm.eps)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        y = _scaled(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps)
+        y = _empty(y, emptied)
+        return F.relu_(y) if relu else y
+    count = valid * x.shape[3]
+    y, mean, variance = _MaskedBatchNorm.apply(
+        x, norm.weight, norm.bias, norm.eps, count, outside, emptied, relu
+    )
     with torch.no_grad():
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -161,47 +190,137 @@ def _normalise(norm: nn.BatchNorm2d, x: Tensor, mask: Tensor) -> Tensor:
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
         norm.num_batches_tracked += 1
-    return normalised
+    return y
 
 
 class _MaskedBatchNorm(torch.autograd.Function):
-    """Training-mode batch normalisation over valid positions, with its derivative in closed form.
+    """Training-mode batch normalisation over valid positions, by PyTorch's own kernels.
 
-    Left to autograd, the same expression keeps five copies of its input and takes twice as long on a CPU.
+    They know no masks. But a sum over positions that are 0 outside the clips is the sum over the clips, so
+    their statistics of the whole batch give the clips' own, and the derivative needs the right count in the
+    place of the batch's. The GPU's kernels take such a count (they are SyncBatchNorm's, made for batches of
+    which a part is elsewhere); on the CPU the derivative's two terms that it divides are added here.
+
+    On a CPU the derivative is written out, in as few passes as there can be.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, valid: Tensor, count: Tensor, weight: Tensor, bias: Tensor, eps: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        eps: float,
+        count: int,
+        outside: Tensor,
+        emptied: Tensor,
+        relu: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalises x [clips, channels, frames, bands]; `valid` is 1 or 0 at [clips, 1, frames, 1]."""
-        mean = (x * valid).sum(dim=(0, 2, 3), dtype=torch.float32) / count
-        centred = (x - _wide(mean)).mul_(valid)
-        variance = centred.square().sum(dim=(0, 2, 3), dtype=torch.float32) / count
-        scale = torch.rsqrt(variance + eps)
-        ctx.save_for_backward(centred, valid, count, weight, scale)
+        """Normalises x [clips, channels, frames, bands], see `_normalise`; `count` valid positions."""
+        x = _empty(x, outside)
+        mean, variance = _statistics(x, count)
+        y = _scaled(x, mean, variance, weight, bias, eps)
+        y = _empty(y, emptied)
+        y = y.relu_() if relu else y
+        ctx.save_for_backward(x, y, weight, mean, torch.rsqrt(variance + eps), outside, emptied)
         ctx.mark_non_differentiable(mean, variance)
-        normalised = torch.addcmul(_wide(bias), centred, _wide(weight * scale)).mul_(valid)
-        return normalised.to(x.dtype), mean, variance
+        ctx.count, ctx.relu = count, relu
+        return y, mean, variance
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to x, weight and bias."""
-        centred, valid, count, weight, scale = ctx.saved_tensors
-        given = gradients[0] * valid
-        of_bias = given.sum(dim=(0, 2, 3), dtype=torch.float32)
-        of_weight = (given * centred).sum(dim=(0, 2, 3), dtype=torch.float32) * scale
-        shift = _wide(of_bias / count)
-        slope = _wide(of_weight * scale / count)
-        of_x = (
-            torch.addcmul(given.sub_(shift), centred, slope, value=-1).mul_(_wide(weight * scale)).mul_(valid)
+        x, y, weight, mean, scale, outside, emptied = ctx.saved_tensors
+        given = gradients[0].contiguous(memory_format=torch.channels_last)
+        # A ReLU's derivative is 0 where its result is; without one the emptied rows are cleared by hand.
+        given = threshold_backward(given, y, 0) if ctx.relu else _empty(given.clone(), emptied)
+        wanted = ctx.needs_input_grad[0]
+        of_x, of_weight, of_bias = _derivative(given, x, weight, mean, scale, ctx.count, wanted)
+        if of_x is not None:
+            of_x = _empty(of_x, outside)
+        return of_x, of_weight, of_bias, None, None, None, None, None
+
+
+# On a CPU all this is done on rows: a frame a row, its bands one after the other, all channels of each. A
+# row has 64 * width values at every depth, where a narrow network's first blocks have only four or eight
+# channels, too few for the kernels that run along them.
+
+
+def _rows(x: Tensor) -> Tensor:
+    """[clips, channels, frames, bands] as [clips * frames, bands * channels], the same memory."""
+    return x.permute(0, 2, 3, 1).view(x.shape[0] * x.shape[2], -1)
+
+
+def _of_rows(rows: Tensor, like: Tensor) -> Tensor:
+    """The way back, to the shape of `like`."""
+    clips, channels, frames, bands = like.shape
+    return rows.view(clips, frames, bands, channels).permute(0, 3, 1, 2)
+
+
+def _empty(x: Tensor, rows: Tensor) -> Tensor:
+    """Sets frames to 0, in place."""
+    if len(rows):
+        _rows(x).index_fill_(0, rows, 0)
+    return x
+
+
+def _statistics(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel over the valid positions, float32 [channels]; x is 0 elsewhere."""
+    channels, bands = x.shape[1], x.shape[3]
+    others = x.numel() // channels - count
+    if on_gpu(x.device):
+        mean, scale = torch.batch_norm_stats(x, STATISTICS_EPS)
+        share = 1 + others / count
+        variance = scale.square().reciprocal() - STATISTICS_EPS - (share - 1) * mean.square()
+        return share * mean, share * variance
+    # Not by the CPU's kernel for statistics: it adds up one number after the other, and its errors, 1e-5 of
+    # a variance, come out of thirteen layers as 1e-4 of a score.
+    rows = _rows(x)
+    mean = rows.sum(dim=0, dtype=_exact(x)).view(bands, channels).sum(dim=0) / count
+    squares = (rows - mean.repeat(bands)).square_().sum(dim=0).view(bands, channels).sum(dim=0)
+    return mean, (squares - others * mean.square()) / count
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """What sums of x are made in."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _scaled(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) * weight + bias."""
+    if on_gpu(x.device):
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+    slope = weight * torch.rsqrt(variance + eps)
+    shift, slope = torch.stack([bias - mean * slope, slope]).to(x.dtype).repeat(1, x.shape[3])
+    return _of_rows(torch.addcmul(shift, _rows(x), slope), x)
+
+
+def _derivative(
+    given: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, count: int, of_x: bool
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Derivatives with respect to x (None unless `of_x`), weight and bias; `given` is 0 outside the clips."""
+    if on_gpu(x.device):
+        over, over_centred, of_weight, of_bias = torch.batch_norm_backward_reduce(
+            given, x, mean, scale, weight, True, True, True
         )
-        return of_x.to(centred.dtype), None, None, of_weight, of_bias, None
-
-
-def _wide(channels: Tensor) -> Tensor:
-    """[channels] as [1, channels, 1, 1]."""
-    return channels[None, :, None, None]
+        if not of_x:
+            return None, of_weight, of_bias
+        counts = torch.full((1,), count, dtype=torch.int32, device=x.device)
+        made = torch.batch_norm_backward_elemt(given, x, mean, scale, weight, over, over_centred, counts)
+        return made, of_weight, of_bias
+    rows, gradient = _rows(x), _rows(given)
+    bands, channels = x.shape[3], x.shape[1]
+    sums = torch.stack([(gradient * rows).sum(dim=0, dtype=_exact(x)), gradient.sum(dim=0, dtype=_exact(x))])
+    of_product, of_bias = sums.view(2, bands, channels).sum(dim=1)
+    of_weight = (of_product - mean * of_bias) * scale
+    if not of_x:
+        return None, of_weight, of_bias
+    gain = weight * scale
+    slope = gain * scale * of_weight / count
+    shift = slope * mean - gain * of_bias / count
+    gain, slope, shift = torch.stack([gain, slope, shift]).to(x.dtype).repeat(1, bands)
+    made = torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1)
+    return _of_rows(made, x), of_weight, of_bias
 
 
 def build(spec: ModelSpec, seed: int) -> Cnn14:

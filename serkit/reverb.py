@@ -21,6 +21,8 @@ import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
+from serkit.device import send
+
 LOUD = 1000.0  # an impulse of this height: pedalboard's constants against denormals drown at 1
 INTERPOLATED_DB = -100.0  # error of the interpolation, at most, relative to the response
 RINGS_DB = -90.0  # energy left in a response when it counts as over, relative to all of it
@@ -88,7 +90,7 @@ class Reverb:
         """Spectra at the nodes, float32 [nodes, 2 * bins] (real and imaginary parts in turn); kept."""
         if (fft_size, device) not in self._spectra:
             made = np.fft.rfft(self._responses, n=fft_size).astype(np.complex64)
-            self._spectra[fft_size, device] = torch.from_numpy(made.view(np.float32)).to(device)
+            self._spectra[fft_size, device] = send(made.view(np.float32), device)
         return self._spectra[fft_size, device]
 
     def response(
@@ -112,7 +114,7 @@ class Reverb:
             complex64 [clips, fft_size // 2 + 1].
         """
         weights = self._weights(room_size, len(self._responses)) * wet_level[:, None]
-        on_device = torch.from_numpy(weights.astype(np.float32)).to(device)
+        on_device = send(weights.astype(np.float32), device)
         made = (on_device @ self.spectra(fft_size, device)).view(len(room_size), -1, 2)
         made[..., 0] += self.dry_tap * dry_level
         return torch.view_as_complex(made)

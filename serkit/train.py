@@ -19,15 +19,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from serkit import augment
-from serkit.audio import FULL_SCALE
-from serkit.augment import Chain, Draw
-from serkit.batches import ClipSet, crop_starts, level_gains, shuffled_batches, sorted_batches
+from serkit.batches import ClipSet, crop_starts, shuffled_batches, sorted_batches
+from serkit.device import send
 from serkit.errors import SerkitError
-from serkit.frontend import FrontEnd, LogMel
+from serkit.frontend import FrontEnd
+from serkit.loader import Inputs, Loader
 from serkit.model import Cnn14
 from serkit.specs import LABELS, Augmentation, Recipe
 
-CPU_CLIPS = 8  # from wave to log-mel at once: what they need in between stays in the cache
+EVALUATED = (
+    2  # times the longest batch of training: where nothing is kept for gradients, it takes less memory
+)
 
 
 class TrainingDiverged(SerkitError):
@@ -68,6 +70,7 @@ def train(
     progress: Callable[[dict[str, Any]], None] | None = None,
     augmentation: Augmentation | None = None,
     augment_percent: int = 0,
+    bf16: bool | None = None,
 ) -> Trained:
     """Trains `model` in place.
 
@@ -84,14 +87,14 @@ def train(
             (iterations in all).
         augmentation: what affected clips go through; None: nothing is augmented.
         augment_percent: share of the clips affected in an epoch, in 0..100.
+        bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
 
     Raises:
         TrainingDiverged: the loss is not finite at an evaluation.
     """
     torch.manual_seed(seed)
-    loader = _Loader(front_end, recipe, device, augmentation, seed)
-    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
+    loader = Loader(front_end, recipe, device, augmentation, seed, bf16)
+    optimiser = prepare(model, recipe, device)
     lengths = training.lengths
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
@@ -113,14 +116,8 @@ def train(
         for batch in shuffled_batches(lengths, recipe.batch_size, seed, epoch):
             model.train()
             inputs = loader.load(training, batch, starts[batch], drawn[batch] if drawn is not None else None)
-            target = torch.from_numpy(training.label[batch]).to(device)
-            with loader.autocast():
-                logits = model(*inputs)
-            loss = bce_of_softmax(logits.float(), target)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            losses += loss.detach()
+            target = send(training.label[batch], device)
+            losses += step(model, optimiser, loader, inputs, target)
             iteration, since, clips_seen = iteration + 1, since + 1, clips_seen + len(batch)
             if iteration not in due:
                 continue
@@ -148,6 +145,36 @@ def train(
     return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen, affected)
 
 
+def prepare(model: Cnn14, recipe: Recipe, device: str) -> torch.optim.Optimizer:
+    """Moves a network to its device, channels last, and makes its optimiser: Adam at a constant rate (§3)."""
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+
+
+def step(
+    model: Cnn14, optimiser: torch.optim.Optimizer, loader: Loader, inputs: Inputs, target: Tensor
+) -> Tensor:
+    """Learns from one batch: forward, loss, backward, Adam.
+
+    Args:
+        model: in training mode.
+        optimiser: from `prepare`.
+        loader: that loaded the batch; for its precision.
+        inputs: from `Loader.load`.
+        target: int64 [batch], class indices, on the device.
+
+    Returns:
+        The loss before the step, float32, on the device.
+    """
+    with loader.autocast():
+        logits = model(*inputs)
+    loss = bce_of_softmax(logits.float(), target)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    return loss.detach()
+
+
 def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
     """Binary cross entropy of the softmax probabilities against the one-hot label (§3), mean over all.
 
@@ -168,99 +195,14 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(model: Cnn14, clips: ClipSet, loader: _Loader) -> np.ndarray:
+def predict(model: Cnn14, clips: ClipSet, loader: Loader) -> np.ndarray:
     """Class probabilities of every clip, float32 [clips, 4]; a clip that is too long counts by its start."""
     model.eval()
-    scores = np.empty((len(clips), len(LABELS)), dtype=np.float32)
-    for batch in sorted_batches(np.minimum(clips.lengths, loader.longest), loader.recipe.batch_size):
+    lengths = np.minimum(clips.lengths, loader.longest)
+    scores = torch.empty(len(clips), len(LABELS), device=loader.device)
+    for batch in sorted_batches(lengths, EVALUATED * loader.recipe.batch_size * loader.longest):
         inputs = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64))
         with loader.autocast():
             logits = model(*inputs)
-        scores[batch] = torch.softmax(logits.float(), dim=1).cpu().numpy()
-    return scores
-
-
-class _Loader:
-    """Clips to what the model takes, on the device."""
-
-    def __init__(
-        self,
-        front_end: FrontEnd,
-        recipe: Recipe,
-        device: str,
-        augmentation: Augmentation | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.front_end = front_end
-        self.recipe = recipe
-        self.device = device
-        self.logmel = LogMel(front_end).to(device)
-        self.longest = front_end.most_samples(recipe.max_seconds)
-        self.augmentation = augmentation
-        if augmentation is not None:
-            self.chain = Chain(augmentation, front_end.rate_hz, seed, self.longest, device)
-
-    @property
-    def on_gpu(self) -> bool:
-        return self.device.startswith("cuda")
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.on_gpu)
-
-    def load(
-        self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray, drawn: Draw | None = None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Log-mel float32 [batch, frames, 64], valid frames int64 [batch], cells to mask bool or None.
-
-        Args:
-            clips: the set.
-            batch: int64 [batch], positions in it.
-            starts: int64 [batch], first sample of each.
-            drawn: augmentation of each; None: nothing is augmented.
-        """
-        at_once = len(batch) if self.on_gpu else CPU_CLIPS
-        parts = []
-        for first in range(0, len(batch), at_once):
-            part = slice(first, first + at_once)
-            waves, lengths = self._waves(clips, batch[part], starts[part])
-            parts.append(self._to_logmel(waves, lengths, drawn[part] if drawn is not None else None))
-        logmels, frames = [logmel for logmel, _ in parts], np.concatenate([valid for _, valid in parts])
-        longest = max(logmel.shape[1] for logmel in logmels)
-        padded = [F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels]
-        masked = None
-        if drawn is not None and "specaugment" in self.chain.spec.effects:
-            masked = augment.masked_cells(frames, longest, drawn, self.chain.device)
-        return torch.cat(padded), torch.from_numpy(frames).to(self.device), masked
-
-    def _waves(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Waves float32 [batch, longest] and their lengths int64 [batch]."""
-        lengths = np.minimum(clips.lengths[batch], self.longest)
-        waves = clips.read(batch, starts, lengths, self.front_end.min_samples)
-        on_device = torch.from_numpy(waves).to(self.device).float() / FULL_SCALE
-        if self.recipe.loudness_dbfs is not None:
-            gains = level_gains(waves, lengths, self.recipe.loudness_dbfs)
-            on_device *= torch.from_numpy(gains).to(self.device)[:, None]
-        return on_device, lengths
-
-    def _to_logmel(self, waves: Tensor, lengths: np.ndarray, drawn: Draw | None) -> tuple[Tensor, np.ndarray]:
-        """Log-mel and valid frames; affected clips augmented, the others as they are."""
-        rates = None
-        if drawn is not None and drawn.affected.any():
-            waves, lengths, rates = self._augmented(waves, lengths, drawn)
-        return self.logmel(*self.front_end.padded(waves, lengths, rates), rates)
-
-    def _augmented(
-        self, waves: Tensor, lengths: np.ndarray, drawn: Draw
-    ) -> tuple[Tensor, np.ndarray, np.ndarray | None]:
-        """Waves with the affected rows augmented, lengths, and the rates at which to take frames."""
-        rows = np.flatnonzero(drawn.affected)
-        on_device = torch.from_numpy(rows).to(self.device)
-        changed, samples = self.chain(waves[on_device], lengths[rows], drawn[rows])
-        lengths = lengths.copy()
-        lengths[rows] = samples
-        more = changed.shape[1] - waves.shape[1]  # the vocoder's may be longer, or all shorter
-        waves = F.pad(waves, (0, max(0, more)))
-        waves[on_device] = F.pad(changed, (0, max(0, -more)))
-        if not self.chain.spec.stretches_features:
-            return waves, lengths, None
-        return waves, lengths, np.where(drawn.affected, drawn.stretch_rate, 1.0)
+        scores[send(batch, loader.device)] = torch.softmax(logits.float(), dim=1)
+    return scores.cpu().numpy()

@@ -30,9 +30,11 @@ serkit.corpora               finds readers by name
 serkit.audio                 corpus table -> packed audio
 serkit.doctor
 serkit.batches               packed audio -> batches of waves
+serkit.device                how arrays get to where they are computed with
 serkit.frontend              waves -> log-mel
 serkit.reverb
 serkit.augment               batches of waves -> augmented waves
+serkit.loader                clips -> log-mel, on the device
 serkit.weights
 serkit.model                 log-mel -> scores
 serkit.metrics

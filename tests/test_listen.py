@@ -18,8 +18,8 @@ from serkit import audio, augment
 from serkit.audio import FULL_SCALE, Pack
 from serkit.batches import ClipSet
 from serkit.frontend import NAMED
+from serkit.loader import Loader
 from serkit.specs import EFFECTS
-from serkit.train import _Loader
 from tests.speech import RATE_HZ, spoken
 
 SPEECH = np.round(spoken(0, peak=0.5) * FULL_SCALE).astype(np.int16)
@@ -197,7 +197,7 @@ def test_what_is_shown_is_what_training_loads(tmp_path, shown, samples, settings
     listening.listen(path, study, (), each=False, draws=2, seed=5, folder=tmp_path)
 
     front_end = NAMED[study.model.front_end]
-    loader = _Loader(front_end, study.recipe, "cpu", study.augmentation, 5)
+    loader = Loader(front_end, study.recipe, "cpu", study.augmentation, 5)
     clips = ClipSet([Pack(samples, np.array([0, len(samples)]), RATE_HZ, "")], *np.zeros((3, 2), dtype=int))
     drawn = augment.draw(study.augmentation, 100, 5, 0, 2)
     two, starts = np.arange(2), np.zeros(2, dtype=int)

@@ -13,9 +13,10 @@ from serkit import augment
 from serkit.audio import Pack
 from serkit.batches import ClipSet, join
 from serkit.frontend import NAMED
+from serkit.loader import Loader
 from serkit.model import build
-from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, ModelSpec, Recipe
-from serkit.train import TrainingDiverged, _Loader, bce_of_softmax, predict, train
+from serkit.specs import STRETCH_METHODS, Augmentation, ModelSpec, Recipe
+from serkit.train import TrainingDiverged, bce_of_softmax, predict, train
 
 RATE_HZ = 16_000
 FRONT_END = NAMED["paper-loaded"]
@@ -88,7 +89,7 @@ def same(state, other):
 
 
 def scores_of(model, clips, **recipe):
-    return predict(model, clips, _Loader(FRONT_END, Recipe(**recipe), "cpu"))
+    return predict(model, clips, Loader(FRONT_END, Recipe(**recipe), "cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -304,109 +305,11 @@ def test_predicting_leaves_the_network_as_it_was(settled):
     assert same(before, settled.state_dict())
 
 
-# --- augmentation: what is loaded ---
-
 SPOKEN = noises(13, 3000, 30_000, seed=4)  # more than are loaded at once, some too short for five poolings
 FADE = Augmentation(effects=("fade",))  # the cheapest
 
 
-@pytest.fixture(scope="module")
-def loaders():
-    """One a stretch method, with every effect: their tables take a second to make."""
-    return {
-        method: _Loader(FRONT_END, Recipe(max_seconds=1.5), "cpu", Augmentation(stretch_method=method))
-        for method in STRETCH_METHODS
-    }
-
-
-def drawn(loader, percent, epoch=0, clips=13):
-    return augment.draw(loader.augmentation, percent, 0, epoch, clips)
-
-
-def load(loader, clips, which=None, drawn=None):
-    """Each clip's own frames of log-mel, and of its masks where there are any."""
-    which = np.arange(len(clips)) if which is None else which
-    given = drawn[which] if drawn is not None else None
-    logmel, frames, masked = loader.load(clips, which, np.zeros(len(which), dtype=np.int64), given)
-    assert frames.min() >= 32
-    assert logmel.shape[:2] == (len(which), max(map(len, logmel)))
-    each = [one[:n] for one, n in zip(logmel, frames, strict=True)]
-    return each, None if masked is None else [one[:n] for one, n in zip(masked, frames, strict=True)]
-
-
-@pytest.mark.parametrize("method", STRETCH_METHODS)
-def test_clips_that_are_not_affected_are_loaded_as_ever(loaders, method):
-    """Bit for bit, beside others that are; and only the affected have cells to mask."""
-    clips = clips_of(SPOKEN)
-    plain, none = load(loaders[method], clips)
-    assert none is None
-    seen = set()
-    for epoch in range(2):
-        draw = drawn(loaders[method], 50, epoch)
-        logmels, masks = load(loaders[method], clips, drawn=draw)
-        for affected, logmel, masked, before in zip(draw.affected, logmels, masks, plain, strict=True):
-            seen.add(bool(affected))
-            assert affected or torch.equal(logmel, before)
-            assert affected == bool(masked.any())
-            assert not affected or logmel.shape != before.shape or (logmel - before).abs().max() > 1
-    assert seen == {True, False}
-
-
-@pytest.mark.parametrize("method", STRETCH_METHODS)
-def test_an_affected_clip_is_the_same_alone(loaders, method):
-    """Within 1e-3 dB: with its mates the FFT's length changes, and with it the last bits."""
-    clips = clips_of([*SPOKEN, SPOKEN[0][:1], SPOKEN[0][:1500], np.zeros(4000, dtype=np.int16)])
-    draw = drawn(loaders[method], 100, clips=len(clips))
-    draw = dataclasses.replace(draw, affected=np.arange(len(clips)) % 4 > 0)  # some of each batch, not all
-    logmels, masks = load(loaders[method], clips, drawn=draw)
-    for i, (together, masked) in enumerate(zip(logmels, masks, strict=True)):
-        (alone,), (alone_masked,) = load(loaders[method], clips, np.array([i]), draw)
-        assert torch.equal(alone_masked, masked)
-        assert alone.isfinite().all()
-        torch.testing.assert_close(alone, together, atol=1e-3, rtol=0)
-
-
-@pytest.mark.parametrize("method", STRETCH_METHODS)
-def test_a_faster_clip_has_fewer_frames(loaders, method):
-    clips = clips_of(SPOKEN)
-    draw = drawn(loaders[method], 50)
-    logmels, _ = load(loaders[method], clips, drawn=draw)
-    rates = np.where(draw.affected, draw.stretch_rate, 1)
-    seconds = np.minimum(clips.lengths / RATE_HZ, 1.5) / rates  # longer ones are cropped before they change
-    frames = np.maximum(np.floor(50 * seconds) + 1, 32)
-    assert (frames > 32).sum() > 5
-    assert [len(logmel) for logmel in logmels] == frames.tolist()
-
-
-@pytest.mark.parametrize("effect", EFFECTS)
-def test_every_effect_reaches_the_network(effect):
-    """By itself it changes what the network is given of each clip: log-mel, how many frames, or masks."""
-    clips = clips_of(SPOKEN[:4])
-    loader = _Loader(FRONT_END, Recipe(), "cpu", Augmentation(effects=(effect,)))
-    plain, _ = load(loader, clips)
-    logmels, masks = load(loader, clips, drawn=drawn(loader, 100, clips=4))
-    if effect == "specaugment":
-        assert all(map(torch.equal, plain, logmels))
-        assert all(0 < masked.float().mean() < 0.5 for masked in masks)
-    else:
-        assert masks is None
-        for before, after in zip(plain, logmels, strict=True):
-            assert before.shape != after.shape or (before - after).abs().max() > 0.1
-
-
-def test_a_loud_and_a_quiet_clip_are_augmented_alike(loaders):
-    """Levels are brought to one before anything else, so a quarter of the level is the same to the bit."""
-    loader = _Loader(FRONT_END, Recipe(max_seconds=1.5, loudness_dbfs=-40), "cpu", FADE)
-    loader.augmentation, loader.chain = loaders["vocoder"].augmentation, loaders["vocoder"].chain
-    loud = [4 * wave for wave in SPOKEN[:5]]
-    draw = drawn(loader, 100, clips=5)
-    ours = [load(loader, clips_of(waves), drawn=draw)[0] for waves in (loud, [wave // 4 for wave in loud])]
-    assert all(map(torch.equal, *ours))
-    without = load(loaders["vocoder"], clips_of(loud), drawn=draw)[0]
-    assert all((one - other).abs().mean() > 1 for one, other in zip(ours[0], without, strict=True))
-
-
-# --- augmentation: training ---
+# --- augmentation ---
 
 
 @functools.cache
@@ -451,13 +354,13 @@ def test_nothing_affected_is_nothing_augmented():
 
 @pytest.mark.parametrize("percent", [0, 50, 100])
 def test_every_clip_gets_its_own_draw_of_the_epoch(percent, monkeypatch):
-    loads, original = [], _Loader.load
+    loads, original = [], Loader.load
 
     def spy(self, clips, batch, starts, drawn=None):
         loads.append((clips, batch, drawn))
         return original(self, clips, batch, starts, drawn)
 
-    monkeypatch.setattr(_Loader, "load", spy)
+    monkeypatch.setattr(Loader, "load", spy)
     training, evaluation = clips_of(SPOKEN), clips_of(SPOKEN[:2])
     done, _ = trained(training, evaluation, seed=3, augmentation=FADE, percent=percent, epochs=3)
     draws = [augment.draw(FADE, percent, 3, epoch, len(SPOKEN)) for epoch in range(3)]
@@ -488,5 +391,5 @@ def test_evaluation_is_never_augmented():
 
     trained(clips_of(SPOKEN[:6]), clips_of(waves), score=score, model=model, augmentation=FADE, percent=100)
     assert len(seen) == 2
-    augmenting = _Loader(FRONT_END, Recipe(), "cpu", FADE)
+    augmenting = Loader(FRONT_END, Recipe(), "cpu", FADE)
     np.testing.assert_array_equal(predict(model, clips_of(waves), augmenting), seen[-1])

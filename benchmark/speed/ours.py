@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmark.speed.clips import SEED
 from serkit import augment, train
 from serkit.batches import ClipSet
+from serkit.loader import Inputs, Loader
 from serkit.model import Cnn14
 from serkit.specs import LABELS, Recipe
-from serkit.train import _Loader as Loader
-
-Inputs = tuple[Tensor, Tensor, Tensor | None]
-"""What `Cnn14.forward` takes."""
 
 
 class Load:
@@ -40,17 +36,11 @@ class Step:
     def __init__(self, loader: Loader, width: int) -> None:
         """Makes the network and its optimiser on the loader's device."""
         torch.manual_seed(SEED)
-        model = Cnn14(width, live_bands=loader.front_end.live_bands()).to(loader.device).train()
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=Recipe().learning_rate)
+        self.model = Cnn14(width, live_bands=loader.front_end.live_bands()).train()
+        self.optimiser = train.prepare(self.model, Recipe(), loader.device)
         self.loader = loader
 
     def __call__(self, inputs: Inputs) -> None:
         """Learns from one batch; the labels are of no account."""
         target = torch.arange(len(inputs[0]), device=inputs[0].device) % len(LABELS)
-        with self.loader.autocast():
-            logits = self.model(*inputs)
-        loss = train.bce_of_softmax(logits.float(), target)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
+        train.step(self.model, self.optimiser, self.loader, inputs, target)

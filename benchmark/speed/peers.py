@@ -41,8 +41,8 @@ from benchmark.speed.turns import Work
 from serkit.audio import FULL_SCALE
 from serkit.augment import BUTTERWORTH_ORDER, VOCODER_OVERLAP, VOCODER_SAMPLES
 from serkit.frontend import FLOOR, MEL_BANDS, NAMED, FrontEnd
+from serkit.loader import CPU_CLIPS
 from serkit.specs import Augmentation
-from serkit.train import CPU_CLIPS
 
 PINK_DB_PER_OCTAVE = -10 * np.log10(2)
 
@@ -218,7 +218,7 @@ def torchlibrosa_logmel(front_end: FrontEnd) -> Callable[[Tensor], Tensor]:
     return lambda waves: layers(waves)[:, 0]
 
 
-def torchaudio_logmel(front_end: FrontEnd) -> Callable[[Tensor], Tensor]:
+def torchaudio_logmel(front_end: FrontEnd) -> nn.Module:
     """The same by torchaudio, float32 [..., samples] to [..., 64, frames]."""
     from torchaudio import transforms
 

@@ -1,0 +1,165 @@
+"""What the network is given: the same for a clip whatever way it came and whoever else is in its batch."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from serkit import augment
+from serkit.batches import crop_starts, join
+from serkit.loader import Loader, gathered, level_gains
+from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, Recipe
+from tests.test_train import FADE, FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
+
+# --- ways to the device ---
+
+
+def test_a_gathered_batch_is_the_one_read():
+    """Packs that lie on the device, as on a GPU with room for them; here the device is the CPU."""
+    one, two = (clips_of(noises(20, 50, 900, seed)) for seed in (1, 2))
+    clips = join([(one.packs[0], np.arange(3, 20), one.label[3:]), (two.packs[0], np.arange(20), two.label)])
+    longest = 600
+    resident = [
+        torch.from_numpy(np.pad(pack.samples, (0, longest), constant_values=7)) for pack in clips.packs
+    ]
+    random = np.random.default_rng(0)
+    for size in (1, 12, 37):
+        batch = random.permutation(37)[:size]
+        lengths = np.minimum(clips.lengths[batch], longest)
+        starts = crop_starts(clips.lengths, longest, 0, size)[batch]
+        read = np.ones((size, longest), dtype=np.int16)
+        clips.read(batch, starts, lengths, read)
+        made = gathered(resident, clips, batch, starts, lengths, longest)
+        assert made.dtype == torch.int16
+        np.testing.assert_array_equal(made, read)
+
+
+# --- augmentation ---
+
+
+@pytest.fixture(scope="module")
+def loaders():
+    """One a stretch method, with every effect: their tables take a second to make."""
+    return {
+        method: Loader(FRONT_END, Recipe(max_seconds=1.5), "cpu", Augmentation(stretch_method=method))
+        for method in STRETCH_METHODS
+    }
+
+
+def drawn(loader, percent, epoch=0, clips=13):
+    return augment.draw(loader.augmentation, percent, 0, epoch, clips)
+
+
+def load(loader, clips, which=None, drawn=None):
+    """Each clip's own frames of log-mel, and of its masks where there are any."""
+    which = np.arange(len(clips)) if which is None else which
+    given = drawn[which] if drawn is not None else None
+    logmel, frames, masked = loader.load(clips, which, np.zeros(len(which), dtype=np.int64), given)
+    assert frames.min() >= 32
+    assert logmel.shape[:2] == (len(which), max(map(len, logmel)))
+    each = [one[:n] for one, n in zip(logmel, frames, strict=True)]
+    return each, None if masked is None else [one[:n] for one, n in zip(masked, frames, strict=True)]
+
+
+@pytest.mark.parametrize("method", STRETCH_METHODS)
+def test_clips_that_are_not_affected_are_loaded_as_ever(loaders, method):
+    """Bit for bit, beside others that are; and only the affected have cells to mask."""
+    clips = clips_of(SPOKEN)
+    plain, none = load(loaders[method], clips)
+    assert none is None
+    seen = set()
+    for epoch in range(2):
+        draw = drawn(loaders[method], 50, epoch)
+        logmels, masks = load(loaders[method], clips, drawn=draw)
+        for affected, logmel, masked, before in zip(draw.affected, logmels, masks, plain, strict=True):
+            seen.add(bool(affected))
+            assert affected or torch.equal(logmel, before)
+            assert affected == bool(masked.any())
+            assert not affected or logmel.shape != before.shape or (logmel - before).abs().max() > 1
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("method", STRETCH_METHODS)
+def test_an_affected_clip_is_the_same_alone(loaders, method):
+    """Within 1e-3 dB: with its mates the FFT's length changes, and with it the last bits."""
+    clips = clips_of([*SPOKEN, SPOKEN[0][:1], SPOKEN[0][:1500], np.zeros(4000, dtype=np.int16)])
+    draw = drawn(loaders[method], 100, clips=len(clips))
+    draw = dataclasses.replace(draw, affected=np.arange(len(clips)) % 4 > 0)  # some of each batch, not all
+    logmels, masks = load(loaders[method], clips, drawn=draw)
+    for i, (together, masked) in enumerate(zip(logmels, masks, strict=True)):
+        (alone,), (alone_masked,) = load(loaders[method], clips, np.array([i]), draw)
+        assert torch.equal(alone_masked, masked)
+        assert alone.isfinite().all()
+        torch.testing.assert_close(alone, together, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("method", STRETCH_METHODS)
+def test_a_faster_clip_has_fewer_frames(loaders, method):
+    clips = clips_of(SPOKEN)
+    draw = drawn(loaders[method], 50)
+    logmels, _ = load(loaders[method], clips, drawn=draw)
+    rates = np.where(draw.affected, draw.stretch_rate, 1)
+    seconds = np.minimum(clips.lengths / RATE_HZ, 1.5) / rates  # longer ones are cropped before they change
+    frames = np.maximum(np.floor(50 * seconds) + 1, 32)
+    assert (frames > 32).sum() > 5
+    assert [len(logmel) for logmel in logmels] == frames.tolist()
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_every_effect_reaches_the_network(effect):
+    """By itself it changes what the network is given of each clip: log-mel, how many frames, or masks."""
+    clips = clips_of(SPOKEN[:4])
+    loader = Loader(FRONT_END, Recipe(), "cpu", Augmentation(effects=(effect,)))
+    plain, _ = load(loader, clips)
+    logmels, masks = load(loader, clips, drawn=drawn(loader, 100, clips=4))
+    if effect == "specaugment":
+        assert all(map(torch.equal, plain, logmels))
+        assert all(0 < masked.float().mean() < 0.5 for masked in masks)
+    else:
+        assert masks is None
+        for before, after in zip(plain, logmels, strict=True):
+            assert before.shape != after.shape or (before - after).abs().max() > 0.1
+
+
+def test_a_loud_and_a_quiet_clip_are_augmented_alike(loaders):
+    """Levels are brought to one before anything else, so a quarter of the level is the same to the bit."""
+    loader = Loader(FRONT_END, Recipe(max_seconds=1.5, loudness_dbfs=-40), "cpu", FADE)
+    loader.augmentation, loader.chain = loaders["vocoder"].augmentation, loaders["vocoder"].chain
+    loud = [4 * wave for wave in SPOKEN[:5]]
+    draw = drawn(loader, 100, clips=5)
+    ours = [load(loader, clips_of(waves), drawn=draw)[0] for waves in (loud, [wave // 4 for wave in loud])]
+    assert all(map(torch.equal, *ours))
+    without = load(loaders["vocoder"], clips_of(loud), drawn=draw)[0]
+    assert all((one - other).abs().mean() > 1 for one, other in zip(ours[0], without, strict=True))
+
+
+# --- loudness ---
+
+
+def dbfs(wave):
+    return 10 * np.log10(np.mean(np.square(wave)))
+
+
+@pytest.mark.parametrize("asked", [-40.0, -26.0])
+def test_gains_reach_the_level(asked):
+    random = np.random.default_rng(0)
+    lengths = np.array([4000, 2500, 3999, 1])
+    waves = np.zeros((4, 4000), dtype=np.int16)
+    for wave, length, level in zip(waves, lengths, (20, 3000, 300, 40), strict=True):
+        wave[:length] = np.rint(random.uniform(-level, level, length)) + (length == 1) * 50
+    gains = level_gains(torch.from_numpy(waves).float() / 32768, torch.from_numpy(lengths), asked)
+    assert gains.dtype == torch.float32
+    for wave, length, gain in zip(waves, lengths, gains, strict=True):
+        assert dbfs(wave[:length] / 32768 * gain.item()) == pytest.approx(asked, abs=0.01)
+
+
+def test_gains_never_clip_and_leave_silence():
+    waves = np.zeros((3, 1000), dtype=np.int16)
+    waves[0, 500] = 8000  # a click: level out of reach
+    waves[1, :] = np.tile([-32768, 32767], 500)  # full scale already
+    gains = level_gains(torch.from_numpy(waves).float() / 32768, torch.full((3,), 1000), -3.0).numpy()
+    peaks = np.abs(waves.astype(float) / 32768 * gains[:, None]).max(axis=1)
+    assert peaks[0] == pytest.approx(1, abs=1e-6)  # as loud as it can be
+    assert peaks[1] == pytest.approx(10 ** (-3 / 20), rel=1e-4)
+    assert gains[2] == 1
