@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmark import gpus, order
+from benchmark import gpus, order, threads
 from benchmark import study as studies
 from benchmark.live import Live
 from serkit.errors import CorpusMissing, SerkitError
@@ -95,7 +95,7 @@ def _settle_device(config: pytest.Config) -> tuple[str, gpus.Pool | None]:
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = worker["gpu"]
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // worker["workercount"])))
+        threads.settle(worker["threads"])
         return ("cuda" if worker["gpu"] else "cpu"), None
     found = gpus.visible()
     if config.getoption("gpus") and not found:
@@ -108,9 +108,10 @@ def _settle_device(config: pytest.Config) -> tuple[str, gpus.Pool | None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Controller: lends a starting worker its GPU, or none."""
+    """Controller: gives a starting worker its threads, and lends it its GPU, or none."""
     pool = node.config.stash[SESSION].pool
     node.workerinput["gpu"] = pool.lend(node.gateway.id) if pool else ""
+    node.workerinput["threads"] = threads.share(node.workerinput["workercount"])
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -186,6 +187,7 @@ class BoundCase:
         """
         try:
             self._session.store.check_writable()
+            threads.settle(threads.share(1))  # a worker's are settled already
             from serkit.run import measure, run  # torch comes with it
 
             session, spec = self._session, self.spec

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import benchmark.gpus
 import benchmark.tables
 import serkit.run  # noqa: F401  (pytester's sessions forget what they import, and these load once a process)
+from benchmark.threads import share
 from serkit.mos import Dnsmos
 
 pytest_plugins = "pytester"
@@ -218,8 +220,10 @@ def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
     outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
-def test_each_worker_gets_its_gpu_and_a_new_worker_the_crashed_ones(checkout, monkeypatch):
+def test_each_worker_gets_its_gpu_and_threads_and_a_new_worker_the_crashed_ones(checkout, monkeypatch):
     monkeypatch.setattr(benchmark.gpus, "count", lambda: 3)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS")
     checkout.makepyfile(
         test_devices="""
 import os, pathlib, time
@@ -229,6 +233,8 @@ import pytest
 def test_device(number, worker_id):
     here = pathlib.Path(__file__).parent
     (here / f"{worker_id}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     time.sleep(0.2)
     if number == 0 and not (here / "crashed").exists():
         (here / "crashed").write_text("")
@@ -243,8 +249,24 @@ def test_device(number, worker_id):
         assert given["gw3"] == given["gw0"]
 
 
+def test_a_share_of_the_cores_is_a_whole_one_and_at_least_one(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 5)
+    assert [share(processes) for processes in (1, 2, 4, 5, 64)] == [5, 2, 1, 1, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_only_cores_that_may_be_used_are_shared():
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(usable)})
+    try:
+        assert share(1) == 1
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
 def test_without_gpus_workers_use_the_cpu_and_one_process_the_gpu(checkout, monkeypatch):
     monkeypatch.setattr(benchmark.gpus, "count", lambda: 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     checkout.makepyfile(
         test_device="""
 import os
@@ -254,6 +276,7 @@ def test_device(pytestconfig):
     wanted = os.environ["WANTED"]
     assert pytestconfig.stash[SESSION].device == wanted
     assert wanted == "cuda" or os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert os.environ["OMP_NUM_THREADS"] == "7"  # as the user said
 """
     )
     for wanted, arguments in (("cuda", []), ("cpu", ["-n", "1"])):
