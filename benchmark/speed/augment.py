@@ -19,10 +19,11 @@ from tabulate import tabulate
 
 from benchmark.speed import Settings
 from benchmark.speed.clips import FRONT_END, SEED, made_waves, packed
-from benchmark.speed.ours import Inputs, Load, Loader
+from benchmark.speed.ours import Load
 from benchmark.speed.peers import LIBRARIES, PEERS, PER_CLIP, Peers, missing_peers
 from benchmark.speed.turns import Turn, Work, rates, shown, take_turns, threads, times_as_fast
 from serkit.frontend import NAMED
+from serkit.loader import Inputs, Loader
 from serkit.specs import Augmentation, Recipe
 
 CLIP_SECONDS = (2.5, 5.7)
