@@ -71,6 +71,7 @@ def train(
     augmentation: Augmentation | None = None,
     augment_percent: int = 0,
     bf16: bool | None = None,
+    compiled: bool = False,
 ) -> Trained:
     """Trains `model` in place.
 
@@ -88,6 +89,8 @@ def train(
         augmentation: what affected clips go through; None: nothing is augmented.
         augment_percent: share of the clips affected in an epoch, in 0..100.
         bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
+        compiled: compile the passes between two convolutions with `torch.compile`, half a minute to two in
+            each process before the first step (docs/performance.md says where that is won back).
 
     Raises:
         TrainingDiverged: the loss is not finite at an evaluation.
@@ -95,6 +98,7 @@ def train(
     torch.manual_seed(seed)
     loader = Loader(front_end, recipe, device, augmentation, seed, bf16)
     optimiser = prepare(model, recipe, device)
+    model.compiled = compiled
     lengths = training.lengths
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs

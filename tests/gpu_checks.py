@@ -9,15 +9,19 @@ import torch
 from benchmark import study as studies
 from benchmark.claims import assert_valid
 from serkit import augment
+from serkit import loader as loader_module
+from serkit import model as model_module
 from serkit.audio import Pack
 from serkit.augment import Chain
-from serkit.batches import join
+from serkit.batches import crop_starts, join, shuffled_batches
+from serkit.device import send
 from serkit.frontend import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.model import Cnn14
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, Recipe
+from serkit.train import prepare, step
 from tests.speech import padded, spoken
 
 CLIPS = 24
@@ -41,6 +45,98 @@ def test_scores_agree_with_the_cpu(bf16, within):
     assert (on_cpu - on_gpu).abs().max() < within
 
 
+# --- loading ---
+
+
+def made_clips(seed=0):
+    waves = [np.rint(spoken(CLIPS * seed + i) * 32767).astype(np.int16) for i in range(CLIPS)]
+    offsets = np.concatenate([[0], np.cumsum([len(wave) for wave in waves])])
+    return Pack(np.concatenate(waves), offsets, 16_000, ""), np.arange(CLIPS), np.arange(CLIPS) % 4
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0], ids=["resident", "streamed"])
+def test_every_way_to_the_gpu_gives_the_cpus_waves(share, monkeypatch):
+    """Bit for bit, of two corpora, more batches than there are buffers, crops included."""
+    monkeypatch.setattr(loader_module, "RESIDENT_SHARE", share)
+    clips = join([made_clips(0), made_clips(1)])
+    here, there = (
+        Loader(NAMED["paper-loaded"], Recipe(max_seconds=1.2), device) for device in ("cpu", "cuda")
+    )
+    random = np.random.default_rng(0)
+    batches = [random.permutation(2 * CLIPS)[:16] for _ in range(9)]
+    starts = crop_starts(clips.lengths, here.longest, 0, 0)
+    made = [there._waves(clips, batch, starts[batch])[0] for batch in batches]
+    resident = [loader_module._RESIDENT[pack]["cuda"] for pack in clips.packs]
+    assert [pack is not None for pack in resident] == [share > 0] * 2
+    for batch, waves in zip(batches, made, strict=True):
+        assert torch.equal(waves.cpu(), here._waves(clips, batch, starts[batch])[0])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0], ids=["resident", "streamed"])
+def test_nothing_waits_for_the_gpu_within_an_epoch(share, monkeypatch):
+    """Loading, augmentation and steps, once tables and buffers are made: PyTorch raises where one waits."""
+    monkeypatch.setattr(loader_module, "RESIDENT_SHARE", share)
+    clips = join([made_clips(0), made_clips(1)])
+    loader = Loader(NAMED["paper-loaded"], Recipe(max_seconds=1.2), "cuda", Augmentation())
+    model = Cnn14(8).train()
+    optimiser = prepare(model, loader.recipe, "cuda")
+
+    def epoch(number):
+        drawn = augment.draw(Augmentation(), 50, 0, number, len(clips))
+        for batch in shuffled_batches(clips.lengths, 16, 0, number):
+            inputs = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64), drawn[batch])
+            step(model, optimiser, loader, inputs, send(clips.label[batch], "cuda"))
+
+    epoch(0)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        epoch(0)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# --- batch normalisation ---
+
+
+@pytest.mark.parametrize("relu", [False, True], ids=["", "relu"])
+@pytest.mark.parametrize(("channels", "bands"), [(64, 1), (64, 64), (512, 2)])
+def test_masked_normalisation_agrees_with_the_cpu(channels, bands, relu):
+    """Result, statistics and gradients; the GPU's come from other kernels."""
+    frames = np.array([40, 12, 39, 31])
+    torch.manual_seed(0)
+    given, pull = (torch.randn(4, channels, 40, bands) + shift for shift in (1, 0))
+    found = []
+    for device in ("cpu", "cuda"):
+        norm = torch.nn.BatchNorm2d(channels).to(device)
+        x = given.to(device, copy=True).requires_grad_()
+        outside = model_module._outside(frames, 40, x.device)
+        emptied = model_module._outside(frames // 2 * 2, 40, x.device)
+        y = model_module._normalise(norm, x * 1, int(frames.sum()), outside, emptied, relu)
+        (y * pull.to(device)).sum().backward()
+        found.append([y, norm.running_mean, norm.running_var, x.grad, norm.weight.grad, norm.bias.grad])
+    for here, there in zip(*found, strict=True):
+        torch.testing.assert_close(there.cpu(), here, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_compiled_training_is_the_same(device):
+    """Scores and gradients of one step in float32. On a CPU: two minutes, and it needs no GPU."""
+    torch.manual_seed(0)
+    model = Cnn14(8).train().to(device).to(memory_format=torch.channels_last)
+    found = []
+    for frames in (np.array([150, 147, 90]), np.array([64, 64, 33])):
+        logmel = -40 + 20 * torch.randn(3, 150, 64)
+        for compiled in (False, True):
+            model.compiled = compiled
+            model.zero_grad()
+            torch.manual_seed(1)  # of dropout
+            scores = model(logmel.to(device, copy=True), frames)
+            scores.square().sum().backward()
+            found.append([scores.detach(), *(each.grad.clone() for each in model.parameters())])
+        for one, other in zip(*found[-2:], strict=True):
+            assert (one - other).norm() <= 0.02 * one.norm()  # a ReLU that rounding tips
+
+
 # --- augmentation ---
 
 
@@ -55,9 +151,7 @@ def effects_of(spec, device):
 
 def loaded(front_end, percent, spec, device):
     """What the network is given, on the CPU: log-mel, frames, masks."""
-    waves = [np.rint(spoken(i) * 32767).astype(np.int16) for i in range(CLIPS)]
-    offsets = np.concatenate([[0], np.cumsum([len(wave) for wave in waves])])
-    clips = join([(Pack(np.concatenate(waves), offsets, 16_000, ""), np.arange(CLIPS), np.arange(CLIPS) % 4)])
+    clips = join([made_clips()])
     loader = Loader(NAMED[front_end], Recipe(max_seconds=1.5), device, spec, seed=0)
     starts = np.zeros(CLIPS, dtype=np.int64)
     drawn = augment.draw(spec, percent, 0, 0, CLIPS)
