@@ -35,6 +35,7 @@ from serkit.frontend import FrontEnd, LogMel
 from serkit.specs import Augmentation, Recipe
 
 CPU_CLIPS = 8  # from wave to log-mel at once: what they need in between stays in the cache
+GPU_FRAMES = 8  # a batch is a multiple as long, 1 % padding: cuDNN plans anew for each length it has not seen
 RESIDENT_SHARE = 0.5  # of the GPU's free memory that a pack may take; a batch of 128 x 10 s takes about 10 GB
 UPLOAD_SAMPLES = 1 << 25  # 64 MB at once
 BUFFERS = 3  # one is filled while one is copied and one may still be
@@ -112,6 +113,7 @@ class Loader:
             parts.append(self._to_logmel(waves, lengths, drawn[part] if drawn is not None else None))
         logmels, frames = [logmel for logmel, _ in parts], np.concatenate([valid for _, valid in parts])
         longest = max(logmel.shape[1] for logmel in logmels)
+        longest += -longest % (GPU_FRAMES if on_gpu(self.device) else 1)
         padded = [F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels]
         masked = None
         if drawn is not None and "specaugment" in self.chain.spec.effects:
