@@ -16,7 +16,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from serkit.frontend import NAMED
 from serkit.model import build
 from serkit.results import SCHEMA, Result, Store
 from serkit.specs import LABELS, SCRAMBLED, AcousticsSpec, CorpusSpec, RunSpec, base_of
-from serkit.train import train
+from serkit.train import Trained, train
 
 PACKAGES = (
     "torch",
@@ -69,6 +69,23 @@ class TestFold:
     corpus: str
     fold: int
     clips: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """The clips of a run.
+
+    Attributes:
+        training: to learn from, with the labels to learn.
+        evaluation: to score, with their true labels.
+        test_folds: which of them test what.
+        validation: for each training corpus, the positions of its validation clips.
+    """
+
+    training: ClipSet
+    evaluation: ClipSet
+    test_folds: list[TestFold]
+    validation: dict[str, np.ndarray]
 
 
 def run(
@@ -112,30 +129,13 @@ def run(
             return done
         store.start(spec)
         started = time.time()
-        model = build(spec.model, spec.seed)
-        training = training_set(spec, loaded)
-        evaluation, test_folds, validation = evaluation_set(spec, loaded)
-
-        def score(scores: np.ndarray) -> dict[str, Any]:
-            return scored(spec, evaluation, test_folds, validation, scores)
+        sets = sets_of(spec, loaded)
 
         def report(event: dict[str, Any]) -> None:
             store.report(spec.key, event)
 
-        trained = train(
-            model,
-            front_end,
-            spec.recipe,
-            spec.seed,
-            training,
-            evaluation,
-            score,
-            device,
-            report,
-            spec.augmentation,
-            spec.augment_percent,
-        )
-        tail = metrics.in_tail([at["iteration"] for at in trained.history], spec.recipe.tail)
+        trained = learn(spec, sets, device, report)
+        tail = in_tail(spec, trained)
         result: Result = {
             "schema": SCHEMA,
             "key": spec.key,
@@ -143,14 +143,12 @@ def run(
             "spec": spec.to_json(),
             "initialisation": spec.model.weights or "random",
             "corpora": {name: about(spec, name, corpus) for name, corpus in loaded.items()},
-            "training_clips": len(training),
+            "training_clips": len(sets.training),
             "tests": {
-                test: metrics.over_tail([trained.history[i]["tests"][test] for i in tail])
-                for test in trained.history[-1]["tests"]
+                test: metrics.over_tail([at["tests"][test] for at in tail]) for test in tail[-1]["tests"]
             },
             "validation": {
-                name: metrics.summary([trained.history[i]["validation"][name] for i in tail])
-                for name in validation
+                name: metrics.summary([at["validation"][name] for at in tail]) for name in sets.validation
             },
             "tail_evaluations": len(tail),
             "affected": trained.affected,
@@ -161,8 +159,59 @@ def run(
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
             "clips_per_second": round(trained.clips / trained.train_seconds, 1),
         }
-        store.save(spec, result, clip_scores(loaded, test_folds, evaluation, trained.scores))
+        store.save(spec, result, clip_scores(loaded, sets.test_folds, sets.evaluation, trained.scores))
         return result
+
+
+def sets_of(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Sets:
+    """The clips that a run learns from and those that it scores. Raises CorpusUnfit where a part has none."""
+    return Sets(training_set(spec, loaded), *evaluation_set(spec, loaded))
+
+
+def learn(
+    spec: RunSpec,
+    sets: Sets,
+    device: str,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    bf16: bool | None = None,
+) -> Trained:
+    """Builds the network that a run asks for and trains it; nothing is stored.
+
+    Args:
+        spec: the run.
+        sets: its clips.
+        device: `cpu`, `cuda` or `cuda:<n>`.
+        report: told of each evaluation.
+        bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
+
+    Raises:
+        WeightsMissing: the checkpoint is not there.
+        TrainingDiverged: the loss is not finite.
+    """
+
+    def score(scores: np.ndarray) -> dict[str, Any]:
+        return scored(spec, sets.evaluation, sets.test_folds, sets.validation, scores)
+
+    return train(
+        build(spec.model, spec.seed),
+        NAMED[spec.model.front_end],
+        spec.recipe,
+        spec.seed,
+        sets.training,
+        sets.evaluation,
+        score,
+        device,
+        report,
+        spec.augmentation,
+        spec.augment_percent,
+        bf16,
+    )
+
+
+def in_tail(spec: RunSpec, trained: Trained) -> list[dict[str, Any]]:
+    """The evaluations of a run that lie in its tail (§2.2), as in the history; at least one."""
+    positions = metrics.in_tail([at["iteration"] for at in trained.history], spec.recipe.tail)
+    return [trained.history[position] for position in positions]
 
 
 def measure(plan: AcousticsSpec, store: Store, data: Path | None, rerun: bool = False) -> Result:

@@ -95,6 +95,7 @@ def trainings(monkeypatch):
         progress,
         augmentation,
         augment_percent,
+        bf16,
     ):
         assert (augmentation is None) == (augment_percent == 0)
         trained.append(training)
