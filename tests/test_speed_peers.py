@@ -19,11 +19,12 @@ import soundfile
 import torch
 from torch import nn
 
-from benchmark.speed import epoch, memory, peers, pipeline, stock, turns
+from benchmark.speed import Settings, epoch, memory, peers, pipeline, stock, turns
 from benchmark.speed import settings as make_settings
 from benchmark.speed.clips import FRONT_END, condition, made_waves, packed_lengths
 from serkit import augment
 from serkit.audio import Pack, decode
+from serkit.errors import CorpusMissing
 from serkit.frontend import NAMED
 from serkit.model import stock_models
 from serkit.specs import LABELS
@@ -298,6 +299,38 @@ def test_both_ways_train_on_the_same_clips(tmp_path, monkeypatch):
     assert list(taken.training.label) == [1, 2, 1, 1, 2, 1]
     first = taken.first(4)
     assert (len(first.training), len(first.paths)) == (4, 4)
+
+
+def test_a_gpu_trains_at_full_width(monkeypatch):
+    monkeypatch.setattr(epoch, "MADE_CLIPS", 3)
+    said = []
+    with epoch.chosen(Settings(), "cuda", said.append) as taken:
+        assert (taken.spec.model.width, taken.spec.model.weights, taken.spec.recipe.batch_size) == (
+            64,
+            None,
+            128,
+        )
+        assert "made clips" in taken.title
+        assert "study paper" in said[0]
+        packed = taken.training.packs[0]
+        for number, path in enumerate(taken.paths):
+            first, last = packed.offsets[number : number + 2]
+            assert np.array_equal(decode(path, 16000), packed.samples[first:last])
+    assert number == 2
+    assert not path.exists()
+
+
+def test_without_its_corpora_a_cpu_trains_on_generated_speech(monkeypatch):
+    def delivered(study, spec, data):
+        if "synthetic" not in study:
+            raise CorpusMissing("no folder")
+        return spec
+
+    monkeypatch.setattr(epoch, "delivered", delivered)
+    said = []
+    with epoch.chosen(Settings(), "cpu", said.append) as spec:
+        assert spec.train == ("synmsp", "syniemocap", "syncremad")
+    assert said == ["study ravdess-emodb is not used: no folder"]
 
 
 def test_memory_without_the_extra(quick, monkeypatch):

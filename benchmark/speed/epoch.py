@@ -1,6 +1,6 @@
 """One epoch of a study's condition, end to end, beside the same epoch written the usual way.
 
-    serkit  `serkit.train.train`, as a run calls it; its own `train_seconds`
+    serkit  `serkit.train.train`, as a run calls it; its own `train_seconds`. On a GPU compiled, too
     stock   `benchmark.speed.stock`: files, a data loader, the stock PANNs class, float32
 
 over the same clips at the same width, batch size and learning rate, with none and with all of the clips
@@ -51,7 +51,7 @@ MADE_CLIPS = 4096  # on a GPU: 20 s and more at the peers' pace on 16 cores
 EPOCHS = {"cpu": 1, "cuda": 10}  # of ours in a turn: on a GPU one takes less than a second
 PERCENTS = (0, 100)
 TRAINING_CLIPS, TRAINING_EPOCHS = 41_000, 30  # the paper's largest corpus, and its recipe
-OURS, THEIRS = "serkit", "stock class, data loader"
+OURS, COMPILED, THEIRS = "serkit", "serkit, compiled", "stock class, data loader"
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,9 +181,11 @@ def made(spec: RunSpec, clips: int) -> Iterator[Condition]:
 class Ours:
     """serkit's own training; a call is a turn of `epochs` epochs."""
 
-    def __init__(self, taken: Condition, percent: int, device: str, epochs: int) -> None:
+    def __init__(
+        self, taken: Condition, percent: int, device: str, epochs: int, compiled: bool = False
+    ) -> None:
         """Makes the network; it is trained on from turn to turn."""
-        self.taken, self.percent, self.device = taken, percent, device
+        self.taken, self.percent, self.device, self.compiled = taken, percent, device, compiled
         self.recipe = dataclasses.replace(taken.spec.recipe, epochs=epochs, evaluations_per_epoch=1 / epochs)
         self.network = model.build(taken.spec.model, taken.spec.seed)
 
@@ -202,6 +204,7 @@ class Ours:
             self.device,
             augmentation=spec.augmentation if self.percent else None,
             augment_percent=self.percent,
+            compiled=self.compiled,
         )
         cpu_s = time.process_time() - before
         return Turn(self.recipe.epochs, trained.train_seconds, cpu_s)
@@ -241,8 +244,10 @@ def take_epochs(
     """Epochs in turns, in an order that rotates; ours alone where the peers' chain is not installed."""
     comparable = not percent or PER_CLIP not in missing_peers()
     warmth = taken if device == "cuda" else taken.first(2 * taken.spec.recipe.batch_size)
-    Ours(warmth, percent, device, 1)()
-    ways: dict[str, Callable[[], Turn]] = {OURS: Ours(taken, percent, device, EPOCHS[device])}
+    ways: dict[str, Callable[[], Turn]] = {}
+    for name in (OURS, COMPILED) if device == "cuda" else (OURS,):
+        Ours(warmth, percent, device, 1, name == COMPILED)()
+        ways[name] = Ours(taken, percent, device, EPOCHS[device], name == COMPILED)
     if comparable:
         Theirs(warmth, percent, 0, device)()
         ways[THEIRS] = Theirs(taken, percent, workers, device)
