@@ -12,31 +12,37 @@ from serkit.loader import Inputs, Loader
 from serkit.model import Cnn14
 from serkit.specs import LABELS, Recipe
 
+DRAWN = 16  # batches in an epoch: it is drawn at once, as in training
+
 
 class Load:
-    """From a packed corpus to what the network takes, every clip at once; each call draws anew."""
+    """From a packed corpus to what the network takes, every clip at once, each time drawn anew."""
 
     def __init__(self, loader: Loader, clips: ClipSet, percent: int = 100) -> None:
         """Takes all of `clips` as the batch; `loader` has the augmentation, at a rate of `percent`."""
-        self.loader, self.clips, self.percent, self.epoch = loader, clips, percent, 0
+        self.loader, self.clips, self.percent, self.done = loader, clips, percent, 0
 
     def __call__(self) -> Inputs:
         """One batch."""
         batch, spec = np.arange(len(self.clips)), self.loader.augmentation
         drawn = None
         if spec is not None and self.percent:
-            drawn = augment.draw(spec, self.percent, SEED, self.epoch, len(batch))
-        self.epoch += 1
+            epoch, number = divmod(self.done, DRAWN)
+            if number == 0:
+                self.drawn = augment.draw(spec, self.percent, SEED, epoch, DRAWN * len(batch))
+            drawn = self.drawn[number * len(batch) + batch]
+        self.done += 1
         return self.loader.load(self.clips, batch, np.zeros_like(batch), drawn)
 
 
 class Step:
     """One training step, as `serkit.train.train` takes it: forward, loss, backward, Adam."""
 
-    def __init__(self, loader: Loader, width: int) -> None:
-        """Makes the network and its optimiser on the loader's device."""
+    def __init__(self, loader: Loader, width: int, compiled: bool = False) -> None:
+        """Makes the network and its optimiser on the loader's device; `compiled` as `serkit.train.train`."""
         torch.manual_seed(SEED)
         self.model = Cnn14(width, live_bands=loader.front_end.live_bands()).train()
+        self.model.compiled = compiled
         self.optimiser = train.prepare(self.model, Recipe(), loader.device)
         self.loader = loader
 

@@ -6,6 +6,8 @@ and then in turn as in training, where the host queues the next batch's loading 
     load      packed int16 to what the network takes
     network   forward, loss, backward, Adam, on batches that were loaded before
     both      as in training
+    compiled  the same with what `torch.compile` makes of the network's passes; how long that takes, and after
+              how many batches it is won back
 
 FLOP are counted (`torch.utils.flop_counter`) on the network's step at 0 %. They stand beside what this
 device does in a large matrix product of the type the network computes in (bfloat16 on a GPU, float32 on a
@@ -18,9 +20,10 @@ corpora are there; on a GPU and elsewhere, made clips with lengths as of MSP-Pod
     padding    frames past the clips' ends, exactly, over whole epochs; the network computes them like others
     reading    clips out of the pack (`ClipSet.read`); on a GPU, copies to it
     Python     with PyTorch's dispatch, between two bounds. At most: what `torch.profiler` finds outside of
-               operators, its own cost included, or the same step, as many operators, with next to nothing to
-               compute (one clip of the shortest length, one channel), whichever is less. At least: what is
-               outside of operators less all of the profiler's cost, some of which is inside of them
+               operators, its own cost included, or the bare step, whichever is less; that is as many
+               operators with next to nothing to compute (one clip of the shortest length, one channel). At
+               least: what is outside of operators less all that the profiler adds to the bare step, some of
+               which it adds inside of operators
 
 On a GPU the host's work is hidden behind the device's as long as it is shorter; there the device's idle share
 counts, from the time in its kernels by the profiler and the wall time of steps without it.
@@ -30,6 +33,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,7 +54,7 @@ from serkit import augment, run
 from serkit.batches import ClipSet, crop_starts, shuffled_batches
 from serkit.errors import CorpusMissing, SerkitError
 from serkit.frontend import NAMED, FrontEnd
-from serkit.loader import CPU_CLIPS, Inputs, Loader
+from serkit.loader import CPU_CLIPS, GPU_FRAMES, Inputs, Loader
 from serkit.specs import Augmentation, Recipe
 
 SIZES = {
@@ -71,6 +75,7 @@ PRODUCT = "matrix product"
 LOAD_PLAIN, LOAD = "load, 0 %", "load, 100 %"
 NETWORK_PLAIN, NETWORK = "network, 0 %", "network, 100 %"
 BOTH_PLAIN, BOTH = "both, 0 %", "both, 100 %"
+NETWORK_COMPILED, BOTH_COMPILED = "network, 100 %, compiled", "both, 100 %, compiled"
 
 EPOCHS = 5  # that padding is counted over
 PROFILED = 4  # batches in a profiled pass
@@ -114,7 +119,7 @@ def of_size(settings: Settings, device: str, width: int, seconds: float, batch: 
     step = Step(loader, width)
     made = packed(made_waves(batch, seconds, front_end.rate_hz), front_end.rate_hz)
     plain, augmented = Load(loader, made, 0), Load(loader, made)
-    plain_inputs = plain()
+    plain_inputs, cycled = plain(), [augmented() for _ in range(CYCLED)]
     flop = flop_of(partial(step, plain_inputs))
     size, kind = (256, torch.float32) if settings.quick else PEAK[device]
     factors = torch.ones(2, size, size, dtype=kind, device=device)
@@ -123,16 +128,26 @@ def of_size(settings: Settings, device: str, width: int, seconds: float, batch: 
         LOAD_PLAIN: plain,
         LOAD: augmented,
         NETWORK_PLAIN: partial(step, plain_inputs),
-        NETWORK: Cycle([partial(step, augmented()) for _ in range(CYCLED)]),
+        NETWORK: Cycle([partial(step, inputs) for inputs in cycled]),
         BOTH_PLAIN: lambda: step(plain()),
         BOTH: lambda: step(augmented()),
     }
+    compile_s: float | None = None
+    why_not: str | None = "not tried"
+    if not settings.quick:
+        compiled = Step(loader, width, compiled=True)
+        compile_s, why_not = seconds_to_compile([partial(compiled, inputs) for inputs in cycled], device)
+    if compile_s is not None:
+        works[NETWORK_COMPILED] = Cycle([partial(compiled, inputs) for inputs in cycled])
+        works[BOTH_COMPILED] = lambda: compiled(augmented())
     turns = take_turns(works, settings.rounds, settings.seconds, device)
     return {
         "width": width,
         "clip_seconds": seconds,
         "clips": batch,
         "gflop_a_clip": flop / batch / 1e9,
+        "compile_s": compile_s,
+        "not_compiled": why_not,
         "wall": figures(turns, wall_ms, batch, flop, 2 * size**3),
         "cpu": figures(turns, cpu_ms, batch, flop, 2 * size**3),
         "rounds": {name: [vars(turn) for turn in of] for name, of in turns.items()},
@@ -144,6 +159,23 @@ def flop_of(work: Work) -> int:
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
+
+
+def seconds_to_compile(works: Sequence[Work], device: str) -> tuple[float | None, str | None]:
+    """What the first calls take longer than the second ones; or None and why nothing was compiled."""
+    passes = []
+    for _ in range(2):
+        before = time.perf_counter()
+        try:
+            for work in works:
+                work()
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # no compiler, or one that does not work
+            return None, str(error).partition("\n")[0]
+        wait(device)
+        passes.append(time.perf_counter() - before)
+    return max(0.0, passes[0] - passes[1]), None
 
 
 class Cycle:
@@ -177,7 +209,8 @@ def figures(
     """
     ms = {name: clock(of) for name, of in turns.items()}
     peak = flop_of_product / ms[PRODUCT]
-    steps = (NETWORK_PLAIN, BOTH_PLAIN, BOTH)
+    steps = [name for name in (NETWORK_PLAIN, BOTH_PLAIN, BOTH, BOTH_COMPILED) if name in ms]
+    compiled = {"compiling_saves": spread(1 - ms[BOTH_COMPILED] / ms[BOTH])} if BOTH_COMPILED in ms else {}
     return {
         "peak_tflops": spread(peak / 1e9),
         "ms_per_batch": {name: spread(of) for name, of in ms.items() if name != PRODUCT},
@@ -190,6 +223,7 @@ def figures(
         },
         "augmentation_adds": spread(ms[BOTH] / ms[BOTH_PLAIN] - 1),
         "network_adds": spread(ms[NETWORK] / ms[NETWORK_PLAIN] - 1),
+        **compiled,
     }
 
 
@@ -270,6 +304,7 @@ class Passes:
         cpu: CPU time of the same.
         bare_wall: of as many steps with next to nothing to compute.
         bare_cpu: CPU time of the same.
+        bare_traced_cpu: CPU time of the same with the profiler.
         traces: with the profiler.
     """
 
@@ -277,6 +312,7 @@ class Passes:
     cpu: list[float]
     bare_wall: list[float]
     bare_cpu: list[float]
+    bare_traced_cpu: list[float]
     traces: list[dict[str, Any]]
 
 
@@ -297,7 +333,8 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
         for batch in chosen:
             step(loaded(batch))
 
-    at_once = CPU_CLIPS if device == "cpu" else real.recipe.batch_size
+    on_gpu = device == "cuda"
+    at_once = real.recipe.batch_size if on_gpu else CPU_CLIPS
     parts = sum(-(-len(batch) // at_once) for batch in chosen)
     shortest = clips.packed_lengths(np.array([front_end.min_samples]), front_end.rate_hz)
     bare_load, bare_step = Load(loader, shortest, real.percent), Step(loader, 1)
@@ -309,7 +346,7 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
         for _ in chosen:
             bare_step(bare_inputs)
 
-    found = Passes([], [], [], [], [])
+    found = Passes([], [], [], [], [], [])
     for work in (training, bare):
         work()
     for _ in range(settings.rounds):
@@ -324,8 +361,9 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
             wall.append(1e3 * (time.perf_counter() - wall_before))
             cpu.append(1e3 * (time.process_time() - cpu_before))
         found.traces.append(traced(training, device))
+        found.bare_traced_cpu.append(under_profiler(bare, device)[1]["cpu_ms"])
     network = None
-    if device == "cuda":
+    if on_gpu:
         ready = [partial(step, loaded(batch)) for batch in chosen]
         network = traced(lambda: [work() for work in ready], device)["kernels_ms"]
     return {
@@ -336,14 +374,14 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
         "percent": real.percent,
         "batches": len(chosen),
         "padding": {
-            str(percent): padding(watched.lengths, real, front_end, percent)
+            str(percent): padding(watched.lengths, real, front_end, percent, GPU_FRAMES if on_gpu else 1)
             for percent in sorted({0, real.percent})
         },
         **shares(found, network),
     }
 
 
-def padding(lengths: np.ndarray, real: Real, front_end: FrontEnd, percent: int) -> float:
+def padding(lengths: np.ndarray, real: Real, front_end: FrontEnd, percent: int, multiple: int = 1) -> float:
     """Share of frames past the clips' ends, in the batches of `EPOCHS` epochs.
 
     Args:
@@ -351,6 +389,7 @@ def padding(lengths: np.ndarray, real: Real, front_end: FrontEnd, percent: int) 
         real: recipe and augmentation.
         front_end: makes the frames.
         percent: augmentation rate.
+        multiple: frames that a batch's length is a multiple of.
     """
     samples = np.minimum(lengths, front_end.most_samples(real.recipe.max_seconds))
     inside = computed = 0
@@ -361,22 +400,31 @@ def padding(lengths: np.ndarray, real: Real, front_end: FrontEnd, percent: int) 
         frames = front_end.frames(np.maximum(samples, front_end.least_samples(rates)), rates)
         for batch in shuffled_batches(lengths, real.recipe.batch_size, SEED, epoch):
             inside += int(frames[batch].sum())
-            computed += int(frames[batch].max()) * len(batch)
+            longest = int(frames[batch].max())
+            computed += (longest + -longest % multiple) * len(batch)
     return 1 - inside / computed
 
 
 def traced(work: Work, device: str) -> dict[str, Any]:
-    """One pass under the profiler."""
+    """What one pass takes under the profiler, `wall_ms` and `cpu_ms`, and what that says (`times_in`)."""
+    profiler, times = under_profiler(work, device)
+    return {**times, **times_in(profiler.key_averages())}
+
+
+def under_profiler(work: Work, device: str) -> tuple[profile, dict[str, float]]:
+    """The profiler after one pass, and what that took; the trace is not read yet, which takes longer."""
     if device == "cpu":
         os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else it reports that there is no GPU as an error
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device == "cuda")
-    with profile(activities=activities, acc_events=True) as profiler:
-        wait(device)
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        wait(device)
-        wall_ms, cpu_ms = 1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)
-    return {"wall_ms": wall_ms, "cpu_ms": cpu_ms, **times_in(profiler.key_averages())}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Profiler clears events")  # there are none before
+        with profile(activities=activities) as profiler:
+            wait(device)
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            wait(device)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return profiler, {"wall_ms": 1e3 * wall, "cpu_ms": 1e3 * cpu}
 
 
 def times_in(events: Iterable[Any]) -> dict[str, Any]:
@@ -413,15 +461,14 @@ def times_in(events: Iterable[Any]) -> dict[str, Any]:
 
 def shares(found: Passes, network_kernels_ms: float | None) -> dict[str, Any]:
     """Shares of the step, round by round; against CPU time, on a GPU against wall time."""
-    wall, cpu, bare_wall, bare_cpu = (
-        np.array(each) for each in (found.wall, found.cpu, found.bare_wall, found.bare_cpu)
-    )
+    wall, cpu = np.array(found.wall), np.array(found.cpu)
+    bare_wall, bare_cpu = np.array(found.bare_wall), np.array(found.bare_cpu)
     of_traces = {
         name: np.array([trace[name] for trace in found.traces])
         for name in ("wall_ms", "cpu_ms", "operators_ms", "read_ms", "kernels_ms", "copies_ms")
     }
     outside = 1 - (of_traces["operators_ms"] + of_traces["read_ms"]) / of_traces["wall_ms"]
-    profiler = 1 - cpu / of_traces["cpu_ms"]
+    profiler = (np.array(found.bare_traced_cpu) - bare_cpu) / of_traces["cpu_ms"]
     result = {
         "wall_ms_per_pass": spread(wall),
         "cpu_ms_per_pass": spread(cpu),
@@ -433,11 +480,12 @@ def shares(found: Passes, network_kernels_ms: float | None) -> dict[str, Any]:
     }
     if network_kernels_ms is None:
         bare = bare_cpu / cpu
+        most = np.minimum(outside, bare)
         return {
             **result,
             "bare": spread(bare),
-            "python_at_least": spread(np.maximum(0, outside - np.maximum(0, profiler))),
-            "python_at_most": spread(np.minimum(outside, bare)),
+            "python_at_least": spread(np.clip(outside - profiler, 0, most)),
+            "python_at_most": spread(most),
         }
     return {
         **result,
@@ -463,27 +511,48 @@ def _sizes(measured: Mapping[str, Any]) -> str:
     unit, scale = ("TFLOP/s", 1.0) if on_gpu else ("GFLOP/s", 1e3)
     rows = [["GFLOP a clip", *(f"{size['gflop_a_clip']:.3g}" for size in sizes)]]
 
-    def line(title: str, found: Iterable[Mapping[str, float]], digits: int = 1, scale: float = 1) -> None:
-        rows.append([title, *(shown(each, digits, scale) for each in found)])
+    def line(
+        title: str, found: Iterable[Mapping[str, float] | None], digits: int = 1, scale: float = 1
+    ) -> None:
+        cells = [shown(each, digits, scale) for each in found]
+        if set(cells) != {shown(None)}:
+            rows.append([title, *cells])
 
-    for name in (LOAD_PLAIN, LOAD, NETWORK_PLAIN, NETWORK, BOTH_PLAIN, BOTH):
-        line(f"{name}: ms", (of["ms_per_batch"][name] for of in by))
-    for name in (LOAD, NETWORK_PLAIN, BOTH_PLAIN, BOTH):
-        line(f"{name}: clips/s", (of["clips_per_s"][name] for of in by), 0)
+    steps = (NETWORK_PLAIN, BOTH_PLAIN, BOTH, BOTH_COMPILED)
+    for name in (LOAD_PLAIN, LOAD, NETWORK_PLAIN, NETWORK, NETWORK_COMPILED, *steps[1:]):
+        line(f"{name}: ms", (of["ms_per_batch"].get(name) for of in by))
+    for name in (LOAD, *steps):
+        line(f"{name}: clips/s", (of["clips_per_s"].get(name) for of in by), 0)
     line(f"matrix product: {unit}", (of["peak_tflops"] for of in by), 0, scale)
-    for name in (NETWORK_PLAIN, BOTH_PLAIN, BOTH):
-        line(f"{name}: {unit}", (of["tflops"][name] for of in by), 1, scale)
-        line(f"{name}: % of product", (of["share_of_peak"][name] for of in by), 1, 100)
+    for name in steps:
+        line(f"{name}: {unit}", (of["tflops"].get(name) for of in by), 1, scale)
+        line(f"{name}: % of product", (of["share_of_peak"].get(name) for of in by), 1, 100)
     for percent in ("0", "100"):
         line(f"not network, {percent} %: % of step", (of["not_network"][percent] for of in by), 1, 100)
     line("augmentation adds, %", (of["augmentation_adds"] for of in by), 1, 100)
     line("... in the network, %", (of["network_adds"] for of in by), 1, 100)
+    line("compiling saves, 100 %: % of step", (of.get("compiling_saves") for of in by), 1, 100)
+    rows.append(["compiling takes, s", *(_seconds(size["compile_s"]) for size in sizes)])
+    rows.append(["... batches to win it back", *(_won_back(size, on_gpu) for size in sizes)])
     headers = ["A batch", *(f"width {size['width']}, {size['clip_seconds']} s" for size in sizes)]
     clock = "wall time" if on_gpu else f"CPU time, threads: {measured['threads']}"
     return (
         f"{tabulate(rows, headers, disable_numparse=True)}\n\n{measured['clips']} clips a batch; by {clock};"
         " median (quartiles) of the rounds, shares within them. 0 %, 100 %: of the clips augmented."
     )
+
+
+def _seconds(value: float | None) -> str:
+    return "--" if value is None else f"{value:.1f}"
+
+
+def _won_back(size: Mapping[str, Any], on_gpu: bool) -> str:
+    """After how many batches compiling has saved the time it took; `never` where it saves none."""
+    if size["compile_s"] is None:
+        return "--"
+    ms = size["wall" if on_gpu else "cpu"]["ms_per_batch"]
+    saved = ms[BOTH]["median"] - ms[BOTH_COMPILED]["median"]
+    return f"{1e3 * size['compile_s'] / saved:.0f}" if saved > 0 else "never"
 
 
 def _overheads(measured: Mapping[str, Any]) -> str:
@@ -501,7 +570,7 @@ def _overheads(measured: Mapping[str, Any]) -> str:
             ("Python and dispatch, at most", "python_at_most"),
             ("... outside of operators, profiled", "outside_operators"),
             ("... the profiler's own cost", "profiler"),
-            ("... with next to nothing to compute" + on_gpu * " (hidden below 100)", "bare"),
+            ("... the bare step" + on_gpu * " (hidden below 100)", "bare"),
             ("GPU idle", "idle"),
             ("not the network's kernels", "not_network_kernels"),
         )
