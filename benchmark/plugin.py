@@ -33,6 +33,7 @@ class Session:
     store: Store
     data: Path | None
     rerun: bool
+    compiled: bool
     device: str
     live: Live
     pool: gpus.Pool | None = None
@@ -54,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gpus", action="store_true", help="one GPU for each worker; CUDA_VISIBLE_DEVICES chooses which"
     )
     group.addoption("--rerun", action="store_true", help="train again even where the result is there")
+    group.addoption(
+        "--compile",
+        action="store_true",
+        help="compile a part of the network first: pays on a GPU in long sessions, see docs/performance.md",
+    )
     group.addoption(
         "--assert-paper", action="store_true", help="fail unless every cell is within 0.02 of the paper"
     )
@@ -81,6 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
         store=store,
         data=config.rootpath / data if data else None,
         rerun=config.getoption("rerun"),
+        compiled=config.getoption("compile"),
         device=settled,
         live=Live(store),
         pool=pool,
@@ -193,7 +200,7 @@ class BoundCase:
             session, spec = self._session, self.spec
             if isinstance(spec, AcousticsSpec):
                 return measure(spec, session.store, session.data, session.rerun)
-            return run(spec, session.store, session.data, session.device, session.rerun)
+            return run(spec, session.store, session.data, session.device, session.rerun, session.compiled)
         except SerkitError as error:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.

@@ -94,6 +94,7 @@ def run(
     data: Path | None,
     device: str = "cpu",
     rerun: bool = False,
+    compiled: bool = False,
 ) -> Result:
     """Trains what `plan` asks for and tests it on every corpus; or returns the stored result of an equal run.
 
@@ -103,6 +104,7 @@ def run(
         data: the folder the corpora lie in.
         device: `cpu`, `cuda` or `cuda:<n>`.
         rerun: train even if the result is there.
+        compiled: compile the passes between two convolutions, as `serkit.train.train` has it.
 
     Returns:
         The result, as in `result.json` (`results/README.md`).
@@ -134,7 +136,7 @@ def run(
         def report(event: dict[str, Any]) -> None:
             store.report(spec.key, event)
 
-        trained = learn(spec, sets, device, report)
+        trained = learn(spec, sets, device, report, compiled=compiled)
         tail = in_tail(spec, trained)
         result: Result = {
             "schema": SCHEMA,
@@ -153,7 +155,7 @@ def run(
             "tail_evaluations": len(tail),
             "affected": trained.affected,
             "history": trained.history,
-            "environment": environment(device),
+            "environment": {**environment(device), "bf16": trained.bf16, "compiled": compiled},
             **since(started),
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
@@ -174,6 +176,7 @@ def learn(
     device: str,
     report: Callable[[dict[str, Any]], None] | None = None,
     bf16: bool | None = None,
+    compiled: bool = False,
 ) -> Trained:
     """Builds the network that a run asks for and trains it; nothing is stored.
 
@@ -183,6 +186,7 @@ def learn(
         device: `cpu`, `cuda` or `cuda:<n>`.
         report: told of each evaluation.
         bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
+        compiled: compile the passes between two convolutions.
 
     Raises:
         WeightsMissing: the checkpoint is not there.
@@ -205,6 +209,7 @@ def learn(
         spec.augmentation,
         spec.augment_percent,
         bf16,
+        compiled,
     )
 
 

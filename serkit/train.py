@@ -48,6 +48,7 @@ class Trained:
         evaluate_seconds: wall time of the evaluations.
         clips: training clips processed, over all epochs.
         affected: share of the training clips that were augmented in each epoch.
+        bf16: whether the network computed in bfloat16.
     """
 
     history: list[dict[str, Any]]
@@ -56,6 +57,7 @@ class Trained:
     evaluate_seconds: float
     clips: int
     affected: list[float]
+    bf16: bool
 
 
 def train(
@@ -146,7 +148,7 @@ def train(
             losses.zero_()
             since = 0
     train_seconds = time.perf_counter() - started - evaluate_seconds
-    return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen, affected)
+    return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen, affected, loader.bf16)
 
 
 def prepare(model: Cnn14, recipe: Recipe, device: str) -> torch.optim.Optimizer:

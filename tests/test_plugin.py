@@ -13,6 +13,7 @@ import benchmark.gpus
 import benchmark.tables
 import serkit.run  # noqa: F401  (pytester's sessions forget what they import, and these load once a process)
 from benchmark.threads import share
+from serkit.errors import CorpusMissing
 from serkit.mos import Dnsmos
 
 pytest_plugins = "pytester"
@@ -209,6 +210,21 @@ def test_wrong_use_is_one_message_and_a_usage_error(checkout, monkeypatch, argum
     outcome = checkout.runpytest_inprocess(*arguments)
     assert outcome.ret == pytest.ExitCode.USAGE_ERROR
     outcome.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_run_is_compiled_where_asked(checkout, monkeypatch, compiled):
+    asked = []
+
+    def run(spec, store, data, device, rerun, compiled):
+        asked.append((rerun, compiled))
+        raise CorpusMissing("nothing is trained here")
+
+    monkeypatch.setattr("serkit.run.run", run)
+    options = ["--compile"] * compiled + ["--rerun"]
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded", *options)
+    outcome.assert_outcomes(skipped=1)
+    assert asked == [(True, compiled)]
 
 
 def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):

@@ -96,13 +96,20 @@ def trainings(monkeypatch):
         augmentation,
         augment_percent,
         bf16,
+        compiled,
     ):
         assert (augmentation is None) == (augment_percent == 0)
         trained.append(training)
         scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation)).astype(np.float32)
         entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **score(scores)}
         return Trained(
-            [entry], scores, train_seconds=1.0, evaluate_seconds=1.0, clips=len(training), affected=[0.0]
+            [entry],
+            scores,
+            train_seconds=1.0,
+            evaluate_seconds=1.0,
+            clips=len(training),
+            affected=[0.0],
+            bf16=False,
         )
 
     monkeypatch.setattr(run_module, "train", pretend)
@@ -165,9 +172,11 @@ def test_a_result_has_all_that_is_documented(finished):
 def test_the_environment_says_what_it_ran_on(finished):
     environment = finished[1]["environment"]
     assert set(environment) == {
-        *("python", "serkit", "packages", "system", "device", "device_name", "cpus", "threads", "git_commit")
+        *("python", "serkit", "packages", "system", "device", "device_name", "cpus", "threads", "git_commit"),
+        *("bf16", "compiled"),
     }
     assert environment["device"] == "cpu"
+    assert environment["bf16"] is environment["compiled"] is False
     assert environment["packages"]["numpy"] == np.__version__
     assert environment["packages"]["pandas"] == pd.__version__
     assert {"torch", "torchaudio", "scikit-learn", "soundfile", "soxr"} <= set(environment["packages"])
