@@ -467,32 +467,31 @@ def shares(found: Passes, network_kernels_ms: float | None) -> dict[str, Any]:
         name: np.array([trace[name] for trace in found.traces])
         for name in ("wall_ms", "cpu_ms", "operators_ms", "read_ms", "kernels_ms", "copies_ms")
     }
-    outside = 1 - (of_traces["operators_ms"] + of_traces["read_ms"]) / of_traces["wall_ms"]
-    profiler = (np.array(found.bare_traced_cpu) - bare_cpu) / of_traces["cpu_ms"]
     result = {
         "wall_ms_per_pass": spread(wall),
         "cpu_ms_per_pass": spread(cpu),
         "read": spread(of_traces["read_ms"] / of_traces["wall_ms"]),
-        "outside_operators": spread(outside),
-        "profiler": spread(profiler),
         "by_name_ms": found.traces[-1]["by_name"],
         "rounds": vars(found),
     }
-    if network_kernels_ms is None:
-        bare = bare_cpu / cpu
-        most = np.minimum(outside, bare)
+    if network_kernels_ms is not None:
         return {
             **result,
-            "bare": spread(bare),
-            "python_at_least": spread(np.clip(outside - profiler, 0, most)),
-            "python_at_most": spread(most),
+            "copies": spread(of_traces["copies_ms"] / wall),
+            "bare": spread(bare_wall / wall),
+            "idle": spread(1 - of_traces["kernels_ms"] / wall),
+            "not_network_kernels": spread(1 - network_kernels_ms / wall),
         }
+    outside = 1 - (of_traces["operators_ms"] + of_traces["read_ms"]) / of_traces["wall_ms"]
+    profiler = (np.array(found.bare_traced_cpu) - bare_cpu) / of_traces["cpu_ms"]
+    most = np.minimum(outside, bare_cpu / cpu)
     return {
         **result,
-        "bare": spread(bare_wall / wall),
-        "copies": spread(of_traces["copies_ms"] / wall),
-        "idle": spread(1 - of_traces["kernels_ms"] / wall),
-        "not_network_kernels": spread(1 - network_kernels_ms / wall),
+        "python_at_least": spread(np.clip(outside - profiler, 0, most)),
+        "python_at_most": spread(most),
+        "outside_operators": spread(outside),
+        "profiler": spread(profiler),
+        "bare": spread(bare_cpu / cpu),
     }
 
 
