@@ -6,8 +6,8 @@ them. Samples lie in a memory map for serkit and in WAV files for `benchmark.spe
 
     process   peak resident memory of the process that trains (Linux: `VmHWM`, because `ru_maxrss` begins with
               that of the process it was started from); what it reads of a memory map is part of it
-    together  peak of the sum over this process and its data loader's, each page that several share counted
-              once (Linux: proportional set size, sampled ten times a second); None elsewhere
+    together  peak of what this process has and its data loader's have besides, pages that a process shares
+              with the one it was forked from counted once (Linux, sampled ten times a second); None elsewhere
     GPU       peaks of what PyTorch had allocated, and had reserved to allocate from
 """
 
@@ -40,7 +40,7 @@ from serkit.batches import ClipSet
 from serkit.frontend import NAMED
 from serkit.specs import LABELS, Augmentation, ModelSpec, Recipe
 
-WIDTHS = {"cpu": (4, 8, 16), "cuda": (64,)}
+WIDTHS = {"cpu": (4, 16), "cuda": (64,)}
 CLIP_SECONDS = {"cpu": (2.5, 5.7), "cuda": (2.5, 5.7, 10.0)}
 BATCH = {"cpu": 16, "cuda": Recipe().batch_size}
 BATCHES = 3  # an epoch: the second step already has all that a training keeps
@@ -143,7 +143,10 @@ def peak(job: Job) -> dict[str, Any]:
     baseline = resident_peak()
     with Watch() as watch:
         (_ours if job.way == OURS else _theirs)(job)
-    found = {"baseline": baseline, "process": resident_peak(), "together": watch.together}
+    process = resident_peak()
+    # A peak of this process alone may lie between two samples.
+    together = None if watch.together is None else max(watch.together, process)
+    found = {"baseline": baseline, "process": process, "together": together}
     if job.device == "cuda":
         found["gpu_allocated"] = torch.cuda.max_memory_allocated()
         found["gpu_reserved"] = torch.cuda.max_memory_reserved()
@@ -185,7 +188,7 @@ def _theirs(job: Job) -> None:
 
 def resident_peak() -> int:
     """Peak resident memory of this process so far, bytes."""
-    of_linux = _said("status", os.getpid(), "VmHWM:")
+    of_linux = _said("status", os.getpid(), "VmHWM")
     if of_linux is not None:
         return of_linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT
@@ -218,18 +221,22 @@ class Watch:
 
     @staticmethod
     def _sampled() -> int | None:
-        started = [process.pid for process in multiprocessing.active_children()]
-        shares = [_said("smaps_rollup", pid, "Pss:") for pid in (os.getpid(), *started)]
-        return None if shares[0] is None else sum(share or 0 for share in shares)
+        here = _said("smaps_rollup", os.getpid(), "Rss")
+        if here is None:
+            return None
+        for process in multiprocessing.active_children():
+            here += _said("smaps_rollup", process.pid, "Private_Clean", "Private_Dirty") or 0
+        return here
 
 
-def _said(file: str, pid: int | None, name: str) -> int | None:
-    """What Linux says of a process in a file of /proc, bytes; None where there is no such file or line."""
+def _said(file: str, pid: int | None, *names: str) -> int | None:
+    """Sum of what Linux says of a process in lines of a file of /proc, bytes; None where there is no such."""
     try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)
+    said = [int(line.split()[1]) for line in lines if line.partition(":")[0] in names]
+    return sum(said) * 1024 if said else None
 
 
 def text(measured: Mapping[str, Any]) -> str:
