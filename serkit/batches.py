@@ -98,7 +98,7 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     Sizes differ by at most one clip, so no batch is too small for batch normalisation.
 
     Args:
-        lengths: int64 [clips], samples of each.
+        lengths: int64 or float64 [clips], samples of each as it will be in its batch (`Loader.sizes`).
         batch_size: clips a batch, at most.
         seed: the run's.
         epoch: from 0.
@@ -119,7 +119,7 @@ def sorted_batches(lengths: np.ndarray, most_samples: int) -> list[np.ndarray]:
     """Batches for evaluation, longest clips first: memory runs out at once or never.
 
     Args:
-        lengths: int64 [clips], samples of each.
+        lengths: int64 or float64 [clips], samples of each as it will be in its batch.
         most_samples: of a batch, padding included; a clip that is longer is a batch of its own.
 
     Returns:

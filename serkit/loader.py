@@ -19,6 +19,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -29,7 +30,7 @@ from torch.nn import functional as F
 from serkit import augment
 from serkit.audio import FULL_SCALE, Pack
 from serkit.augment import Chain, Draw
-from serkit.batches import ClipSet
+from serkit.batches import ClipSet, crop_starts, shuffled_batches
 from serkit.device import autocast, on_gpu, send
 from serkit.frontend import FrontEnd, LogMel
 from serkit.specs import Augmentation, Recipe
@@ -44,6 +45,26 @@ Inputs = tuple[Tensor, np.ndarray, Tensor | None]
 """What the network takes (`Cnn14.forward`): log-mel, valid frames, cells to mask."""
 
 
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """What chance decides of an epoch of training.
+
+    Attributes:
+        batches: positions in the set, each clip once; int64 arrays.
+        starts: int64 [clips], first sample of each clip's crop.
+        drawn: augmentation of each clip; None: nothing is augmented.
+    """
+
+    batches: list[np.ndarray]
+    starts: np.ndarray
+    drawn: Draw | None
+
+    @property
+    def affected(self) -> float:
+        """Share of the clips that are augmented."""
+        return 0.0 if self.drawn is None else float(self.drawn.affected.mean())
+
+
 class Loader:
     """Loads batches for one run.
 
@@ -51,6 +72,7 @@ class Loader:
         front_end: the front end.
         recipe: the recipe; its cap on lengths and its level count here.
         device: `cpu`, `cuda` or `cuda:<n>`.
+        seed: the run's.
         longest: samples of the longest clip there can be.
         augmentation: what affected clips go through, or None.
         bf16: whether the network computes in bfloat16.
@@ -72,12 +94,13 @@ class Loader:
             recipe: the recipe.
             device: `cpu`, `cuda` or `cuda:<n>`.
             augmentation: what affected clips go through; None: nothing is augmented.
-            seed: the run's; of the noise.
+            seed: the run's; of batches, crops, draws and noise.
             bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
         """
         self.front_end = front_end
         self.recipe = recipe
         self.device = device
+        self.seed = seed
         self.bf16 = on_gpu(device) if bf16 is None else bf16
         self.logmel = LogMel(front_end).to(device)
         self.longest = front_end.most_samples(recipe.max_seconds)
@@ -89,6 +112,35 @@ class Loader:
     def autocast(self) -> AbstractContextManager[object]:
         """The context the network computes in."""
         return autocast(self.device, self.bf16)
+
+    def epoch(self, clips: ClipSet, number: int, percent: int = 0) -> Epoch:
+        """Draws an epoch.
+
+        Args:
+            clips: the training set.
+            number: of the epoch, from 0.
+            percent: share of the clips that are augmented, in 0..100.
+        """
+        drawn = None
+        if self.augmentation is not None:
+            drawn = augment.draw(self.augmentation, percent, self.seed, number, len(clips))
+        return Epoch(
+            shuffled_batches(self.sizes(clips, drawn), self.recipe.batch_size, self.seed, number),
+            crop_starts(clips.lengths, self.longest, self.seed, number),
+            drawn,
+        )
+
+    def sizes(self, clips: ClipSet, drawn: Draw | None = None) -> np.ndarray:
+        """How long clips will be when the network gets them, samples, float64 [clips]: cropped, stretched.
+
+        Args:
+            clips: the set.
+            drawn: augmentation of each; None: nothing is augmented.
+        """
+        samples = np.minimum(clips.lengths, self.longest).astype(np.float64)
+        if drawn is None or "stretch" not in self.chain.spec.effects:
+            return samples
+        return samples / np.where(drawn.affected, drawn.stretch_rate, 1.0)
 
     def load(
         self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray, drawn: Draw | None = None

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from serkit import augment
-from serkit.batches import ClipSet, crop_starts, shuffled_batches, sorted_batches
+from serkit.batches import ClipSet, sorted_batches
 from serkit.device import send
 from serkit.errors import SerkitError
 from serkit.frontend import FrontEnd
@@ -101,7 +100,6 @@ def train(
     loader = Loader(front_end, recipe, device, augmentation, seed, bf16)
     optimiser = prepare(model, recipe, device)
     model.compiled = compiled
-    lengths = training.lengths
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
     due = {max(1, round(total * (i + 1) / recipe.evaluations)) for i in range(recipe.evaluations)}
@@ -113,15 +111,13 @@ def train(
     evaluate_seconds = 0.0
     affected: list[float] = []
     started = time.perf_counter()
-    for epoch in range(recipe.epochs):
-        starts = crop_starts(lengths, loader.longest, seed, epoch)
-        drawn = None
-        if augmentation is not None:
-            drawn = augment.draw(augmentation, augment_percent, seed, epoch, len(training))
-        affected.append(float(drawn.affected.mean()) if drawn is not None else 0.0)
-        for batch in shuffled_batches(lengths, recipe.batch_size, seed, epoch):
+    for number in range(recipe.epochs):
+        epoch = loader.epoch(training, number, augment_percent)
+        affected.append(epoch.affected)
+        for batch in epoch.batches:
             model.train()
-            inputs = loader.load(training, batch, starts[batch], drawn[batch] if drawn is not None else None)
+            drawn = epoch.drawn[batch] if epoch.drawn is not None else None
+            inputs = loader.load(training, batch, epoch.starts[batch], drawn)
             target = send(training.label[batch], device)
             losses += step(model, optimiser, loader, inputs, target)
             iteration, since, clips_seen = iteration + 1, since + 1, clips_seen + len(batch)
@@ -204,9 +200,8 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
 def predict(model: Cnn14, clips: ClipSet, loader: Loader) -> np.ndarray:
     """Class probabilities of every clip, float32 [clips, 4]; a clip that is too long counts by its start."""
     model.eval()
-    lengths = np.minimum(clips.lengths, loader.longest)
     scores = torch.empty(len(clips), len(LABELS), device=loader.device)
-    for batch in sorted_batches(lengths, EVALUATED * loader.recipe.batch_size * loader.longest):
+    for batch in sorted_batches(loader.sizes(clips), EVALUATED * loader.recipe.batch_size * loader.longest):
         inputs = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64))
         with loader.autocast():
             logits = model(*inputs)

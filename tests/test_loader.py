@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from serkit import augment
-from serkit.batches import crop_starts, join
+from serkit.batches import crop_starts, join, shuffled_batches
 from serkit.loader import Loader, gathered, level_gains
 from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, Recipe
 from tests.test_train import FADE, FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
@@ -33,6 +33,50 @@ def test_a_gathered_batch_is_the_one_read():
         made = gathered(resident, clips, batch, starts, lengths, longest)
         assert made.dtype == torch.int16
         np.testing.assert_array_equal(made, read)
+
+
+# --- epochs ---
+
+
+def test_an_epoch_is_drawn_of_its_number_and_the_seed():
+    clips = clips_of(SPOKEN)
+    loader = Loader(FRONT_END, Recipe(max_seconds=1.0, batch_size=4), "cpu", FADE, seed=3)
+    epoch = loader.epoch(clips, 2, 50)
+    np.testing.assert_array_equal(np.sort(np.concatenate(epoch.batches)), np.arange(13))
+    np.testing.assert_array_equal(epoch.starts, crop_starts(clips.lengths, RATE_HZ, 3, 2))
+    drawn = augment.draw(FADE, 50, 3, 2, 13)
+    np.testing.assert_array_equal(epoch.drawn.affected, drawn.affected)
+    assert epoch.affected == drawn.affected.mean()
+    plain = Loader(FRONT_END, loader.recipe, "cpu", seed=3).epoch(clips, 2)
+    assert (plain.drawn, plain.affected) == (None, 0.0)
+
+
+@pytest.mark.parametrize("method", STRETCH_METHODS)
+def test_batches_are_of_clips_that_come_out_as_long(loaders, method):
+    """By what is left of a clip after cropping and stretching: its frames, which the network pays for."""
+    clips, loader = clips_of(SPOKEN), loaders[method]
+    draw = drawn(loader, 50)
+    logmels, _ = load(loader, clips, drawn=draw)
+    sizes = loader.sizes(clips, draw)
+    frames = np.maximum(np.floor(sizes / FRONT_END.hop_samples) + 1, 32)
+    assert np.abs(frames - [len(logmel) for logmel in logmels]).max() <= 1
+    assert len(np.unique(sizes)) > 5
+    np.testing.assert_array_equal(loader.sizes(clips), np.minimum(clips.lengths, loader.longest))
+
+
+def test_a_stretched_epoch_is_hardly_padded():
+    """Half of the padding, or less, of batches by the clips' own lengths."""
+    random = np.random.default_rng(0)
+    clips = clips_of([np.zeros(n, dtype=np.int16) for n in random.integers(16_000, 48_000, 512)])
+    loader = Loader(FRONT_END, Recipe(batch_size=8), "cpu", Augmentation(effects=("stretch",)))
+    epoch = loader.epoch(clips, 0, 100)
+    sizes = loader.sizes(clips, epoch.drawn)
+
+    def padding(batches):
+        return 1 - sizes.sum() / sum(len(batch) * sizes[batch].max() for batch in batches)
+
+    assert padding(epoch.batches) < 0.05
+    assert padding(shuffled_batches(clips.lengths, 8, 0, 0)) > 0.1
 
 
 # --- augmentation ---

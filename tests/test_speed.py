@@ -336,24 +336,28 @@ def of_lengths(seconds, batch_clips):
     ],
 )
 def test_padding(seconds, expected):
-    real = of_lengths(seconds, batch_clips=2)
-    assert step.padding(real.clips.lengths, real, FRONT_END, 0) == pytest.approx(expected)
+    assert padding_of(seconds, batch_clips=2) == pytest.approx(expected)
 
 
 def test_padding_counts_rounded_batches():
-    real = of_lengths([1.0, 2.0], batch_clips=2)
-    found = step.padding(real.clips.lengths, real, FRONT_END, 0, multiple=8)
+    found = padding_of([1.0, 2.0], batch_clips=2, multiple=8)
     assert found == pytest.approx(1 - (51 + 101) / (2 * 104))
 
 
 def test_padding_counts_stretched_clips():
-    real = of_lengths([2.0] * 64, batch_clips=32)
-    assert step.padding(real.clips.lengths, real, FRONT_END, 0) == 0
-    # Rates are uniform, so lengths are as 1 / rate, and the longest of 32 is nearly the longest there can be.
-    slowest, fastest = real.augmentation.stretch_rate
+    """All clips of a length are one batch: none fits its longest, the slowest."""
+    assert padding_of([2.0] * 64, batch_clips=64) == 0
+    # Rates are uniform, so lengths are as 1 / rate, and the longest of 64 is nearly the longest there can be.
+    slowest, fastest = Augmentation().stretch_rate
     mean = np.log(fastest / slowest) / (fastest - slowest)
     expected = pytest.approx(1 - mean * slowest, abs=0.02)
-    assert step.padding(real.clips.lengths, real, FRONT_END, 100) == expected
+    assert padding_of([2.0] * 64, batch_clips=64, percent=100) == expected
+
+
+def padding_of(seconds, batch_clips, percent=0, multiple=1):
+    real = of_lengths(seconds, batch_clips)
+    loader = Loader(FRONT_END, real.recipe, "cpu", real.augmentation, clips.SEED)
+    return step.padding(loader, real.clips, percent, multiple)
 
 
 def event(key, ms, kind="CPU", annotation=False, total=None):

@@ -33,9 +33,9 @@ from benchmark.speed import Settings, stock
 from benchmark.speed.clips import FRONT_END, SEED, made_lengths, packed_lengths
 from benchmark.speed.peers import PER_CLIP, WaveByWave, mask, missing_peers, torchlibrosa_layers
 from benchmark.speed.turns import Work, cores, rates, shown, take_turns, times_as_fast
-from serkit import audio, augment
+from serkit import audio
 from serkit.audio import Pack
-from serkit.batches import ClipSet, crop_starts, shuffled_batches
+from serkit.batches import ClipSet
 from serkit.frontend import NAMED, FrontEnd
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
@@ -138,19 +138,17 @@ class Ours:
         self, clips: ClipSet, front_end: FrontEnd, percent: int, batch_size: int, device: str
     ) -> None:
         """Makes the loader, as `serkit.train.train` does."""
-        self.clips, self.percent, self.batch_size = clips, percent, batch_size
-        self.loader = Loader(front_end, Recipe(), device, Augmentation() if percent else None, SEED)
+        self.clips, self.percent = clips, percent
+        recipe = Recipe(batch_size=batch_size)
+        self.loader = Loader(front_end, recipe, device, Augmentation() if percent else None, SEED)
         self.epoch = 0
 
     def __call__(self) -> None:
         """Every clip once."""
-        spec, clips = self.loader.augmentation, self.clips
-        starts = crop_starts(clips.lengths, self.loader.longest, SEED, self.epoch)
-        drawn = None
-        if spec is not None:
-            drawn = augment.draw(spec, self.percent, SEED, self.epoch, len(clips))
-        for batch in shuffled_batches(clips.lengths, self.batch_size, SEED, self.epoch):
-            self.loader.load(clips, batch, starts[batch], drawn[batch] if drawn is not None else None)
+        epoch = self.loader.epoch(self.clips, self.epoch, self.percent)
+        for batch in epoch.batches:
+            drawn = epoch.drawn[batch] if epoch.drawn is not None else None
+            self.loader.load(self.clips, batch, epoch.starts[batch], drawn)
         self.epoch += 1
 
 

@@ -50,10 +50,10 @@ from benchmark.speed import Settings, clips
 from benchmark.speed.clips import FRONT_END, SEED, made_waves, packed
 from benchmark.speed.ours import Load, Step
 from benchmark.speed.turns import Turn, Work, cpu_ms, shown, spread, take_turns, threads, wait, wall_ms
-from serkit import augment, run
-from serkit.batches import ClipSet, crop_starts, shuffled_batches
+from serkit import run
+from serkit.batches import ClipSet
 from serkit.errors import CorpusMissing, SerkitError
-from serkit.frontend import NAMED, FrontEnd
+from serkit.frontend import NAMED
 from serkit.loader import CPU_CLIPS, GPU_FRAMES, Inputs, Loader
 from serkit.specs import Augmentation, Recipe
 
@@ -322,12 +322,12 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
     loader = Loader(front_end, real.recipe, device, real.augmentation, SEED)
     step = Step(loader, real.width)
     watched = Watched(real.clips.packs, real.clips.corpus, real.clips.row, real.clips.label)
-    drawn = augment.draw(real.augmentation, real.percent, SEED, 0, len(watched))
-    starts = crop_starts(watched.lengths, loader.longest, SEED, 0)
-    chosen = shuffled_batches(watched.lengths, real.recipe.batch_size, SEED, 0)[:PROFILED]
+    epoch = loader.epoch(watched, 0, real.percent)
+    chosen = epoch.batches[:PROFILED]
 
     def loaded(batch: np.ndarray) -> Inputs:
-        return loader.load(watched, batch, starts[batch], drawn[batch])
+        assert epoch.drawn is not None
+        return loader.load(watched, batch, epoch.starts[batch], epoch.drawn[batch])
 
     def training() -> None:
         for batch in chosen:
@@ -374,31 +374,33 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
         "percent": real.percent,
         "batches": len(chosen),
         "padding": {
-            str(percent): padding(watched.lengths, real, front_end, percent, GPU_FRAMES if on_gpu else 1)
+            str(percent): padding(loader, watched, percent, GPU_FRAMES if on_gpu else 1)
             for percent in sorted({0, real.percent})
         },
         **shares(found, network),
     }
 
 
-def padding(lengths: np.ndarray, real: Real, front_end: FrontEnd, percent: int, multiple: int = 1) -> float:
+def padding(loader: Loader, training: ClipSet, percent: int, multiple: int = 1) -> float:
     """Share of frames past the clips' ends, in the batches of `EPOCHS` epochs.
 
     Args:
-        lengths: int64 [clips], samples of each.
-        real: recipe and augmentation.
-        front_end: makes the frames.
+        loader: with an augmentation.
+        training: the clips.
         percent: augmentation rate.
         multiple: frames that a batch's length is a multiple of.
     """
-    samples = np.minimum(lengths, front_end.most_samples(real.recipe.max_seconds))
+    front_end, augmentation = loader.front_end, loader.augmentation
+    assert augmentation is not None
+    samples = np.minimum(training.lengths, loader.longest)
     inside = computed = 0
-    for epoch in range(EPOCHS):
-        drawn = augment.draw(real.augmentation, percent, SEED, epoch, len(lengths))
-        stretched = drawn.affected & real.augmentation.stretches_features
-        rates = np.where(stretched, drawn.stretch_rate, 1.0)
+    for number in range(EPOCHS):
+        epoch = loader.epoch(training, number, percent)
+        assert epoch.drawn is not None
+        stretched = epoch.drawn.affected & augmentation.stretches_features
+        rates = np.where(stretched, epoch.drawn.stretch_rate, 1.0)
         frames = front_end.frames(np.maximum(samples, front_end.least_samples(rates)), rates)
-        for batch in shuffled_batches(lengths, real.recipe.batch_size, SEED, epoch):
+        for batch in epoch.batches:
             inside += int(frames[batch].sum())
             longest = int(frames[batch].max())
             computed += (longest + -longest % multiple) * len(batch)
