@@ -188,7 +188,8 @@ def _normalise(
     if not norm.training:
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        y = _scaled(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps)
+        scale = torch.rsqrt(norm.running_var + norm.eps)
+        y = _scaled(x, norm.running_mean, scale, norm.weight, norm.bias)
         y = _empty(y, emptied)
         return F.relu_(y) if relu else y
     count = valid * x.shape[3]
@@ -236,10 +237,10 @@ class _MaskedBatchNorm(torch.autograd.Function):
         scale = torch.rsqrt(variance + eps)
         if compiled:
             slope = weight * scale
-            shift, slope = torch.stack([bias - mean * slope, slope]).repeat(1, x.shape[3])
+            shift, slope = _for_each_band([bias - mean * slope, slope], x.shape[3])
             y = _empty(_of_rows(_compiled(_scaled_relu)(_rows(x), shift, slope), x), emptied)
         else:
-            y = _empty(_scaled(x, mean, variance, weight, bias, eps), emptied)
+            y = _empty(_scaled(x, mean, scale, weight, bias), emptied)
             y = y.relu_() if relu else y
         ctx.save_for_backward(x, y, weight, mean, scale, outside, emptied)
         ctx.mark_non_differentiable(mean, variance)
@@ -302,7 +303,7 @@ def _statistics(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
     # a variance, come out of thirteen layers as 1e-4 of a score.
     rows = _rows(x)
     mean = rows.sum(dim=0, dtype=_exact(x)).view(bands, channels).sum(dim=0) / count
-    squares = (rows - mean.repeat(bands)).square_().sum(dim=0).view(bands, channels).sum(dim=0)
+    squares = (rows - mean.expand(bands, -1).reshape(-1)).square_().sum(dim=0).view(bands, channels).sum(dim=0)
     return mean, (squares - others * mean.square()) / count
 
 
@@ -311,12 +312,18 @@ def _exact(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def _scaled(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """(x - mean) / sqrt(variance + eps) * weight + bias."""
+def _for_each_band(values: list[Tensor], bands: int) -> tuple[Tensor, ...]:
+    """Values of channels, as values of a row."""
+    return torch.stack(values)[:, None].expand(-1, bands, -1).flatten(1).unbind()
+
+
+def _scaled(x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(x - mean) * scale * weight + bias."""
     if on_gpu(x.device):
-        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
-    slope = weight * torch.rsqrt(variance + eps)
-    shift, slope = torch.stack([bias - mean * slope, slope]).to(x.dtype).repeat(1, x.shape[3])
+        return F.batch_norm(x, mean, scale.square().reciprocal(), weight, bias, training=False, eps=0.0)
+    slope = weight * scale
+    shift, slope = _for_each_band([bias - mean * slope, slope], x.shape[3])
+    shift, slope = shift.to(x.dtype), slope.to(x.dtype)
     return _of_rows(torch.addcmul(shift, _rows(x), slope), x)
 
 
@@ -358,7 +365,7 @@ def _derivative_on_rows(
     gain = weight * scale
     slope = gain * scale * of_weight / count
     shift = slope * mean - gain * of_bias / count
-    gain, slope, shift = torch.stack([gain, slope, shift]).repeat(1, bands)
+    gain, slope, shift = _for_each_band([gain, slope, shift], bands)
     if y is None:
         gain, slope, shift = (each.to(x.dtype) for each in (gain, slope, shift))
         made = torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1)
