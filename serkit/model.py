@@ -303,7 +303,8 @@ def _statistics(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
     # a variance, come out of thirteen layers as 1e-4 of a score.
     rows = _rows(x)
     mean = rows.sum(dim=0, dtype=_exact(x)).view(bands, channels).sum(dim=0) / count
-    squares = (rows - mean.expand(bands, -1).reshape(-1)).square_().sum(dim=0).view(bands, channels).sum(dim=0)
+    centred = rows - mean.expand(bands, -1).reshape(-1)
+    squares = centred.square_().sum(dim=0).view(bands, channels).sum(dim=0)
     return mean, (squares - others * mean.square()) / count
 
 
