@@ -39,6 +39,7 @@ REPLACEMENTS = (
 )
 DIGITS = {"c50_db": 1}  # of an estimate; two of any other
 
+POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
 
@@ -375,7 +376,8 @@ def choices(study: Study) -> list[tuple[str, str]]:
         ),
         (
             "10 clip length",
-            f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked",
+            f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked;"
+            f" batches of clips about as long, {POOLED[recipe.pool_by]}",
         ),
         *_augmentation(study),
         ("13 loudness", loudness),

@@ -124,8 +124,10 @@ class Loader:
         drawn = None
         if self.augmentation is not None:
             drawn = augment.draw(self.augmentation, percent, self.seed, number, len(clips))
+        own = self.recipe.pool_by == "own"
+        pooled_by = clips.lengths if own else self.sizes(clips, drawn)
         return Epoch(
-            shuffled_batches(self.sizes(clips, drawn), self.recipe.batch_size, self.seed, number),
+            shuffled_batches(pooled_by, self.recipe.batch_size, self.seed, number),
             crop_starts(clips.lengths, self.longest, self.seed, number),
             drawn,
         )

@@ -25,7 +25,7 @@ METRICS = ("uACC", "wACC", "wF1")
 SCRAMBLED = "_scrambled"
 """Ending of a corpus's name where its labels are permuted (§5.4: neutral<->sad, happy<->angry)."""
 
-METHOD = 3
+METHOD = 2
 """Part of every run's key. Raise it when a change to the code changes what the same spec gives."""
 
 ACOUSTICS_METHOD = 1
@@ -46,6 +46,7 @@ CHECKPOINT_OF = {
 EFFECTS = ("stretch", "shift", "fade", "equalizer", "reverb", "noise", "specaugment")
 """The seven augmentations (§5.2), in the order in which they are applied."""
 
+POOLED_BY = ("stretched", "own")
 STRETCH_METHODS = ("feature", "vocoder")
 
 
@@ -162,6 +163,10 @@ class Recipe:
         tail: the last share of iterations that metrics are averaged over, in (0, 1].
         max_seconds: longer clips are cropped: at random in training, to their start in evaluation.
         loudness_dbfs: RMS level that every clip is brought to; None: as delivered.
+        pool_by: what clips are sorted by before batches are filled (`serkit.batches`): `stretched`, their
+            length as the network gets it, or `own`, as delivered. Studies from before there was a choice have
+            `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %; it is
+            left out of their keys, so that their results stand.
     """
 
     learning_rate: float = 1e-4
@@ -171,6 +176,7 @@ class Recipe:
     tail: float = 0.2
     max_seconds: float = 10.0
     loudness_dbfs: float | None = None
+    pool_by: str = "stretched"
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -189,6 +195,10 @@ class Recipe:
             value = getattr(self, name)
             _check(value > 0, f"recipe {name} = {value}: expected more than 0")
         _check(0 < self.tail <= 1, f"recipe tail = {self.tail}: expected a share in (0, 1]")
+        _check(
+            self.pool_by in POOLED_BY,
+            f"recipe pool_by = {self.pool_by!r}: expected one of {', '.join(POOLED_BY)}",
+        )
         _check(
             self.loudness_dbfs is None or self.loudness_dbfs < 0,
             f"recipe loudness_dbfs = {self.loudness_dbfs}: expected a negative level or none",
@@ -383,8 +393,11 @@ class Keyed(ABC):
 
     def canonical(self) -> str:
         """The spec as canonical JSON: sorted keys, no spaces; what the key is a digest of."""
-        values = {**self.method, **dataclasses.asdict(self)}  # type: ignore[call-overload]
-        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return json.dumps(self.values(), sort_keys=True, separators=(",", ":"))
+
+    def values(self) -> dict[str, Any]:
+        """All that can change the outcome."""
+        return {**self.method, **dataclasses.asdict(self)}  # type: ignore[call-overload]
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values; `from_json` is the inverse."""
@@ -481,6 +494,13 @@ class RunSpec(Keyed):
         """`METHOD`."""
         return {"method": METHOD}
 
+    def values(self) -> dict[str, Any]:
+        """As of any spec, without what came later at the value that runs had before."""
+        values = super().values()
+        if self.recipe.pool_by == "own":
+            del values["recipe"]["pool_by"]
+        return values
+
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus called `name` (scrambled or not)."""
         return next(corpus for corpus in self.corpora if corpus.name == base_of(name))
@@ -562,7 +582,7 @@ def from_json(data: dict[str, Any]) -> RunSpec | AcousticsSpec:
             train=tuple(data.pop("train")),
             corpora=tuple(_corpus(corpus) for corpus in data.pop("corpora")),
             model=ModelSpec(**data.pop("model")),
-            recipe=Recipe(**data.pop("recipe")),
+            recipe=Recipe(**{"pool_by": "own", **data.pop("recipe")}),
             augmentation=_augmentation(data.pop("augmentation")),
             fingerprints=_pairs(data.pop("fingerprints")),
             **data,

@@ -9,7 +9,7 @@ import torch
 from serkit import augment
 from serkit.batches import crop_starts, join, shuffled_batches
 from serkit.loader import Loader, gathered, level_gains
-from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, Recipe
+from serkit.specs import EFFECTS, POOLED_BY, STRETCH_METHODS, Augmentation, Recipe
 from tests.test_train import FADE, FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
 
 # --- ways to the device ---
@@ -77,6 +77,19 @@ def test_a_stretched_epoch_is_hardly_padded():
 
     assert padding(epoch.batches) < 0.05
     assert padding(shuffled_batches(clips.lengths, 8, 0, 0)) > 0.1
+
+
+def test_batches_are_filled_by_the_clips_own_lengths_where_the_recipe_says_so():
+    clips, spec = clips_of(SPOKEN), Augmentation(effects=("stretch",))
+    epochs = {
+        by: Loader(FRONT_END, Recipe(batch_size=3, max_seconds=1.0, pool_by=by), "cpu", spec).epoch(
+            clips, 1, 100
+        )
+        for by in POOLED_BY
+    }
+    own = shuffled_batches(clips.lengths, 3, 0, 1)
+    assert all(map(np.array_equal, epochs["own"].batches, own))
+    assert not all(map(np.array_equal, epochs["stretched"].batches, own))
 
 
 # --- augmentation ---

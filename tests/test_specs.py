@@ -85,6 +85,7 @@ OTHERS = {
         "tail": 0.25,
         "max_seconds": 9.5,
         "loudness_dbfs": -20,
+        "pool_by": "own",
     },
     Augmentation: {
         "effects": ("stretch", "fade", "equalizer", "reverb", "noise", "specaugment"),
@@ -127,6 +128,17 @@ def test_every_field_is_in_the_key(kind, name):
     other = changed(kind, name)
     assert digest(other) != digest(RUN)
     assert from_json(json.loads(other.canonical())) == other
+
+
+def test_results_from_before_a_setting_keep_their_keys():
+    """Those of the repository name no `pool_by`; batches were filled by the clips' own lengths."""
+    kept = sorted((ROOT / "results" / "ravdess-emodb").glob("*fold*/spec.json"))
+    assert len(kept) == 125
+    for path in kept[::25]:
+        written = json.loads(path.read_text())
+        spec = from_json(written)
+        assert spec.recipe.pool_by == "own"
+        assert (spec.key, spec.to_json()) == (path.parent.name, written)
 
 
 def test_every_key_is_another():
@@ -284,6 +296,7 @@ ALL_FOUR = "expected a permutation of all of angry, happy, neutral, sad"
         *((Recipe, {name: 2.5}, rf"recipe {name} = 2\.5") for name in ("batch_size", "epochs")),
         *((Recipe, {"tail": tail}, r"expected a share in \(0, 1\]") for tail in (0, 1.01, -0.2)),
         (Recipe, {"loudness_dbfs": 0}, "expected a negative level or none"),
+        (Recipe, {"pool_by": "length"}, "recipe pool_by = 'length': expected one of stretched, own"),
         (Recipe, {"loudness_dbfs": 3.0}, "recipe loudness_dbfs = 3.0"),
     ],
 )

@@ -6,6 +6,7 @@ levels. Lengths matter more: of a study where its corpora are there, else drawn 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +19,7 @@ from serkit.batches import ClipSet
 from serkit.frontend import NAMED
 from serkit.results import Store
 from serkit.run import Loaded
-from serkit.specs import LABELS, RunSpec
+from serkit.specs import LABELS, Recipe, RunSpec
 
 FRONT_END = "paper-loaded"
 SEED = 0
@@ -69,10 +70,13 @@ def made_lengths(clips: int, rate_hz: int) -> np.ndarray:
 def condition(study_name: str) -> RunSpec:
     """A study's heaviest run, without fingerprints: most corpora joined, highest rate; first fold and seed.
 
+    Batches are filled as they are by default, also where the study keeps to what older ones did.
+
     Raises:
         SpecError: no such study.
     """
     study = studies.read(study_name)
+    study = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, pool_by=Recipe().pool_by))
     columns = [columns for exhibit in study.exhibits for columns in exhibit.columns]
     return study.runs(max(columns, key=len), max(study.rates_percent))[0]
 
