@@ -1,5 +1,6 @@
 # make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff and mypy.
-# make gpu: the checks that need a GPU.  make retest: the unit tests even where nothing changed.
+# make gpu: what needs a GPU: checks, the embedded study, all measurements of speed (about half an hour).
+# make retest: the unit tests even where nothing changed.
 # Each sets up what it needs in .venv first, and does again only what something changed for.
 
 PYTHON ?= python3
@@ -8,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find serkit benchmark cases tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md') \
 	conftest.py pytest.ini
+
+# Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench test retest check gpu env clean
 
@@ -34,6 +38,8 @@ check: env
 gpu: env
 	$(BIN)/python -m pytest tests/gpu_checks.py
 	$(BIN)/python -m pytest cases/ --study synthetic -n 2 --gpus --rerun
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[speed]'
+	$(BIN)/python -m benchmark speed --device cuda
 
 env: $(VENV)/.made
 
