@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.output import claim, write
+from benchmark.threads import share
 from serkit.errors import SerkitError
 
 SECTIONS = {
@@ -119,11 +120,10 @@ def settings(
         clips: a batch.
         others: what else `Settings` has.
     """
-    every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     chosen: dict[str, Any] = {"rounds": 2, "seconds": 0.01, "clips": 2} if quick else {}
     given = {"rounds": rounds, "seconds": seconds, "clips": clips}
     chosen |= {name: value for name, value in given.items() if value is not None}
-    return Settings(threads=tuple(sorted({1, threads or every})), quick=quick, **chosen, **others)
+    return Settings(threads=tuple(sorted({1, threads or share(1)})), quick=quick, **chosen, **others)
 
 
 def run_sections(
