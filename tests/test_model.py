@@ -107,8 +107,9 @@ def embedded(model, name, waves):
     return model.embed(logmel, frames)
 
 
-@pytest.mark.parametrize("name", ["paper-loaded", "native-32k", "native-16k"])
-@pytest.mark.parametrize("samples", [9920, 20001])
+@pytest.mark.parametrize(
+    ("name", "samples"), [("paper-loaded", 9920), ("native-32k", 20001), ("native-16k", 20001)]
+)
 @torch.no_grad()
 def test_embeddings_are_the_stock_classs(stock, full_width, name, samples, monkeypatch):
     read_by(name, stock, monkeypatch)
