@@ -43,14 +43,15 @@ gpu: env
 
 env: $(VENV)/.made
 
-# uv installs in a fifth of pip's time; where it cannot be had, pip does.
+# uv installs in a fifth of pip's time; where it cannot be had, pip does. pip compiles bytecode, uv where it is told to:
+# else the first session does, in every worker, and takes half a minute longer.
 $(VENV)/.made: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; run: make PYTHON=python3.11"; exit 1; }
 	@echo "Setting up $(VENV): about 3 GB to fetch the first time, half a minute to several ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade uv && \
-		$(BIN)/uv pip install --python $(BIN)/python -c constraints.txt -e '.[check,acoustics]' || \
+		$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[check,acoustics]' || \
 		$(BIN)/python -m pip install -c constraints.txt -e '.[check,acoustics]'
 	@touch $@
 
