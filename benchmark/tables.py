@@ -38,7 +38,6 @@ REPLACEMENTS = (
     " docs/acoustics.md)."
 )
 DIGITS = {"c50_db": 1}  # of an estimate; two of any other
-
 POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""

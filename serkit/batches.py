@@ -58,6 +58,10 @@ class ClipSet:
             lengths[here] = pack.lengths[self.row[here]]
         return lengths
 
+    def part(self, clips: np.ndarray | slice) -> ClipSet:
+        """Some of the clips: positions in this set, int64, or a slice."""
+        return ClipSet(self.packs, self.corpus[clips], self.row[clips], self.label[clips])
+
     def first_samples(self, clips: np.ndarray) -> np.ndarray:
         """First sample of each clip in its pack, int64 [batch], of positions in this set, int64 [batch]."""
         first = np.empty(len(clips), dtype=np.int64)

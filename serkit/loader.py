@@ -59,6 +59,10 @@ class Epoch:
     starts: np.ndarray
     drawn: Draw | None
 
+    def of(self, batch: np.ndarray) -> tuple[np.ndarray, Draw | None]:
+        """Starts and augmentation of some clips, int64 [batch], as `Loader.load` takes them."""
+        return self.starts[batch], self.drawn[batch] if self.drawn is not None else None
+
     @property
     def affected(self) -> float:
         """Share of the clips that are augmented."""

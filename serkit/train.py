@@ -116,8 +116,7 @@ def train(
         affected.append(epoch.affected)
         for batch in epoch.batches:
             model.train()
-            drawn = epoch.drawn[batch] if epoch.drawn is not None else None
-            inputs = loader.load(training, batch, epoch.starts[batch], drawn)
+            inputs = loader.load(training, batch, *epoch.of(batch))
             target = send(training.label[batch], device)
             losses += step(model, optimiser, loader, inputs, target)
             iteration, since, clips_seen = iteration + 1, since + 1, clips_seen + len(batch)

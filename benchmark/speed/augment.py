@@ -21,7 +21,16 @@ from benchmark.speed import Settings
 from benchmark.speed.clips import FRONT_END, SEED, made_waves, packed
 from benchmark.speed.ours import Load
 from benchmark.speed.peers import LIBRARIES, PEERS, PER_CLIP, Peers, missing_peers
-from benchmark.speed.turns import Turn, Work, rates, shown, take_turns, threads, times_as_fast
+from benchmark.speed.turns import (
+    RATE_HEADERS,
+    Turn,
+    Work,
+    rate_cells,
+    rates,
+    take_turns,
+    threads,
+    times_as_fast,
+)
 from serkit.frontend import NAMED
 from serkit.loader import Inputs, Loader
 from serkit.specs import Augmentation, Recipe
@@ -101,16 +110,13 @@ def rows_of(
 
 def text(measured: Mapping[str, Any]) -> str:
     """The table, as printed."""
-    headers = ["Clips", "Threads", "Chain", "Clips/s", "times", "Clips/s of CPU time", "times"]
+    headers = ["Clips", "Threads", "Chain", *RATE_HEADERS]
     rows = [
         [
             f"{row['clip_seconds']} s",
             row["threads"] or "--",
             row["chain"],
-            shown(row["clips_per_s"]),
-            shown(row["times_by_wall"], 1),
-            shown(row["clips_per_cpu_s"]),
-            shown(row["times_by_cpu"], 1),
+            *rate_cells(row),
         ]
         for row in measured["chains"]
     ]

@@ -39,7 +39,19 @@ from benchmark.speed import Settings, stock
 from benchmark.speed.clips import condition, corpora_of, made_lengths, packed_lengths
 from benchmark.speed.peers import PER_CLIP, WaveByWave, missing_peers
 from benchmark.speed.pipeline import write_files
-from benchmark.speed.turns import Turn, cores, rates, shown, spread, times_as_fast, wait, wall_ms
+from benchmark.speed.turns import (
+    RATE_HEADERS,
+    Turn,
+    cores,
+    in_rotation,
+    rate_cells,
+    rates,
+    shown,
+    spread,
+    times_as_fast,
+    wait,
+    wall_ms,
+)
 from serkit import model, run, train
 from serkit.batches import ClipSet
 from serkit.errors import CorpusMissing
@@ -73,13 +85,7 @@ class Condition:
     def first(self, clips: int) -> Condition:
         """The same with its first clips alone."""
         here = slice(clips)
-        part = ClipSet(
-            self.training.packs,
-            self.training.corpus[here],
-            self.training.row[here],
-            self.training.label[here],
-        )
-        return dataclasses.replace(self, training=part, paths=self.paths[here])
+        return dataclasses.replace(self, training=self.training.part(here), paths=self.paths[here])
 
 
 def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict[str, Any]:
@@ -252,11 +258,8 @@ def take_epochs(
         Theirs(warmth, percent, 0, device)()
         ways[THEIRS] = Theirs(taken, percent, workers, device)
     turns: dict[str, list[Turn]] = {name: [] for name in ways}
-    names = list(ways)
-    for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            turns[name].append(ways[name]())
+    for name in in_rotation(ways, rounds):
+        turns[name].append(ways[name]())
     return turns
 
 
@@ -286,10 +289,7 @@ def text(measured: Mapping[str, Any]) -> str:
         "Threads",
         "Way",
         "s an epoch",
-        "Clips/s",
-        "times",
-        "Clips/s of CPU time",
-        "times",
+        *RATE_HEADERS,
     ]
     whole = f"{TRAINING_EPOCHS} epochs of {TRAINING_CLIPS:,}"
     rows = [
@@ -298,10 +298,7 @@ def text(measured: Mapping[str, Any]) -> str:
             row["threads"],
             row["way"] + (f", {row['workers']} processes" if row["way"] == THEIRS and row["workers"] else ""),
             shown(row["epoch_s"], 2),
-            shown(row["clips_per_s"]),
-            shown(row.get("times_by_wall"), 1),
-            shown(row["clips_per_cpu_s"]),
-            shown(row.get("times_by_cpu"), 1),
+            *rate_cells(row),
             f"{row['whole_training_minutes'] / 60:.2f} h",
         ]
         for row in measured["rows"]

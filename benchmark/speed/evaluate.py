@@ -20,15 +20,22 @@ from typing import Any
 import numpy as np
 import torch
 from tabulate import tabulate
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.speed import Settings, clips, stock
 from benchmark.speed.clips import FRONT_END, SEED
-from benchmark.speed.turns import Work, rates, shown, take_turns, threads, times_as_fast
+from benchmark.speed.turns import (
+    RATE_HEADERS,
+    Work,
+    rate_cells,
+    rates,
+    take_turns,
+    threads,
+    times_as_fast,
+)
 from serkit import run, train
 from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
-from serkit.errors import CorpusMissing
 from serkit.frontend import NAMED
 from serkit.loader import Loader
 from serkit.model import Cnn14
@@ -89,20 +96,12 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
 def to_score(settings: Settings, device: str) -> tuple[str, int, str, Recipe, ClipSet]:
     """Title, width of the network, front end, recipe, clips."""
     number = QUICK_CLIPS if settings.quick else CLIPS[device]
-    if device == "cpu" and not settings.quick:
-        spec = clips.condition(settings.study)
-        try:
-            there = clips.corpora_of(spec, settings.data)
-        except CorpusMissing:
-            there = {}
-        if there:
-            everything, _, _ = run.evaluation_set(spec, there)
-            some = np.linspace(0, len(everything) - 1, min(number, len(everything))).astype(np.int64)
-            part = ClipSet(
-                everything.packs, everything.corpus[some], everything.row[some], everything.label[some]
-            )
-            recipe = replace(spec.recipe, batch_size=settings.clips or spec.recipe.batch_size)
-            return settings.study, spec.model.width, spec.model.front_end, recipe, part
+    found = clips.real(settings, device)
+    if found is not None:
+        spec, there = found
+        everything, _, _ = run.evaluation_set(spec, there)
+        some = np.linspace(0, len(everything) - 1, min(number, len(everything))).astype(np.int64)
+        return settings.study, spec.model.width, spec.model.front_end, spec.recipe, everything.part(some)
     rate_hz = NAMED[FRONT_END].rate_hz
     made = clips.packed_lengths(clips.made_lengths(number, rate_hz), rate_hz)
     recipe = replace(Recipe(), batch_size=settings.clips or BATCH[device])
@@ -128,31 +127,21 @@ def in_order(
     for first in range(0, len(everything), batch_size):
         batch = everything[first : first + batch_size]
         lengths = np.minimum(clips.lengths[batch], longest)
-        waves = torch.zeros(len(batch), max(shortest, int(lengths.max())))
-        for wave, clip, length in zip(waves, batch, lengths, strict=True):
-            wave[:length] = wave_of(clips, clip, length)
+        samples = np.empty((len(batch), max(shortest, int(lengths.max()))), dtype=np.int16)
+        clips.read(batch, np.zeros_like(batch), lengths, samples)
+        waves = torch.from_numpy(samples).float() / FULL_SCALE
         scores.append(torch.softmax(network(waves.to(device)), dim=1).cpu())
     return torch.cat(scores).numpy()
 
 
-def wave_of(clips: ClipSet, clip: int, length: int) -> Tensor:
-    """The beginning of one clip, float32 [length], full scale 1."""
-    pack = clips.packs[clips.corpus[clip]]
-    first = pack.offsets[clips.row[clip]]
-    return torch.from_numpy(pack.samples[first : first + length].astype(np.float32) / FULL_SCALE)
-
-
 def text(measured: Mapping[str, Any]) -> str:
     """The table, as printed."""
-    headers = ["Threads", "Way", "Clips/s", "times", "Clips/s of CPU time", "times"]
+    headers = ["Threads", "Way", *RATE_HEADERS]
     rows = [
         [
             row["threads"],
             row["way"],
-            shown(row["clips_per_s"]),
-            shown(row["times_by_wall"], 1),
-            shown(row["clips_per_cpu_s"]),
-            shown(row["times_by_cpu"], 1),
+            *rate_cells(row),
         ]
         for row in measured["rows"]
     ]

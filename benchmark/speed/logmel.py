@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from benchmark.speed import Settings
 from benchmark.speed.clips import FRONT_END, made_waves
 from benchmark.speed.peers import torchaudio_logmel, torchlibrosa_layers
-from benchmark.speed.turns import rates, shown, take_turns, threads, times_as_fast
+from benchmark.speed.turns import RATE_HEADERS, rate_cells, rates, take_turns, threads, times_as_fast
 from serkit.audio import FULL_SCALE
 from serkit.frontend import NAMED, LogMel
 from serkit.loader import CPU_CLIPS
@@ -85,16 +85,13 @@ def in_parts(front_end: Callable[[Tensor], Tensor], at_once: int, waves: Tensor)
 
 def text(measured: Mapping[str, Any]) -> str:
     """The table, as printed."""
-    headers = ["Clips", "Threads", "Front end", "Clips/s", "times", "Clips/s of CPU time", "times"]
+    headers = ["Clips", "Threads", "Front end", *RATE_HEADERS]
     rows = [
         [
             f"{row['clip_seconds']} s",
             row["threads"],
             row["front_end"],
-            shown(row["clips_per_s"]),
-            shown(row["times_by_wall"], 1),
-            shown(row["clips_per_cpu_s"]),
-            shown(row["times_by_cpu"], 1),
+            *rate_cells(row),
         ]
         for row in measured["rows"]
     ]

@@ -32,7 +32,16 @@ from torch import nn
 from benchmark.speed import Settings, stock
 from benchmark.speed.clips import FRONT_END, SEED, made_lengths, packed_lengths
 from benchmark.speed.peers import PER_CLIP, WaveByWave, mask, missing_peers, torchlibrosa_layers
-from benchmark.speed.turns import Work, cores, rates, shown, take_turns, times_as_fast
+from benchmark.speed.turns import (
+    RATE_HEADERS,
+    Work,
+    cores,
+    rate_cells,
+    rates,
+    shown,
+    take_turns,
+    times_as_fast,
+)
 from serkit import audio
 from serkit.audio import Pack
 from serkit.batches import ClipSet
@@ -147,8 +156,7 @@ class Ours:
         """Every clip once."""
         epoch = self.loader.epoch(self.clips, self.epoch, self.percent)
         for batch in epoch.batches:
-            drawn = epoch.drawn[batch] if epoch.drawn is not None else None
-            self.loader.load(self.clips, batch, epoch.starts[batch], drawn)
+            self.loader.load(self.clips, batch, *epoch.of(batch))
         self.epoch += 1
 
 
@@ -190,17 +198,14 @@ class Theirs:
 
 def text(measured: Mapping[str, Any]) -> str:
     """The tables."""
-    headers = ["Files", "Augmented", "Threads", "Way", "Clips/s", "times", "Clips/s of CPU time", "times"]
+    headers = ["Files", "Augmented", "Threads", "Way", *RATE_HEADERS]
     rows = [
         [
             row["format"],
             f"{row['percent']} %",
             row["threads"],
             row["way"] + (f", {row['workers']} processes" if row["way"] == THEIRS and row["workers"] else ""),
-            shown(row["clips_per_s"]),
-            shown(row.get("times_by_wall"), 1),
-            shown(row["clips_per_cpu_s"]),
-            shown(row.get("times_by_cpu"), 1),
+            *rate_cells(row),
         ]
         for row in measured["rows"]
     ]

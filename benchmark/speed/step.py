@@ -35,7 +35,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,7 @@ from benchmark.speed.ours import Load, Step
 from benchmark.speed.turns import Turn, Work, cpu_ms, shown, spread, take_turns, threads, wait, wall_ms
 from serkit import run
 from serkit.batches import ClipSet
-from serkit.errors import CorpusMissing, SerkitError
+from serkit.errors import SerkitError
 from serkit.frontend import NAMED
 from serkit.loader import CPU_CLIPS, GPU_FRAMES, Inputs, Loader
 from serkit.specs import Augmentation, Recipe
@@ -256,23 +256,18 @@ class Real:
 def real(settings: Settings, device: str) -> Real:
     """A study's heaviest condition; made clips on a GPU, where its corpora are not there, and for a trial."""
     batch = settings.clips or CLIPS[device]
-    if device == "cpu" and not settings.quick:
-        spec = clips.condition(settings.study)
-        try:
-            there = clips.corpora_of(spec, settings.data)
-        except CorpusMissing:
-            there = {}
-        if there:
-            recipe = replace(spec.recipe, batch_size=settings.clips or spec.recipe.batch_size)
-            return Real(
-                title=f"{settings.study} ({' + '.join(spec.train)})",
-                width=spec.model.width,
-                front_end=spec.model.front_end,
-                recipe=recipe,
-                augmentation=spec.augmentation or Augmentation(),
-                percent=spec.augment_percent,
-                clips=run.training_set(spec, there),
-            )
+    found = clips.real(settings, device)
+    if found is not None:
+        spec, there = found
+        return Real(
+            title=f"{settings.study} ({' + '.join(spec.train)})",
+            width=spec.model.width,
+            front_end=spec.model.front_end,
+            recipe=spec.recipe,
+            augmentation=spec.augmentation or Augmentation(),
+            percent=spec.augment_percent,
+            clips=run.training_set(spec, there),
+        )
     rate_hz = NAMED[FRONT_END].rate_hz
     number = batch if settings.quick else batch * MADE_BATCHES
     return Real(
@@ -326,8 +321,7 @@ def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
     chosen = epoch.batches[:PROFILED]
 
     def loaded(batch: np.ndarray) -> Inputs:
-        assert epoch.drawn is not None
-        return loader.load(watched, batch, epoch.starts[batch], epoch.drawn[batch])
+        return loader.load(watched, batch, *epoch.of(batch))
 
     def training() -> None:
         for batch in chosen:

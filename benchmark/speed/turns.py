@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,12 +55,17 @@ def take_turns(
     for work in works.values():
         work()
     turns: dict[str, list[Turn]] = {name: [] for name in works}
-    names = list(works)
+    for name in in_rotation(works, rounds):
+        turns[name].append(_turn(works[name], seconds, device, cpu_clock))
+    return turns
+
+
+def in_rotation(names: Iterable[str], rounds: int) -> Iterator[str]:
+    """Each name once a round, in an order that begins one further on in every round."""
+    names = list(names)
     for number in range(rounds):
         first = number % len(names)
-        for name in names[first:] + names[:first]:
-            turns[name].append(_turn(works[name], seconds, device, cpu_clock))
-    return turns
+        yield from names[first:] + names[:first]
 
 
 def _turn(work: Work, seconds: float, device: str, cpu_clock: Callable[[], float]) -> Turn:
@@ -148,6 +153,19 @@ def times_as_fast(turns: Sequence[Turn], other: Sequence[Turn]) -> dict[str, dic
         "times_by_wall": spread(wall_ms(other) / wall_ms(turns)),
         "times_by_cpu": spread(cpu_ms(other) / cpu_ms(turns)),
     }
+
+
+RATE_HEADERS = ("Clips/s", "times", "Clips/s of CPU time", "times")
+
+
+def rate_cells(row: Mapping[str, Any]) -> list[str]:
+    """Cells under `RATE_HEADERS`, of what `rates` and, where there is a comparison, `times_as_fast` gave."""
+    return [
+        shown(row["clips_per_s"]),
+        shown(row.get("times_by_wall"), 1),
+        shown(row["clips_per_cpu_s"]),
+        shown(row.get("times_by_cpu"), 1),
+    ]
 
 
 def shown(of: Mapping[str, float] | None, digits: int = 0, scale: float = 1) -> str:
