@@ -1,0 +1,176 @@
+"""How sure a cell is, and a difference between two: intervals from what a cell is an average of.
+
+A cell is an average over units: the folds of the tested corpus where it has several (each its own speakers),
+else the runs (a training for each fold of a corpus that is trained on); of each seed its own. An interval is
+Student's, of 95 %, on the mean of the units. Two cells that share their units are compared unit by unit; two
+that do not, by the units of each, with one variance for both (the pooled t-test), because one of the two is
+often a single run.
+
+Folds are not independent: any two networks learnt from mostly the same clips, so the units vary less than
+trainings on new speakers would. The variance is corrected as Nadeau and Bengio (2003, "Inference for the
+generalization error") do: with k folds it is s^2 (1/n + 1/(k - 1)) in place of s^2/n. That more than doubles
+it for one seed, and is the cautious choice where only the tested speakers differ.
+
+A single run has no units to vary. Its yardstick is no interval of confidence: twice the deviation over the
+tail, and at least what the paper's own two trainings of one condition differ by (0.01). `Spread.of` says
+which of the two a reader looks at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark.exhibits import Answers
+from benchmark.study import Study, TrainingSet
+from serkit.specs import Recipe, base_of
+
+LEVEL = 0.95
+RUN_TO_RUN = 0.01
+"""Deviation of the difference between two trainings of one condition: the paper shows three such pairs."""
+
+FOLDS, RUNS, SINGLE, NONE = "folds", "runs", "single run", "nothing"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean and how far it may be off.
+
+    Attributes:
+        mean: of the units; NaN where there are none.
+        low: lower end; NaN where nothing can be said.
+        high: upper end; likewise.
+        n: units.
+        of: what varies: `folds` of the tested corpus, `runs`, `single run` (a yardstick, no interval of
+            confidence) or `nothing` (no run is done).
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    of: str
+
+    @property
+    def clear(self) -> bool:
+        """Whether 0 lies outside: of a difference, that it moved by more than its spread."""
+        return bool(self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What a cell is an average of.
+
+    Attributes:
+        values: the metric's tail averages by (seed, fold); of a corpus with one split, by (seed, run).
+        tail_std: deviation of the cell over the tail, for a single run.
+        of: `folds`, `runs`, `single run` or `nothing`.
+    """
+
+    values: pd.Series
+    tail_std: float
+    of: str
+
+    @property
+    def folds(self) -> int:
+        """How many units share a seed."""
+        return int(self.values.index.get_level_values("fold").nunique())
+
+
+def units(
+    study: Study,
+    found: Answers,
+    train: TrainingSet,
+    test: str,
+    rate: int,
+    metric: str = "wF1",
+    recipe: Recipe | None = None,
+) -> Units:
+    """The units of one cell, of the runs that are done.
+
+    Args:
+        study: what asks.
+        found: its results.
+        train: training set.
+        test: name of a test, `<corpus>` or `<corpus>_scrambled`.
+        rate: augmentation in percent.
+        metric: `uACC`, `wACC` or `wF1`.
+        recipe: another than the study's.
+    """
+    by_fold = next(corpus.folds > 1 for corpus in study.corpora if corpus.name == base_of(test))
+    values: dict[tuple[int, int], list[float]] = {}
+    tail_stds = []
+    for run in study.runs(train, rate, recipe):
+        result = found.results.get(run)
+        if result is None:
+            continue
+        tested = result["tests"][test]
+        tail_stds.append(tested[metric]["std"])
+        for fold, scores in tested["folds"].items():
+            unit = int(fold) if by_fold else (run.fold or 0)
+            values.setdefault((run.seed, unit), []).append(scores[metric]["mean"])
+    index = pd.MultiIndex.from_tuples(values, names=["seed", "fold"]) if values else _NO_UNITS
+    series = pd.Series([float(np.mean(of_unit)) for of_unit in values.values()], index, dtype=float)
+    kind = (FOLDS if by_fold else RUNS) if len(series) > 1 else SINGLE if len(series) else NONE
+    return Units(series, float(np.mean(tail_stds)) if tail_stds else np.nan, kind)
+
+
+_NO_UNITS = pd.MultiIndex.from_arrays([[], []], names=["seed", "fold"])
+
+
+def interval(cell: Units) -> Spread:
+    """The mean of a cell and its interval; of a single run its yardstick."""
+    if cell.of == NONE:
+        return Spread(np.nan, np.nan, np.nan, 0, NONE)
+    if cell.of == SINGLE:
+        return _around(float(cell.values.iloc[0]), _yardstick(cell.tail_std), 1, SINGLE)
+    return _student(cell.values, cell.of)
+
+
+def difference(cell: Units, other: Units) -> Spread:
+    """`cell` minus `other`, with its interval.
+
+    Unit by unit where both have the same kind of units and share at least two; else from the units of each.
+    Two single runs have a yardstick alone.
+    """
+    if NONE in (cell.of, other.of):
+        return Spread(np.nan, np.nan, np.nan, 0, NONE)
+    shared = cell.values.index.intersection(other.values.index)
+    if cell.of == other.of and len(shared) > 1:
+        return _student(cell.values[shared] - other.values[shared], cell.of)
+    mean = float(cell.values.mean() - other.values.mean())
+    if cell.of == other.of == SINGLE:
+        return _around(mean, _yardstick(cell.tail_std, other.tail_std), 1, SINGLE)
+    sides = [cell, other]
+    freedom = sum(len(side.values) - 1 for side in sides)
+    variance = sum(float(((side.values - side.values.mean()) ** 2).sum()) for side in sides) / freedom
+    error = np.sqrt(variance * sum(_share(side.values, side.folds) for side in sides))
+    most = max(sides, key=lambda side: len(side.values))
+    return _around(mean, _t(freedom) * error, len(most.values), most.of)
+
+
+def _student(values: pd.Series, of: str) -> Spread:
+    folds = int(values.index.get_level_values("fold").nunique())
+    error = float(values.std(ddof=1)) * np.sqrt(_share(values, folds))
+    return _around(float(values.mean()), _t(len(values) - 1) * error, len(values), of)
+
+
+def _share(values: pd.Series, folds: int) -> float:
+    """What of the units' variance is the variance of their mean."""
+    return 1 / len(values) + (1 / (folds - 1) if folds > 1 else 0.0)
+
+
+def _t(freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, freedom))
+
+
+def _yardstick(*tail_stds: float) -> float:
+    return float(2 * np.sqrt(sum(std**2 for std in tail_stds) + RUN_TO_RUN**2))
+
+
+def _around(mean: float, half: float, n: int, of: str) -> Spread:
+    return Spread(mean, mean - half, mean + half, n, of)
