@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark import spread
 from benchmark.study import Study, TrainingSet, plan
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
@@ -26,6 +27,13 @@ PAPER = Path(__file__).parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
 TUNED = " (tuned)"
 """Ending of a training set's title in the tuned row of Table 1."""
+
+
+CELL = (
+    *(column for metric in METRICS for column in (metric, f"{metric}_std")),
+    *("wF1_seed_std", "wF1_low", "wF1_high", "units", "spread_of"),
+)
+"""What a cell says besides its runs."""
 
 
 @dataclass(frozen=True)
@@ -63,44 +71,65 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
     Returns:
         Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles),
         `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std`
-        (over seeds; NaN with one), `runs`, `runs_expected`, `wF1_change`, `baseline_runs`,
-        `baseline_runs_expected`, and where the study is the paper's `paper` (wF1 in Table 1, the change in
-        the figures), `paper_std`, `difference`, `agrees` (within 0.02). NaN where a run is missing. The
-        `runs` of the tuned row are those of the whole grid: each may still change what is chosen. Empty where
-        a study shows Figure 4 alone.
+        (over seeds; NaN with one), `wF1_low` and `wF1_high` (ends of its interval), `units` (how many that
+        rests on) and `spread_of` (units of what, see `benchmark.spread`), `runs`, `runs_expected`,
+        `wF1_change` with `_low` and `_high`, `baseline_runs`, `baseline_runs_expected`, and where the study
+        is the paper's `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `difference`,
+        `agrees` (within 0.02). NaN where a run is missing. The `runs` of the tuned row are those of the whole
+        grid: each may still change what is chosen. Empty where a study shows Figure 4 alone.
     """
+    baselines = {
+        test: (
+            cell(found, study, (corpus.name,), corpus.name, 0),
+            _units(found, study, (corpus.name,), corpus.name, 0),
+        )
+        for corpus in study.corpora
+        for test in corpus.tests
+    }
     rows = []
+
+    def add(place: dict[str, Any], row: dict[str, Any], test: str, units: spread.Units) -> None:
+        baseline, baseline_units = baselines[test]
+        change = row["wF1"] - baseline["wF1"]
+        moved = spread.difference(units, baseline_units)
+        rows.append(
+            {
+                **place,
+                "test": study.title_of(test),
+                **row,
+                "wF1_change": change,
+                "wF1_change_low": change - (moved.mean - moved.low),
+                "wF1_change_high": change + (moved.high - moved.mean),
+                "baseline_runs": baseline["runs"],
+                "baseline_runs_expected": baseline["runs_expected"],
+            }
+        )
+
     for exhibit in study.exhibits:
         for number, train in enumerate(exhibit.columns):
+            here = {"exhibit": exhibit.name, "column": "" if exhibit.name == "table1" else letters(number)}
             if exhibit.name == "table1" and study.tuning and train == study.tuning.train:
-                rows.append(_tuned_row(study, grid(study, found)))
+                points = grid(study, found)
+                place = here | {"train": study.title_of(train) + TUNED, "augment_percent": 0}
+                add(place, _tuned(points), train[0], _units_of_chosen(study, found, points))
             for test in exhibit.tests or train:
                 for rate in study.rates_percent:
-                    rows.append(
-                        {
-                            "exhibit": exhibit.name,
-                            "column": "" if exhibit.name == "table1" else letters(number),
-                            "train": study.title_of(train),
-                            "test": study.title_of(test),
-                            "augment_percent": rate,
-                            **cell(found, study, train, test, rate),
-                        }
+                    add(
+                        here | {"train": study.title_of(train), "augment_percent": rate},
+                        cell(found, study, train, test, rate),
+                        test,
+                        _units(found, study, train, test, rate),
                     )
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
-    baselines = {
-        study.title_of(test): cell(found, study, (corpus.name,), corpus.name, 0)
-        for corpus in study.corpora
-        for test in corpus.tests
-    }
-    table["wF1_change"] = table["wF1"] - table["test"].map(
-        {test: of["wF1"] for test, of in baselines.items()}
-    )
-    expected = {test: of["runs_expected"] for test, of in baselines.items()}
-    table["baseline_runs_expected"] = table["test"].map(expected)
-    table["baseline_runs"] = table["test"].map({test: of["runs"] for test, of in baselines.items()})
     return _beside_the_paper(table) if study.paper else table
+
+
+def _units(
+    found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
+) -> spread.Units:
+    return spread.units(study, found.results, train, test, rate, recipe=recipe)
 
 
 def letters(number: int) -> str:
@@ -119,7 +148,9 @@ def cell(
     runs = study.runs(train, rate, recipe)
     done = [run for run in runs if run in found.results]
     averages = _averages(found, done, lambda at: list(at["tests"][test].values()))
-    return {"runs": len(done), "runs_expected": len(runs), **averages}
+    around = spread.interval(_units(found, study, train, test, rate, recipe))
+    sure = {"wF1_low": around.low, "wF1_high": around.high, "units": around.n, "spread_of": around.of}
+    return {"runs": len(done), "runs_expected": len(runs), **averages, **sure}
 
 
 def _averages(
@@ -190,21 +221,24 @@ def grid(study: Study, found: Answers) -> pd.DataFrame:
     return points
 
 
-def _tuned_row(study: Study, points: pd.DataFrame) -> dict[str, Any]:
-    """The chosen point of the grid as a cell of Table 1."""
-    averages = [column for metric in METRICS for column in (metric, f"{metric}_std")] + ["wF1_seed_std"]
+def _tuned(points: pd.DataFrame) -> dict[str, Any]:
+    """The chosen point of the grid as a cell; its runs are those of the whole grid."""
     chosen = points[points["chosen"]]
-    title = str(points["train"].iloc[0])
-    return {
-        "exhibit": "table1",
-        "column": "",
-        "train": title + TUNED,
-        "test": title,
-        "augment_percent": 0,
-        "runs": int(points["runs"].sum()),
-        "runs_expected": int(points["runs_expected"].sum()),
-        **(dict.fromkeys(averages, np.nan) if chosen.empty else chosen.iloc[0][averages].to_dict()),
-    }
+    runs = {name: int(points[name].sum()) for name in ("runs", "runs_expected")}
+    if chosen.empty:
+        nothing = dict.fromkeys(CELL, np.nan) | {"units": 0, "spread_of": spread.NONE}
+        return nothing | runs
+    return chosen.iloc[0][list(CELL)].to_dict() | runs
+
+
+def _units_of_chosen(study: Study, found: Answers, points: pd.DataFrame) -> spread.Units:
+    """The units of the chosen point; while nothing can be chosen, none."""
+    assert study.tuning is not None
+    train = study.tuning.train
+    for recipe, chosen in zip(study.grid(), points["chosen"], strict=True):
+        if chosen:
+            return _units(found, study, train, train[0], 0, recipe)
+    return spread.units(study, {}, train, train[0], 0)
 
 
 def _beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:

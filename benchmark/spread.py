@@ -18,13 +18,15 @@ which of the two a reader looks at.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark.exhibits import Answers
 from benchmark.study import Study, TrainingSet
+from serkit.results import Result
 from serkit.specs import Recipe, base_of
 
 LEVEL = 0.95
@@ -81,7 +83,7 @@ class Units:
 
 def units(
     study: Study,
-    found: Answers,
+    results: Mapping[Any, Result],
     train: TrainingSet,
     test: str,
     rate: int,
@@ -92,7 +94,7 @@ def units(
 
     Args:
         study: what asks.
-        found: its results.
+        results: by run, as in `exhibits.Answers`.
         train: training set.
         test: name of a test, `<corpus>` or `<corpus>_scrambled`.
         rate: augmentation in percent.
@@ -103,7 +105,7 @@ def units(
     values: dict[tuple[int, int], list[float]] = {}
     tail_stds = []
     for run in study.runs(train, rate, recipe):
-        result = found.results.get(run)
+        result = results.get(run)
         if result is None:
             continue
         tested = result["tests"][test]
