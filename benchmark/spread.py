@@ -134,13 +134,14 @@ def interval(cell: Units) -> Spread:
 def difference(cell: Units, other: Units) -> Spread:
     """`cell` minus `other`, with its interval.
 
-    Unit by unit where both have the same kind of units and share at least two; else from the units of each.
-    Two single runs have a yardstick alone.
+    Unit by unit where both have the same kind of units and share at least two (runs only where both cells
+    leave out folds, or neither); else from the units of each. Two single runs have a yardstick alone.
     """
     if NONE in (cell.of, other.of):
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
     shared = cell.values.index.intersection(other.values.index)
-    if cell.of == other.of and len(shared) > 1:
+    alike = cell.of == FOLDS or (cell.folds > 1) == (other.folds > 1)
+    if cell.of == other.of and alike and len(shared) > 1:
         return _student(cell.values[shared] - other.values[shared], cell.of)
     mean = float(cell.values.mean() - other.values.mean())
     if cell.of == other.of == SINGLE:
