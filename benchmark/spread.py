@@ -11,8 +11,10 @@ trainings on new speakers would. The variance is corrected as Nadeau and Bengio 
 generalization error") do: with k folds it is s^2 (1/n + 1/(k - 1)) in place of s^2/n. That more than doubles
 it for one seed, and is the cautious choice where only the tested speakers differ.
 
-A single run has no units to vary. Its yardstick is no interval of confidence: twice the deviation over the
-tail, and at least what the paper's own two trainings of one condition differ by (0.01). `Spread.of` says
+What units cannot show is added: where all folds were scored by one network, as those of a corpus that it
+did not learn from, another training would move them together. That is taken to be as much as the cell moves
+over the tail, and at least what the paper's own two trainings of one condition differ by (0.01). A single run
+shows nothing else: twice that deviation is its yardstick and no interval of confidence. `Spread.of` says
 which of the two a reader looks at.
 """
 
@@ -67,12 +69,12 @@ class Units:
 
     Attributes:
         values: the metric's tail averages by (seed, fold); of a corpus with one split, by (seed, run).
-        tail_std: deviation of the cell over the tail, for a single run.
+        hidden: variance of their mean that the units do not show, from training anew.
         of: `folds`, `runs`, `single run` or `nothing`.
     """
 
     values: pd.Series
-    tail_std: float
+    hidden: float
     of: str
 
     @property
@@ -102,21 +104,23 @@ def units(
         recipe: another than the study's.
     """
     by_fold = next(corpus.folds > 1 for corpus in study.corpora if corpus.name == base_of(test))
+    each_its_own_run = base_of(test) in {base_of(name) for name in train} or not by_fold
     values: dict[tuple[int, int], list[float]] = {}
-    tail_stds = []
+    hidden = []
     for run in study.runs(train, rate, recipe):
         result = results.get(run)
         if result is None:
             continue
         tested = result["tests"][test]
-        tail_stds.append(tested[metric]["std"])
+        hidden.append(max(tested[metric]["std"] ** 2, RUN_TO_RUN**2 / 2))
         for fold, scores in tested["folds"].items():
             unit = int(fold) if by_fold else (run.fold or 0)
             values.setdefault((run.seed, unit), []).append(scores[metric]["mean"])
     index = pd.MultiIndex.from_tuples(values, names=["seed", "fold"]) if values else _NO_UNITS
     series = pd.Series([float(np.mean(of_unit)) for of_unit in values.values()], index, dtype=float)
     kind = (FOLDS if by_fold else RUNS) if len(series) > 1 else SINGLE if len(series) else NONE
-    return Units(series, float(np.mean(tail_stds)) if tail_stds else np.nan, kind)
+    shown = kind == NONE or (kind != SINGLE and each_its_own_run)
+    return Units(series, 0.0 if shown else sum(hidden) / len(hidden) ** 2, kind)
 
 
 _NO_UNITS = pd.MultiIndex.from_arrays([[], []], names=["seed", "fold"])
@@ -127,8 +131,8 @@ def interval(cell: Units) -> Spread:
     if cell.of == NONE:
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
     if cell.of == SINGLE:
-        return _around(float(cell.values.iloc[0]), _yardstick(cell.tail_std), 1, SINGLE)
-    return _student(cell.values, cell.of)
+        return _around(float(cell.values.iloc[0]), 2 * np.sqrt(cell.hidden), 1, SINGLE)
+    return _student(cell.values, cell.hidden, cell.of)
 
 
 def difference(cell: Units, other: Units) -> Spread:
@@ -139,24 +143,27 @@ def difference(cell: Units, other: Units) -> Spread:
     """
     if NONE in (cell.of, other.of):
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
+    hidden = cell.hidden + other.hidden
     shared = cell.values.index.intersection(other.values.index)
     alike = cell.of == FOLDS or (cell.folds > 1) == (other.folds > 1)
     if cell.of == other.of and alike and len(shared) > 1:
-        return _student(cell.values[shared] - other.values[shared], cell.of)
+        return _student(cell.values[shared] - other.values[shared], hidden, cell.of)
     mean = float(cell.values.mean() - other.values.mean())
     if cell.of == other.of == SINGLE:
-        return _around(mean, _yardstick(cell.tail_std, other.tail_std), 1, SINGLE)
+        return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
     sides = [cell, other]
     freedom = sum(len(side.values) - 1 for side in sides)
     variance = sum(float(((side.values - side.values.mean()) ** 2).sum()) for side in sides) / freedom
-    error = np.sqrt(variance * sum(_share(side.values, side.folds) for side in sides))
+    if SINGLE in (cell.of, other.of):
+        hidden = 0.0  # of the two, the run that stands alone is given the units' variance
+    error = np.sqrt(variance * sum(_share(side.values, side.folds) for side in sides) + hidden)
     most = max(sides, key=lambda side: len(side.values))
     return _around(mean, _t(freedom) * error, len(most.values), most.of)
 
 
-def _student(values: pd.Series, of: str) -> Spread:
+def _student(values: pd.Series, hidden: float, of: str) -> Spread:
     folds = int(values.index.get_level_values("fold").nunique())
-    error = float(values.std(ddof=1)) * np.sqrt(_share(values, folds))
+    error = np.sqrt(float(values.var(ddof=1)) * _share(values, folds) + hidden)
     return _around(float(values.mean()), _t(len(values) - 1) * error, len(values), of)
 
 
@@ -169,10 +176,6 @@ def _t(freedom: int) -> float:
     from scipy.stats import t
 
     return float(t.ppf((1 + LEVEL) / 2, freedom))
-
-
-def _yardstick(*tail_stds: float) -> float:
-    return float(2 * np.sqrt(sum(std**2 for std in tail_stds) + RUN_TO_RUN**2))
 
 
 def _around(mean: float, half: float, n: int, of: str) -> Spread:

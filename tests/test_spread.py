@@ -13,10 +13,10 @@ from tests.made_results import made_result, put
 from tests.test_exhibits import small
 
 
-def made(values, seeds=1, tail_std=0.003, of=FOLDS):
+def made(values, seeds=1, hidden=0.0, of=FOLDS):
     """Units by seed and fold."""
     index = pd.MultiIndex.from_product([range(seeds), range(len(values) // seeds)], names=["seed", "fold"])
-    return Units(pd.Series(np.asarray(values, dtype=float), index), tail_std, of)
+    return Units(pd.Series(np.asarray(values, dtype=float), index), hidden, of)
 
 
 def test_mean_and_interval_are_students_with_the_correction_for_folds():
@@ -62,12 +62,22 @@ def test_a_single_run_beside_several_borrows_their_variance():
 
 
 def test_two_single_runs_have_a_yardstick_that_says_so():
-    same = spread.difference(made([0.53], of=SINGLE, tail_std=0), made([0.52], of=SINGLE, tail_std=0))
-    assert same.of == SINGLE
-    assert not same.clear, "the paper's own trainings of one condition differ by as much"
-    assert spread.difference(made([0.53], of=SINGLE), made([0.43], of=SINGLE)).clear
-    noisy = spread.difference(made([0.53], of=SINGLE, tail_std=0.05), made([0.43], of=SINGLE, tail_std=0.05))
-    assert not noisy.clear
+    def single(value, std):
+        return made([value], of=SINGLE, hidden=std**2)
+
+    found = spread.difference(single(0.53, 0.03), single(0.43, 0.04))
+    assert (found.of, found.n) == (SINGLE, 1)
+    assert (found.low, found.high) == pytest.approx((0.0, 0.2))
+    assert spread.difference(single(0.53, 0.01), single(0.43, 0.01)).clear
+
+
+def test_what_the_units_do_not_show_widens_every_interval():
+    values = np.array([0.5, 0.52, 0.55, 0.47, 0.5])
+    plain, wider = (spread.interval(made(values, hidden=hidden)) for hidden in (0.0, 0.02**2))
+    t = stats.t.ppf(0.975, 4)
+    assert (wider.high - wider.mean) ** 2 == pytest.approx((plain.high - plain.mean) ** 2 + (t * 0.02) ** 2)
+    change = spread.difference(made(values + 0.03, hidden=0.02**2), made(values, hidden=0.01**2))
+    assert change.high - change.mean == pytest.approx(t * np.hypot(0.02, 0.01))
 
 
 def test_intervals_hold_the_truth_of_correlated_folds():
@@ -117,6 +127,9 @@ def test_a_corpus_not_trained_on_is_averaged_over_runs_for_each_of_its_folds(sto
     )
     of_two = spread.units(study, found, ("one",), "two", 0)
     assert of_two.values.to_dict() == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.2, (1, 1): 0.3})
+    still = spread.RUN_TO_RUN**2 / 2  # the tail does not move in these results
+    assert of_two.hidden == pytest.approx(still / 2), "two runs, each of which scored both folds"
+    assert spread.units(study, found, ("one",), "one", 0).hidden == 0, "two runs are two units"
 
 
 def test_no_run_no_spread(store):
