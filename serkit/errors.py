@@ -33,6 +33,10 @@ class ResultsUnwritable(SerkitError):
     """The results folder cannot be written."""
 
 
+class ResultsUnreadable(SerkitError):
+    """Results are not there, damaged, incomplete, or written by a newer serkit."""
+
+
 class ExtraMissing(SerkitError):
     """A package that only some commands need is not installed."""
 

@@ -7,7 +7,8 @@
                          estimates.parquet per-clip estimates of a measurement
                          result.json       written last and whole: its presence means it is done
 
-The format is documented in `results/README.md`; `SCHEMA` numbers it.
+The format is documented in `results/README.md` and, for machines, in `result.schema.json` beside this file;
+`SCHEMA` numbers it. `load_all` reads everything into one table.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,13 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from serkit.errors import ResultsUnwritable, SpecError
-from serkit.specs import AcousticsSpec, RunSpec, from_json
+from serkit.errors import ResultsUnreadable, ResultsUnwritable, SpecError
+from serkit.specs import METHOD, METRICS, SCRAMBLED, AcousticsSpec, RunSpec, base_of, from_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+"""Rises when a key goes, or changes its name, type, unit or meaning; not when one is added."""
 
 Result = dict[str, Any]
 
@@ -66,22 +69,29 @@ class Store:
         return self.folder / key
 
     def get(self, key: str) -> Result | None:
-        """The result of the run called `key`, or None while it is not done."""
-        try:
-            return json.loads((self.folder / key / "result.json").read_text())
-        except FileNotFoundError:
-            return None
+        """The result of the run called `key`, or None while it is not done. Raises ResultsUnreadable."""
+        path = self.folder / key / "result.json"
+        return read(path) if path.exists() else None
+
+    def results(self) -> list[Result]:
+        """All that is finished, whatever method wrote it, oldest first; of one second, by key.
+
+        Raises:
+            ResultsUnreadable: a file is damaged, or written by a newer serkit.
+        """
+        done = {path.parent.name: read(path) for path in self.folder.glob("*/result.json")}
+        for key, result in done.items():
+            if not {"spec", "finished"} <= result.keys():
+                raise _damaged(self.folder / key / "result.json", "it has no spec, or no time of its end")
+        return [done[key] for key in sorted(done, key=lambda key: (done[key]["finished"], key))]
 
     def all(self) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
-        """All that is finished with its spec, oldest first; what another method wrote is left out."""
-        done = []
-        for path in self.folder.glob("*/result.json"):
-            result = json.loads(path.read_text())
+        """As `results`, each with its spec; what another method wrote is left out, as it answers nothing."""
+        for result in self.results():
             try:
-                done.append((from_json(result["spec"]), result))
+                yield from_json(result["spec"]), result
             except SpecError:
                 continue
-        yield from sorted(done, key=lambda pair: pair[1]["finished"])
 
     @contextmanager
     def claim(self, key: str) -> Iterator[None]:
@@ -96,10 +106,20 @@ class Store:
             yield
 
     def table(self, key: str, name: str) -> pd.DataFrame:
-        """The table `<name>.parquet` of a finished run or measurement."""
+        """The table `<name>.parquet` of a finished run or measurement.
+
+        Raises:
+            ResultsUnreadable: it is not there, or damaged.
+        """
         import pandas as pd
 
-        return pd.read_parquet(self.run_folder(key) / f"{name}.parquet")
+        path = self.run_folder(key) / f"{name}.parquet"
+        try:
+            return pd.read_parquet(path)
+        except FileNotFoundError as error:
+            raise _damaged(path, "it is missing beside its result.json") from error
+        except (OSError, ValueError) as error:  # pyarrow's own error is a ValueError
+            raise _damaged(path, str(error)) from error
 
     def start(self, spec: RunSpec | AcousticsSpec) -> None:
         """Prepares the folder: drops an earlier attempt's progress, writes spec.json.
@@ -152,6 +172,211 @@ class Store:
         _write_table(folder / f"{name}.parquet", clips)
         _write_whole(folder / "result.json", json.dumps(result, allow_nan=False).encode())
         self.drop_parts(spec.key)
+
+
+def read(path: Path) -> Result:
+    """One result.json: the only reader there is.
+
+    Raises:
+        ResultsUnreadable: it is damaged, or of a schema newer than `SCHEMA`.
+    """
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(result, dict):
+        raise _damaged(path, "expected an object")
+    schema = result.get("schema", SCHEMA)
+    if not isinstance(schema, int):
+        raise _damaged(path, f"schema is {schema!r}, expected a whole number")
+    if schema > SCHEMA:
+        raise ResultsUnreadable(
+            f"{path} is of schema {schema}, written by a newer serkit; this one reads up to {SCHEMA}:"
+            " update it"
+        )
+    return result
+
+
+def _damaged(path: Path, why: str) -> ResultsUnreadable:
+    return ResultsUnreadable(
+        f"{path} is damaged: {why}; restore it from a copy, or delete {path.parent} and the next session runs"
+        " it again"
+    )
+
+
+COLUMNS = {
+    "study": "string",
+    "key": "string",
+    "label": "string",
+    "train": "string",
+    "train_scrambled": "bool",
+    "augment_percent": "int64",
+    "effects": "string",
+    "fold": "Int64",
+    "seed": "int64",
+    "test": "string",
+    "test_scrambled": "bool",
+    "test_fold": "int64",
+    "trained_on": "bool",
+    **{f"{metric}{ending}": "float64" for metric in METRICS for ending in ("", "_std")},
+    "tail_evaluations": "Int64",
+    "front_end": "string",
+    "head": "string",
+    "initialisation": "string",
+    "width": "int64",
+    "learning_rate": "float64",
+    "batch_size": "int64",
+    "epochs": "int64",
+    "evaluations_per_epoch": "float64",
+    "tail": "float64",
+    "max_seconds": "float64",
+    "loudness_dbfs": "float64",
+    "pool_by": "string",
+    "training_clips": "Int64",
+    "train_fingerprint": "string",
+    "test_fingerprint": "string",
+    "method": "Int64",
+    "schema": "Int64",
+    "serkit": "string",
+    "git_commit": "string",
+    "torch": "string",
+    "device": "string",
+    "device_name": "string",
+    "threads": "Int64",
+    "bf16": "boolean",
+    "compiled": "boolean",
+    "started": "datetime64[ns, UTC]",
+    "finished": "datetime64[ns, UTC]",
+    "wall_seconds": "float64",
+    "train_seconds": "float64",
+    "evaluate_seconds": "float64",
+    "clips_per_second": "float64",
+}
+"""The columns of `load_all` and their dtypes; `results/README.md` says what each is."""
+
+
+def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataFrame:
+    """Everything that is finished under a results folder, a row for each run, test and test fold.
+
+    Unlike a report it does not ask what a study wants: all runs are there, the points of a tuning grid and
+    runs by an earlier recipe among them, so group by what you compare. Runs by another method (an earlier
+    serkit that gave other numbers for the same spec) are kept, since `method` tells them apart and a table
+    that is to hold everything must not drop rows unasked; a warning says that they are there. Measurements of
+    acoustics have no tests, so they have no rows.
+
+    Args:
+        root: the results folder, with a folder for each study in it.
+        study: the name of one study's folder; None: all.
+
+    Returns:
+        Columns and dtypes as in `COLUMNS`, by study, then by end of the run; empty where nothing is finished.
+        `uACC`, `wACC` and `wF1` in [0, 1] are means over the tail, `<metric>_std` their deviations over it
+       . `fold` is the fold that the run left out, missing where its training
+        corpora have one split; `test_fold` the fold of the test corpus that the row is about.
+
+    Raises:
+        ResultsUnreadable: no such folder or study, a file that is damaged, or one written by a newer serkit.
+
+    Examples:
+        wF1 of every condition, over folds and seeds:
+
+            runs = load_all("results", "ravdess-emodb")
+            runs.groupby(["train", "test", "augment_percent"])["wF1"].agg(["mean", "std", "count"])
+    """
+    import pandas as pd
+
+    root = Path(root)
+    folders = {path.parent.parent for path in root.glob("*/*/result.json")}
+    if study is not None:
+        if not (root / study).is_dir():
+            there = ", ".join(sorted(folder.name for folder in folders)) or "none"
+            raise ResultsUnreadable(f"no results of study {study!r} in {root}; of those there: {there}")
+        folders = {root / study}
+    elif not root.is_dir():
+        raise ResultsUnreadable(f"no results folder {root}; name one that pytest wrote to")
+    rows: list[dict[str, Any]] = []
+    for folder in sorted(folders):
+        for result in Store(folder).results():
+            if "acoustics_method" not in result["spec"]:
+                rows += _rows(folder, result)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    for when in ("started", "finished"):
+        table[when] = pd.to_datetime(table[when], utc=True)
+    table = table.astype(COLUMNS)
+    others = table.loc[table["method"] != METHOD, ["study", "key", "method"]].drop_duplicates()
+    if len(others):
+        warnings.warn(
+            f"{len(others)} of the runs in {root} are by method"
+            f" {', '.join(map(str, others['method'].unique()))}, this serkit's is {METHOD}: their numbers do"
+            " not compare; the column method tells them apart",
+            stacklevel=2,
+        )
+    return table
+
+
+def _rows(folder: Path, result: Result) -> Iterator[dict[str, Any]]:
+    """The rows of one run. Raises ResultsUnreadable where an entry is missing."""
+    path = folder / str(result.get("key")) / "result.json"
+    try:
+        rows = list(_rows_of_whole(folder.name, result))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, f"{type(error).__name__} {error}") from error
+    for row in rows:
+        for name in (*METRICS, *(name for name, kind in COLUMNS.items() if kind == "int64")):
+            if not isinstance(row[name], float if name in METRICS else int):
+                raise _damaged(path, f"{name} is {row[name]!r}")
+    yield from rows
+
+
+def _rows_of_whole(study: str, result: Result) -> Iterator[dict[str, Any]]:
+    spec, environment = result["spec"], result["environment"]
+    fingerprints = dict(spec["fingerprints"])
+    trained_on = [base_of(name) for name in spec["train"]]
+    of_run = {
+        "study": study,
+        **{name: result[name] for name in ("key", "label", "initialisation", "finished")},
+        **{name: result.get(name) for name in _OF_RESULT},
+        "train": "+".join(spec["train"]),
+        "train_scrambled": any(name.endswith(SCRAMBLED) for name in spec["train"]),
+        "augment_percent": spec["augment_percent"],
+        "effects": "+".join((spec["augmentation"] or {}).get("effects", ())),
+        "fold": spec["fold"],
+        "seed": spec["seed"],
+        "method": spec.get("method"),
+        "front_end": spec["model"]["front_end"],
+        "head": spec["model"]["head"],
+        "width": spec["model"]["width"],
+        "pool_by": "own",  # of results from before there was a choice
+        **{name: value for name, value in spec["recipe"].items() if name in COLUMNS},
+        "train_fingerprint": "+".join(fingerprints[name] for name in trained_on),
+        "torch": environment.get("packages", {}).get("torch"),
+        **{name: environment.get(name) for name in _OF_ENVIRONMENT},
+    }
+    for test, tested in result["tests"].items():
+        for fold, scores in tested["folds"].items():
+            yield {
+                **of_run,
+                "test": test,
+                "test_scrambled": test.endswith(SCRAMBLED),
+                "test_fold": int(fold),
+                "trained_on": base_of(test) in trained_on,
+                "test_fingerprint": fingerprints[base_of(test)],
+                **{metric: scores[metric]["mean"] for metric in METRICS},
+                **{f"{metric}_std": scores[metric]["std"] for metric in METRICS},
+            }
+
+
+_OF_RESULT = (
+    "schema",
+    "training_clips",
+    "tail_evaluations",
+    "started",
+    "wall_seconds",
+    "train_seconds",
+    "evaluate_seconds",
+    "clips_per_second",
+)
+_OF_ENVIRONMENT = ("serkit", "git_commit", "device", "device_name", "threads", "bf16", "compiled")
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:

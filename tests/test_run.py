@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +31,8 @@ from serkit.specs import (
     from_json,
 )
 from serkit.train import Trained
+
+SCHEMA_FILE = Path(run_module.__file__).with_name("result.schema.json")
 
 SWAPPED = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
 
@@ -138,6 +141,7 @@ def documented(section):
 
 def test_a_result_has_all_that_is_documented(finished):
     store, result = finished
+    jsonschema.validate(json.loads(json.dumps(result)), json.loads(SCHEMA_FILE.read_text()))
     assert set(result) == documented("result.json, schema 1")
     assert result["schema"] == 1
     assert result["label"] == "large+folded_scrambled-aug0-fold01"
@@ -559,6 +563,7 @@ def metered(monkeypatch):
 
 def test_a_measurement_says_what_was_measured(measured):
     store, result = measured
+    jsonschema.validate(json.loads(json.dumps(result)), json.loads(SCHEMA_FILE.read_text()))
     assert store.get(result["key"]) == json.loads(json.dumps(result))
     assert set(result) == documented("result.json of a measurement, schema 1")
     spec = from_json(result["spec"])
