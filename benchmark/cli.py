@@ -109,11 +109,11 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 @_clear_errors
 def report(study_name: str, results: str | None) -> None:
     """Rebuild a study's tables from the results that are there, without running anything."""
-    from benchmark import tables
+    from benchmark.assemble import assemble
     from serkit.results import Store
 
     study = studies.read(study_name)
-    text, _ = tables.assemble(study, Store(studies.results_root(results or "") / study.name))
+    text, _ = assemble(study, Store(studies.results_root(results or "") / study.name))
     click.echo(text)
 
 

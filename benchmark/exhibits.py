@@ -74,9 +74,10 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
         (over seeds; NaN with one), `wF1_low` and `wF1_high` (ends of its interval), `units` (how many that
         rests on) and `spread_of` (units of what, see `benchmark.spread`), `runs`, `runs_expected`,
         `wF1_change` with `_low` and `_high`, `baseline_runs`, `baseline_runs_expected`, and where the study
-        is the paper's `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `difference`,
-        `agrees` (within 0.02). NaN where a run is missing. The `runs` of the tuned row are those of the whole
-        grid: each may still change what is chosen. Empty where a study shows Figure 4 alone.
+        is the paper's `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `paper_wF1`,
+        `difference`, `agrees` (within 0.02). NaN where a run is missing. The `runs` of the tuned row are
+        those of the whole grid: each may still change what is chosen. Empty where a study shows Figure 4
+        alone.
     """
     baselines = {
         test: (
@@ -130,6 +131,11 @@ def _units(
     found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
 ) -> spread.Units:
     return spread.units(study, found.results, train, test, rate, recipe=recipe)
+
+
+def columns_of(cells: pd.DataFrame) -> list[tuple[str, str]]:
+    """The columns of a figure in their order: letter of the training set, title of the test."""
+    return list(cells[["column", "test"]].drop_duplicates().itertuples(index=False, name=None))
 
 
 def letters(number: int) -> str:
@@ -247,9 +253,20 @@ def _beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
     table = table.merge(published, how="left", on=["exhibit", "train", "test", "augment_percent"])
     ours = table["wF1"].where(table["exhibit"] == "table1", table["wF1_change"])
     table["difference"] = ours - table["paper"]
+    table["paper_wF1"] = table["paper"].where(
+        table["exhibit"] == "table1",
+        table["paper"] + table["test"].map(published_baselines()),
+    )
     known = table["difference"].notna()
     table["agrees"] = (table["difference"].abs() <= AGREES_WITHIN + 1e-9).where(known).astype("boolean")
     return table
+
+
+def published_baselines() -> dict[str, float]:
+    """The paper's wF1 at 0 % by test corpus, under the scrambled key too."""
+    table = published_table1().query("metric == 'wF1' and augment_pct == 0 and condition == 'default'")
+    plain = dict(zip(table["train_test"], table["value"], strict=True))
+    return plain | {f"{name}-SCRAMBLED": value for name, value in plain.items()}
 
 
 def published_cells() -> pd.DataFrame:

@@ -233,10 +233,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ours = session.config.stash.get(SESSION, None)
     if ours is None or not ours.cases_ran:
         return
-    from benchmark import exhibits, tables  # pandas comes with them
+    from benchmark import exhibits  # pandas comes with it
+    from benchmark.assemble import assemble
 
     try:
-        ours.summary, cells = tables.assemble(ours.study, ours.store)
+        ours.summary, cells = assemble(ours.study, ours.store)
     except SerkitError as error:
         ours.summary = f"no exhibits: {error}"
         return

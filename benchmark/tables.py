@@ -1,23 +1,18 @@
-"""Exhibits as tables: in the terminal, as Markdown and LaTeX (by tabulate) and as CSV (by pandas)."""
+"""Exhibits as tables: for the terminal, Markdown and LaTeX (by tabulate) and as CSV (by pandas)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 from benchmark import exhibits, figure4
 from benchmark.figure4 import CLOSER, MEASURES
-from benchmark.study import Exhibit, Study, Tuning, plan
-from serkit import corpora
-from serkit.results import Result, Store
-from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
-from serkit.specs import EFFECTS, METRICS, SETTINGS_OF, AcousticsSpec, Augmentation, CorpusSpec, RunSpec
+from benchmark.study import Exhibit, Study, Tuning
+from serkit.specs import METRICS
 
 MISSING = "--"
 TITLES = {
@@ -30,15 +25,12 @@ TITLES = {
     "figure4-crossed": "Figure 4: how far one corpus augmented is from another as delivered (95 % interval)",
     "figure4-labels": "Figure 4: share of the estimates' variance between labels (eta squared)",
 }
-IN_FILES_ONLY = ("-wf1", "-crossed")
-"""Endings of tables that the terminal does not show: the paper's layout comes first."""
 REPLACEMENTS = (
     "The estimators are replacements: those of the paper were never published. MOS is DNSMOS P.808; T60 and"
     " C50 are a small network's, trained on generated speech in simulated rooms (their errors:"
     " docs/acoustics.md)."
 )
 DIGITS = {"c50_db": 1}  # of an estimate; two of any other
-POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
 
@@ -67,6 +59,19 @@ class Table:
             self.headers if style == "simple" else [header.replace("\n", " ") for header in self.headers]
         )
         return tabulate(self.rows, headers=headers, tablefmt=style, disable_numparse=True)
+
+    def markdown(self, heading: str = "#") -> str:
+        """Title, table and legend."""
+        return "\n\n".join([f"{heading} {self.title}", self.text("github"), *self.legend])
+
+    def csv(self) -> str:
+        """The cells as they are drawn, headers on one line."""
+        header = [header.replace("\n", " ") for header in self.headers]
+        return pd.DataFrame(self.rows, columns=header).to_csv(index=False)
+
+    def latex(self) -> str:
+        """The table in booktabs style."""
+        return f"{self.text('latex_booktabs')}\n"
 
 
 def draw(study: Study, cells: pd.DataFrame, points: pd.DataFrame) -> list[Table]:
@@ -162,7 +167,7 @@ def _point(row: pd.Series) -> str:
 
 
 def _figure(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
-    columns = _columns(cells)
+    columns = exhibits.columns_of(cells)
     rows = []
     for rate in study.rates_percent:
         at = cells[cells["augment_percent"] == rate].set_index(["column", "test"])
@@ -178,17 +183,13 @@ def _figure(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
 
 
 def _figure_as_wf1(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
-    columns = _columns(cells)
+    columns = exhibits.columns_of(cells)
     rows = []
     for rate in study.rates_percent:
         at = cells[cells["augment_percent"] == rate].set_index(["column", "test"])
         rows.append([f"{rate} %", *(_value(at.loc[column], "wF1") for column in columns)])
     title = f"{TITLES[exhibit.name].split(':')[0]} as wF1 (std over the tail in parentheses)"
     return Table(f"{exhibit.name}-wf1", title, _headers(columns), rows, _legend(study, exhibit))
-
-
-def _columns(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(cells[["column", "test"]].drop_duplicates().itertuples(index=False, name=None))
 
 
 def _headers(columns: list[tuple[str, str]]) -> list[str]:
@@ -328,210 +329,3 @@ def _with_interval(row: Mapping[str, float], name: str) -> str:
 
 def _two_digits(value: float) -> str:
     return MISSING if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
-
-
-def choices(study: Study) -> list[tuple[str, str]]:
-    """What this study does about every point that the paper leaves open (docs/reading-the-paper.md)."""
-    model, recipe = study.model, study.recipe
-    readers = "; ".join(
-        ", ".join(
-            [f"{study.titles[corpus.name]}: {corpus.reader}"]
-            + [f"{option}={value}" for option, value in _options(corpus).items()]
-            + ([f"{corpus.folds} folds"] if corpus.folds > 1 else [])
-        )
-        for corpus in study.corpora
-    )
-    scrambles = "; ".join(
-        f"{study.titles[corpus.name]}: {', '.join(f'{a}->{b}' for a, b in corpus.scramble)}"
-        for corpus in study.corpora
-        if corpus.scramble
-    )
-    loudness = (
-        "as delivered" if recipe.loudness_dbfs is None else f"brought to {recipe.loudness_dbfs:g} dBFS RMS"
-    )
-    return [
-        ("1 metrics", "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)"),
-        ("2, 3, 9 corpora and labels", readers),
-        ("scrambling", scrambles or "none"),
-        ("4 front end", model.front_end),
-        ("weights", model.weights or "from random initialisation"),
-        ("width", f"{model.width} channels in the first block (CNN14: 64)"),
-        (
-            "5 head and loss",
-            f"{model.head}; softmax; binary cross entropy against the one-hot label, mean over classes",
-        ),
-        (
-            "6 optimiser",
-            f"Adam, constant {recipe.learning_rate:g}, no decay, {recipe.epochs} epochs,"
-            f" batch {recipe.batch_size}",
-        ),
-        (
-            "7 tail",
-            f"last {recipe.tail:.0%} of iterations, {recipe.evaluations_per_epoch} evaluation(s) an epoch",
-        ),
-        (
-            "8 validation",
-            "IEMOCAP: the test speaker's session partner; others: the next fold or the delivered split",
-        ),
-        (
-            "10 clip length",
-            f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked;"
-            f" batches of clips about as long, {POOLED[recipe.pool_by]}",
-        ),
-        *_augmentation(study),
-        ("13 loudness", loudness),
-        ("14 tuning", _grid(study)),
-        ("15 acoustics", _acoustics(study)),
-    ]
-
-
-def _augmentation(study: Study) -> list[tuple[str, str]]:
-    rates = [str(rate) for rate in study.rates_percent if rate]
-    if not rates:
-        return [("11, 12 augmentation", "none, every run is at 0 %")]
-    on = study.augmentation.effects
-    return [
-        (
-            "11 augmentation",
-            f"{', '.join(rates)} % of the training clips, drawn afresh each epoch; each of them gets, in this"
-            f" order: {', '.join(on)}",
-        ),
-        *((f"12 ranges of {effect}", _settings(study.augmentation, effect)) for effect in on),
-        ("12 effects that are off", ", ".join(effect for effect in EFFECTS if effect not in on) or "none"),
-    ]
-
-
-def _settings(augmentation: Augmentation, effect: str) -> str:
-    values = {name: getattr(augmentation, name) for name in SETTINGS_OF[effect]}
-    return ", ".join(
-        f"{name} {value[0]:g}..{value[1]:g}" if isinstance(value, tuple) else f"{name} {value}"
-        for name, value in values.items()
-    )
-
-
-def _grid(study: Study) -> str:
-    tuning = study.tuning
-    if tuning is None:
-        return "none"
-    rates, sizes = (", ".join(map(str, values)) for values in (tuning.learning_rates, tuning.batch_sizes))
-    return (
-        f"{study.title_of(tuning.train)}: learning rates {rates} x batch sizes {sizes}, at 0 %; chosen on"
-        " validation wF1"
-    )
-
-
-def _acoustics(study: Study) -> str:
-    if study.figure4 is None:
-        return "not measured"
-    first = study.figure4.raw[0]
-    return (
-        f"{', '.join(study.titles[spec.corpus.name] for spec in study.figure4.raw)}: at most"
-        f" {first.clips} clips of each, drawn from all of it (seed {first.seed}), the first 9.01 s of each;"
-        f" MOS by DNSMOS P.808, of {first.p835_clips} P.835 too; T60 and C50 by serkit's own network"
-    )
-
-
-def _options(corpus: CorpusSpec) -> dict[str, Any]:
-    """The reader's options as they apply, defaults included; without those that are off."""
-    filled = corpora.checked_options(corpus.reader, dict(corpus.options))
-    return {option: value for option, value in filled.items() if value is not None and option != "folds"}
-
-
-def assemble(study: Study, store: Store) -> tuple[str, pd.DataFrame]:
-    """Writes every exhibit under the study's folder, from the results that are there.
-
-    Writes `cells.csv`, where the study tunes `tuning-cells.csv`, of Figure 4 `figure4-cells.csv`,
-    `figure4-distance-cells.csv` and the picture, for each table `<name>.md`, `.csv` and `.tex`, and
-    `report.md` with all of it.
-
-    Returns:
-        The same for the terminal, and the cells.
-    """
-    found = exhibits.answers(study, store)
-    cells, points = exhibits.cells(study, found), exhibits.grid(study, found)
-    tables = draw(study, cells, points)
-    store.check_writable()
-    numbers = {"cells.csv": cells} if study.exhibits else {}
-    if study.tuning:
-        numbers["tuning-cells.csv"] = points
-    pictures: list[str] = []
-    estimates = figure4.estimates(study, found, store)
-    if not estimates.empty:
-        of_corpora, distances = figure4.cells(estimates), figure4.distances(estimates)
-        tables += draw_figure4(of_corpora, distances)
-        numbers |= {"figure4-cells.csv": of_corpora, "figure4-distance-cells.csv": distances}
-        pictures = _picture_figure4(estimates, distances, store.folder)
-    for name, table_of in numbers.items():
-        table_of.to_csv(store.folder / name, index=False)
-    for table in tables:
-        (store.folder / f"{table.name}.md").write_text(f"{_markdown(table)}\n")
-        (store.folder / f"{table.name}.tex").write_text(f"{table.text('latex_booktabs')}\n")
-        header = [header.replace("\n", " ") for header in table.headers]
-        pd.DataFrame(table.rows, columns=header).to_csv(store.folder / f"{table.name}.csv", index=False)
-    about = notes(study, found, cells)
-    chosen = tabulate(choices(study), headers=["Point", "Choice"], tablefmt="github")
-    report = [f"# {study.title}", *about, *(_markdown(table, heading="##") for table in tables)]
-    report += [f"![{name}]({name})" for name in pictures if name.endswith(".png")]
-    report += ["## What was chosen where the paper is silent", chosen]
-    (store.folder / "report.md").write_text("\n\n".join(report) + "\n")
-    names = ", ".join(table.name for table in tables)
-    files = ", ".join(["report.md", *numbers, *pictures])
-    written = f"written to {store.folder}: {files}, and as .md, .csv, .tex: {names}"
-    return _terminal(study, tables, about, written), cells
-
-
-def _picture_figure4(estimates: pd.DataFrame, distances: pd.DataFrame, folder: Path) -> list[str]:
-    """Draws Figure 4 into a folder; returns the names of its files."""
-    from benchmark import figures  # matplotlib comes with it
-
-    title = f"Figure 4: the acoustics of {', '.join(estimates['corpus'].unique())}, estimated"
-    caution = (
-        "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished ones."
-        f" No room to be heard: T60 {T60_RANGE_S[0]:g} s, C50 {C50_RANGE_DB[1]:g} dB."
-    )
-    return figures.save(figures.figure4(estimates, distances, title, caution), folder, "figure4")
-
-
-def _markdown(table: Table, heading: str = "#") -> str:
-    return "\n\n".join([f"{heading} {table.title}", table.text("github"), *table.legend])
-
-
-def _terminal(study: Study, tables: list[Table], about: Iterable[str], written: str) -> str:
-    parts = [study.title, *about]
-    for table in tables:
-        if not table.name.endswith(IN_FILES_ONLY):
-            parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))
-    parts.append("\n".join(f"{point}: {choice}" for point, choice in choices(study)))
-    return "\n\n".join([*parts, written])
-
-
-def notes(study: Study, found: exhibits.Answers, cells: pd.DataFrame) -> list[str]:
-    """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies."""
-    specs, results = [case.spec for case in plan(study)], list(found.results.values())
-    said = [study.caution] if study.caution else []
-    if study.model.weights is None:
-        said.append(f"All networks are trained from random initialisation (width {study.model.width} of 64).")
-    seconds = sum(result["wall_seconds"] for result in results)
-    done = []
-    for what, kind in {"runs": RunSpec, "measurements": AcousticsSpec}.items():
-        asked = sum(isinstance(spec, kind) for spec in specs)
-        if asked:
-            done.append(f"{sum(isinstance(spec, kind) for spec in found.results)} of {asked} {what}")
-    said.append(f"{', '.join(done)} done, {len(study.seeds)} seed(s), {seconds / 3600:.2f} hours in all.")
-    if results:
-        said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
-    known = cells["agrees"].dropna() if study.paper and study.exhibits else pd.Series(dtype=bool)
-    if not known.empty:
-        said.append(
-            f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."
-        )
-    if found.mixed:
-        said.append(f"Caution: results of different copies of {', '.join(found.mixed)} are mixed here.")
-    said += sorted({note for result in results for note in _corpus_notes(study, result)})
-    return said
-
-
-def _corpus_notes(study: Study, result: Result) -> Iterable[str]:
-    for name, about in result["corpora"].items():
-        for note in about["notes"]:
-            yield f"{study.titles[name]}: {note}"

@@ -44,3 +44,16 @@ def fresh_python(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def no_vega(monkeypatch):
+    """Pages without Vega's JavaScript, which takes seconds to pack and only a browser needs."""
+    monkeypatch.setattr("benchmark.page.vega", lambda: "/* Vega */")
+
+
+@pytest.fixture
+def numbers_only(monkeypatch):
+    """Reports without figures and page, for tests that are about tables."""
+    monkeypatch.setattr("benchmark.assemble._draw", lambda report, folder, colours: [])
+    monkeypatch.setattr("benchmark.page.write", lambda report, store, colours: None)

@@ -9,8 +9,10 @@ import re
 import pandas as pd
 import pytest
 
+from benchmark import choices as chosen_by
 from benchmark import exhibits, tables
 from benchmark import study as studies
+from benchmark.assemble import assemble
 from serkit import corpora
 from serkit.results import Store
 from serkit.specs import EFFECTS, Augmentation
@@ -202,6 +204,7 @@ def test_a_change_without_its_baseline_is_missing(store):
     assert drawn(study, store)["figure2"].rows[0] == ["0 %", "--", "+0.00", "--", "--"]
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_the_newest_result_wins_and_mixed_copies_are_said(store):
     runs = by_id(study := small(seeds=[0]))
     one, two = runs["one-aug0"], runs["two-aug0-fold00"]
@@ -217,7 +220,7 @@ def test_the_newest_result_wins_and_mixed_copies_are_said(store):
 
     put(store, made_result(two, flat(0.6), copy="a", finished="2026-02-01T00:00:00+00:00"))
     assert exhibits.answers(study, store).mixed == ("one", "two")
-    text, _ = tables.assemble(study, store)
+    text, _ = assemble(study, store)
     assert "Caution: results of different copies of one, two are mixed here." in text
 
 
@@ -400,11 +403,12 @@ def test_without_validation_clips_nothing_is_chosen(store):
     assert of["table1"].rows[1] == ["TWO (tuned)", "--", "--", "--", ""]
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_a_study_that_tunes_nothing_shows_nothing_of_it(store):
     study = small()
     assert exhibits.grid(study, exhibits.answers(study, store)).empty
     assert "tuning" not in drawn(study, store)
-    text, cells = tables.assemble(study, store)
+    text, cells = assemble(study, store)
     assert not list(store.folder.glob("tuning*"))
     assert "tuned" not in text
     assert not cells["train"].str.contains("tuned").any()
@@ -619,8 +623,9 @@ def test_the_tuned_row_is_held_against_the_papers(paper, store):
 # --- what is written ---
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_assemble_writes_every_exhibit(paper, as_published):
-    text, cells = tables.assemble(paper, as_published)
+    text, cells = assemble(paper, as_published)
     folder = as_published.folder
     written = {path.name for path in folder.iterdir() if path.is_file()}
     names = ["table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
@@ -677,11 +682,12 @@ def _assert_latex(text, columns, rows):
         assert line.count("{") == line.count("}")
 
 
+@pytest.mark.usefixtures("numbers_only")
 @pytest.mark.parametrize("name", studies.names())
 def test_nothing_done_still_draws(name, tmp_path):
     study = studies.read(name)
     store = Store(tmp_path / "not" / "made" / "yet")
-    text, cells = tables.assemble(study, store)
+    text, cells = assemble(study, store)
     assert f"0 of {len(trainings(study))} runs, 0 of {2 * len(study.figure4.raw)} measurements done" in text
     assert cells["wF1"].isna().all()
     assert (cells["runs"] == 0).all()
@@ -702,7 +708,7 @@ def test_nothing_done_still_draws(name, tmp_path):
 @pytest.mark.parametrize("name", studies.names())
 def test_every_open_point_of_the_paper_is_answered(name):
     study = studies.read(name)
-    choices = tables.choices(study)
+    choices = chosen_by.choices(study)
     answered = [int(number) for point, _ in choices for number in re.findall(r"\d+", point)]
     assert set(answered) == set(range(1, 16))
     assert {number for number in answered if answered.count(number) > 1} <= {12}  # a line an effect
@@ -716,11 +722,11 @@ def test_every_open_point_of_the_paper_is_answered(name):
 
 
 def test_choices_name_the_readers_defaults():
-    corpora = dict(tables.choices(studies.read("paper")))["2, 3, 9 corpora and labels"]
+    corpora = dict(chosen_by.choices(studies.read("paper")))["2, 3, 9 corpora and labels"]
     for word in ("excited=happy", "labels=voice", "split=random", "10 folds"):
         assert word in corpora
     intended = {**SMALL["corpora"]["one"], "options": {"labels": "intended"}}
-    corpora = dict(tables.choices(small(corpora={**SMALL["corpora"], "one": intended})))
+    corpora = dict(chosen_by.choices(small(corpora={**SMALL["corpora"], "one": intended})))
     assert "ONE: crema_d, labels=intended, split=random;" in corpora["2, 3, 9 corpora and labels"]
 
 
@@ -729,7 +735,7 @@ def test_choices_follow_the_study():
         model={"width": 4, "weights": "", "front_end": "native-16k", "head": "relu-linear"},
         recipe={"tail": 0.25, "max_seconds": 4, "loudness_dbfs": -20, "learning_rate": 0.003, "epochs": 7},
     )
-    said = dict(tables.choices(changed))
+    said = dict(chosen_by.choices(changed))
     assert said["4 front end"] == "native-16k"
     assert said["weights"] == "from random initialisation"
     assert said["width"].startswith("4 channels")
@@ -743,7 +749,7 @@ def test_choices_follow_the_study():
 
 
 def test_choices_print_the_augmentation():
-    said = dict(tables.choices(small()))
+    said = dict(chosen_by.choices(small()))
     assert said["11 augmentation"] == (
         "50 % of the training clips, drawn afresh each epoch; each of them gets, in this order: stretch,"
         " shift, fade, equalizer, reverb, noise, specaugment"
@@ -755,7 +761,7 @@ def test_choices_print_the_augmentation():
     assert said["12 effects that are off"] == "none"
 
     chosen = {"effects": ["specaugment", "shift"], "shift_share": [-0.25, 0], "time_masks": 3}
-    said = dict(tables.choices(small(augmentation=chosen)))
+    said = dict(chosen_by.choices(small(augmentation=chosen)))
     assert said["11 augmentation"].endswith("in this order: shift, specaugment")
     assert said["12 ranges of shift"] == "shift_share -0.25..0"
     assert said["12 ranges of specaugment"].startswith("time_masks 3, time_mask_share ")
@@ -764,20 +770,20 @@ def test_choices_print_the_augmentation():
         *("12 ranges of shift", "12 ranges of specaugment")
     ]
 
-    said = dict(tables.choices(small(rates_percent=[0], augmentation=chosen)))
+    said = dict(chosen_by.choices(small(rates_percent=[0], augmentation=chosen)))
     assert said["11, 12 augmentation"] == "none, every run is at 0 %"
     assert not any("effects" in point for point in said)
 
 
 def test_every_setting_of_the_augmentation_is_printed():
-    said = " ".join(choice for _, choice in tables.choices(small()))
+    said = " ".join(choice for _, choice in chosen_by.choices(small()))
     for field in dataclasses.fields(Augmentation):
         assert field.name == "effects" or f"{field.name} " in said
 
 
 def test_choices_print_the_grid():
-    assert dict(tables.choices(small()))["14 tuning"] == "none"
-    assert dict(tables.choices(tuned()))["14 tuning"] == (
+    assert dict(chosen_by.choices(small()))["14 tuning"] == "none"
+    assert dict(chosen_by.choices(tuned()))["14 tuning"] == (
         "TWO: learning rates 0.001, 0.01 x batch sizes 16, 128, at 0 %; chosen on validation wF1"
     )
 
@@ -815,21 +821,23 @@ def test_more_training_sets_than_letters(store):
     )
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_results_are_read_once(store, monkeypatch):
     put(store, made_result(by_id(study := tuned())["one-aug0"], flat(0.5)))
     reads = []
     read = Store.all
     monkeypatch.setattr(Store, "all", lambda self: reads.append(self) or read(self))
-    tables.assemble(study, store)
+    assemble(study, store)
     assert reads == [store]
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_notes_of_a_copy_are_shown_with_its_title(store):
     runs = by_id(study := small(seeds=[0]))
     result = made_result(runs["one-aug0"], flat(0.5))
     result["corpora"]["two"]["notes"] = ["every clip is exactly 2.00 s long"]
     put(store, result)
-    text, _ = tables.assemble(study, store)
+    text, _ = assemble(study, store)
     assert "TWO: every clip is exactly 2.00 s long" in text.splitlines()
     assert "trained from random initialisation (width 4 of 64)" in text
 

@@ -8,6 +8,7 @@ from sklearn.feature_selection import f_classif
 
 from benchmark import exhibits, figure4, figures, tables
 from benchmark import study as studies
+from benchmark.assemble import assemble
 from serkit.acoustics import ESTIMATES
 from serkit.corpora.table import UNKNOWN_SPEAKER
 from serkit.results import Store
@@ -263,18 +264,26 @@ def test_estimates_are_those_of_the_studys_measurements(store, study):
     pd.testing.assert_frame_equal(found, PAIR.loc[:, list(found.columns)], check_dtype=False)
 
 
+@pytest.mark.usefixtures("no_vega")
 def test_the_exhibit_is_tables_and_pictures(store, study):
     put(store, study)
-    text, _ = tables.assemble(study, store)
+    text, _ = assemble(study, store)
     assert "4 of 4 measurements done" in text
     assert "runs" not in text.split("measurements done")[0]
     names = {path.name for path in store.folder.iterdir() if path.is_file()}
     written = {"figure4", "figure4-distance", "figure4-crossed", "figure4-labels"}
     expected = {f"{name}.{kind}" for name in written for kind in ("md", "csv", "tex")}
-    expected |= {"figure4.png", "figure4.svg", "figure4-cells.csv", "figure4-distance-cells.csv", "report.md"}
+    expected |= {
+        "figure4.png",
+        "figure4.svg",
+        "figure4.pdf",
+        "figure4-cells.csv",
+        "figure4-distance-cells.csv",
+    }
+    expected |= {"report.md", "index.html"}
     assert names == expected
     report = (store.folder / "report.md").read_text()
-    assert "![figure4.png](figure4.png)" in report
+    assert "![figure4](figure4.png)" in report
     assert "nan" not in report
     for said in (text, report):
         assert "The estimators are replacements" in said
@@ -291,19 +300,21 @@ def test_the_exhibit_is_tables_and_pictures(store, study):
     ].item() == pytest.approx(median)
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_the_exhibit_shows_what_is_there(store, study):
     put(store, study, ["raw"])
-    text, _ = tables.assemble(study, store)
+    text, _ = assemble(study, store)
     assert "2 of 4 measurements done" in text
     assert "augmented" not in (store.folder / "figure4.md").read_text()
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_reasons_are_counted_in_the_table(store, study):
     silent = PAIR.query("corpus == 'ONE' and condition == 'raw'").drop(columns=["corpus", "condition"])
     silent.loc[0:2, "reason"] = ["silent", "clipped", "silent"]
     silent.loc[0:2, list(ESTIMATES)] = np.nan
     made_measurement(store, study.figure4.raw[0], silent)
-    tables.assemble(study, store)
+    assemble(study, store)
     assert "2 silent, 1 clipped" in (store.folder / "figure4.md").read_text()
 
 
@@ -336,9 +347,8 @@ def test_the_picture_has_the_papers_layout(distances):
 def test_a_picture_is_the_same_file_each_time(distances, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        names = figures.save(figures.figure4(PAIR, distances, "t", "c"), tmp_path / folder, "figure4")
-    assert names == ["figure4.png", "figure4.svg"]
-    for name in names:
+        figures.save(figures.figure4(PAIR, distances, "t", "c"), tmp_path / folder, "figure4")
+    for name in ("figure4.png", "figure4.svg", "figure4.pdf"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert "<text" in (tmp_path / "a" / "figure4.svg").read_text()
 

@@ -1,0 +1,120 @@
+"""Writes what a study shows: one page, tables, figures, a report in Markdown and one for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark import answer, page, tables
+from benchmark.choices import choices
+from benchmark.report import Report, read
+from benchmark.study import Study
+from serkit.results import Store
+from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+IN_FILES_ONLY = ("-wf1", "-crossed")
+"""Endings of tables that the terminal does not show: the paper's layout comes first."""
+
+
+def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, pd.DataFrame]:
+    """Writes every exhibit under the study's folder, from the results that are there.
+
+    Writes `index.html`, `report.md`, each table as `<name>.md`, `.csv` and `.tex`, each figure as `.png`,
+    `.svg` and `.pdf`, and every digit in `cells.csv`, `tuning-cells.csv`, `figure4-cells.csv` and
+    `figure4-distance-cells.csv`.
+
+    Args:
+        study: what was asked.
+        store: its results.
+        colours: of heat maps, `paper` or `safe` (`benchmark.figures`).
+
+    Returns:
+        The same for the terminal, and the cells.
+
+    Raises:
+        ResultsUnwritable: the folder cannot be written.
+    """
+    report = read(study, store)
+    store.check_writable()
+    folder = store.folder
+    numbers = {
+        name: table
+        for name, table in {
+            "cells.csv": report.cells,
+            "tuning-cells.csv": report.points,
+            "figure4-cells.csv": report.acoustics,
+            "figure4-distance-cells.csv": report.distances,
+        }.items()
+        if not table.empty
+    }
+    for name, table in numbers.items():
+        table.to_csv(folder / name, index=False)
+    for drawn in report.tables:
+        (folder / f"{drawn.name}.md").write_text(f"{drawn.markdown()}\n")
+        (folder / f"{drawn.name}.tex").write_text(drawn.latex())
+        (folder / f"{drawn.name}.csv").write_text(drawn.csv())
+    pictures = _draw(report, folder, colours)
+    (folder / "report.md").write_text(_markdown(report, pictures))
+    page.write(report, store, colours)
+    names = ", ".join(drawn.name for drawn in report.tables)
+    written = (
+        f"written to {folder}: {', '.join([page.NAME, 'report.md', *numbers])}; as .md, .csv, .tex: {names};"
+        f" as .png, .svg, .pdf: {', '.join(pictures)}"
+    )
+    return _terminal(report, written), report.cells
+
+
+def _draw(report: Report, folder: Path, colours: str) -> list[str]:
+    """Draws every figure into a folder; returns their names without ending."""
+    from benchmark import figures  # matplotlib comes with it
+
+    drawn: list[str] = []
+
+    def draw(name: str, figure: Figure) -> None:
+        figures.save(figure, folder, name)
+        drawn.append(name)
+
+    for name in ("figure2", "figure3"):
+        cells = report.cells[report.cells["exhibit"] == name] if not report.cells.empty else report.cells
+        if cells.empty or cells["wF1_change"].isna().all():
+            continue
+        legend = next(table.legend[0] for table in report.tables if table.name == name)
+        bold = " Bold: the interval leaves out 0."
+        draw(name, figures.heat_map(cells, tables.TITLES[name], legend + bold, colours))
+        if name == "figure2" and len(report.study.rates_percent) > 1:
+            title = "wF1 against the rate of augmentation"
+            bars = "Bars: intervals of 95 % over folds and runs, of a single run a yardstick"
+            published = "; dotted: published" if report.study.paper else ""
+            draw("rates", figures.rates(cells, title, f"{bars}{published}."))
+    if not report.estimates.empty:
+        title = f"Figure 4: the acoustics of {', '.join(report.estimates['corpus'].unique())}, estimated"
+        caution = (
+            "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished"
+            f" ones. No room to be heard: T60 {T60_RANGE_S[0]:g} s, C50 {C50_RANGE_DB[1]:g} dB."
+        )
+        draw("figure4", figures.figure4(report.estimates, report.distances, title, caution))
+    return drawn
+
+
+def _markdown(report: Report, pictures: Iterable[str]) -> str:
+    parts = [f"# {report.study.title}", answer.QUESTION, " ".join(report.sentences), *report.notes]
+    parts += [table.markdown("##") for table in report.tables]
+    parts += [f"![{name}]({name}.png)" for name in pictures]
+    chosen = tabulate(choices(report.study), headers=["Point", "Choice"], tablefmt="github")
+    return "\n\n".join([*parts, "## What was chosen where the paper is silent", chosen]) + "\n"
+
+
+def _terminal(report: Report, written: str) -> str:
+    parts = [report.study.title, *report.notes]
+    for table in report.tables:
+        if not table.name.endswith(IN_FILES_ONLY):
+            parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))
+    parts.append("\n".join(f"{point}: {choice}" for point, choice in choices(report.study)))
+    return "\n\n".join([*parts, *report.sentences, written])

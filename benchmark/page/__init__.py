@@ -1,0 +1,452 @@
+"""One page for a study: results/<study>/index.html, which works from disk, without a network, on any screen.
+
+    report -> what the page shows, as plain data -> page.html (Jinja) + page.css + page.js + Vega -> one file
+
+Libraries: Jinja makes the HTML, and escapes what it is given; the curves are Vega-Lite specs, a documented
+grammar of charts, which Vega draws in the browser. vl-convert, a wheel, carries Vega's JavaScript, so that
+nothing is fetched and nothing of it lies in this repository; what it packs is kept in the cache folder. The
+heat maps are HTML tables and no charts: a reader with a keyboard or a screen reader gets at every cell.
+
+Without JavaScript the answer, every table and Figure 4 are there; the details of a cell, the curves and the
+confusion matrices are not, and the page says which files have their numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+
+from benchmark import answer, claims, exhibits, tables
+from benchmark.choices import choices
+from benchmark.figures import LEAST_LIMIT
+from benchmark.study import Study, TrainingSet, plan
+from serkit.cache import cache_folder
+from serkit.metrics import in_tail
+from serkit.results import Result, Store
+from serkit.specs import LABELS, METRICS, AcousticsSpec, RunSpec
+
+if TYPE_CHECKING:
+    from benchmark.report import Report
+
+HERE = Path(__file__).parent
+NAME = "index.html"
+STRONGEST = 72
+"""How much of a colour a cell at the end of the scale has, in percent: with more, its number would be hard to
+read in one of the two themes (4.5 to 1 is asked of text)."""
+
+
+def write(report: Report, store: Store, colours: str = "paper") -> Path:
+    """Writes the page into the study's folder.
+
+    Args:
+        report: what is done of the study.
+        store: its results, for the scores of single clips and the state of what is not done.
+        colours: that the heat maps open in, `paper` or `safe`; a reader may switch.
+
+    Returns:
+        The file.
+    """
+    path = store.folder / NAME
+    path.write_text(html(report, store, colours))
+    return path
+
+
+def html(report: Report, store: Store, colours: str = "paper") -> str:
+    """The page."""
+    import jinja2
+
+    study = report.study
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    maps = [_heat_map(report, name) for name in ("figure2", "figure3") if _shown(report, name)]
+    conditions = list(_conditions(report, store))
+    data = {
+        "labels": LABELS,
+        "metrics": METRICS,
+        "conditions": conditions,
+        "rates": _rates(report),
+        "cells": {
+            cell["id"]: cell["details"] for one in maps for row in one["rows"] for cell in row["cells"]
+        },
+        "study": study.name,
+    }
+    return environment.get_template("page.html").render(
+        study=study,
+        question=answer.QUESTION,
+        sentences=report.sentences,
+        notes=report.notes,
+        colours=colours,
+        tables={table.name: _table(table) for table in report.tables},
+        maps=maps,
+        downloads=_downloads(report),
+        picture=_figure4_picture(report, store),
+        conditions=conditions,
+        coverage=coverage(report),
+        choices=choices(study),
+        cost=_cost(report),
+        versions=_versions(report),
+        css=(HERE / "page.css").read_text(),
+        script=(HERE / "page.js").read_text(),
+        vega=re.sub("</(?=script)", r"<\\/", vega(), flags=re.IGNORECASE),  # would end the element
+        data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+    )
+
+
+def vega() -> str:
+    """Vega, Vega-Lite and their embedding, JavaScript that makes a global `vegaEmbed`; kept in the cache."""
+    version = importlib.metadata.version("vl-convert-python")
+    path = cache_folder() / f"vega-of-vl-convert-{version}.js"
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        pass
+    import vl_convert  # packing takes some seconds
+
+    packed = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    draft.write_text(packed)
+    os.replace(draft, path)
+    return packed
+
+
+def _shown(report: Report, name: str) -> bool:
+    return not report.cells.empty and bool((report.cells["exhibit"] == name).any())
+
+
+def _table(table: tables.Table) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "title": table.title,
+        "headers": [header.split("\n") for header in table.headers],
+        "rows": table.rows,
+        "legend": table.legend,
+    }
+
+
+def _downloads(report: Report) -> dict[str, list[dict[str, str]]]:
+    """The files that each table can be saved as, by its name; every digit under `cells` and the like."""
+    files: dict[str, list[dict[str, str]]] = {}
+    for table in report.tables:
+        files[table.name] = [
+            _file(f"{table.name}.csv", "text/csv", table.csv()),
+            _file(f"{table.name}.tex", "application/x-tex", table.latex()),
+        ]
+    for name, numbers in {
+        "cells": report.cells,
+        "tuning-cells": report.points,
+        "figure4-cells": report.acoustics,
+        "figure4-distance-cells": report.distances,
+    }.items():
+        if not numbers.empty:
+            files[name] = [_file(f"{name}.csv", "text/csv", numbers.to_csv(index=False, float_format="%.6g"))]
+    return files
+
+
+def _file(name: str, kind: str, text: str) -> dict[str, str]:
+    coded = base64.b64encode(text.encode()).decode()
+    return {"name": name, "address": f"data:{kind};charset=utf-8;base64,{coded}"}
+
+
+def _heat_map(report: Report, name: str) -> dict[str, Any]:
+    """Figure 2 or 3 as rows of cells, each with its colour and its details."""
+    cells = report.cells[report.cells["exhibit"] == name]
+    columns = exhibits.columns_of(cells)
+    of = ["wF1_change", "paper"] if report.study.paper else ["wF1_change"]
+    limit = max(LEAST_LIMIT, float(np.nanmax(cells[of].abs().to_numpy(), initial=0.0)))
+    by_place = cells.set_index(["augment_percent", "column", "test"])
+    trains = dict(zip(cells["column"], cells["train"], strict=True))
+    rows = []
+    for number, rate in enumerate(cells["augment_percent"].unique()):
+        here = [
+            _cell(by_place.loc[(rate, *at)], at, rate, limit, f"{name}-{number}-{position}", report.study)
+            for position, at in enumerate(columns)
+        ]
+        rows.append({"rate": int(rate), "cells": here})
+    return {
+        "name": name,
+        "title": tables.TITLES[name].partition(": ")[2],
+        "limit": f"{limit:.2f}",
+        "groups": [
+            {"letter": letter, "train": trains[letter], "span": sum(at[0] == letter for at in columns)}
+            for letter in dict.fromkeys(letter for letter, _ in columns)
+        ],
+        "tests": [
+            {"test": test, "first": number == 0 or columns[number - 1][0] != letter}
+            for number, (letter, test) in enumerate(columns)
+        ],
+        "rows": rows,
+        "paper": report.study.paper,
+    }
+
+
+def _cell(
+    row: pd.Series, at: tuple[str, str], rate: int, limit: float, identity: str, study: Study
+) -> dict[str, Any]:
+    """A cell: what stands in it, its colour, and its details line by line."""
+    change, runs, expected = row["wF1_change"], int(row["runs"]), int(row["runs_expected"])
+    seeds = len(study.seeds)
+    known = not np.isnan(change)
+    clear = known and bool(row["wF1_change_low"] > 0 or row["wF1_change_high"] < 0)
+    asked = f"{_many(expected // seeds, 'fold')} x {_many(seeds, 'seed')}"
+    details = [
+        ["Trained on", row["train"]],
+        ["Tested on", at[1]],
+        ["Augmented", f"{rate} % of the training clips"],
+        ["Runs", f"{runs} of {expected} done ({asked})"],
+    ]
+    if not np.isnan(row["wF1"]):
+        details.append(["wF1", f"{row['wF1']:.3f}, std {row['wF1_std']:.3f} over the tail"])
+        details.append([_what(row), f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"])
+    if known:
+        moved = f"{change:+.3f} [{row['wF1_change_low']:+.3f}, {row['wF1_change_high']:+.3f}]"
+        details.append(["Change", moved + (", 0 is left out" if clear else ", 0 is within")])
+    elif not np.isnan(row["wF1"]):
+        details.append(["Change", f"unknown: the baseline of {at[1]} is not done"])
+    paper = row.get("paper", np.nan)
+    if not np.isnan(paper):
+        details.append(["Paper", f"{paper:+.2f} (wF1 {row['paper_wF1']:.2f})"])
+        if known:
+            details.append(["Ours - paper", f"{row['difference']:+.3f}"])
+    partial = runs < expected or row["baseline_runs"] < row["baseline_runs_expected"]
+    return {
+        "id": identity,
+        "text": _signed(change),
+        "paper": _signed(paper) if not np.isnan(paper) else "",
+        "way": "none" if not known else "up" if change >= 0 else "down",
+        "strength": 0 if not known else round(STRONGEST * min(1.0, abs(change) / limit)),
+        "moved": clear,
+        "partial": known and partial,
+        "letter": at[0],
+        "details": details,
+    }
+
+
+def _what(row: pd.Series) -> str:
+    if row["spread_of"] == "single run":
+        return "Yardstick (single run)"
+    return f"95 % interval ({row['units']} {row['spread_of']})"
+
+
+def _signed(value: float) -> str:
+    return tables.MISSING if np.isnan(value) else f"{round(value, 2) + 0.0:+.2f}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _training_sets(study: Study) -> list[TrainingSet]:
+    return list(dict.fromkeys(train for exhibit in study.exhibits for train in exhibit.columns))
+
+
+def _conditions(report: Report, store: Store) -> Iterator[dict[str, Any]]:
+    """Learning curves and confusion matrices of every condition of which a run is done."""
+    study = report.study
+    for train in _training_sets(study):
+        for rate in study.rates_percent:
+            runs = study.runs(train, rate)
+            done = [report.found.results[run] for run in runs if run in report.found.results]
+            if done:
+                yield {
+                    "train": study.title_of(train),
+                    "rate": rate,
+                    "runs": len(done),
+                    "expected": len(runs),
+                    **_curves(study, done),
+                    "confusion": _confusion(study, done, store),
+                }
+
+
+def _curves(study: Study, done: Sequence[Result]) -> dict[str, Any]:
+    """Loss and metrics by epoch: mean over folds and seeds, and their standard deviation.
+
+    Returns:
+        `epochs`, `tail` (the first epoch in it), `loss` ([means, stds]), `tests` (title -> metric -> [means,
+        stds]).
+    """
+    histories = [result["history"] for result in done]
+    first = histories[0]
+    tail = in_tail([at["iteration"] for at in first], done[0]["spec"]["recipe"]["tail"])
+
+    def over_runs(values: Any) -> list[list[float]]:
+        """Of [evaluations][values]."""
+        return [[_short(np.mean(of)) for of in values], [_short(np.std(of)) for of in values]]
+
+    evaluations = range(min(len(history) for history in histories))
+    return {
+        "epochs": [_short(first[at]["epoch"]) for at in evaluations],
+        "tail": _short(first[tail[0]]["epoch"]),
+        "loss": over_runs([[history[at]["loss"] for history in histories] for at in evaluations]),
+        "tests": {
+            study.title_of(test): {
+                metric: over_runs(
+                    [
+                        [of[metric] for history in histories for of in history[at]["tests"][test].values()]
+                        for at in evaluations
+                    ]
+                )
+                for metric in METRICS
+            }
+            for test in first[0]["tests"]
+        },
+    }
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)
+
+
+def _confusion(study: Study, done: Sequence[Result], store: Store) -> dict[str, list[list[int]]]:
+    """Test clips by true and predicted label at the last evaluation, over folds and seeds.
+
+    Returns:
+        Corpus's title -> [true][predicted]; without the runs whose table of scores is gone.
+    """
+    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((len(LABELS), len(LABELS)), dtype=np.int64))
+    for result in done:
+        path = store.run_folder(result["key"]) / "scores.parquet"
+        if not path.is_file():
+            continue
+        scores = pyarrow.parquet.read_table(path, columns=["corpus", "label", *LABELS])
+        predicted = np.stack([scores[label].to_numpy() for label in LABELS], axis=1).argmax(axis=1)
+        corpus = scores["corpus"].to_numpy()
+        truth = pd.Categorical(scores["label"].to_numpy(), categories=list(LABELS)).codes
+        for name in dict.fromkeys(corpus):
+            here = corpus == name
+            np.add.at(counts[study.title_of(name)], (truth[here], predicted[here]), 1)
+    return {name: of.tolist() for name, of in counts.items()}
+
+
+def _rates(report: Report) -> list[dict[str, Any]]:
+    """wF1 against the rate: Figure 2's cells, a row each."""
+    if not _shown(report, "figure2"):
+        return []
+    cells = report.cells[(report.cells["exhibit"] == "figure2") & report.cells["wF1"].notna()]
+    columns = {"train": "train", "test": "test", "augment_percent": "rate", "wF1": "wF1"}
+    columns |= {"wF1_low": "low", "wF1_high": "high"}
+    if report.study.paper:
+        columns["paper_wF1"] = "paper"
+    rows = cells[list(columns)].rename(columns=columns).round(4)
+    return [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in rows.to_dict("records")
+    ]
+
+
+def _figure4_picture(report: Report, store: Store) -> str:
+    """Figure 4 as the address of an image, or nothing."""
+    path = store.folder / "figure4.svg"
+    if report.estimates.empty or not path.is_file():
+        return ""
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def coverage(report: Report) -> dict[str, Any]:
+    """Which runs are there, which are not, and the command that makes up for it.
+
+    Returns:
+        `command`, for all that is missing; `columns` and `rows`, what is done of what is asked by training
+        set (or tuning, or acoustics) and rate (or condition), each row `what` and `cells`, texts; `left`: for
+        each cell with a gap or a problem `what`, `done`, `problems` and `command` (empty without a gap).
+    """
+    study = report.study
+    everything = f"pytest cases/ --study {study.name}"
+    places: dict[tuple[str, str], dict[str, Any]] = {}
+    for case in plan(study):
+        result = report.found.results.get(case.spec)
+        if isinstance(case.spec, AcousticsSpec):
+            what, column = "acoustics", "augmented" if case.spec.augmentation else "raw"
+            words = f"acoustics and {column}"
+        else:
+            what = study.title_of(case.spec.train) + ", tuning" * case.tuned
+            column = f"{case.spec.augment_percent} %"
+            words = f"{'+'.join(case.spec.train)}-aug{case.spec.augment_percent}-"
+        place = places.setdefault((what, column), {"done": 0, "asked": 0, "problems": [], "words": words})
+        place["asked"] += 1
+        place["done"] += result is not None
+        if result is not None and (problem := _claim(case.spec, result, study, case.tuned)):
+            place["problems"].append(f"{case.id}: {problem}")
+    columns = list(dict.fromkeys(column for _, column in places))
+    return {
+        "command": everything,
+        "columns": columns,
+        "rows": [
+            {
+                "what": what,
+                "cells": [
+                    "{done}/{asked}".format(**places[what, column]) if (what, column) in places else ""
+                    for column in columns
+                ],
+            }
+            for what in dict.fromkeys(what for what, _ in places)
+        ],
+        "left": [
+            {
+                "what": f"{what}, {column}",
+                "done": f"{place['done']} of {place['asked']}",
+                "problems": place["problems"],
+                "command": f'{everything} -k "{place["words"]}"' if place["done"] < place["asked"] else "",
+            }
+            for (what, column), place in places.items()
+            if place["problems"] or place["done"] < place["asked"]
+        ],
+    }
+
+
+def _claim(spec: RunSpec | AcousticsSpec, result: Result, study: Study, tuned: bool) -> str:
+    """What a finished run's case objects to, or nothing."""
+    if isinstance(spec, AcousticsSpec):
+        return ""
+    try:
+        claims.assert_valid(result, spec, settled=study.settled and not tuned)
+    except (AssertionError, KeyError) as error:
+        return str(error).splitlines()[0] if str(error) else "its claim fails"
+    return ""
+
+
+def _cost(report: Report) -> list[dict[str, Any]]:
+    """What was spent, by device: runs, hours, clips a second of training."""
+    spent: dict[str, dict[str, Any]] = {}
+    for result in report.found.results.values():
+        device = result["environment"]["device_name"]
+        kind = "GPU" if result["environment"].get("device") == "cuda" else "CPU"
+        row = spent.setdefault(
+            device, {"device": device, "kind": kind, "runs": 0, "measurements": 0, "hours": 0.0, "rates": []}
+        )
+        row["hours"] += result["wall_seconds"] / 3600
+        trained = "history" in result
+        row["runs" if trained else "measurements"] += 1
+        if trained and "clips_per_second" in result:
+            row["rates"].append(result["clips_per_second"])
+    for row in spent.values():
+        row["pace"] = f"{np.median(row['rates']):.0f}" if row["rates"] else ""
+    return sorted(spent.values(), key=lambda row: -row["hours"])
+
+
+def _versions(report: Report) -> list[tuple[str, str]]:
+    """Versions that the results were made with, each once."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for result in report.found.results.values():
+        environment: Mapping[str, Any] = result["environment"]
+        for name in ("python", "serkit", "git_commit", "system"):
+            if environment.get(name):
+                seen[name.replace("_", " ")].add(str(environment[name]))
+        for package, version in environment["packages"].items():
+            seen[package].add(version)
+    return [(name, ", ".join(sorted(of))) for name, of in seen.items()]

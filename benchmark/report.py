@@ -1,0 +1,103 @@
+"""All that is shown of a study, read from its results: `benchmark.assemble` writes it.
+
+Nothing is run: whatever is done is shown, and what is missing is a visible gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmark import answer, exhibits, figure4, tables
+from benchmark.exhibits import Answers
+from benchmark.study import Study, plan
+from benchmark.tables import Table
+from serkit.results import Result, Store
+from serkit.specs import AcousticsSpec, RunSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All that is shown of a study.
+
+    Attributes:
+        study: what was asked.
+        found: what is done.
+        cells: of `exhibits.cells`.
+        points: of `exhibits.grid`; empty where nothing is tuned.
+        estimates: of `figure4.estimates`; empty where nothing was measured.
+        acoustics: of `figure4.cells`; likewise.
+        distances: of `figure4.distances`; likewise.
+        tables: every table, drawn.
+        sentences: the answer.
+        notes: what a reader must know besides the numbers.
+    """
+
+    study: Study
+    found: Answers
+    cells: pd.DataFrame
+    points: pd.DataFrame
+    estimates: pd.DataFrame
+    acoustics: pd.DataFrame
+    distances: pd.DataFrame
+    tables: tuple[Table, ...]
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read(study: Study, store: Store) -> Report:
+    """Reads whatever of a study is done."""
+    found = exhibits.answers(study, store)
+    cells, points = exhibits.cells(study, found), exhibits.grid(study, found)
+    drawn = tables.draw(study, cells, points)
+    estimates = figure4.estimates(study, found, store)
+    acoustics = distances = pd.DataFrame()
+    if not estimates.empty:
+        acoustics, distances = figure4.cells(estimates), figure4.distances(estimates)
+        drawn += tables.draw_figure4(acoustics, distances)
+    return Report(
+        study=study,
+        found=found,
+        cells=cells,
+        points=points,
+        estimates=estimates,
+        acoustics=acoustics,
+        distances=distances,
+        tables=tuple(drawn),
+        sentences=tuple(answer.sentences(study, found)),
+        notes=tuple(notes(study, found, cells)),
+    )
+
+
+def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:
+    """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies."""
+    specs, results = [case.spec for case in plan(study)], list(found.results.values())
+    said = [study.caution] if study.caution else []
+    if study.model.weights is None:
+        said.append(f"All networks are trained from random initialisation (width {study.model.width} of 64).")
+    seconds = sum(result["wall_seconds"] for result in results)
+    done = []
+    for what, kind in {"runs": RunSpec, "measurements": AcousticsSpec}.items():
+        asked = sum(isinstance(spec, kind) for spec in specs)
+        if asked:
+            done.append(f"{sum(isinstance(spec, kind) for spec in found.results)} of {asked} {what}")
+    said.append(f"{', '.join(done)} done, {len(study.seeds)} seed(s), {seconds / 3600:.2f} hours in all.")
+    if results:
+        said.append(f"Run on: {'; '.join(exhibits.devices(results))}.")
+    known = cells["agrees"].dropna() if study.paper and study.exhibits else pd.Series(dtype=bool)
+    if not known.empty:
+        said.append(
+            f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."
+        )
+    if found.mixed:
+        said.append(f"Caution: results of different copies of {', '.join(found.mixed)} are mixed here.")
+    said += sorted({note for result in results for note in _corpus_notes(study, result)})
+    return said
+
+
+def _corpus_notes(study: Study, result: Result) -> Iterable[str]:
+    for name, about in result["corpora"].items():
+        for note in about["notes"]:
+            yield f"{study.titles[name]}: {note}"
