@@ -118,6 +118,48 @@ def report(study_name: str, results: str | None) -> None:
 
 
 @main.command()
+@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
+@click.option("--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results.")
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until all is done; Ctrl-C ends.")
+@_clear_errors
+def status(study_name: str, results: str | None, watch: bool) -> None:
+    """Show how far a study is: what is done, what runs and for how long, what failed or was cut off and why.
+
+    From any shell, while it runs or not, from what lies on disk alone. Exit code 0 however far it is.
+    """
+    from benchmark import progress
+    from serkit.results import Store
+
+    study = studies.read(study_name)
+    store = Store(studies.results_root(results or "") / study.name)
+    looking = progress.Progress(study, store)
+    if watch:
+        from benchmark.live import watch as watch_it
+
+        watch_it(looking, study_name, results or "")
+    else:
+        click.echo(progress.status(looking.look(), study_name, results or ""))
+
+
+@main.command()
+@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
+@click.option("--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results.")
+@_clear_errors
+def plan(study_name: str, results: str | None) -> None:
+    """Show what a study would do from here: cases done and left, clips to train on and to score, and hours.
+
+    Hours for 1, 4 and 16 devices of each kind whose rates are known: from finished runs of the study, or from
+    python -m benchmark speed. Corpora are counted where they are there, and taken as published elsewhere.
+    """
+    from benchmark import plan as plans
+    from serkit.results import Store
+
+    study = studies.read(study_name)
+    root = studies.results_root(results or "")
+    click.echo(plans.text(study, Store(root / study.name), studies.data_folder(), root / "speed"))
+
+
+@main.command()
 @click.argument("clip", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--effect", "effects", multiple=True, type=click.Choice(EFFECTS), help="Only this one; repeatable."

@@ -7,6 +7,7 @@ replacement worker must collect the same list); nothing here imports torch or pa
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ import pytest
 
 from benchmark import gpus, order, threads
 from benchmark import study as studies
-from benchmark.live import Live
-from serkit.errors import CorpusMissing, SerkitError
+from benchmark.live import Live, in_place
+from benchmark.progress import Progress
+from serkit.errors import CorpusMissing, ExtraMissing, SerkitError
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec
 
@@ -35,7 +37,9 @@ class Session:
     rerun: bool
     compiled: bool
     device: str
+    worker: str
     live: Live
+    told: Any = None
     pool: gpus.Pool | None = None
     cases_ran: bool = False
     summary: str = ""
@@ -61,6 +65,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="compile a part of the network first: pays on a GPU in long sessions, see docs/performance.md",
     )
     group.addoption(
+        "--tensorboard",
+        action="store_true",
+        help="write TensorBoard's files into the runs' folders; needs pip install 'serkit[tensorboard]'",
+    )
+    group.addoption(
         "--assert-paper", action="store_true", help="fail unless every cell is within 0.02 of the paper"
     )
     parser.addini("serkit_data", "folder the corpora lie in; $SERKIT_DATA wins", default="")
@@ -75,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         study = studies.read(config.getoption("study"))
         store = Store(config.rootpath / studies.results_root(config.getini("serkit_results")) / study.name)
         data = studies.data_folder(config.getini("serkit_data"))
+        told = _tensorboard() if config.getoption("tensorboard") else None
     except SerkitError as error:
         raise pytest.UsageError(str(error)) from error
     if config.getoption("assert_paper") and not study.paper:
@@ -89,12 +99,23 @@ def pytest_configure(config: pytest.Config) -> None:
         rerun=config.getoption("rerun"),
         compiled=config.getoption("compile"),
         device=settled,
-        live=Live(store),
+        worker=getattr(config, "workerinput", {}).get("workerid", ""),
+        live=Live(Progress(study, store), config.getoption("rerun")),
+        told=told,
         pool=pool,
     )
     config.stash[SESSION] = ours
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Watcher(ours), "benchmark-watcher")
+
+
+def _tensorboard() -> Any:
+    """What writes TensorBoard's files. Raises ExtraMissing, now and not after the first epoch."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ExtraMissing("tensorboard", "tensorboard")
+    from benchmark.curves import Curves
+
+    return Curves()
 
 
 def _settle_device(config: pytest.Config) -> tuple[str, gpus.Pool | None]:
@@ -199,8 +220,17 @@ class BoundCase:
 
             session, spec = self._session, self.spec
             if isinstance(spec, AcousticsSpec):
-                return measure(spec, session.store, session.data, session.rerun)
-            return run(spec, session.store, session.data, session.device, session.rerun, session.compiled)
+                return measure(spec, session.store, session.data, session.rerun, session.worker)
+            return run(
+                spec,
+                session.store,
+                session.data,
+                session.device,
+                session.rerun,
+                session.compiled,
+                session.worker,
+                session.told,
+            )
         except SerkitError as error:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
@@ -223,7 +253,8 @@ def case(request: pytest.FixtureRequest) -> BoundCase:
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """Shows what the workers do while they do it."""
     watched = not session.config.option.collectonly and not hasattr(session.config, "workerinput")
-    with session.config.stash[SESSION].live.watching() if watched else contextlib.nullcontext():
+    live = session.config.stash[SESSION].live
+    with live.watching(in_place(session.config)) if watched else contextlib.nullcontext():
         return (yield)
 
 
@@ -260,13 +291,35 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 class Watcher:
-    """Notes on the controller that a case was run: unit tests alone show no exhibits."""
+    """Tells the live display, on the controller, what is run; notes whether a case was.
+
+    Unit tests alone show no exhibits.
+    """
 
     def __init__(self, session: Session) -> None:
         """Watches for `session`."""
         self._session = session
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """One process: what was chosen."""
+        self._session.live.chosen([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Workers: what was chosen, which each of them says."""
+        self._session.live.chosen(ids, node.workerinput["workercount"])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A case was begun."""
+        self._session.live.started(nodeid)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A case that was called or skipped is one worth a table."""
+        """A case that was called or skipped is one worth a table; a worker that died reports no call."""
         if any(name in report.keywords for name in studies.EXHIBITS):
             self._session.cases_ran = True
+        if report.when == "call" or report.outcome != "passed":
+            self._session.live.ended(report.nodeid, report.outcome)
+
+    def pytest_enter_pdb(self) -> None:
+        """A debugger needs the terminal."""
+        self._session.live.leave()

@@ -1,7 +1,8 @@
 """Results on disk: one folder a run or measurement, which no crash, kill or second worker spoils.
 
     <root>/<study>/<key>/spec.json         what was asked
-                         progress.jsonl    a line an event while it runs; anybody may tail it
+                         progress.jsonl    who runs it, then a line an event; anybody may tail it
+                         error.json        why the last attempt failed
                          part-*.parquet    a measurement's clips so far: where it goes on after a kill
                          scores.parquet    per-clip scores of a run's last evaluation, or
                          estimates.parquet per-clip estimates of a measurement
@@ -15,10 +16,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Rises when a key goes, or changes its name, type, unit or meaning; not when one is added."""
+
+LEFT_BEHIND = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
+"""What an attempt leaves that the next one drops; the last are TensorBoard's."""
 
 Result = dict[str, Any]
 
@@ -98,12 +103,41 @@ class Store:
         """Holds the run for this process; another process that wants it waits until this one is done or dead.
 
         The lock is the operating system's, so it ends with its process however that ends. It holds within
-        one host; across hosts each key must be asked for once.
+        one host; across hosts each key must be asked for once. An error that ends it is noted in error.json.
         """
-        locks = self.folder / ".locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(locks / f"{key}.lock"):
-            yield
+        path = self._lock_path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path):
+            try:
+                yield
+            except Exception as error:
+                self._note_failure(key, error)
+                raise
+
+    def claimed(self, key: str) -> bool | None:
+        """Whether a process of this host holds the run; None where the system does not let us ask.
+
+        Nobody waits for the answer but one that comes for the same run at the same instant, 50 ms.
+        """
+        path = self._lock_path(key)
+        if not path.exists():
+            return False
+        try:
+            with filelock.FileLock(path, blocking=False):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:
+            return None
+
+    def _lock_path(self, key: str) -> Path:
+        return self.folder / ".locks" / f"{key}.lock"
+
+    def _note_failure(self, key: str, error: Exception) -> None:
+        about = {"time": round(time.time(), 3), "error": type(error).__name__, "message": str(error)}
+        with suppress(OSError):  # the error itself matters more than its note
+            self.run_folder(key).mkdir(parents=True, exist_ok=True)
+            _write_whole(self.run_folder(key) / "error.json", json.dumps(about).encode())
 
     def table(self, key: str, name: str) -> pd.DataFrame:
         """The table `<name>.parquet` of a finished run or measurement.
@@ -121,17 +155,23 @@ class Store:
         except (OSError, ValueError) as error:  # pyarrow's own error is a ValueError
             raise _damaged(path, str(error)) from error
 
-    def start(self, spec: RunSpec | AcousticsSpec) -> None:
-        """Prepares the folder: drops an earlier attempt's progress, writes spec.json.
+    def start(self, spec: RunSpec | AcousticsSpec, about: Mapping[str, Any] | None = None) -> None:
+        """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
 
         An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; and so do
         the parts of a measurement.
+
+        Args:
+            spec: what is run.
+            about: what the first event says besides the process and its host: device, worker.
         """
         folder = self.run_folder(spec.key)
         folder.mkdir(parents=True, exist_ok=True)
-        for left in ("progress.jsonl", *(path.name for path in folder.glob("*.draft"))):
-            (folder / left).unlink(missing_ok=True)
+        for pattern in LEFT_BEHIND:
+            for path in folder.glob(pattern):
+                path.unlink(missing_ok=True)
         _write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
+        self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
 
     def report(self, key: str, event: dict[str, Any]) -> None:
         """Appends one event to the run's progress.jsonl, with the time in seconds since 1970."""

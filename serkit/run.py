@@ -51,6 +51,11 @@ PACKAGES = (
 ESTIMATORS = ("onnxruntime", "speechmos", "librosa")  # packages that a measurement needs besides
 
 REPORT_EVERY = 100  # clips packed between two lines of progress
+PROGRESS = ("iteration", "epoch", "loss", "of")
+"""What progress.jsonl says of an evaluation; its metrics stand in the result."""
+
+Told = Callable[[Path, dict[str, Any]], None]
+"""Told of each evaluation of a run: its folder; the entry of the history, plus `of`, iterations in all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +100,8 @@ def run(
     device: str = "cpu",
     rerun: bool = False,
     compiled: bool = False,
+    worker: str = "",
+    told: Told | None = None,
 ) -> Result:
     """Trains what `plan` asks for and tests it on every corpus; or returns the stored result of an equal run.
 
@@ -105,6 +112,8 @@ def run(
         device: `cpu`, `cuda` or `cuda:<n>`.
         rerun: train even if the result is there.
         compiled: compile the passes between two convolutions, as `serkit.train.train` has it.
+        worker: the name of the worker that this process is, for those who watch; empty: it is alone.
+        told: told of each evaluation.
 
     Returns:
         The result, as in `result.json` (`results/README.md`).
@@ -129,12 +138,14 @@ def run(
         done = store.get(spec.key)
         if done is not None and not rerun:
             return done
-        store.start(spec)
+        store.start(spec, {"device": device, "worker": worker})
         started = time.time()
         sets = sets_of(spec, loaded)
 
         def report(event: dict[str, Any]) -> None:
-            store.report(spec.key, event)
+            store.report(spec.key, {name: event[name] for name in PROGRESS})
+            if told is not None:
+                told(store.run_folder(spec.key), event)
 
         trained = learn(spec, sets, device, report, compiled=compiled)
         tail = in_tail(spec, trained)
@@ -219,7 +230,9 @@ def in_tail(spec: RunSpec, trained: Trained) -> list[dict[str, Any]]:
     return [trained.history[position] for position in positions]
 
 
-def measure(plan: AcousticsSpec, store: Store, data: Path | None, rerun: bool = False) -> Result:
+def measure(
+    plan: AcousticsSpec, store: Store, data: Path | None, rerun: bool = False, worker: str = ""
+) -> Result:
     """Measures what `plan` asks for, on the CPU; or returns the stored result of an equal measurement.
 
     What was measured before a kill is kept: the next call goes on after it.
@@ -229,6 +242,7 @@ def measure(plan: AcousticsSpec, store: Store, data: Path | None, rerun: bool = 
         store: where results are looked for and saved.
         data: the folder the corpora lie in.
         rerun: measure again even if the result, or a part of it, is there.
+        worker: the name of the worker that this process is, for those who watch; empty: it is alone.
 
     Returns:
         The result, as in `result.json` (`results/README.md`).
@@ -246,7 +260,7 @@ def measure(plan: AcousticsSpec, store: Store, data: Path | None, rerun: bool = 
         done = store.get(spec.key)
         if done is not None and not rerun:
             return done
-        store.start(spec)
+        store.start(spec, {"device": "cpu", "worker": worker})
         if rerun:
             store.drop_parts(spec.key)
         started = time.time()

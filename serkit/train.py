@@ -85,8 +85,7 @@ def train(
         evaluation: clips to score at each evaluation; their labels are not used here.
         score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
         device: `cpu`, `cuda` or `cuda:<n>`.
-        progress: called with each evaluation's entry of the history, without its metrics, plus `of`
-            (iterations in all).
+        progress: called with each evaluation's entry of the history, plus `of` (iterations in all).
         augmentation: what affected clips go through; None: nothing is augmented.
         augment_percent: share of the clips affected in an epoch, in 0..100.
         bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
@@ -137,7 +136,8 @@ def train(
                     f" ({recipe.learning_rate}) or look at the corpora with the doctor"
                 )
             entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": mean_loss}
-            history.append({**entry, **score(scores)})
+            entry |= score(scores)
+            history.append(entry)
             if progress is not None:
                 progress({**entry, "of": total})
             losses.zero_()

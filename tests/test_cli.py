@@ -1,5 +1,6 @@
 """The command line as a user types it: what it prints, and its exit codes."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -81,6 +82,44 @@ def test_bad_input_is_one_line_and_exit_code_1(tmp_path, arguments, message):
     assert outcome.stderr.startswith(message)
     assert outcome.stderr.count("\n") == 1
     assert outcome.stdout == ""
+
+
+# --- status and plan ---
+
+
+def test_status_of_what_was_never_begun():
+    outcome = called("status")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout == "Study paper: 0 of 419 done, 419 left; time left unknown\n"
+    assert not Path("results").exists()  # it only looks
+
+
+def test_status_says_what_failed_and_how_to_run_it_again(tmp_path):
+    case = studies.plan(studies.read("synthetic"))[0]
+    store = Store(tmp_path / "out" / "synthetic")
+    with contextlib.suppress(RuntimeError), store.claim(case.spec.key):
+        store.start(case.spec)
+        raise RuntimeError("no luck")
+    outcome = called("status", "--study", "synthetic", "--results", "out")
+    assert outcome.exit_code == 0
+    assert "(1 failed)" in outcome.stdout
+    assert f"{case.id}  RuntimeError: no luck" in outcome.stdout
+    assert f'SERKIT_RESULTS=out pytest cases/ --study synthetic -k "[{case.id}]"' in outcome.stdout
+
+
+def test_plan_is_of_the_study_with_sizes_from_where_they_are(tmp_path):
+    outcome = called("plan")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout.startswith("Study paper: ")
+    assert "MSP-Podcast published; IEMOCAP published; CREMA-D published" in outcome.stdout
+    assert not Path("results").exists()
+
+
+def test_plan_of_corpora_of_unknown_size_is_one_line_and_exit_code_1():
+    outcome = called("plan", "--study", "open")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("CorpusMissing: RAVDESS: ")
+    assert outcome.stderr.count("\n") == 1
 
 
 # --- doctor ---
@@ -225,4 +264,4 @@ def test_it_is_a_program_too(tmp_path):
     assert (outcome.returncode, outcome.stderr) == (0, "")
     assert outcome.stdout.startswith("Usage: python -m benchmark ")
     commands = outcome.stdout.split("Commands:")[1].split()
-    assert {"doctor", "weights", "report"} <= set(commands)
+    assert {"doctor", "weights", "report", "status", "plan"} <= set(commands)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import benchmark.gpus
+import benchmark.live
 import benchmark.tables
 import serkit.run  # noqa: F401  (pytester's sessions forget what they import, and these load once a process)
 from benchmark.threads import share
@@ -109,6 +111,7 @@ def pytest_sessionfinish(session):
         (["-m", "table1"], 4),
         (["-m", "figure3"], 4),  # its own three, and the run of LARGE that Table 1 holds
         (["-k", "fold02"], 2),
+        (["-k", "[folded-aug0-fold01] or [large-aug0]"], 2),  # as `python -m benchmark status` says it
         (["cases/test_figure2_cross_corpus.py"], 0),
         (["cases/test_table1_tuning.py"], 0),
     ],
@@ -159,7 +162,9 @@ def test_acoustics_are_measured_and_shown(loaded, checkout, one_thread):
     assert (checkout.path / "results/heard/figure4.png").is_file()
 
 
-def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout):
+def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout, monkeypatch, capfd):
+    for name, seconds in {"LOOK_EVERY_SECONDS": 0.05, "PLAN_EVERY_SECONDS": 0.0}.items():
+        monkeypatch.setattr(benchmark.live, name, seconds)
     add_to_conftest(
         checkout,
         """
@@ -183,6 +188,9 @@ def pytest_runtest_call(item):
         ]
     )
     assert set(results(checkout)) == {"large-aug0"}  # what the next session takes as it is
+    said = capfd.readouterr().out  # where no terminal is, and pytest's own went elsewhere
+    assert "  0 of 2 done, 1 running, 1 left, " in said
+    assert "  1 of 2 done, " in said or "  0 of 2 done, 1 failed, " in said
     report = (checkout.path / "results/tiny/report.md").read_text()
     assert "FOLDED-SCRAMBLED" in report
     assert "| -- " in report  # the runs that were not asked for
@@ -212,11 +220,18 @@ def test_wrong_use_is_one_message_and_a_usage_error(checkout, monkeypatch, argum
     outcome.stderr.fnmatch_lines([f"ERROR: {said}"])
 
 
+def test_tensorboard_that_is_not_installed_is_said_at_the_start(checkout, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "--tensorboard")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines(["ERROR: tensorboard is needed*pip install 'serkit?tensorboard?'"])
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_run_is_compiled_where_asked(checkout, monkeypatch, compiled):
     asked = []
 
-    def run(spec, store, data, device, rerun, compiled):
+    def run(spec, store, data, device, rerun, compiled, worker, told):
         asked.append((rerun, compiled))
         raise CorpusMissing("nothing is trained here")
 

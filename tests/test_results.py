@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -125,11 +126,13 @@ def test_starting_again_keeps_the_result_and_drops_the_rest(store):
     store.report(SPEC.key, {"iteration": 1})
     store.save(SPEC, {"value": 1}, Frame("old"))
     folder = store.run_folder(SPEC.key)
-    (folder / "result.json.draft").write_text('{"val')
+    for name in ("result.json.draft", "error.json", "events.out.tfevents.1.host.2.0"):
+        (folder / name).write_text('{"val')
     store.start(SPEC)
     assert store.get(SPEC.key) == {"value": 1}
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["result.json", "scores.parquet", "spec.json"]
+    assert names == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
+    assert "iteration" not in (folder / "progress.jsonl").read_text()
     store.save(SPEC, {"value": 2}, Frame("new"))
     assert store.get(SPEC.key) == {"value": 2}
     assert (folder / "scores.parquet").read_text() == "new"
@@ -141,7 +144,9 @@ def test_progress_is_a_line_an_event_with_its_time(store):
     store.report(SPEC.key, {"iteration": 1})
     store.report(SPEC.key, {"iteration": 2, "loss": 0.5})
     store.report_reading("one", {"packed": 7, "of": 9})
-    first, second = (store.run_folder(SPEC.key) / "progress.jsonl").read_text().splitlines()
+    who, first, second = (store.run_folder(SPEC.key) / "progress.jsonl").read_text().splitlines()
+    assert json.loads(who)["pid"] == os.getpid()
+    assert json.loads(who)["host"] == socket.gethostname()
     assert json.loads(first).keys() == {"time", "iteration"}
     assert json.loads(second)["loss"] == 0.5
     (reading,) = (store.folder / ".reading" / "one.jsonl").read_text().splitlines()
@@ -303,6 +308,40 @@ def test_a_claim_ends_with_an_error_too(store):
         raise RuntimeError("diverged")
     with process(HOLD, store, stdin=subprocess.PIPE) as running:
         assert read_line(running) == "held"
+
+
+def test_whoever_asks_learns_whether_a_run_is_held(store):
+    """By this process or by another; asking neither holds nor makes anything."""
+    assert store.claimed(SPEC.key) is False
+    assert not store.folder.exists()
+    with store.claim(SPEC.key):
+        assert store.claimed(SPEC.key) is True
+    with process(HOLD, store, stdin=subprocess.PIPE) as running:
+        assert read_line(running) == "held"
+        assert store.claimed(SPEC.key) is True
+        assert store.claimed("another-run") is False
+        running.stdin.write("\n")
+        running.stdin.flush()
+        assert read_line(running) == "done"
+        assert store.claimed(SPEC.key) is False
+        with store.claim(SPEC.key):
+            pass
+
+
+def test_an_error_is_noted_until_the_next_attempt(store):
+    before = time.time()
+    with contextlib.suppress(RuntimeError), store.claim(SPEC.key):
+        store.start(SPEC)
+        raise RuntimeError("the loss is nan")
+    path = store.run_folder(SPEC.key) / "error.json"
+    noted = json.loads(path.read_text())
+    assert before - 0.001 <= noted.pop("time") <= time.time() + 0.001
+    assert noted == {"error": "RuntimeError", "message": "the loss is nan"}
+    with contextlib.suppress(KeyboardInterrupt), store.claim(SPEC.key):
+        store.start(SPEC)
+        assert not path.exists()
+        raise KeyboardInterrupt
+    assert not path.exists()  # interrupted is not failed
 
 
 # --- folders that cannot be written ---

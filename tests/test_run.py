@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -167,7 +168,10 @@ def test_a_result_has_all_that_is_documented(finished):
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
     assert json.loads((folder / "spec.json").read_text()) == result["spec"]
-    lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    who, *lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert who["pid"] == os.getpid()
+    assert (who["device"], who["worker"]) == ("cpu", "")
+    assert all(set(line) == {"time", "iteration", "of", "epoch", "loss"} for line in lines)
     assert [(line["epoch"], line["of"]) for line in lines] == [(1.0, 12), (2.0, 12)]  # 96 clips, 16 a batch
     ((spec, stored),) = store.all()
     assert (spec.plan(), stored) == (PLAN, result)
@@ -593,7 +597,8 @@ def test_estimates_are_of_the_chosen_clips(measured):
 def test_progress_says_how_long_it_takes_and_parts_are_swept(measured):
     store, result = measured
     folder = store.run_folder(result["key"])
-    said = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    who, *said = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    assert (who["device"], who["worker"]) == ("cpu", "")
     assert [(event["measured"], event["of"]) for event in said] == [(3, 7), (6, 7), (7, 7)]
     assert said[0]["seconds_left"] > 0
     assert said[-1]["seconds_left"] == 0

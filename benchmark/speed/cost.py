@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -55,8 +56,7 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
         rates, taken_from = earlier(settings, device, width)
         if rates is None:
             rates = measured_here(settings, device, study, width, say)
-    pace = {name: cost.pace(of) for name, of in rates.items()}
-    like_this = Device(pace[PLAIN], pace[AUGMENTED], pace[SCORING], start_s)
+    like_this = _device(rates, start_s)
     sizes = cost.sizes(study, settings.data)
     works = cost.work(studies.plan(study), sizes)
     plans = {"without tuning": [work for work in works if not work.case.tuned], "with tuning": works}
@@ -70,7 +70,11 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
             name: [{"clip_seconds": seconds, "clips_per_s": rate} for seconds, rate in of.items()]
             for name, of in rates.items()
         },
-        "pace": {name: vars(of) for name, of in pace.items()},
+        "pace": {
+            PLAIN: vars(like_this.plain),
+            AUGMENTED: vars(like_this.augmented),
+            SCORING: vars(like_this.scoring),
+        },
         "start_s": start_s,
         "corpora": {
             name: {"clips_from": size.clips_from, "lengths_from": size.lengths_from}
@@ -79,6 +83,34 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
         "plans": {name: plan(chosen, like_this) for name, chosen in plans.items()},
         "longest_run": {"run": longest.case.id, "minutes": like_this.seconds(longest) / 60},
     }
+
+
+def _device(rates: Mapping[str, Rates], start_s: float) -> Device:
+    pace = {name: cost.pace(of) for name, of in rates.items()}
+    return Device(pace[PLAIN], pace[AUGMENTED], pace[SCORING], start_s)
+
+
+def written(folder: Path, device: str, width: int) -> tuple[str, Device, str] | None:
+    """A device as earlier sections measured it, at one width; None where they did not.
+
+    Args:
+        folder: where the sections' JSON lies.
+        device: `cpu` or `cuda`.
+        width: of the network.
+
+    Returns:
+        Its name, how fast it is, and which sections say so.
+    """
+    found = _written(folder, "cost", device)
+    if found is not None and found["measured"]["width"] == width:
+        rates = {
+            name: {at["clip_seconds"]: at["clips_per_s"] for at in of}
+            for name, of in found["measured"]["clips_per_s"].items()
+        }
+        name = found["environment"]["device_name"]
+        return name, _device(rates, found["measured"]["start_s"]), "speed/cost.json"
+    rated = _earlier(folder, device, width)
+    return (rated[0], _device(rated[1], 0.0), "speed/step.json, evaluate.json") if rated else None
 
 
 def plan(works: list[Work], device: Device) -> dict[str, Any]:
@@ -104,32 +136,38 @@ def first_step(settings: Settings, device: str, study: Study, width: int) -> flo
 def earlier(settings: Settings, device: str, width: int) -> tuple[dict[str, Rates] | None, str]:
     """Rates from what `step` and `evaluate` wrote, if they fit, and where they come from in words."""
     here = "measured for this"
-    if settings.quick:
+    found = None if settings.quick else _earlier(settings.folder, device, width)
+    if found is None or found[0] != run.environment(device)["device_name"]:
         return None, here
-    steps, scoring = _written(settings, "step", device), _written(settings, "evaluate", device)
-    sizes = [size for size in (steps or {}).get("sizes", ()) if size["width"] == width]
-    if not sizes or scoring is None or scoring["width"] != width:
-        return None, here
+    return found[1], "step.json and evaluate.json"
+
+
+def _earlier(folder: Path, device: str, width: int) -> tuple[str, dict[str, Rates]] | None:
+    """The name of the device that `step` and `evaluate` measured, and its rates at one width."""
+    steps, scored = _written(folder, "step", device), _written(folder, "evaluate", device)
+    if steps is None or scored is None:
+        return None
+    names = {found["environment"]["device_name"] for found in (steps, scored)}
+    sizes = [size for size in steps["measured"]["sizes"] if size["width"] == width]
+    scoring = scored["measured"]
+    if not sizes or scoring["width"] != width or len(names) > 1:
+        return None
     rates: dict[str, Rates] = {PLAIN: {}, AUGMENTED: {}, SCORING: {}}
     for size in sizes:
         for name, both in ((PLAIN, step.BOTH_PLAIN), (AUGMENTED, step.BOTH)):
             rates[name][size["clip_seconds"]] = size["wall"]["clips_per_s"][both]["median"]
     best = max(row["clips_per_s"]["median"] for row in scoring["rows"] if row["way"] == evaluate.OURS)
     rates[SCORING][scoring["mean_seconds"]] = best
-    return rates, "step.json and evaluate.json"
+    return names.pop(), rates
 
 
-def _written(settings: Settings, section: str, device: str) -> dict[str, Any] | None:
-    """What a section measured before on a device of the same name, not for a trial."""
+def _written(folder: Path, section: str, device: str) -> dict[str, Any] | None:
+    """What a section measured before on a kind of device, not for a trial: `environment`, `measured`."""
     try:
-        written = json.loads((settings.folder / f"{section}.json").read_text())
+        written = json.loads((folder / f"{section}.json").read_text())
     except (OSError, ValueError):
         return None
-    found = written.get("devices", {}).get(device)
-    if found is None or written["settings"]["quick"]:
-        return None
-    same = found["environment"]["device_name"] == run.environment(device)["device_name"]
-    return found["measured"] if same else None
+    return None if written["settings"]["quick"] else written.get("devices", {}).get(device)
 
 
 def measured_here(

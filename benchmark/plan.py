@@ -1,0 +1,186 @@
+"""What a study would do from here: cases done and left, clips to train on and to score, and hours.
+
+    plan, store -> states -> work of the runs that are left -> hours on 1, 4 and 16 devices of a kind
+
+Hours are `benchmark.cost`'s, for each device of which rates are known. They come from, best first:
+
+1. finished runs of this study on it: what its trainings and evaluations took for each second of speech;
+2. `python -m benchmark speed cost` on it, if at the study's width;
+3. the sections `step` and `evaluate`, likewise; then without what a run takes besides, to make its network.
+
+Limits: as of `benchmark.cost`. Finished runs on a CPU were as fast as their worker was: beside others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+from benchmark import cost
+from benchmark.cost import Device, Pace, Size, Work
+from benchmark.exhibits import answers
+from benchmark.progress import DONE, CaseState, lasting, states
+from benchmark.speed import cost as measured_cost
+from benchmark.speed.cost import DEVICES
+from benchmark.study import Study
+from serkit.results import Result, Store
+from serkit.specs import AcousticsSpec, RunSpec
+
+
+@dataclass(frozen=True)
+class Known:
+    """A device of which rates are known.
+
+    Attributes:
+        device: how fast it is.
+        source: where that comes from, in words.
+    """
+
+    device: Device
+    source: str
+
+
+def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
+    """What `python -m benchmark plan` shows.
+
+    Args:
+        study: the study.
+        store: its results.
+        data: the folder the corpora lie in.
+        speed: the folder that `python -m benchmark speed` wrote to.
+
+    Raises:
+        CorpusMissing: a corpus is neither there nor are its published sizes known.
+        SpecError, CorpusUnfit: as `serkit.corpora.load`.
+    """
+    seen = states(study, store)
+    sizes = cost.sizes(study, data)
+    works = {work.case.spec: work for work in cost.work([state.case for state in seen], sizes)}
+    rest = [works[s.case.spec] for s in seen if s.state != DONE and s.case.spec in works]
+    parts = [
+        f"Study {study.name}: {study.title}",
+        tabulate(_rows(study, seen, works), HEADERS, disable_numparse=True),
+        _sizes(study, sizes),
+    ]
+    if rest:
+        found = known_devices(study, store, works, speed)
+        parts.append(_hours(study, rest, found, this_device()))
+    return "\n\n".join(parts)
+
+
+HEADERS = ("Exhibit", "Training set", "Cases", "Done", "Left", "Clips to train on", "Clips to score")
+
+
+def _rows(
+    study: Study, seen: Sequence[CaseState], works: Mapping[RunSpec | AcousticsSpec, Work]
+) -> list[list[str]]:
+    """A row for each exhibit and training set, and their sum; a case of several exhibits is the first's."""
+    groups: dict[tuple[str, str], list[CaseState]] = {}
+    for state in seen:
+        spec = state.case.spec
+        if isinstance(spec, RunSpec):
+            what = study.title_of(spec.train)
+        else:
+            what = f"{study.title_of(spec.corpus.name)}, measured" + " augmented" * bool(spec.augmentation)
+        groups.setdefault((state.case.exhibits[0], what), []).append(state)
+    groups["all", ""] = list(seen)
+    rows = []
+    for (exhibit, what), group in groups.items():
+        rest = [state for state in group if state.state != DONE]
+        of = cost.totals([works[state.case.spec] for state in rest if state.case.spec in works])
+        clips = [f"{of[name]:,}" if of["runs"] else "" for name in ("training_clips", "scored_clips")]
+        rows.append([exhibit, what, *map(str, (len(group), len(group) - len(rest), len(rest))), *clips])
+    return rows
+
+
+def _sizes(study: Study, sizes: Mapping[str, Size]) -> str:
+    said = []
+    for name, size in sizes.items():
+        lengths = "" if size.lengths_from == size.clips_from else f", their lengths as {size.lengths_from}"
+        said.append(f"{study.titles[name]} {size.clips_from}{lengths}")
+    return f"Clips, over all epochs and evaluations that are left: {'; '.join(said)}."
+
+
+def known_devices(
+    study: Study, store: Store, works: Mapping[RunSpec | AcousticsSpec, Work], speed: Path
+) -> dict[str, Known]:
+    """The devices of which rates are known for a study, by name, each with the best source.
+
+    Args:
+        study: the study.
+        store: its results.
+        works: what its runs do.
+        speed: the folder of `python -m benchmark speed`.
+    """
+    known = {}
+    for kind in ("cpu", "cuda"):
+        written = measured_cost.written(speed, kind, study.model.width)
+        if written is not None:
+            known[written[0]] = Known(written[1], written[2])
+    found: dict[str, list[tuple[Work, Result]]] = {}
+    for spec, result in answers(study, store).results.items():
+        if spec in works and result.get("train_seconds"):
+            found.setdefault(result["environment"]["device_name"], []).append((works[spec], result))
+    return known | {
+        name: Known(timed(of), f"{len(of)} finished runs of this study") for name, of in found.items()
+    }
+
+
+def timed(done: Iterable[tuple[Work, Result]]) -> Device:
+    """How fast a device was in finished runs: seconds for each second of speech.
+
+    Where all runs are augmented, or none, a clip is taken to cost the same either way.
+
+    Args:
+        done: what each run did, and its result.
+    """
+    done = list(done)
+    shares = [(work.case.spec.augment_percent / 100, work, result) for work, result in done]  # type: ignore[union-attr]
+
+    def total(name: str, chosen: Iterable[tuple[float, Work, Result]]) -> float:
+        return sum(result[name] for _, _, result in chosen)
+
+    none = [each for each in shares if each[0] == 0]
+    some = [each for each in shares if each[0] > 0]
+    plain_s = total("train_seconds", none or some) / sum(work.training.seconds for _, work, _ in none or some)
+    augmented_s = plain_s
+    if none and some:
+        rest = total("train_seconds", some) - plain_s * sum((1 - s) * w.training.seconds for s, w, _ in some)
+        augmented_s = max(0.0, rest / sum(share * work.training.seconds for share, work, _ in some))
+    scoring_s = total("evaluate_seconds", shares) / sum(work.scoring.seconds for _, work, _ in shares)
+    worked = total("train_seconds", shares) + total("evaluate_seconds", shares)
+    start_s = max(0.0, total("wall_seconds", shares) - worked) / len(shares)
+    return Device(Pace(0.0, plain_s), Pace(0.0, augmented_s), Pace(0.0, scoring_s), start_s)
+
+
+def this_device() -> str:
+    """The name of the device that a session would use here."""
+    import torch
+
+    from serkit.run import cpu_name
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
+
+
+def _hours(study: Study, rest: Sequence[Work], found: Mapping[str, Known], here: str) -> str:
+    rows = []
+    for name in sorted(found, key=lambda name: name != here):
+        times = [lasting(cost.makespan(rest, found[name].device, number)) for number in DEVICES]
+        rows.append([f"{name} (this one)" if name == here else name, *times, found[name].source])
+    headers = ["Time for the runs that are left", *(f"on {number}" for number in DEVICES), "Rates from"]
+    parts = [tabulate(rows, headers, disable_numparse=True)] if rows else []
+    if here not in found:
+        parts.append(f"No rate is known for {here}, on which this would run: {_measure_it(study)}")
+    parts.append("Reading and packing the corpora and measurements of acoustics are not in the time.")
+    return "\n".join(parts)
+
+
+def _measure_it(study: Study) -> str:
+    from benchmark import study as studies
+
+    if study.model.width == studies.read(measured_cost.STUDY).model.width:
+        return "python -m benchmark speed cost measures it."
+    return "finish a run of the study there, and it is known from that."

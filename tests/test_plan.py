@@ -1,0 +1,124 @@
+"""What a study would do: cases, clips and hours against sums made by hand."""
+
+import json
+
+import pytest
+
+from benchmark import plan as plans
+from benchmark import study as studies
+from benchmark.cost import Device, Pace, Speech, Work
+from benchmark.study import Case
+from serkit.errors import CorpusMissing
+from serkit.results import Store
+from tests.made_results import made_result, put
+
+STUDY = """
+title = "Two corpora"
+rates_percent = [0, 50]
+[model]
+width = 64
+[recipe]
+epochs = 2
+[corpora.cremad]
+reader = "crema_d"
+title = "CREMA-D"
+[table1]
+train = [["cremad"]]
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "small.toml").write_text(STUDY)
+    return studies.read(str(tmp_path / "small.toml"))
+
+
+@pytest.fixture
+def shown(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(plans, "this_device", lambda: "Here")
+    return lambda: plans.text(study, Store(tmp_path / "small"), None, tmp_path / "speed")
+
+
+def rows(text):
+    """The cells of each line of the tables, by their first."""
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    return {row[0]: row[1:] for row in cells if row}
+
+
+def test_a_study_that_was_not_begun(shown):
+    """3,924 clips to train on, 841 each to validate and to test, twice; at two rates."""
+    text = shown()
+    assert rows(text)["table1"] == ["CREMA-D", "2", "0", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
+    assert rows(text)["all"] == ["2", "0", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
+    assert "CREMA-D published." in text
+    assert "No rate is known for Here, on which this would run: python -m benchmark speed cost" in text
+
+
+def test_a_study_as_wide_as_nobody_measures_says_what_else(study, tmp_path, monkeypatch):
+    (tmp_path / "narrow.toml").write_text(STUDY.replace("width = 64", 'width = 4\nweights = ""'))
+    monkeypatch.setattr(plans, "this_device", lambda: "Here")
+    narrow = studies.read(str(tmp_path / "narrow.toml"))
+    assert "finish a run of the study there" in plans.text(narrow, Store(tmp_path), None, tmp_path)
+
+
+def finished(tmp_path, spec, **changes):
+    times = {"train_seconds": 300.0, "evaluate_seconds": 40.0, "wall_seconds": 350.0}
+    environment = {"device": "cpu", "device_name": "Here", "packages": {"torch": "2"}}
+    result = made_result(spec, lambda *_: 0.5, environment=environment, **{**times, **changes})
+    put(Store(tmp_path / "small"), result)
+
+
+def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
+    """The run without augmentation took 350 s; the other is taken to be as long."""
+    finished(tmp_path, study.runs(("cremad",), 0)[0])
+    text = shown()
+    assert rows(text)["table1"] == ["CREMA-D", "2", "1", "1", f"{2 * 3924:,}", f"{2 * 1682:,}"]
+    assert rows(text)["Here (this one)"] == ["6 min"] * 3 + ["1 finished runs of this study"]
+    assert "No rate" not in text
+    finished(tmp_path, study.runs(("cremad",), 50)[0])
+    assert "Time" not in shown()  # nothing is left
+
+
+def test_speed_measurements_of_another_device_are_shown_too(shown, tmp_path):
+    """A clip a second either way, of any length: 2 x 2 x 3,924 and 4 x 1,682 of them, and twice 36 s."""
+    (tmp_path / "speed").mkdir()
+    rates = [{"clip_seconds": seconds, "clips_per_s": 1.0} for seconds in (2.5, 5.7)]
+    measured = {"width": 64, "start_s": 36.0}
+    measured["clips_per_s"] = dict.fromkeys(("plain", "augmented", "scoring"), rates)
+    here = {"environment": {"device_name": "A GPU"}, "measured": measured}
+    written = {"settings": {"quick": False}, "devices": {"cuda": here}}
+    (tmp_path / "speed" / "cost.json").write_text(json.dumps(written))
+    text = shown()
+    seconds = 4 * 3924 + 4 * 1682 + 72
+    assert rows(text)["A GPU"] == [f"{seconds / 3600:.1f} h", *["3.1 h"] * 2, "speed/cost.json"]
+    assert "No rate is known for Here" in text
+    measured["width"] = 8
+    (tmp_path / "speed" / "cost.json").write_text(json.dumps(written))
+    assert "A GPU" not in shown()
+
+
+def test_a_corpus_of_which_nothing_is_known_says_where_to_get_it(tmp_path):
+    with pytest.raises(CorpusMissing, match=r"RAVDESS.*docs/corpora\.md"):
+        plans.text(studies.read("open"), Store(tmp_path), tmp_path, tmp_path)
+
+
+def done(percent, train_seconds, seconds=100.0):
+    spec = studies.read("paper").runs(("cremad",), percent)[0]
+    work = Work(Case(spec, ("table1",), 1), Speech(10, seconds), Speech(5, 50.0))
+    wall = {"wall_seconds": train_seconds + 35.0}
+    return work, {"train_seconds": train_seconds, "evaluate_seconds": 25.0, **wall}
+
+
+@pytest.mark.parametrize(
+    ("runs", "plain", "augmented"),
+    [
+        ([(0, 200.0), (0, 400.0)], 3.0, 3.0),
+        ([(0, 200.0), (50, 300.0)], 2.0, 4.0),  # half of the clips take twice as long
+        ([(0, 200.0), (50, 300.0), (100, 400.0)], 2.0, 4.0),
+        ([(0, 200.0), (100, 100.0)], 2.0, 1.0),
+        ([(20, 200.0), (100, 400.0)], 3.0, 3.0),
+    ],
+)
+def test_seconds_a_second_of_speech(runs, plain, augmented):
+    found = plans.timed([done(*run) for run in runs])
+    assert found == Device(Pace(0, plain), Pace(0, augmented), Pace(0, 0.5), start_s=10.0)
