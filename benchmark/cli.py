@@ -1,25 +1,105 @@
 """`python -m benchmark`: what is done around the cases.
 
-Exit codes: 0 done, 1 bad input or an unfit corpus, 2 wrong usage.
+An option means the same in every command and is described in the same words: `study_option`,
+`results_option`, `seed_option`, `quick_option`; `--output` is where a command writes. Exit codes: 0 done,
+1 bad input or an unfit corpus, 2 wrong usage, 3 (compare) something moved. docs/command-line.md has them all,
+and how a shell completes names.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from benchmark import speed as speeds
 from benchmark import study as studies
+from serkit import __version__
+from serkit.corpora import READERS
 from serkit.errors import SerkitError
-from serkit.specs import CHECKPOINTS, EFFECTS
+from serkit.specs import CHECKPOINTS, EFFECTS, METRICS, CorpusSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+LARGEST_SEED = 2**32 - 1
+MOVED = 3
+"""Exit code of compare where a cell moved."""
+
+
+class StudyName(click.ParamType):
+    """A built-in study's name or a file; the command reads the study and says what is wrong."""
+
+    name = "study"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The built-in names, and the shell's own files."""
+        return [*_beginning(incomplete, studies.names()), CompletionItem(incomplete, type="file")]
+
+
+class CorpusName(click.ParamType):
+    """A reader's name or, beside --study, that study's word for a corpus; checked by the command."""
+
+    name = "corpus"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that may stand here."""
+        try:
+            study = ctx.params.get("study_name")
+            known = [corpus.name for corpus in studies.read(study).corpora] if study else list(READERS)
+        except SerkitError:
+            known = []  # said when the command runs
+        return _beginning(incomplete, known)
+
+
+def _beginning(incomplete: str, known: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def study_option(about: str, default: str | None = None) -> Callable[[Command], Command]:
+    """--study: one question's corpora, runs and settings."""
+    return click.option(
+        "--study",
+        "study_name",
+        type=StudyName(),
+        default=default,
+        show_default=default is not None,
+        help=f"Built-in study, or the TOML file of one: {about}.",
+    )
+
+
+def results_option(command: Command) -> Command:
+    """--results: the folder that holds a folder for each study."""
+    return click.option(
+        "--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results."
+    )(command)
+
+
+def seed_option(of: str) -> Callable[[Command], Command]:
+    """--seed: of all that is drawn."""
+    return click.option(
+        "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help=f"Of {of}."
+    )
+
+
+def quick_option(but: str) -> Callable[[Command], Command]:
+    """--quick: a try."""
+    return click.option("--quick", is_flag=True, help=f"A few seconds, to see that it works; {but}.")
+
+
+def _no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}{hint}")
 
 
 def _clear_errors(command: Command) -> Command:
@@ -36,14 +116,18 @@ def _clear_errors(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 bad input or an unfit corpus, 2 wrong usage, 3 (compare) something moved.",
+)
+@click.version_option(__version__, prog_name="serkit")
 def main() -> None:
     """Tools of the speech-emotion benchmark. The study itself runs as: pytest cases/ --study NAME."""
 
 
 @main.command()
-@click.argument("names", metavar="[CORPUS...]", nargs=-1)
-@click.option("--study", "study_name", help="Examine the corpora of this study, with its options.")
+@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=CorpusName())
+@study_option("its corpora, with its options")
 @click.option(
     "--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help="A reader's option; repeatable."
 )
@@ -69,7 +153,7 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
         }
     for name in names:
         if name not in known:
-            raise click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}")
+            raise _no_corpus(name, known)
     healthy = True
     for name in names or known:
         reader, chosen = known[name]
@@ -104,8 +188,8 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 
 
 @main.command()
-@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
-@click.option("--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results.")
+@study_option("its tables", default="paper")
+@results_option
 @_clear_errors
 def report(study_name: str, results: str | None) -> None:
     """Rebuild a study's tables from the results that are there, without running anything."""
@@ -118,8 +202,8 @@ def report(study_name: str, results: str | None) -> None:
 
 
 @main.command()
-@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
-@click.option("--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results.")
+@study_option("how far it is", default="paper")
+@results_option
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until all is done; Ctrl-C ends.")
 @_clear_errors
 def status(study_name: str, results: str | None, watch: bool) -> None:
@@ -142,8 +226,8 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 
 
 @main.command()
-@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
-@click.option("--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results.")
+@study_option("what is left of it", default="paper")
+@results_option
 @_clear_errors
 def plan(study_name: str, results: str | None) -> None:
     """Show what a study would do from here: cases done and left, clips to train on and to score, and hours.
@@ -160,15 +244,77 @@ def plan(study_name: str, results: str | None) -> None:
 
 
 @main.command()
+@study_option("its finished runs", default="paper")
+@click.option(
+    "--to",
+    type=click.Choice(["nkululeko", "autrainer", "csv"]),
+    required=True,
+    help="Predictions of each clip as nkululeko has them; metrics of each iteration and run as autrainer has"
+    " them; or every run, test and fold in one table.",
+)
+@results_option
+@click.option(
+    "--output", type=click.Path(), help="Folder to write to; default export/STUDY/TO in the results folder."
+)
+@_clear_errors
+def export(study_name: str, to: str, results: str | None, output: str | None) -> None:
+    """Write a study's finished runs as files for other tools.
+
+    What maps onto what, and what cannot: the head of benchmark/export.py.
+    """
+    from benchmark import export as exports
+    from serkit.results import Store
+
+    study, root = studies.read(study_name), studies.results_root(results or "")
+    folder = Path(output) if output else root / "export" / study.name / to
+    click.echo(exports.export(Store(root / study.name), to, folder))
+
+
+@main.command()
+@click.argument("first", metavar="A", type=StudyName())
+@click.argument("second", metavar="B", type=StudyName())
+@click.option(
+    "--metric", type=click.Choice(METRICS), default="wF1", show_default=True, help="What is compared."
+)
+@click.option("--all", "every", is_flag=True, help="Every cell, not only those that moved.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["simple", "github", "latex_booktabs", "csv"]),
+    default="simple",
+    show_default=True,
+    help="Of the table; csv has every digit. The rest goes to stderr beside any other than simple.",
+)
+@results_option
+@_clear_errors
+def compare(first: str, second: str, metric: str, every: bool, form: str, results: str | None) -> None:
+    """Say which cells moved by more than their spread from A to B, and in what the two were not made alike.
+
+    A and B are built-in studies, the TOML files of some, or folders of results, such as results/open and
+    another version's elsewhere/open. Exit code 0 where nothing moved, 3 where something did.
+    """
+    from benchmark import compare as comparing
+
+    one, other = comparing.sides(first, second, studies.results_root(results or ""))
+    cells = comparing.cells(one, other, metric)
+    shown = cells if every else cells[cells["moved"]]
+    if len(shown) or form == "csv":
+        click.echo(comparing.drawn(shown, form))
+    for line in comparing.summary(one, other, cells, metric):
+        click.echo(line, err=form != "simple")
+    sys.exit(MOVED if cells["moved"].any() else 0)
+
+
+@main.command()
 @click.argument("clip", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--effect", "effects", multiple=True, type=click.Choice(EFFECTS), help="Only this one; repeatable."
 )
 @click.option("--each", is_flag=True, help="Each effect alone too.")
 @click.option("--draws", type=click.IntRange(1, 12), default=3, show_default=True, help="How many.")
-@click.option("--study", "study_name", default="paper", show_default=True, help="Built-in name or TOML file.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the draws; default 0.")
-@click.option("--output", type=click.Path(), help="Folder; default $SERKIT_RESULTS/listen or results/listen.")
+@study_option("its effects and ranges", default="paper")
+@seed_option("the draws")
+@click.option("--output", type=click.Path(), help="Folder to write to; default listen in the results folder.")
 @_clear_errors
 def listen(
     clip: str,
@@ -207,15 +353,16 @@ def listen(
     "--threads", type=click.IntRange(1), help="Measured after one thread; default all that there are."
 )
 @click.option("--batch", type=click.IntRange(2), help="Clips a batch; default: the section's own.")
-@click.option("--quick", is_flag=True, help="A few seconds each, to see that it works; no figures to go by.")
-@click.option(
-    "--study",
-    "study_name",
+@quick_option("no figures to go by")
+@study_option(
+    "its clips where real ones are measured, generated ones where its corpora are not there",
     default=speeds.Settings.study,
-    show_default=True,
-    help="Where real clips are measured, this study's; generated ones where its corpora are not there.",
 )
-@click.option("--output", type=click.Path(file_okay=False), help="Folder; default results/speed.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False),
+    help="Folder to write to; default speed in the results folder.",
+)
 @_clear_errors
 def speed(
     sections: tuple[str, ...],
@@ -257,12 +404,18 @@ def rooms_group() -> None:
 
 
 @rooms_group.command("train")
-@click.option("--output", type=click.Path(dir_okay=False), default="roomnet.npz", show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    default="roomnet.npz",
+    show_default=True,
+    help="File to write.",
+)
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes making examples."
 )
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
-@click.option("--quick", is_flag=True, help="A few seconds, to see that it works; the weights are no good.")
+@seed_option("the examples, the first weights and the order")
+@quick_option("the weights are no good")
 @_clear_errors
 def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
     """Make the estimator's weights from generated speech in simulated rooms; about an hour on one core.
@@ -275,12 +428,16 @@ def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
 
 
 @rooms_group.command("score")
-@click.argument("names", metavar="[CORPUS...]", nargs=-1)
-@click.option("--study", "study_name", help="Real speech: the corpora of this study, with its options.")
+@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=CorpusName())
+@study_option("its corpora, with its options, as real speech")
 @click.option("--weights", type=click.Path(dir_okay=False), help="Default: those of the package.")
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
-@click.option("--quick", is_flag=True, help="Few clips and rooms, to see that it works.")
-@click.option("--output", type=click.Path(dir_okay=False), help="JSON; default results/acoustics/rooms.json.")
+@seed_option("the speech, the rooms and the choice of clips")
+@quick_option("few clips and rooms")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="File to write, JSON; default acoustics/rooms.json in the results folder.",
+)
 @_clear_errors
 def rooms_score(
     names: tuple[str, ...],
@@ -295,18 +452,17 @@ def rooms_score(
     CORPUS is a reader's name (ravdess, emodb, ...) or, with --study, the study's name for it; none: generated
     speech alone, or with --study all of its corpora. Needs pip install 'serkit[acoustics]'.
     """
-    from benchmark import rooms
-    from serkit import roomnet
-    from serkit.specs import CorpusSpec
-
     if study_name is not None:
         known = {corpus.name: corpus for corpus in studies.read(study_name).corpora}
         names = names or tuple(known)
     else:
-        known = {name: CorpusSpec(name.replace("_", ""), name) for name in names}
+        known = {name: CorpusSpec(name.replace("_", ""), name) for name in READERS}
     for name in names:
         if name not in known:
-            raise click.UsageError(f"no corpus {name!r} in that study; expected one of {', '.join(known)}")
+            raise _no_corpus(name, known)
+    from benchmark import rooms  # now that it is known to be of use: it brings torch
+    from serkit import roomnet
+
     click.echo(
         rooms.score(
             Path(weights) if weights else roomnet.WEIGHTS,

@@ -263,8 +263,10 @@ def read(name_or_file: str) -> Study:
     if path.suffix != ".toml":
         path = BUILT_IN / f"{name_or_file}.toml"
         if not path.is_file():
+            near = difflib.get_close_matches(name_or_file, names(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SpecError(
-                f"no study {name_or_file!r}; expected one of {', '.join(names())}, or a .toml file"
+                f"no study {name_or_file!r}; expected one of {', '.join(names())}, or a .toml file{hint}"
             )
     try:
         with path.open("rb") as file:

@@ -4,11 +4,15 @@ import contextlib
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import click
 import pytest
+from click.shell_completion import ShellComplete, get_completion_class
 from click.testing import CliRunner
 
+import serkit
 from benchmark import cli
 from benchmark import study as studies
 from serkit import doctor
@@ -68,6 +72,7 @@ def test_report_takes_the_results_from_where_they_are(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--study", "papr"], "SpecError: no study 'papr'; expected one of open, paper,"),
+        (["--study", "opn"], "SpecError: no study 'opn'; expected one of open, paper,"),
         (["--study", "no.toml"], "SpecError: study file no.toml cannot be read: No such file or directory"),
         (
             ["--results", "taken"],
@@ -201,6 +206,11 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
         ),
         (["doctor", "--option", "labels"], "--option labels: expected KEY=VALUE"),
         (["weights", "cnn15"], "'cnn15' is not one of 'cnn14-32k', 'cnn14-16k'"),
+        (["doctor", "emodbb"], "did you mean 'emodb'?"),
+        (["rooms", "score", "--study", "open", "ravdes"], "did you mean 'ravdess'?"),
+        (["rooms", "score", "emodbb"], "no corpus 'emodbb'; expected one of msp_podcast, iemocap,"),
+        (["export", "--to", "excel"], "'excel' is not one of 'nkululeko', 'autrainer', 'csv'"),
+        (["compare", "open"], "Missing argument 'B'"),
         (["reports"], "No such command 'reports'"),
         (["report", "--studdy", "open"], "No such option"),
     ],
@@ -246,6 +256,100 @@ def test_weights_that_are_another_file(tmp_path):
     outcome = called("weights", "--verify")  # the 32 kHz one where none is named
     assert outcome.exit_code == 1
     assert "is not the published file" in outcome.stderr
+
+
+# --- options ---
+
+COMMANDS = {
+    " ".join(path): command
+    for path, command in [
+        *(((name,), command) for name, command in cli.main.commands.items() if name != "rooms"),
+        *((("rooms", name), command) for name, command in cli.rooms_group.commands.items()),
+    ]
+}
+
+
+def test_an_option_means_the_same_in_every_command():
+    found = {}
+    for name, command in COMMANDS.items():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                found.setdefault(option.opts[0], {})[name] = option
+    for name in ("--study", "--results", "--seed", "--quick", "--output"):
+        assert len(found[name]) > 1
+    assert {of.help.partition(":")[0] for of in found["--study"].values()} == {
+        "Built-in study, or the TOML file of one"
+    }
+    assert len({of.help for of in found["--results"].values()}) == 1
+    assert {(of.type.min, of.type.max, of.default) for of in found["--seed"].values()} == {(0, 2**32 - 1, 0)}
+    assert {of.help.partition(";")[0] for of in found["--quick"].values()} == {
+        "A few seconds, to see that it works"
+    }
+    assert {of.help.partition(" to ")[0].partition(" write")[0] for of in found["--output"].values()} == {
+        "Folder",
+        "File",
+    }
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_its_help(command):
+    long, short = called(*command.split(), "--help"), called(*command.split(), "-h")
+    assert (long.exit_code, short.exit_code) == (0, 0)
+    assert long.stdout == short.stdout
+    assert "Usage: " in long.stdout
+
+
+def test_every_command_and_exit_code_is_documented():
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `") and line.count("|") == 5]
+    assert {
+        row[1].strip(" `").partition(" [")[0].removesuffix(" A B").removesuffix(" CLIP") for row in rows
+    } == set(COMMANDS)
+    for row in rows:
+        command = next(name for name in sorted(COMMANDS, reverse=True) if row[1].strip(" `").startswith(name))
+        options = {option for of in COMMANDS[command].params for option in of.opts}
+        assert {word.split()[0] for word in row[3].replace("`", "").split(", ")} <= options
+    told = called("--help").stdout
+    for code in ("0 done", "1 bad input", "2 wrong usage", "3 (compare) something moved"):
+        assert code in " ".join(told.split())
+
+
+def test_the_version():
+    outcome = called("--version")
+    assert (outcome.exit_code, outcome.stdout) == (0, f"serkit, version {serkit.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "incomplete", "completions"),
+    [
+        ([], "re", {"report"}),
+        (["report"], "--st", {"--study"}),
+        (["report", "--study"], "", {"open", "paper", "ravdess-emodb", "synthetic", ""}),
+        (["report", "--study"], "o", {"open", "o"}),  # or a file, which the shell completes
+        (["compare", "open"], "pap", {"paper", "pap"}),
+        (["doctor"], "r", {"ravdess"}),
+        (["doctor", "--study", "open"], "", {"cremad", "ravdess", "emodb"}),
+        (["doctor", "--study", "papr"], "", set()),
+        (["rooms", "score", "ravdess"], "em", {"emodb"}),
+        (["speed"], "p", {"pipeline", "precision"}),
+        (["export", "--to"], "n", {"nkululeko"}),
+    ],
+)
+def test_the_shell_completes(typed, incomplete, completions):
+    found = ShellComplete(cli.main, {}, "serbench", "_SERBENCH_COMPLETE").get_completions(typed, incomplete)
+    assert {item.value for item in found} == completions
+    files = {item.value for item in found if item.type == "file"}
+    assert files <= {incomplete}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_for_each_shell_is_clicks_own(shell):
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    assert f"_SERBENCH_COMPLETE={shell}_source serbench" in text
+    script = get_completion_class(shell)(cli.main, {}, "serbench", "_SERBENCH_COMPLETE")
+    assert f"_SERBENCH_COMPLETE={shell}_complete" in script.source_template % script.source_vars()
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts["serbench"] == "benchmark.cli:main"
 
 
 # --- the program ---

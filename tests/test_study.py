@@ -304,7 +304,8 @@ def test_where_data_and_results_lie(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("papr", r"^no study 'papr'; expected one of open, paper, .*, or a \.toml file$"),
+        ("papr", r"^no study 'papr'; expected one of open, .*, or a \.toml file; did you mean 'paper'\?$"),
+        ("quite-another", r"^no study 'quite-another'; expected one of open, paper, .*, or a \.toml file$"),
         ("../paper", r"^no study '\.\./paper'; expected one of"),
         ("no/such.toml", r"^study file no/such\.toml cannot be read: No such file or directory$"),
     ],
