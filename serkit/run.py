@@ -124,6 +124,7 @@ def run(
         CorpusUnfit, AudioError: a corpus cannot be used.
         WeightsMissing: the checkpoint is not there.
         TrainingDiverged: the loss is not finite.
+        ResultsUnreadable: the stored result of an equal run is damaged, or of a newer serkit.
     """
     for corpus in plan.corpora:
         read(corpus, data, store)  # what is missing is said before anything is decoded
@@ -249,7 +250,7 @@ def measure(
 
     Raises:
         ExtraMissing: the estimators' packages are not installed.
-        SpecError, CorpusMissing, CorpusUnfit, AudioError: as `run`.
+        SpecError, CorpusMissing, CorpusUnfit, AudioError, ResultsUnreadable: as `run`.
     """
     estimators = acoustics.digests()
     here = load(plan.corpus, data, acoustics.RATE_HZ, store)
