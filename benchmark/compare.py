@@ -284,7 +284,7 @@ def unlike(first: Side, second: Side) -> list[str]:
 
     def say(what: str, ours: Any, theirs: Any) -> None:
         if ours != theirs:
-            said.append(f"{what}: {_written(ours)} in A, {_written(theirs)} in B")
+            said.append(f"{what}: {_written(ours)} in A; {_written(theirs)} in B")
 
     one, other = first.study, second.study
     parts: dict[str, tuple[Any, Any]] = {
@@ -330,7 +330,10 @@ def _every(results: list[Result], part: str, name: str) -> tuple[Any, ...]:
 
 def _written(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(_written(item) for item in value) or "none"
+        pairs = all(isinstance(item, tuple) for item in value)  # options and scrambles
+        return (
+            ", ".join(" ".join(map(_written, item)) if pairs else _written(item) for item in value) or "none"
+        )
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

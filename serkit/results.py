@@ -78,17 +78,21 @@ class Store:
         path = self.folder / key / "result.json"
         return read(path) if path.exists() else None
 
-    def results(self) -> list[Result]:
-        """All that is finished, whatever method wrote it, oldest first; of one second, by key.
+    def files(self) -> list[tuple[Path, Result]]:
+        """Every result.json and what it holds, whatever method wrote it, oldest first; of one second, by key.
 
         Raises:
             ResultsUnreadable: a file is damaged, or written by a newer serkit.
         """
-        done = {path.parent.name: read(path) for path in self.folder.glob("*/result.json")}
-        for key, result in done.items():
+        found = [(path, read(path)) for path in self.folder.glob("*/result.json")]
+        for path, result in found:
             if not {"spec", "finished"} <= result.keys():
-                raise _damaged(self.folder / key / "result.json", "it has no spec, or no time of its end")
-        return [done[key] for key in sorted(done, key=lambda key: (done[key]["finished"], key))]
+                raise _damaged(path, "it has no spec, or no time of its end")
+        return sorted(found, key=lambda pair: (pair[1]["finished"], pair[0]))
+
+    def results(self) -> list[Result]:
+        """All that is finished, in the order of `files`, which raises likewise."""
+        return [result for _, result in self.files()]
 
     def all(self) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
         """As `results`, each with its spec; what another method wrote is left out, as it answers nothing."""
@@ -336,9 +340,9 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
         raise ResultsUnreadable(f"no results folder {root}; name one that pytest wrote to")
     rows: list[dict[str, Any]] = []
     for folder in sorted(folders):
-        for result in Store(folder).results():
+        for path, result in Store(folder).files():
             if "acoustics_method" not in result["spec"]:
-                rows += _rows(folder, result)
+                rows += _rows(path, result)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for when in ("started", "finished"):
         table[when] = pd.to_datetime(table[when], utc=True)
@@ -354,11 +358,10 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
     return table
 
 
-def _rows(folder: Path, result: Result) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
     """The rows of one run. Raises ResultsUnreadable where an entry is missing."""
-    path = folder / str(result.get("key")) / "result.json"
     try:
-        rows = list(_rows_of_whole(folder.name, result))
+        rows = list(_rows_of_whole(path.parent.parent.name, result))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, f"{type(error).__name__} {error}") from error
     for row in rows:

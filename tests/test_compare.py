@@ -179,7 +179,7 @@ def test_other_folds_are_not_taken_for_the_same(study, tmp_path):
     half = stats.t.ppf(0.975, 6) * np.sqrt(pooled * 2 * (1 / 4 + 1 / 3))
     np.testing.assert_allclose([row["low"], row["high"]], [0.065 - half, 0.065 + half])
     assert not row["moved"]
-    assert "corpus one, options: none in A, folds, 4 in B" in compare.unlike(a, b)
+    assert "corpus one, options: none in A; folds 4 in B" in compare.unlike(a, b)
 
 
 def test_what_was_made_unlike_is_said(study, tmp_path):
@@ -202,14 +202,14 @@ def test_what_was_made_unlike_is_said(study, tmp_path):
     assert len(b.results) == 2 * len([run for run in a.results if run.recipe == study.recipe])
     said = compare.unlike(a, b)
     for line in (
-        "model width: 8 in A, 16 in B",
-        "recipe batch_size: 16 in A, 32 in B",
-        "recipe loudness_dbfs: None in A, -20 in B",
-        "seeds: 0 in A, 0, 1 in B",
-        "corpus one, copy (fingerprint): 0 in A, another in B",
-        f"method: {METHOD} in A, {METHOD - 1} in B",
-        "bf16: False in A, True in B",
-        "run on: A device, torch 2.0 in A, A GPU, torch 2.1 in B",
+        "model width: 8 in A; 16 in B",
+        "recipe batch_size: 16 in A; 32 in B",
+        "recipe loudness_dbfs: None in A; -20 in B",
+        "seeds: 0 in A; 0, 1 in B",
+        "corpus one, copy (fingerprint): 0 in A; another in B",
+        f"method: {METHOD} in A; {METHOD - 1} in B",
+        "bf16: False in A; True in B",
+        "run on: A device, torch 2.0 in A; A GPU, torch 2.1 in B",
     ):
         assert line in said
     assert any(line.startswith("augmentation effects: stretch, shift") for line in said)

@@ -182,6 +182,7 @@ def without(*path):
         (lambda result: "[]", "expected an object"),
         (without("spec"), "no spec"),
         (without("finished"), "no spec, or no time"),
+        (without("key"), "'key'"),
         (without("tests"), "'tests'"),
         (without("spec", "recipe"), "'recipe'"),
         (without("tests", "plain", "folds", "0", "wF1"), "'wF1'"),
