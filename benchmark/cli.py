@@ -188,11 +188,11 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 
 
 @main.command()
-@study_option("its tables", default="paper")
+@study_option("its page, figures and tables", default="paper")
 @results_option
 @_clear_errors
 def report(study_name: str, results: str | None) -> None:
-    """Rebuild a study's tables from the results that are there, without running anything."""
+    """Rebuild a study's page, figures and tables from the results there are, without running anything."""
     from benchmark.assemble import assemble
     from serkit.results import Store
 
