@@ -24,7 +24,7 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     """
     from serkit.metrics import in_tail, levelled_off  # numpy comes with it: a plan needs none
 
-    assert result["label"] == plan.label
+    assert result["label"] == plan.label, f"it answers {result['label']}, asked was {plan.label}"
     trained_on = plan.trained_on
     for corpus in plan.corpora:
         said = result["corpora"][corpus.name]
@@ -42,16 +42,22 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     validated = {
         name for name in plan.train if any(result["corpora"][base_of(name)]["clips"]["validation"].values())
     }
-    assert set(result["validation"]) == validated
+    assert set(result["validation"]) == validated, (
+        f"validated on {sorted(result['validation'])}, expected {sorted(validated)}"
+    )
     for name, value in result["validation"].items():
         _assert_shares(f"validation on {name}", value)
     learnt = sum(sum(result["corpora"][name]["clips"]["train"].values()) for name in trained_on)
-    assert result["training_clips"] == learnt
+    assert result["training_clips"] == learnt, (
+        f"{result['training_clips']} training clips, its corpora have {learnt}"
+    )
     losses = [at["loss"] for at in result["history"]]
     tail = in_tail([at["iteration"] for at in result["history"]], plan.recipe.tail)
-    assert len(losses) == plan.recipe.evaluations
-    assert result["tail_evaluations"] == len(tail)
-    assert all(math.isfinite(loss) for loss in losses)
+    asked = plan.recipe.evaluations
+    assert len(losses) == asked, f"{len(losses)} evaluations, the recipe asks for {asked}"
+    averaged = result["tail_evaluations"]
+    assert averaged == len(tail), f"averaged over {averaged} evaluations, {len(tail)} lie in the tail"
+    assert all(math.isfinite(loss) for loss in losses), "a loss is not finite"
     assert not settled or levelled_off(losses, tail[0]), (
         "the training loss still moves in the tail, so its average means little: raise recipe.epochs"
     )

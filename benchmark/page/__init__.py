@@ -416,7 +416,7 @@ def _claim(spec: RunSpec | AcousticsSpec, result: Result, study: Study, tuned: b
     try:
         claims.assert_valid(result, spec, settled=study.settled and not tuned)
     except (AssertionError, KeyError) as error:
-        return str(error).splitlines()[0] if str(error) else "its claim fails"
+        return str(error).partition("\n")[0]
     return ""
 
 

@@ -1,0 +1,293 @@
+"""The page: what it says is what the results say. How it looks and works: tests/browser_checks.py."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+from _pytest.mark.expression import Expression
+from sklearn.metrics import confusion_matrix
+
+from benchmark import exhibits, page, report
+from benchmark import study as studies
+from benchmark.assemble import assemble
+from serkit.results import Store
+from serkit.specs import LABELS
+from tests.made_results import made_result, put
+from tests.test_exhibits import small
+
+VOID = {"meta", "br", "img", "input", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags, their attributes and the text between; objects to an end that has no beginning."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.text, self.scripts = [], [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        (self.scripts if self.open and self.open[-1] in ("script", "style") else self.text).append(data)
+
+    def of(self, tag, **attributes):
+        return [at for name, at in self.tags if name == tag and attributes.items() <= at.items()]
+
+    @property
+    def data(self):
+        return json.loads(next(text for text in self.scripts if text.startswith('{"labels"')))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "small")
+
+
+@pytest.fixture(autouse=True)
+def _quick(no_vega):
+    pass
+
+
+def short(**changes):
+    """The small study with a recipe of as many epochs as the made results have."""
+    return small(recipe={"tail": 0.4, "epochs": 5}, **changes)
+
+
+def level(spec, test, fold, number):
+    return 0.3 + 0.1 * (test in spec.train) + 0.02 * fold + 0.01 * number + 0.001 * spec.augment_percent
+
+
+def filled(study, store, leave_out=lambda spec: False):
+    for case in studies.plan(study):
+        if not leave_out(case.spec):
+            result = made_result(
+                case.spec,
+                lambda test, fold, number, spec=case.spec: level(spec, test, fold, number),
+                tail_evaluations=2,
+            )
+            put(store, result)
+
+
+def of(study, store):
+    return Page(page.html(report.read(study, store), store))
+
+
+def test_it_is_one_file_with_links_that_lead_somewhere(store):
+    study = small()
+    filled(study, store)
+    made = of(study, store)
+    ids = [at["id"] for _, at in made.tags if "id" in at]
+    assert len(set(ids)) == len(ids)
+    for _, at in made.tags:
+        for name in ("href", "src"):
+            assert name not in at or at[name].startswith(("#", "data:")), at
+    inner = {at["href"][1:] for at in made.of("a") if at["href"].startswith("#")}
+    assert {"answer", "table1", "figure2", "figure3", "condition", "coverage", "choices", "cost"} <= inner
+    assert inner <= set(ids)
+    assert set(made.data["cells"]) == {at["id"] for at in made.of("td") if "cell" in at.get("class", "")}
+    assert len(made.of("h1")) == 1
+
+
+def test_nothing_a_study_says_becomes_markup(store):
+    study = small(title="<b>One</b> & </script> two", caution='"<i>quoted</i>"')
+    filled(study, store)
+    made = of(study, store)
+    assert not made.of("b")
+    assert not made.of("i")
+    assert "<b>One</b> & </script> two" in "".join(made.text)
+
+
+def test_a_cell_tells_its_number_spread_runs_and_change(store):
+    study = small()
+    filled(study, store, leave_out=lambda spec: spec.train == ("one", "two") and spec.seed == 1)
+    shown = report.read(study, store)
+    made = Page(page.html(shown, store))
+    cells = shown.cells.query("exhibit == 'figure2'")
+    cell = cells.query("train == 'ONE+TWO' and test == 'TWO' and augment_percent == 50").iloc[0]
+    details = dict(made.data["cells"]["figure2-1-2"])
+    assert details["Trained on"] == "ONE+TWO"
+    assert details["Tested on"] == "TWO"
+    assert details["Augmented"] == "50 % of the training clips"
+    assert details["Runs"] == "2 of 4 done (2 folds x 2 seeds)"
+    assert details["wF1"] == f"{cell['wF1']:.3f}, std {cell['wF1_std']:.3f} over the tail"
+    assert details["95 % interval (2 folds)"] == f"{cell['wF1_low']:.3f} to {cell['wF1_high']:.3f}"
+    assert details["Change"].startswith(f"{cell['wF1_change']:+.3f} [{cell['wF1_change_low']:+.3f},")
+    (shown_cell,) = made.of("td", id="figure2-1-2")
+    assert {"cell", "up" if cell["wF1_change"] >= 0 else "down"} <= set(shown_cell["class"].split())
+    assert made.text.count("†") >= 1, "cells with runs missing are marked"
+
+
+def test_colours_grow_with_the_change_and_a_gap_has_none(store):
+    study = small()
+    filled(study, store, leave_out=lambda spec: spec.train == ("two_scrambled",) and spec.augment_percent)
+    made = of(study, store)
+    shown = report.read(study, store).cells.query("exhibit == 'figure3'")
+    strengths = {}
+    for at in made.of("td"):
+        if at.get("id", "").startswith("figure3-0"):
+            strengths[at["id"]] = int(re.search(r"--s:(\d+)%", at["style"])[1])
+    changes = shown.query("augment_percent == 0")["wF1_change"].abs().to_list()
+    order = np.argsort(changes)
+    assert sorted(strengths.values()) == [list(strengths.values())[i] for i in order]
+    assert max(strengths.values()) == page.STRONGEST
+    gaps = [at for at in made.of("td") if at.get("id", "").startswith("figure3-1")]
+    assert all("none" in at["class"].split() and "--s:0%" in at["style"] for at in gaps)
+
+
+def test_beside_the_paper_each_cell_has_its_number_and_the_difference(tmp_path):
+    study, store = studies.read("paper"), Store(tmp_path / "paper")
+    filled(study, store, leave_out=lambda spec: getattr(spec, "train", None) not in (("msp",), ("cremad",)))
+    shown = report.read(study, store)
+    made = Page(page.html(shown, store))
+    details = dict(made.data["cells"]["figure2-0-2"])
+    assert (details["Trained on"], details["Tested on"]) == ("MSP-Podcast", "CREMA-D")
+    assert details["Paper"] == "-0.10 (wF1 0.69)"
+    cell = shown.cells.query("exhibit == 'figure2' and column == 'A' and test == 'CREMA-D'").iloc[0]
+    assert details["Ours - paper"] == f"{cell['wF1_change'] + 0.10:+.3f}"
+    assert "Yardstick (single run)" in details
+    unknown = dict(made.data["cells"]["figure2-0-0"])
+    assert unknown["Change"] == "unknown: the baseline of IEMOCAP is not done"
+
+
+def test_curves_are_means_and_deviations_over_folds_and_seeds(store):
+    study = small()
+    filled(study, store)
+    conditions = of(study, store).data["conditions"]
+    assert len(conditions) == 2 * 4, "training sets of all exhibits, at each rate"
+    (one,) = [at for at in conditions if (at["train"], at["rate"]) == ("ONE+TWO", 50)]
+    runs = study.runs(("one", "two"), 50)
+    assert (one["runs"], one["expected"]) == (len(runs), len(runs))
+    assert one["epochs"] == [1, 2, 3, 4, 5]
+    assert one["tail"] == 4, "of five evaluations the last two"
+    values = np.array([[level(run, "two", run.fold, number) for run in runs] for number in range(5)])
+    assert one["tests"]["TWO"]["wF1"][0] == pytest.approx(values.mean(axis=1), abs=1e-4)
+    assert one["tests"]["TWO"]["wF1"][1] == pytest.approx(values.std(axis=1), abs=1e-4)
+    assert one["loss"] == [[0.5] * 5, [0.0] * 5]
+
+
+def test_confusion_is_counted_as_scikit_learn_counts(store):
+    study = small()
+    filled(study, store)
+    random = np.random.default_rng(0)
+    tables, found = [], exhibits.answers(study, store)
+    for run in study.runs(("two",), 0):
+        key = found.results[run]["key"]
+        clips = pd.DataFrame(random.dirichlet(np.ones(4), 30).astype("float32"), columns=list(LABELS))
+        clips.insert(0, "label", random.choice(LABELS, 30))
+        clips.insert(0, "corpus", ["one"] * 10 + ["two"] * 20)
+        clips.to_parquet(store.folder / key / "scores.parquet")
+        tables.append(clips)
+    (one,) = [at for at in of(study, store).data["conditions"] if (at["train"], at["rate"]) == ("TWO", 0)]
+    clips = pd.concat(tables).query("corpus == 'two'")
+    expected = confusion_matrix(clips["label"], clips[list(LABELS)].idxmax(axis=1), labels=list(LABELS))
+    assert one["confusion"]["TWO"] == expected.tolist()
+    assert np.sum(one["confusion"]["ONE"]) == 10 * len(tables)
+
+
+def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
+    study = short()
+    filled(study, store, leave_out=lambda spec: spec.augment_percent == 50 and "two" in spec.train)
+    found = page.coverage(report.read(study, store))
+    done = {row["what"]: row["cells"] for row in found["rows"]}
+    assert done == {
+        "ONE": ["2/2", "2/2"],
+        "TWO": ["4/4", "0/4"],
+        "ONE+TWO": ["4/4", "0/4"],
+        "TWO-SCRAMBLED": ["4/4", "4/4"],
+    }
+    found_runs = exhibits.answers(study, store).results
+    ids = [case.id for case in studies.plan(study)]
+    missing = {case.id for case in studies.plan(study) if case.spec not in found_runs}
+    chosen = set()
+    for left in found["left"]:
+        assert left["command"].startswith("pytest cases/ --study small -k ")
+        words = Expression.compile(left["command"].split('"')[1])
+        chosen |= {name for name in ids if words.evaluate(lambda word, *_, name=name, **__: word in name)}
+    assert missing <= chosen
+
+
+def test_coverage_says_which_finished_run_does_not_hold(store):
+    study = short()
+    filled(study, store)
+    spec = study.runs(("one",), 0)[0]
+    cut_short = made_result(spec, lambda *_: 0.4, tail_evaluations=2)
+    cut_short["history"].pop()
+    put(store, cut_short)
+    (left,) = page.coverage(report.read(study, store))["left"]
+    assert left["what"] == "ONE, 0 %"
+    assert left["problems"] == [f"{spec.label}: 4 evaluations, the recipe asks for 5"]
+    assert left["command"] == "", "running it again would give the same"
+
+
+def test_every_table_can_be_saved_as_it_is(store):
+    study = short()
+    filled(study, store)
+    shown = report.read(study, store)
+    saved = {
+        at["download"]: base64.b64decode(at["href"].partition("base64,")[2]).decode()
+        for at in Page(page.html(shown, store)).of("a")
+        if "download" in at
+    }
+    for table in shown.tables:
+        assert saved[f"{table.name}.csv"] == table.csv()
+        assert saved[f"{table.name}.tex"] == table.latex()
+    cells = pd.read_csv(io.StringIO(saved["cells.csv"]))
+    assert cells["wF1"].to_list() == pytest.approx(shown.cells["wF1"].to_list(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_before_anything_is_done_the_page_is_there_and_says_so(name, tmp_path):
+    made = of(studies.read(name), Store(tmp_path / "nothing"))
+    text = " ".join("".join(made.text).split())
+    assert text.count("cannot be said yet") == 3
+    assert not made.of("section", id="condition")
+    assert "pytest cases/ --study " + name in text
+
+
+def test_a_study_of_acoustics_alone_has_a_page(tmp_path):
+    asked = {"title": "Rooms", "corpora": {"one": {"reader": "crema_d"}}, "figure4": {"corpora": ["one"]}}
+    made = of(studies.from_toml(asked, "rooms"), Store(tmp_path / "rooms"))
+    assert "is not asked by this study" in "".join(made.text)
+
+
+def test_vega_is_packed_once_and_kept(monkeypatch, tmp_path):
+    monkeypatch.undo()  # no_vega
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path))
+    packed = []
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda snippet: packed.append(snippet) or "vega")
+    assert [page.vega(), page.vega()] == ["vega", "vega"]
+    assert len(packed) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_report_is_a_page_tables_and_figures(store):
+    study = short()
+    filled(study, store)
+    text, _ = assemble(study, store)
+    written = {path.name for path in store.folder.iterdir() if path.is_file()}
+    tables = ("table1", "figure2", "figure2-wf1", "figure3", "figure3-wf1")
+    assert written == {
+        *("index.html", "report.md", "cells.csv"),
+        *(f"{name}.{end}" for name in tables for end in ("md", "csv", "tex")),
+        *(f"{name}.{end}" for name in ("figure2", "figure3", "rates") for end in ("png", "svg", "pdf")),
+    }
+    for name in ("index.html", "figure2", "rates"):
+        assert name in text.splitlines()[-1]
+    assert (store.folder / "rates.pdf").read_bytes().startswith(b"%PDF")
+    for sentence in report.read(study, store).sentences:
+        assert sentence in text
+        assert sentence in (store.folder / "report.md").read_text()
