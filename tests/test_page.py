@@ -201,7 +201,7 @@ def test_confusion_is_counted_as_scikit_learn_counts(store):
 def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     study = short()
     filled(study, store, leave_out=lambda spec: spec.augment_percent == 50 and "two" in spec.train)
-    found = page.coverage(report.read(study, store))
+    found = page.coverage(report.read(study, store), store)
     done = {row["what"]: row["cells"] for row in found["rows"]}
     assert done == {
         "ONE": ["2/2", "2/2"],
@@ -216,8 +216,24 @@ def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     for left in found["left"]:
         assert left["command"].startswith("pytest cases/ --study small -k ")
         words = Expression.compile(left["command"].split('"')[1])
-        chosen |= {name for name in ids if words.evaluate(lambda word, *_, name=name, **__: word in name)}
-    assert missing <= chosen
+        chosen |= {name for name in ids if words.evaluate(lambda word, name=name: word in f"test[{name}]")}
+    assert chosen == missing
+
+
+def test_coverage_says_what_failed_and_what_was_cut_off(store):
+    study = short()
+    failed, cut_off = study.runs(("one",), 0)
+    filled(study, store, leave_out=lambda spec: spec in (failed, cut_off))
+    with pytest.raises(ValueError, match="luck"), store.claim(failed.key):
+        store.start(failed)
+        raise ValueError("no such luck")
+    store.start(cut_off)
+    (left,) = page.coverage(report.read(study, store), store)["left"]
+    assert left["done"] == "0/2"
+    assert left["problems"] == [
+        f"{failed.label}: ValueError: no such luck",
+        f"{cut_off.label}: cut off at 0%",
+    ]
 
 
 def test_coverage_says_which_finished_run_does_not_hold(store):
@@ -227,7 +243,7 @@ def test_coverage_says_which_finished_run_does_not_hold(store):
     cut_short = made_result(spec, lambda *_: 0.4, tail_evaluations=2)
     cut_short["history"].pop()
     put(store, cut_short)
-    (left,) = page.coverage(report.read(study, store))["left"]
+    (left,) = page.coverage(report.read(study, store), store)["left"]
     assert left["what"] == "ONE, 0 %"
     assert left["problems"] == [f"{spec.label}: 4 evaluations, the recipe asks for 5"]
     assert left["command"] == "", "running it again would give the same"

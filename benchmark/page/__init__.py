@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet
 
-from benchmark import answer, claims, exhibits, tables
+from benchmark import answer, claims, exhibits, progress, tables
 from benchmark.choices import choices
 from benchmark.figures import LEAST_LIMIT
-from benchmark.study import Study, TrainingSet, plan
+from benchmark.progress import CaseState
+from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
-from serkit.specs import LABELS, METRICS, AcousticsSpec, RunSpec
+from serkit.specs import LABELS, METRICS, AcousticsSpec
 
 if TYPE_CHECKING:
     from benchmark.report import Report
@@ -97,7 +97,7 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
         downloads=_downloads(report),
         picture=_figure4_picture(report, store),
         conditions=conditions,
-        coverage=coverage(report),
+        coverage=coverage(report, store),
         choices=choices(study),
         cost=_cost(report),
         versions=_versions(report),
@@ -320,13 +320,12 @@ def _confusion(study: Study, done: Sequence[Result], store: Store) -> dict[str, 
     """
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((len(LABELS), len(LABELS)), dtype=np.int64))
     for result in done:
-        path = store.run_folder(result["key"]) / "scores.parquet"
-        if not path.is_file():
+        if not (store.run_folder(result["key"]) / "scores.parquet").is_file():
             continue
-        scores = pyarrow.parquet.read_table(path, columns=["corpus", "label", *LABELS])
-        predicted = np.stack([scores[label].to_numpy() for label in LABELS], axis=1).argmax(axis=1)
+        scores = store.table(result["key"], "scores")
+        predicted = scores[list(LABELS)].to_numpy().argmax(axis=1)
         corpus = scores["corpus"].to_numpy()
-        truth = pd.Categorical(scores["label"].to_numpy(), categories=list(LABELS)).codes
+        truth = pd.Categorical(scores["label"], categories=list(LABELS)).codes
         for name in dict.fromkeys(corpus):
             here = corpus == name
             np.add.at(counts[study.title_of(name)], (truth[here], predicted[here]), 1)
@@ -357,8 +356,8 @@ def _figure4_picture(report: Report, store: Store) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def coverage(report: Report) -> dict[str, Any]:
-    """Which runs are there, which are not, and the command that makes up for it.
+def coverage(report: Report, store: Store) -> dict[str, Any]:
+    """Which runs are there, which are not and why, and the command that makes up for it.
 
     Returns:
         `command`, for all that is missing; `columns` and `rows`, what is done of what is asked by training
@@ -366,56 +365,58 @@ def coverage(report: Report) -> dict[str, Any]:
         each cell with a gap or a problem `what`, `done`, `problems` and `command` (empty without a gap).
     """
     study = report.study
-    everything = f"pytest cases/ --study {study.name}"
-    places: dict[tuple[str, str], dict[str, Any]] = {}
-    for case in plan(study):
-        result = report.found.results.get(case.spec)
-        if isinstance(case.spec, AcousticsSpec):
-            what, column = "acoustics", "augmented" if case.spec.augmentation else "raw"
-            words = f"acoustics and {column}"
+    places: dict[tuple[str, str], list[CaseState]] = defaultdict(list)
+    for state in progress.states(study, store):
+        spec = state.case.spec
+        if isinstance(spec, AcousticsSpec):
+            place = "acoustics", "augmented" if spec.augmentation else "raw"
         else:
-            what = study.title_of(case.spec.train) + ", tuning" * case.tuned
-            column = f"{case.spec.augment_percent} %"
-            words = f"{'+'.join(case.spec.train)}-aug{case.spec.augment_percent}-"
-        place = places.setdefault((what, column), {"done": 0, "asked": 0, "problems": [], "words": words})
-        place["asked"] += 1
-        place["done"] += result is not None
-        if result is not None and (problem := _claim(case.spec, result, study, case.tuned)):
-            place["problems"].append(f"{case.id}: {problem}")
+            place = study.title_of(spec.train) + ", tuning" * state.case.tuned, f"{spec.augment_percent} %"
+        places[place].append(state)
     columns = list(dict.fromkeys(column for _, column in places))
-    return {
-        "command": everything,
-        "columns": columns,
-        "rows": [
-            {
-                "what": what,
-                "cells": [
-                    "{done}/{asked}".format(**places[what, column]) if (what, column) in places else ""
-                    for column in columns
-                ],
-            }
-            for what in dict.fromkeys(what for what, _ in places)
-        ],
-        "left": [
-            {
-                "what": f"{what}, {column}",
-                "done": f"{place['done']} of {place['asked']}",
-                "problems": place["problems"],
-                "command": f'{everything} -k "{place["words"]}"' if place["done"] < place["asked"] else "",
-            }
-            for (what, column), place in places.items()
-            if place["problems"] or place["done"] < place["asked"]
-        ],
-    }
+    rows, left = [], []
+    for what in dict.fromkeys(what for what, _ in places):
+        row = [_of_asked(places[what, column]) if (what, column) in places else "" for column in columns]
+        rows.append({"what": what, "cells": row})
+    for (what, column), seen in places.items():
+        problems = [problem for state in seen for problem in _problems(report, state)]
+        gaps = [state.case for state in seen if state.state not in (progress.DONE, progress.RUNNING)]
+        if problems or gaps:
+            again = progress.command(gaps, study.name) if gaps else ""
+            left.append(
+                {
+                    "what": f"{what}, {column}",
+                    "done": _of_asked(seen),
+                    "problems": problems,
+                    "command": again,
+                }
+            )
+    everything = f"pytest cases/ --study {study.name}"
+    return {"command": everything, "columns": columns, "rows": rows, "left": left}
 
 
-def _claim(spec: RunSpec | AcousticsSpec, result: Result, study: Study, tuned: bool) -> str:
+def _of_asked(seen: Sequence[CaseState]) -> str:
+    return f"{sum(state.state == progress.DONE for state in seen)}/{len(seen)}"
+
+
+def _problems(report: Report, state: CaseState) -> Iterator[str]:
+    """What is to be said of a case besides that it is done or missing."""
+    if state.failure:
+        yield f"{state.case.id}: {state.failure.partition(chr(10))[0]}"
+    elif state.state in (progress.CUT_OFF, progress.RUNNING):
+        yield f"{state.case.id}: {state.state} at {state.share:.0%}"
+    result = report.found.results.get(state.case.spec)
+    if result is not None and (problem := _claim(state.case, result, report.study)):
+        yield f"{state.case.id}: {problem}"
+
+
+def _claim(case: Case, result: Result, study: Study) -> str:
     """What a finished run's case objects to, or nothing."""
-    if isinstance(spec, AcousticsSpec):
+    if isinstance(case.spec, AcousticsSpec):
         return ""
     try:
-        claims.assert_valid(result, spec, settled=study.settled and not tuned)
-    except (AssertionError, KeyError) as error:
+        claims.assert_valid(result, case.spec, settled=study.settled and not case.tuned)
+    except AssertionError as error:
         return str(error).partition("\n")[0]
     return ""
 
