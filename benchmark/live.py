@@ -14,7 +14,8 @@ pytest gets its file back, with the cursor where it had left it.
 Elsewhere (a pipe, CI, `TERM=dumb`, `-p no:terminal`, and where others write to the terminal too: `-s`,
 `--pdb`, `--trace`) plain lines come now and then.
 
-Limits: what a worker writes to stderr outside a case spoils the display until the next redraw.
+Limits: what a worker writes to stderr outside a case spoils the display until the next redraw, and a terminal
+that is made narrower keeps a piece of what was wider.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
-from rich.control import Control
+from rich.constrain import Constrain
 from rich.live import Live as RichLive
-from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
@@ -49,6 +49,8 @@ LOOK_EVERY_SECONDS = 1.0
 SAY_EVERY_SECONDS = 15.0  # in plain lines, for each run or corpus: faster and it scrolls
 PLAN_EVERY_SECONDS = 60.0  # for the plan, likewise
 WATCH_EVERY_SECONDS = 2.0
+CURSOR_UP, ERASE_BELOW = "\x1b[A", "\x1b[J"
+ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not begin a line of their own
 
 PREPARING = "preparing"
 """What a case does that was begun and has no claim yet: reads corpora, or waits for another who is at it."""
@@ -77,6 +79,7 @@ class Live:
         self._thread: threading.Thread | None = None
         self._began = time.time()
         self._said: dict[str, float] = {}
+        self._news: dict[str, str] = {}
 
     # What pytest tells; from its own thread.
 
@@ -131,12 +134,14 @@ class Live:
         return ", ".join(words)
 
     def lines(self, seen: Iterable[CaseState]) -> list[str]:
-        """Plain lines that are due: for each row, and for the plan."""
+        """Plain lines that are due: for each row that says something new, and for the plan."""
         now, due = time.time(), []
         seen = list(seen)
         for worker, name, how_far in self.rows(seen):
-            if now - self._said.setdefault(name, self._began) >= SAY_EVERY_SECONDS:
-                self._said[name] = now
+            news = how_far.partition(", about")[0]
+            is_due = now - self._said.setdefault(name, self._began) >= SAY_EVERY_SECONDS
+            if is_due and self._news.get(name) != news:
+                self._said[name], self._news[name] = now, news
                 due.append(f"{f'{worker} ' * bool(worker)}{name}: {how_far}")
         if self._chosen and now - self._said.setdefault("", self._began) >= PLAN_EVERY_SECONDS:
             self._said[""] = now
@@ -200,7 +205,7 @@ def watch(progress: Progress, study: str, results: str = "") -> None:
             seen = progress.look()
             text = Text(status(seen, study, results), no_wrap=True, overflow="ellipsis")
             if console.is_terminal:
-                shown.update(text, refresh=True)
+                shown.update(Constrain(text, console.width - ROOM_FOR_CTRL_C), refresh=True)
             else:
                 console.print(text, soft_wrap=True)
             if all(state.state == DONE for state in seen):
@@ -319,7 +324,8 @@ class Screen:
             redirect_stderr=False,
             vertical_overflow="crop",
         )
-        self._console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
+        rows_above = max(0, Text.from_ansi(self._unfinished).cell_len - 1) // self._console.width
+        self._ours.write("\r" + CURSOR_UP * rows_above + ERASE_BELOW)
         self._live.start()
         self._console.show_cursor(True)  # a session that is killed leaves it as it is
 
@@ -331,7 +337,8 @@ class Screen:
     def _shown(self) -> Group:
         unfinished = _overwritten(self._unfinished.rstrip("\r"))
         first = [Text.from_ansi(unfinished, no_wrap=True, overflow="crop")] if unfinished else []
-        return Group(*first, *self._below)
+        width = self._console.width - ROOM_FOR_CTRL_C
+        return Group(*first, *(Constrain(line, width) for line in self._below))
 
     def _fit(self) -> None:
         """Takes the terminal's size, which rich would ask the redirected descriptors."""

@@ -114,9 +114,10 @@ def test_plain_lines_come_now_and_then(live, monkeypatch):
     spoken = []
     for second in range(0, 121, 5):
         now[0] = live._began + second
-        spoken += [(second, line) for line in live.lines(states(**running(FIRST, "gw0")))]
+        seen = states(**running(FIRST, "gw0", loss=min(second, 90), left=200.0 - second))
+        spoken += [(second, line) for line in live.lines(seen)]
     of_run = [second for second, line in spoken if line.startswith(f"gw0 {FIRST}:  25%")]
-    assert of_run == list(range(15, 121, 15))
+    assert of_run == list(range(15, 91, 15))  # nothing is new after that but the time left
     assert [second for second, line in spoken if line.startswith("0 of 4 done, 1 running")] == [60, 120]
     assert len(spoken) == len(of_run) + 2
 
@@ -259,12 +260,25 @@ def test_a_line_that_is_rewritten_shows_what_was_written_last(terminal):
     screen.close()
 
 
+def test_a_line_that_takes_two_rows_is_drawn_anew_in_both():
+    """As `-v` leaves it in a narrow terminal."""
+    terminal = Terminal(columns=40)
+    screen = Screen(terminal.writer, terminal.fd)
+    terminal.write("x" * 70)
+    screen.show("plan", [])
+    assert "\r\x1b[A\x1b[J" in terminal.shown()
+    terminal.write("y\n")
+    assert drawn(terminal.shown()).count("x" * 70 + "y") == 1
+    screen.close()
+    terminal.close()
+
+
 def test_ids_give_way_in_a_narrow_terminal():
     terminal = Terminal(columns=40)
     screen = Screen(terminal.writer, terminal.fd)
     screen.show("9 of 99 done, 2 running, 88 left, about 3.5 h left", [("gw0", FIRST * 2, "25%, loss 0.432")])
     plan, row = drawn(terminal.shown())
-    assert len(plan) == 40
+    assert len(plan) == 38  # ^C fits behind it
     assert plan.startswith("9 of 99 done")
     assert re.fullmatch(r"gw0  syn\S+…  25%, loss 0.432", row)
     screen.close()
