@@ -1,0 +1,236 @@
+"""The documents against the checkout: links, names, commands and study files that they show. No network."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from benchmark import cli
+from benchmark import study as studies
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results" / "README.md"])
+READING = ROOT / "docs" / "reading-the-paper.md"
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+BLOCK = re.compile(r"(?:^ {4}.*\n(?:[ ]*\n(?= {4}))*)+", re.MULTILINE)
+
+EXAMPLE = "/mine.py"
+"""The reader that the recipe for a corpus makes."""
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def unlisted(text):
+    """The text with the indent of list items taken away: what is left is code."""
+    return re.sub(r"^ {2,4}(?=[-*] |\d+\. )", "", text, flags=re.MULTILINE)
+
+
+def anchors(text):
+    """As GitHub makes them of headings: lower case, no punctuation, hyphens for spaces."""
+    found = []
+    for heading in HEADING.findall(BLOCK.sub("", text)):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.append(f"{slug}-{found.count(slug)}" if slug in found else slug)
+    return found
+
+
+def spans(text):
+    """What stands between backticks, on one line."""
+    return [" ".join(span.split()) for span in SPAN.findall(BLOCK.sub("\n", text))]
+
+
+def commands(text):
+    """Every line of a block and every span, cut into words; comments are none."""
+    lines = [line for block in BLOCK.findall(text) for line in block.splitlines()] + spans(text)
+    for line in lines:
+        if re.search(r"python -m benchmark\b|\bserbench\b|\bpytest\b|^\s*make \w", line):
+            try:
+                yield shlex.split(line, comments=True)
+            except ValueError:  # half of a quotation
+                yield line.split()
+
+
+def behind(words, program):
+    """The words behind each call of a program in a command."""
+    for position in range(len(words)):
+        if words[position : position + len(program)] == program:
+            yield words[position + len(program) :]
+
+
+@every_document
+def test_links_lead_somewhere(document):
+    for target in LINK.findall(BLOCK.sub("\n", document.read_text())):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        to = (document.parent / path).resolve() if path else document
+        assert to.exists(), target
+        assert not anchor or anchor in anchors(to.read_text()), target
+
+
+@every_document
+def test_files_that_are_named_are_there(document):
+    for span in spans(document.read_text()):
+        if re.fullmatch(r"(serkit|benchmark|cases|tests|docs|results|\.ci)/[\w./*-]+", span):
+            made = span.startswith("results/") and span != "results/README.md"  # by a command, not kept
+            assert made or span.endswith(EXAMPLE) or list(ROOT.glob(span.rstrip("/"))), span
+
+
+@every_document
+def test_code_that_is_named_is_there(document):
+    """Modules, what they define, and tests: looked up as text, nothing is imported."""
+    tests = "".join(path.read_text() for path in sorted((ROOT / "tests").glob("test_*.py")))
+    for span in spans(document.read_text()):
+        if re.fullmatch(r"test_\w+", span):
+            assert re.search(rf"^def {span}\w*\(", tests, re.MULTILINE), span
+        if re.fullmatch(r"(serkit|benchmark)(\.\w+)+(\(.*\))?", span) and not span.endswith(".toml"):
+            parts = span.partition("(")[0].split(".")
+            depth = max(
+                n
+                for n in range(1, len(parts) + 1)
+                if (path := ROOT.joinpath(*parts[:n])).is_dir() or path.with_suffix(".py").is_file()
+            )
+            path = ROOT.joinpath(*parts[:depth])
+            source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+            for name in parts[depth:]:
+                assert re.search(rf"^\s*(def|class) {name}\b|^\s*{name}\b.*=", source, re.MULTILINE), span
+
+
+@every_document
+def test_environment_variables_that_are_named_are_read(document):
+    sources = "".join(
+        path.read_text() for folder in ("serkit", "benchmark") for path in (ROOT / folder).rglob("*.py")
+    )
+    for name in set(re.findall(r"SERKIT_[A-Z]+", document.read_text())):
+        assert f'"{name}"' in sources, name
+
+
+@every_document
+def test_commands_and_options_are_there(document):
+    for words in commands(unlisted(document.read_text())):
+        calls = [*behind(words, ["python", "-m", "benchmark"]), *behind(words, ["serbench"])]
+        for arguments in calls:
+            command = cli.main
+            for word in arguments:
+                if isinstance(command, click.Group) and not word.startswith("-"):
+                    assert word in command.commands, " ".join(words)
+                    command = command.commands[word]
+            known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
+            _check_options(words, arguments, known)
+
+
+OF_PYTEST = {"-n", "-k", "-m", "-q", "-x", "-rs", "--collect-only", "--dist", "--dist=worksteal"}
+
+
+@every_document
+def test_pytest_options_and_marks_are_there(document):
+    ours = set(re.findall(r'addoption\(\s*"(--[\w-]+)"', (ROOT / "benchmark" / "plugin.py").read_text()))
+    assert "--study" in ours
+    for words in commands(unlisted(document.read_text())):
+        for arguments in behind(words, ["pytest"]):
+            _check_options(words, arguments, ours | OF_PYTEST)
+            if "-m" in arguments[:-1]:
+                expression = arguments[arguments.index("-m") + 1]
+                assert set(expression.split()) - {"and", "or", "not"} <= set(studies.EXHIBITS), words
+
+
+def _check_options(words, arguments, known):
+    for option in (word for word in arguments if re.match(r"--?[a-zA-Z]", word)):
+        assert option.partition("=")[0] in known or option in known, f"{option} in: {' '.join(words)}"
+    if "--study" in arguments[:-1]:
+        name = arguments[arguments.index("--study") + 1]
+        assert name in (*studies.names(), "NAME") or name.endswith(".toml"), " ".join(words)
+
+
+@every_document
+def test_make_targets_are_there(document):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for words in commands(unlisted(document.read_text())):
+        if words[:1] == ["make"]:
+            assert words[1] in targets, words
+
+
+def test_the_readmes_tree_is_the_checkouts():
+    text = (ROOT / "README.md").read_text()
+    tree = text.partition("## The tree")[2].partition("\n## ")[0]
+    named = re.findall(r"^ {4}(\w+)/", tree, re.MULTILINE)
+    folders = {path.parent.name for path in ROOT.glob("*/*.py")} | {"docs", "results"}
+    assert set(named) == folders
+    of_docs = re.search(r"^ {4}docs/\s+((?:.*\n)(?: {8,}.*\n)*)", tree, re.MULTILINE)
+    assert of_docs
+    assert set(re.findall(r"[\w-]+", of_docs[1])) <= {path.stem for path in ROOT.glob("docs/*.md")}
+
+
+@every_document
+def test_studies_that_are_shown_are_studies(document):
+    """Whole files (they begin with a title) are read as pytest reads them."""
+    for block in BLOCK.findall(document.read_text()):
+        if re.match(r" {4}title = ", block):
+            assert studies.plan(studies.from_toml(tomllib.loads(block), "shown"))
+
+
+# --- docs/reading-the-paper.md ---
+
+PAPER = tomllib.loads((studies.BUILT_IN / "paper.toml").read_text())
+POINTS = 15
+# What a point's lines change: trainings at 0 %, trainings above, measurements raw, measurements augmented.
+ALL, AUGMENTED, CORPUS = (True, True, False, False), (False, True, False, True), (True, True, True, True)
+CHANGES = {2: ALL, 3: CORPUS, 4: ALL, 5: ALL, 6: ALL, 7: ALL, 9: ALL, 10: ALL, 11: AUGMENTED, 12: AUGMENTED}
+CHANGES |= {13: ALL, 14: (True, False, False, False), 15: (False, False, True, True)}
+
+
+def sections():
+    """Number -> text of each open point."""
+    text = READING.read_text()
+    found = re.findall(r"^## (\d+)\. .+\n((?:(?!## ).*\n)*)", text, re.MULTILINE)
+    return {int(number): body for number, body in found}
+
+
+def merged(study, lines):
+    """The study with a table's lines in place of its own, as a user would put them."""
+    return study | {
+        key: merged(study.get(key, {}), value) if isinstance(value, dict) else value
+        for key, value in lines.items()
+    }
+
+
+def kinds(plan):
+    """The plan's specs: trainings at 0 % and above, measurements raw and augmented."""
+    parted = [set(), set(), set(), set()]
+    for case in plan:
+        of_measurement = case.spec.label.startswith("acoustics-")
+        parted[2 * of_measurement + (case.spec.augmentation is not None)].add(case.spec)
+    return parted
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return kinds(studies.plan(studies.from_toml(PAPER, "paper")))
+
+
+def test_every_point_has_its_section_in_order():
+    assert list(sections()) == list(range(1, POINTS + 1))
+    for number, text in sections().items():
+        labels = re.findall(r"^\*\*([\w ]+)\.\*\*(?: |$)", text, re.MULTILINE)
+        assert labels == ["Evidence", "Here", "Switch", "Which way"], number
+    listed = re.findall(r"^\| \[(\d+)\]\(#(\d+)-", READING.read_text(), re.MULTILINE)
+    assert listed == [(str(number), str(number)) for number in range(1, POINTS + 1)]
+
+
+def test_every_point_with_a_switch_shows_its_lines():
+    assert {number for number, text in sections().items() if BLOCK.search(text)} == set(CHANGES)
+    for number in set(sections()) - set(CHANGES):
+        assert "**Switch.** None" in sections()[number]
+
+
+@pytest.mark.parametrize("number", CHANGES)
+def test_the_lines_of_a_point_switch_it(number, paper):
+    (block,) = BLOCK.findall(sections()[number])
+    switched = kinds(studies.plan(studies.from_toml(merged(PAPER, tomllib.loads(block)), "switched")))
+    assert tuple(bool(new - old) for new, old in zip(switched, paper, strict=True)) == CHANGES[number]
