@@ -203,6 +203,10 @@ def test_reading_depends_on_nothing_but_the_names(name: str, tree: str, loaded, 
     assert len(set(listed)) == len(listed), "a folder was listed twice"
 
 
+def test_every_reader_is_tested() -> None:
+    assert set(corpora.READERS) == {*READERS, "synthetic"}  # that one has tests of its own
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_keeps_the_protocol(name: str) -> None:
     module = READERS[name]
