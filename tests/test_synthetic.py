@@ -43,11 +43,18 @@ for corpus in synthetic.CORPORA:
 print(digest.hexdigest())
 """
 
-GENERATE = """
+FEW = {"A": (1, 4), "B": (1, 4), "C": (2, 2)}  # speakers, clips each
+
+GENERATE = f"""
 from serkit.corpora import synthetic
+from serkit.specs import LABELS
+synthetic.CASTS = {{role: synthetic.Cast(*size, dict.fromkeys(LABELS, 1)) for role, size in {FEW}.items()}}
 written = []
 write = synthetic._write
 synthetic._write = lambda *given: written.append(1) or write(*given)
+print("ready", flush=True)
+input()
+print("begins", flush=True)
 print(synthetic.generate(), len(written))
 """
 
@@ -56,6 +63,7 @@ def python(code: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -68,16 +76,11 @@ def output(process: subprocess.Popen) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The three corpora, asked for by two processes at once, and what each of them said."""
-    cache = tmp_path_factory.mktemp("cache")
-    said = [output(p) for p in [python(GENERATE, SERKIT_CACHE=str(cache)) for _ in range(2)]]
-    return cache, [line.rsplit(" ", 1) for line in said]
-
-
-@pytest.fixture(scope="module")
-def folder(made):
-    return Path(made[1][0][0])
+def folder(synthetic_cache):
+    """The session's corpora, whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
+        return reader.generate()
 
 
 @pytest.fixture(autouse=True)
@@ -88,15 +91,8 @@ def _own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def few(monkeypatch):
     """A dozen clips in place of some hundreds, for tests of the files and not of the sound."""
-    monkeypatch.setattr(
-        reader,
-        "CASTS",
-        {
-            "A": reader.Cast(1, 4, dict.fromkeys(LABELS, 1)),
-            "B": reader.Cast(1, 4, dict.fromkeys(LABELS, 1)),
-            "C": reader.Cast(2, 2, dict.fromkeys(LABELS, 1)),
-        },
-    )
+    casts = {role: reader.Cast(*size, dict.fromkeys(LABELS, 1)) for role, size in FEW.items()}
+    monkeypatch.setattr(reader, "CASTS", casts)
 
 
 # ------------------------------------------------------------------------------------------------ determinism
@@ -379,20 +375,32 @@ def test_errors_say_what_was_given_and_what_was_expected(call, words):
 # ------------------------------------------------------------------------------------------------ the corpora
 
 
-def test_two_processes_at_once_make_the_corpora_once(made):
-    cache, answers = made
-    assert len({name for name, _ in answers}) == 1
-    assert sorted(int(written) for _, written in answers) == [0, 1]
-    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == [Path(answers[0][0]).name]
+def test_two_processes_at_once_make_the_corpora_once(few, monkeypatch):
+    """The other asks while this one is making them."""
+    other, write, written = python(GENERATE), reader._write, []
+
+    def write_while_the_other_asks(*given):
+        written.append(1)
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == "begins\n"
+        write(*given)
+
+    monkeypatch.setattr(reader, "_write", write_while_the_other_asks)
+    assert other.stdout.readline() == "ready\n"
+    folder = reader.generate()
+    assert output(other) == f"{folder} 0"
+    assert written == [1]
+    assert [path.name for path in cache_folder().iterdir() if path.is_dir()] == [folder.name]
 
 
-def test_the_second_call_returns_at_once(made, monkeypatch):
-    monkeypatch.setenv("SERKIT_CACHE", str(made[0]))
+def test_the_second_call_returns_at_once(folder, monkeypatch):
+    monkeypatch.setenv("SERKIT_CACHE", str(folder.parent))
     monkeypatch.setattr(reader, "_write", lambda *given: pytest.fail("made again"))
-    assert str(reader.generate()) == made[1][0][0]
-    assert find("synthetic", None) == reader.generate()
-    assert reader.is_here(reader.generate())
-    assert not reader.is_here(made[0])
+    assert reader.generate() == folder
+    assert find("synthetic", None) == folder
+    assert reader.is_here(folder)
+    assert not reader.is_here(folder.parent)
 
 
 def test_clips_have_the_stated_length_and_do_not_clip(folder):
