@@ -140,9 +140,8 @@ def test_the_table_is_as_the_contract_says(reading) -> None:
     assert not clips.isna().any().any()
     assert not set(clips["path"]) & set(corpus.others)
     assert list(corpus.others) == sorted(set(corpus.others))
-    for path in [*clips["path"], *corpus.others]:
-        assert not Path(path).is_absolute()
-        assert not Path(path).name.startswith(".")
+    # Below the corpus's folder, and nothing hidden; pathlib takes seconds for 100,000 names.
+    assert [path for path in (*clips["path"], *corpus.others) if path[0] == "/" or "/." in f"/{path}"] == []
 
 
 def test_parts_of_a_fold_share_no_clip_and_leave_none_out(reading) -> None:
