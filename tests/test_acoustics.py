@@ -14,7 +14,7 @@ from serkit.augment import Chain
 from serkit.specs import AcousticsSpec, Augmentation, CorpusSpec
 from serkit.synthetic import make_clip
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "judged_once")
 
 CORPUS = CorpusSpec("one", "synthetic")
 SPEECH = [make_clip(corpus, 0, 0, "happy") for corpus in ("A", "B", "C")]
@@ -31,7 +31,7 @@ def packed(clips):
 
 
 @pytest.fixture(scope="module")
-def raw():
+def raw(judged_once):
     """All clips measured as they are, P.835 too, in the corpus's order."""
     meter = Meter(AcousticsSpec(CORPUS, p835_clips=len(CLIPS)), packed(CLIPS))
     return meter.measure(np.arange(len(CLIPS))).set_index("row").sort_index()
