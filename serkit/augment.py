@@ -431,6 +431,18 @@ def apply_equalizer(
     return spectrum.mul_(numerator).div_(first.mul_(second))
 
 
+@functools.lru_cache(maxsize=2)  # 24 MB each and 0.15 s: the next run's loader has the same, mostly
+def _pink(rate_hz: int, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """`PinkNoise.samples` and `PinkNoise.energy`, not to be changed."""
+    white = stream(batches.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
+    spectrum = scipy.fft.rfft(white)
+    hertz = scipy.fft.rfftfreq(size, 1 / rate_hz)
+    shape = np.sqrt(NOISE_FROM_HZ / np.maximum(hertz, NOISE_FROM_HZ)) * (hertz >= NOISE_FROM_HZ)
+    pink = scipy.fft.irfft(spectrum * shape.astype(np.float32), n=size)
+    pink = (pink / pink.std()).astype(np.float32)
+    return pink, np.concatenate([[0.0], np.cumsum(np.square(pink, dtype=np.float64))])
+
+
 class PinkNoise:
     """Two minutes of pink noise (1/f power from 20 Hz up), to cut pieces from.
 
@@ -448,14 +460,8 @@ class PinkNoise:
         A vocoder may double a clip, so a quarter of the noise is kept for pieces to end in.
         """
         size = max(NOISE_BANK_SAMPLES, 1 << (8 * longest).bit_length())
-        white = stream(batches.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
-        spectrum = scipy.fft.rfft(white)
-        hertz = scipy.fft.rfftfreq(size, 1 / rate_hz)
-        shape = np.sqrt(NOISE_FROM_HZ / np.maximum(hertz, NOISE_FROM_HZ)) * (hertz >= NOISE_FROM_HZ)
-        pink = scipy.fft.irfft(spectrum * shape.astype(np.float32), n=size)
-        pink = (pink / pink.std()).astype(np.float32)
+        pink, self.energy = _pink(rate_hz, seed, size)
         self.samples = torch.from_numpy(pink)
-        self.energy = np.concatenate([[0.0], np.cumsum(np.square(pink, dtype=np.float64))])
 
     def to(self, device: torch.device) -> PinkNoise:
         """Moves the samples to a device."""
