@@ -190,14 +190,21 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 @main.command()
 @study_option("its page, figures and tables", default="paper")
 @results_option
+@click.option(
+    "--colours",
+    type=click.Choice(["paper", "safe"]),
+    default="paper",
+    show_default=True,
+    help="Of heat maps: green and red as the paper's, or told apart by any colour vision.",
+)
 @_clear_errors
-def report(study_name: str, results: str | None) -> None:
+def report(study_name: str, results: str | None, colours: str) -> None:
     """Rebuild a study's page, figures and tables from the results there are, without running anything."""
     from benchmark.assemble import assemble
     from serkit.results import Store
 
     study = studies.read(study_name)
-    text, _ = assemble(study, Store(studies.results_root(results or "") / study.name))
+    text, _ = assemble(study, Store(studies.results_root(results or "") / study.name), colours)
     click.echo(text)
 
 

@@ -35,7 +35,10 @@
     tip.hidden = false;
     shown = cell;
     cell.setAttribute("aria-describedby", "tip");
-    const at = cell.getBoundingClientRect(), size = tip.getBoundingClientRect();
+    place();
+  };
+  const place = () => {
+    const at = shown.getBoundingClientRect(), size = tip.getBoundingClientRect();
     const below = at.bottom + 6 + size.height <= innerHeight;
     tip.style.top = `${Math.max(4, below ? at.bottom + 6 : at.top - size.height - 6)}px`;
     tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
@@ -44,7 +47,7 @@
   document.addEventListener("pointerover", (event) => { const cell = cellAt(event); if (cell) show(cell); else hide(); });
   document.addEventListener("focusin", (event) => { const cell = cellAt(event); if (cell) show(cell); else hide(); });
   document.addEventListener("focusout", hide);
-  addEventListener("scroll", hide, { passive: true });
+  addEventListener("scroll", () => { if (shown && shown === document.activeElement) place(); else hide(); }, { passive: true, capture: true });
 
   // Arrow keys within a heat map; one stop of the tab key for each.
   const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -82,6 +85,7 @@
   const draw = (id, spec) => {
     const place = document.getElementById(id);
     return vegaEmbed(place, { ...spec, config }, { renderer: "svg", actions: { export: true, source: false, compiled: false, editor: false } })
+      .then((drawn) => { drawn.view.container().parentElement.querySelector("summary")?.setAttribute("aria-label", "Save this chart"); })
       .catch((error) => { place.textContent = `This chart could not be drawn: ${error.message}`; });
   };
   const least = 240;
