@@ -23,6 +23,7 @@ from benchmark import spread
 from benchmark.exhibits import Answers
 from benchmark.spread import SINGLE, Spread
 from benchmark.study import Exhibit, Study, TrainingSet
+from benchmark.tables import signed
 from serkit.specs import SCRAMBLED, base_of
 
 QUESTION = (
@@ -104,9 +105,10 @@ def _augmentation(study: Study, found: Answers) -> str:
         )
     up, down = sum(change.low > 0 for change in done), sum(change.high < 0 for change in done)
     chance = (1 - spread.LEVEL) * len(done)
+    median = signed(float(np.median([change.mean for change in done])))
     said = (
         f"Augmenting {rates[0]} to {rates[-1]} % of the training clips changes wF1 on corpora that were not"
-        f" trained on by {_range(done)} (median {np.median([change.mean for change in done]):+.2f}): by more"
+        f" trained on by {_range(done)} (median {median}): by more"
         f" than its spread up in {up} and down in {down} of {_many(len(done), 'cell')}, where chance alone"
         f" gives {f'about {chance:.0f}' if chance >= 1 else 'less than 1'}" + _left(done, changes)
     )
@@ -167,14 +169,14 @@ def _scramble(study: Study, found: Answers) -> str:
 
 def _range(changes: Sequence[Spread]) -> str:
     means = [change.mean for change in changes]
-    low, high = f"{min(means) + 0.0:+.2f}", f"{max(means) + 0.0:+.2f}"
+    low, high = signed(min(means)), signed(max(means))
     return low if low == high else f"{low} to {high}"
 
 
 def _around(change: Spread) -> str:
-    ends = f"{change.low:+.2f}, {change.high:+.2f}"
+    ends = f"{signed(change.low)}, {signed(change.high)}"
     single = "; single runs, a yardstick and no interval" * (change.of == SINGLE)
-    return f"{change.mean:+.2f} [{ends}{single}]"
+    return f"{signed(change.mean)} [{ends}{single}]"
 
 
 def _left(done: Sequence[Spread], asked: Sequence[Spread]) -> str:

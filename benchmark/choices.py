@@ -30,9 +30,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
         for corpus in study.corpora
         if corpus.scramble
     )
-    loudness = (
-        "as delivered" if recipe.loudness_dbfs is None else f"brought to {recipe.loudness_dbfs:g} dBFS RMS"
-    )
+    loudness = "as delivered" if recipe.loudness_dbfs is None else f"{recipe.loudness_dbfs:g} dBFS RMS"
     return [
         ("1 metrics", "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)"),
         ("2, 3, 9 corpora and labels", readers),
@@ -55,7 +53,8 @@ def choices(study: Study) -> list[tuple[str, str]]:
         ),
         (
             "8 validation",
-            "IEMOCAP: the test speaker's session partner; others: the next fold or the delivered split",
+            "IEMOCAP: the test speaker's session partner, not trained on either; others: the next fold or the"
+            " delivered split",
         ),
         (
             "10 clip length",

@@ -26,6 +26,7 @@ from benchmark.progress import DONE, CaseState, lasting, states
 from benchmark.speed import cost as measured_cost
 from benchmark.speed.cost import DEVICES
 from benchmark.study import Study
+from serkit.errors import CorpusMissing
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec, RunSpec
 
@@ -52,16 +53,23 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
         data: the folder the corpora lie in.
         speed: the folder that `python -m benchmark speed` wrote to.
 
+    Returns:
+        Tables; without clips and hours where a corpus is neither there nor its published sizes known.
+
     Raises:
-        CorpusMissing: a corpus is neither there nor are its published sizes known.
         SpecError, CorpusUnfit: as `serkit.corpora.load`.
     """
     seen = states(study, store)
-    sizes = cost.sizes(study, data)
+    head = f"Study {study.name}: {study.title}"
+    try:
+        sizes = cost.sizes(study, data)
+    except CorpusMissing as missing:
+        table = tabulate(_rows(study, seen, {}), HEADERS, disable_numparse=True)
+        return "\n\n".join([head, table, f"Clips and hours are not known: {missing}."])
     works = {work.case.spec: work for work in cost.work([state.case for state in seen], sizes)}
     rest = [works[s.case.spec] for s in seen if s.state != DONE and s.case.spec in works]
     parts = [
-        f"Study {study.name}: {study.title}",
+        head,
         tabulate(_rows(study, seen, works), HEADERS, disable_numparse=True),
         _sizes(study, sizes),
     ]

@@ -111,8 +111,8 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
             swapped = [as_printed[1], as_printed[0], as_printed[2]]
             rows.append(["", "paper, as printed", *as_printed, *at_rates])
             rows.append(["", "paper, uACC and wACC swapped", *swapped, *at_rates])
-            differences = [_signed(by_rate["difference"].get(rate)) for rate in rates]
-            rows.append(["", "ours - paper", "", "", _signed(by_rate["difference"].get(0)), *differences])
+            differences = [signed(by_rate["difference"].get(rate), 3) for rate in rates]
+            rows.append(["", "ours - paper", "", "", signed(by_rate["difference"].get(0), 3), *differences])
     headers = [
         "Train/test",
         "",
@@ -175,8 +175,8 @@ def _figure(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table:
         if study.paper:
             lines = {
                 " ours": lines[""],
-                " paper": [_signed(at.loc[column, "paper"], 2) for column in columns],
-                " ours - paper": [_signed(at.loc[column, "difference"], 2) for column in columns],
+                " paper": [signed(at.loc[column, "paper"]) for column in columns],
+                " ours - paper": [signed(at.loc[column, "difference"]) for column in columns],
             }
         rows += [[f"{rate} %{word}", *values] for word, values in lines.items()]
     return Table(exhibit.name, TITLES[exhibit.name], _headers(columns), rows, _legend(study, exhibit))
@@ -214,7 +214,7 @@ def _change(row: pd.Series) -> str:
         return MISSING
     done, expected = row["baseline_runs"], row["baseline_runs_expected"]
     baseline = "" if done == expected else f" [baseline {done}/{expected}]"
-    return f"{_signed(row['wF1_change'], 2)}{_share(row)}{baseline}"
+    return f"{signed(row['wF1_change'])}{_share(row)}{baseline}"
 
 
 def _share(row: pd.Series) -> str:
@@ -228,9 +228,10 @@ def _short(std: float) -> str:
     return "0" if std < 1e-9 else f"{mantissa}e{int(exponent)}"
 
 
-def _signed(value: float | None, digits: int = 3) -> str:
+def signed(value: float | None, digits: int = 2, missing: str = "") -> str:
+    """A change as it is written everywhere: with its sign, and no -0.00."""
     if value is None or math.isnan(value):
-        return ""
+        return missing
     return f"{round(value, digits) + 0.0:+.{digits}f}"  # adding 0.0 makes -0.00 +0.00
 
 

@@ -744,7 +744,7 @@ def test_choices_follow_the_study():
     assert "7 epochs" in said["6 optimiser"]
     assert said["7 tail"].startswith("last 25%")
     assert said["10 clip length"].startswith("at most 4 s")
-    assert said["13 loudness"] == "brought to -20 dBFS RMS"
+    assert said["13 loudness"] == "-20 dBFS RMS"
     assert said["scrambling"] == "TWO: angry->happy, happy->angry, neutral->sad, sad->neutral"
 
 

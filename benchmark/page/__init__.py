@@ -226,8 +226,8 @@ def _cell(
     partial = runs < expected or row["baseline_runs"] < row["baseline_runs_expected"]
     return {
         "id": identity,
-        "text": _signed(change),
-        "paper": _signed(paper) if not np.isnan(paper) else "",
+        "text": tables.signed(change, missing=tables.MISSING),
+        "paper": tables.signed(paper),
         "way": "none" if not known else "up" if change >= 0 else "down",
         "strength": 0 if not known else round(STRONGEST * min(1.0, abs(change) / limit)),
         "moved": clear,
@@ -241,10 +241,6 @@ def _what(row: pd.Series) -> str:
     if row["spread_of"] == "single run":
         return "Yardstick (single run)"
     return f"95 % interval ({row['units']} {row['spread_of']})"
-
-
-def _signed(value: float) -> str:
-    return tables.MISSING if np.isnan(value) else f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _many(number: int, what: str) -> str:
