@@ -1,5 +1,6 @@
 # make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff and mypy.
 # make gpu: what needs a GPU: checks, the embedded study, all measurements of speed (about half an hour).
+# make browser: the page in the Chromium that is installed (apt-get install chromium).
 # make retest: the unit tests even where nothing changed.
 # Each sets up what it needs in .venv first, and does again only what something changed for.
 
@@ -7,17 +8,17 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find serkit benchmark cases tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md') \
+SOURCES := $(shell find serkit benchmark cases tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md' -o -name 'page.*') \
 	conftest.py pytest.ini README.md CONTRIBUTING.md CHANGELOG.md results/README.md
 
 # Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test retest check gpu env clean
+.PHONY: bench test retest check browser gpu env clean
 
 bench: env
 	$(BIN)/python -m pytest cases/ --study synthetic -n $(JOBS)
-	@echo "The tables lie in results/synthetic; report.md there holds them all."
+	@echo "Open results/synthetic/index.html: everything on one page. As text: report.md beside it."
 
 test: $(VENV)/.tested
 	@echo "The unit tests passed, and nothing changed since (make retest runs them again)."
@@ -34,6 +35,10 @@ check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+browser: env
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m pytest tests/browser_checks.py -q
 
 gpu: env
 	$(BIN)/python -m pytest tests/gpu_checks.py

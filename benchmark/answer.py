@@ -9,8 +9,8 @@
    the others.
 
 A sentence never claims more than the spread of its numbers allows (`benchmark.spread`): a change counts
-where its interval leaves out 0, beside how many would by chance; "does not notice" needs intervals that leave
-out a loss of `LOSS`. What is not done yet is left out and said.
+where its interval leaves out 0, beside how many would by chance; "does not notice" ("hardly", where a loss is
+clear and small) needs intervals that leave out a loss of `LOSS`. What is not done yet is left out and said.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ def _scramble(study: Study, found: Answers) -> str:
             for name, change in done.items()
         )
     )
-    worse = [name for name, change in done.items() if change.high < 0]
     open_ = [name for name, change in done.items() if change.low <= -LOSS]
+    worse = [name for name in open_ if done[name].high < 0]
     if worse:
         on = " and ".join(study.title_of(base_of(name)) for name in worse)
         return f"{said}: the network notices on {on}, so what it learns of a label is shared between corpora."
@@ -161,9 +161,10 @@ def _scramble(study: Study, found: Answers) -> str:
             f"{said}: whether the network notices cannot be told, a loss of {LOSS} or more is not excluded on"
             f" {on}."
         )
+    notices = "hardly notices" if any(change.high < 0 for change in done.values()) else "does not notice"
     return (
-        f"{said}: the network does not notice (a loss of {LOSS} is excluded), so it keeps a set of labels for"
-        " each corpus rather than one notion of each emotion."
+        f"{said}: the network {notices} (a loss of {LOSS} is excluded), so it keeps a set of labels for each"
+        " corpus rather than one notion of each emotion."
     )
 
 

@@ -86,7 +86,7 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
 
 def _say_below(figure: Figure, text: str) -> None:
     """A legend in as many lines as it needs."""
-    letters = int(figure.get_figwidth() * 16.5)  # of 8 points
+    letters = int(figure.get_figwidth() * 14.5)  # of 8 points
     figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=8, color="0.3")
 
 

@@ -75,6 +75,14 @@ def test_a_network_that_learns_emotions_notices(said):
     assert "the network notices on TWO and ONE" in scramble
 
 
+def test_a_loss_that_is_clear_and_small_is_hardly_noticed(said):
+    def a_little(spec, test):
+        return BASELINE - 0.015 * (len(spec.train) > 1 and "two_scrambled" in spec.train)
+
+    _, _, scramble = said(a_little, noise=0.002)
+    assert "the network hardly notices (a loss of 0.05 is excluded)" in scramble
+
+
 def test_augmentation_that_helps_is_counted_and_what_it_leaves_is_said(said):
     def helped(spec, test):
         unseen = base_of(test) not in {base_of(name) for name in spec.train}

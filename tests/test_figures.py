@@ -1,0 +1,115 @@
+"""Figures 2 and 3 and the rates as pictures: what is drawn is what the cells say. Figure 4: test_figure4."""
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Rectangle
+
+from benchmark import exhibits, figures
+from serkit.results import Store
+from tests.test_exhibits import small
+from tests.test_page import filled
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    """Of a small study without one of its training sets at 50 %."""
+    study, store = small(), Store(tmp_path_factory.mktemp("results") / "small")
+    filled(study, store, leave_out=lambda spec: spec.train == ("one", "two") and spec.augment_percent == 50)
+    return exhibits.cells(study, exhibits.answers(study, store))
+
+
+def of(cells, exhibit, **changes):
+    return cells[cells["exhibit"] == exhibit].assign(**changes)
+
+
+def numbers(panel):
+    """Text of every cell by its column and row, and its weight."""
+    return {
+        tuple(map(int, text.get_position())): (text.get_text(), text.get_fontweight())
+        for text in panel.texts
+        if text.get_text()[0] in "+-"
+    }
+
+
+def test_a_heat_map_has_a_row_a_rate_and_a_column_a_test(cells):
+    here = of(cells, "figure2")
+    (panel, _bar) = figures.heat_map(here, "title", "legend").axes
+    columns = exhibits.columns_of(here)
+    assert [tick.get_text() for tick in panel.get_yticklabels()] == ["0 %", "50 %"]
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == [test for _, test in columns]
+    shown = numbers(panel)
+    by_place = here.set_index(["augment_percent", "column", "test"])
+    for row, rate in enumerate((0, 50)):
+        for column, at in enumerate(columns):
+            cell = by_place.loc[(rate, *at)]
+            if np.isnan(cell["wF1_change"]):
+                assert (column, row) not in shown
+            else:
+                clear = cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0
+                text = f"{round(cell['wF1_change'], 2) + 0.0:+.2f}"
+                assert shown[column, row] == (text, "bold" if clear else "normal")
+    crossed = [patch for patch in panel.patches if isinstance(patch, Rectangle) and patch.get_hatch()]
+    assert len(crossed) == 2, "what is not done is crossed out, once a test"
+
+
+@pytest.mark.parametrize("colours", ["paper", "safe"])
+def test_up_and_down_have_colours_of_their_own(colours, cells):
+    here = of(cells, "figure2")
+    here = here.assign(wF1_change=np.linspace(-0.4, 0.4, len(here)))
+    (image,) = figures.heat_map(here, "title", "legend", colours).axes[0].images
+    down, middle, up = (image.cmap(image.norm(change)) for change in (-0.4, 0.0, 0.4))
+    assert np.ptp(middle[:3]) < 0.4, "no change is pale"
+    if colours == "paper":
+        assert up[1] > max(up[0], up[2]), "green up"
+        assert down[0] > max(down[1], down[2]), "red down"
+    else:
+        # A deuteranope sees red and green as one: what is left to tell colours apart is blue and lightness.
+        assert abs(up[2] - down[2]) > 0.2
+
+
+def test_noise_is_not_drawn_as_an_effect(cells):
+    here = of(cells, "figure2", wF1_change=0.01)
+    (image,) = figures.heat_map(here, "title", "legend").axes[0].images
+    assert image.norm.vmax == figures.LEAST_LIMIT
+
+
+def test_the_papers_numbers_stand_below_in_the_same_colours(cells):
+    here = of(cells, "figure2", paper=-0.3)
+    ours, paper, _bar = figures.heat_map(here, "title", "legend").axes
+    assert {text for text, _ in numbers(paper).values()} == {"-0.30"}
+    assert ours.images[0].norm.vmax == paper.images[0].norm.vmax
+
+
+def test_rates_are_a_line_a_training_set_with_intervals(cells):
+    here = of(cells, "figure2")
+    panels = figures.rates(here, "title", "legend").axes
+    assert [panel.get_title() for panel in panels] == ["tested on TWO", "tested on ONE"]
+    lines = {place: of_place for place, of_place in here.groupby(["test", "train"])}
+    for test, panel in zip(("TWO", "ONE"), panels, strict=True):
+        for container, train in zip(panel.containers, ("ONE", "ONE+TWO"), strict=True):
+            line = lines[test, train]
+            drawn, _caps, (bars,) = container
+            assert drawn.get_ydata() == pytest.approx(line["wF1"].to_list(), nan_ok=True)
+            ends = [segment[:, 1].tolist() for segment in bars.get_segments() if len(segment)]
+            known = line[["wF1_low", "wF1_high"]].dropna().to_numpy().tolist()
+            assert np.ravel(ends) == pytest.approx(np.ravel(known))
+
+
+def test_the_papers_rates_are_hollow_and_dotted(cells):
+    here = of(cells, "figure2", paper=0.0, paper_wF1=0.55)
+    panel = figures.rates(here, "title", "legend").axes[0]
+    dotted = [line for line in panel.lines if line.get_linestyle() == ":"]
+    assert len(dotted) == 2
+    for line in dotted:
+        assert set(line.get_ydata()) == {0.55}
+        assert to_rgba(line.get_markerfacecolor()) == to_rgba("white")
+
+
+def test_a_long_legend_is_broken_into_lines_that_fit(cells):
+    figure = figures.heat_map(of(cells, "figure2"), "title", "word " * 100)
+    with matplotlib.rc_context(figures.STYLE):
+        figure.draw_without_rendering()
+    (legend,) = [text for text in figure.texts if text.get_text().startswith("word")]
+    assert legend.get_window_extent().width <= figure.bbox.width
