@@ -9,14 +9,19 @@ from matplotlib.patches import Rectangle
 from benchmark import exhibits, figures
 from serkit.results import Store
 from tests.test_exhibits import small
-from tests.test_page import filled
+from tests.test_page import filled, level
 
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     """Of a small study without one of its training sets at 50 %."""
     study, store = small(), Store(tmp_path_factory.mktemp("results") / "small")
-    filled(study, store, leave_out=lambda spec: spec.train == ("one", "two") and spec.augment_percent == 50)
+    filled(
+        study,
+        store,
+        leave_out=lambda spec: spec.train == ("one", "two") and spec.augment_percent == 50,
+        level=lambda spec, test, fold, number: level(spec, test, fold, 0),
+    )
     return exhibits.cells(study, exhibits.answers(study, store))
 
 

@@ -72,7 +72,7 @@ def level(spec, test, fold, number):
     return 0.3 + 0.1 * (test in spec.train) + 0.02 * fold + 0.01 * number + 0.001 * spec.augment_percent
 
 
-def filled(study, store, leave_out=lambda spec: False):
+def filled(study, store, leave_out=lambda spec: False, level=level):
     for case in studies.plan(study):
         if not leave_out(case.spec):
             result = made_result(
