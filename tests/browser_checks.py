@@ -18,6 +18,7 @@ from playwright.sync_api import sync_playwright
 from benchmark import page as pages
 from benchmark import report
 from benchmark import study as studies
+from benchmark.assemble import assemble
 from serkit.results import Store
 from serkit.specs import LABELS, AcousticsSpec
 from tests.conftest import ROOT
@@ -83,9 +84,8 @@ def whole(tmp_path_factory):
         )
         put(store, result)
         clips.to_parquet(store.run_folder(result["key"]) / "scores.parquet")
-    path = tmp_path_factory.mktemp("page") / "whole.html"
-    path.write_text(pages.html(report.read(study, store), store))
-    return path
+    assemble(study, store)
+    return store.folder / pages.NAME
 
 
 @pytest.fixture
