@@ -13,7 +13,6 @@ import os
 import random
 import wave
 from collections.abc import Iterable, Sequence
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -70,9 +69,8 @@ MSP_ALL = {  # 1.8's are made up
 }
 
 
-@cache
 def msp_rows(release: str) -> list[dict[str, str]]:
-    """The label file's rows, not to be changed: in each split the four classes, then the others in turn."""
+    """The label file's rows: in each split the four classes, then the others in turn."""
     rows: list[dict[str, str]] = []
     for split, size in MSP_ALL[release].items():
         used = MSP_FOUR_CLASS[release][split]
