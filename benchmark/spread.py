@@ -173,9 +173,9 @@ def _share(values: pd.Series, folds: int) -> float:
 
 
 def _t(freedom: int) -> float:
-    from scipy.stats import t
+    from scipy.special import stdtrit  # Student's quantile, without the second that scipy.stats takes
 
-    return float(t.ppf((1 + LEVEL) / 2, freedom))
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def _around(mean: float, half: float, n: int, of: str) -> Spread:

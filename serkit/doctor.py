@@ -18,6 +18,7 @@ be had and mean what they say, but somebody should know.
 | not-finite | unfit | NaN or infinite samples: they would spread to every weight |
 | low-rate | unfit | below 16 kHz where more was delivered: the upper band is gone for good |
 | sample-rate, channels | note | not as delivered, but clips are resampled and mixed down anyway |
+| one-length | note | every clip lasts exactly as long: cut or padded, no original |
 | silent | note | peak at or below -60 dBFS: published corpora have a few |
 |  | unfit | more than 1 % of the clips: a bad copy |
 | short | note | fewer than 32 frames, CNN14's least: padded |
@@ -596,6 +597,7 @@ def _audio_problems(corpus: Corpus, clips: Sequence[_Heard], module: ModuleType)
             [path for path, clip in whole if not clip.finite],
         ),
         *_rates_and_channels(whole, of, module),
+        *_one_length(whole),
         *_found(
             "silent",
             NOTE if len(silent) <= FEW * len(paths) else UNFIT,
@@ -660,6 +662,18 @@ def _rates_and_channels(whole: Iterable[tuple[str, _Heard]], of: str, module: Mo
 # What the table says, held against the audio and against itself
 
 
+def _one_length(whole: Sequence[tuple[str, _Heard]]) -> list[Problem]:
+    """Speech is never all of one length, to the sample."""
+    lengths = {clip.seconds for _, clip in whole}
+    if len(whole) < 2 or len(lengths) > 1:
+        return []
+    text = (
+        f"every clip lasts exactly {lengths.pop():.2f} s: this copy was cut or padded, it is no original;"
+        " results on it are to say so"
+    )
+    return [Problem("one-length", NOTE, text, len(whole))]
+
+
 def _duplicates(corpus: Corpus, heard: Mapping[str, _Heard]) -> list[Problem]:
     """Files with the same decoded samples, whatever their container and name."""
     rows = {row.path: row for row in corpus.clips.itertuples(index=False)}
@@ -686,7 +700,8 @@ def _duplicates(corpus: Corpus, heard: Mapping[str, _Heard]) -> list[Problem]:
         else:
             kind, differing = "duplicate", []
         apart = f" ({', '.join(differing)})" if differing else ""
-        found[kind].append(" = ".join(used) + apart)
+        more = f" = {len(used) - EXAMPLES} more" if len(used) > EXAMPLES else ""
+        found[kind].append(" = ".join(used[:EXAMPLES]) + more + apart)
     return [
         *_found(
             "duplicate-leak",

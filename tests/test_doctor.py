@@ -45,7 +45,7 @@ class Copy:
             path = f"clips/s{speaker}/{i:02d}.wav"
             part = ("train", "validation", "test")[speaker % 3]
             rows.append([path, LABELS[i % 4], f"s{speaker}", "" if by_fold else part, speaker % 3])
-            write(self.folder / path, speech(i))
+            write(self.folder / path, speech(i, 0.7 + 0.001 * (i % 12 == 0)))
         self.rows = pd.DataFrame(rows, columns=["path", "label", "speaker", "split", "fold"])
         self.validation_fold = (1, 2, 0) if by_fold else ()
         self.split_by_clip = False
@@ -124,7 +124,7 @@ def test_clean_copy_has_no_problem(make, by_fold):
     assert found.fit
     assert not found.missing
     assert (found.version, found.clips, found.notes) == ("1.0", 24, ("a note of the reader",))
-    assert found.hours == pytest.approx(24 * 0.7 / 3600)
+    assert found.hours == pytest.approx((24 * 0.7 + 2 * 0.001) / 3600)
     groups = [f"fold {k}" for k in range(3)] if by_fold else ["train", "validation", "test"]
     counted = {(count.group, count.label): (count.found, count.published) for count in found.counts}
     assert {(group, "*"): (8, None) for group in groups}.items() <= counted.items()
@@ -395,6 +395,14 @@ def test_same_audio_within_one_part_is_a_note(copy):
     assert (problem.kind, problem.severity, problem.count) == ("duplicate", "note", 2)
 
 
+def test_many_copies_of_one_clip_are_counted_and_not_all_named(copy):
+    for i in range(1, 24):
+        copy[i].write_bytes(copy[0].read_bytes())
+    found = next(problem for problem in copy.examine().problems if problem.kind == "duplicate-leak")
+    assert found.examples[0].count(" = ") == 5
+    assert " = 19 more (" in found.examples[0]
+
+
 def test_duplicates_are_found_whatever_the_container(copy):
     wave, rate_hz = soundfile.read(copy[0], dtype="int16")
     write(copy[8], wave, rate_hz, format="FLAC", subtype="PCM_24")
@@ -569,6 +577,7 @@ def test_ravdess_with_a_stray(tmp_path):
     severities = kinds(found)
     assert severities.pop("counts") == "unfit"  # 96 of 672
     assert severities.pop("short") == "note"  # 0.7 s at 16 kHz played at 48
+    assert severities.pop("one-length") == "note"
     assert severities == {"duplicate-stray": "note"}
     named = next(problem for problem in found.problems if problem.kind == "duplicate-stray")
     assert named.examples == ("Actor_05/03-01-05-01-01-01-02.wav = Actor_05/03-01-04-01-01-01-05.wav",)
@@ -579,6 +588,6 @@ def test_emodb_with_a_wrong_rate(tmp_path):
     for i, speaker in enumerate(speakers):
         for j, letter in enumerate("WFTNA"):
             write(tmp_path / "wav" / f"{speaker}a01{letter}a.wav", speech(10 * i + j))
-    assert kinds(doctor.examine("emodb", tmp_path)) == {"counts": "unfit"}
+    assert kinds(doctor.examine("emodb", tmp_path)) == {"counts": "unfit", "one-length": "note"}
     write(tmp_path / "wav" / "03a01Wa.wav", speech(0, 2.0), 44_100)
     assert kinds(doctor.examine("emodb", tmp_path)) == {"counts": "unfit", "sample-rate": "note"}
