@@ -64,10 +64,9 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
     (folder / "report.md").write_text(_markdown(report, pictures))
     page.write(report, store, colours)
     names = ", ".join(drawn.name for drawn in report.tables)
-    written = (
-        f"written to {folder}: {', '.join([page.NAME, 'report.md', *numbers])}; as .md, .csv, .tex: {names};"
-        f" as .png, .svg, .pdf: {', '.join(pictures)}"
-    )
+    written = f"written to {folder}: {', '.join([page.NAME, 'report.md', *numbers])}"
+    written += f"; as .md, .csv, .tex: {names}" if names else ""
+    written += f"; as .png, .svg, .pdf: {', '.join(pictures)}" if pictures else ""
     return _terminal(report, written), report.cells
 
 

@@ -44,6 +44,7 @@ def called(*arguments):
 # --- report ---
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_report_on_an_empty_store(tmp_path):
     outcome = called("report", "--study", "synthetic", "--results", str(tmp_path / "out"))
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -51,6 +52,7 @@ def test_report_on_an_empty_store(tmp_path):
     assert (tmp_path / "out" / "synthetic" / "report.md").is_file()
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_report_shows_what_is_there(tmp_path):
     study = studies.read("synthetic")
     case = next(case for case in studies.plan(study) if case.spec.label == "synmsp-aug0")
@@ -62,10 +64,19 @@ def test_report_shows_what_is_there(tmp_path):
     assert "0.62 (0)" in outcome.stdout
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_report_takes_the_results_from_where_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("SERKIT_RESULTS", str(tmp_path / "elsewhere"))
     assert called("report").exit_code == 0
     assert (tmp_path / "elsewhere" / "paper" / "cells.csv").is_file()  # the default study
+
+
+@pytest.mark.parametrize("colours", ["paper", "safe"])
+def test_report_draws_in_the_colours_asked_for(tmp_path, monkeypatch, colours):
+    drawn = []
+    monkeypatch.setattr("benchmark.assemble.assemble", lambda *given: drawn.append(given[2]) or ("", None))
+    assert called("report", *(["--colours", "safe"] if colours == "safe" else [])).exit_code == 0
+    assert drawn == [colours]
 
 
 @pytest.mark.parametrize(

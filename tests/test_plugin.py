@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import benchmark.assemble  # pytester's sessions forget what they import, and these load once a process
 import benchmark.gpus
 import benchmark.live
-import benchmark.tables
-import serkit.run  # noqa: F401  (pytester's sessions forget what they import, and these load once a process)
+import serkit.run  # noqa: F401  (likewise)
 from benchmark.threads import share
 from serkit.errors import CorpusMissing
 from serkit.mos import Dnsmos
 
 pytest_plugins = "pytester"
+pytestmark = pytest.mark.usefixtures("numbers_only")
 
 ROOT = Path(__file__).parent.parent
 
@@ -159,7 +160,7 @@ def test_acoustics_are_measured_and_shown(loaded, checkout, one_thread):
         ]
     )
     assert set(results(checkout, "heard")) == {"acoustics-large-raw"}
-    assert (checkout.path / "results/heard/figure4.png").is_file()
+    assert (checkout.path / "results/heard/figure4.md").is_file()
 
 
 def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout, monkeypatch, capfd):
