@@ -218,8 +218,8 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
                 "tuned": f"lr {cell.tuned.learning_rate:g}, batch {cell.tuned.batch_size}"
                 if cell.tuned
                 else "",
-                "A": spread.interval(ours).mean,
-                "B": spread.interval(theirs).mean,
+                "A": ours.mean,
+                "B": theirs.mean,
                 "difference": moved.mean,
                 "low": moved.low,
                 "high": moved.high,
@@ -251,7 +251,7 @@ def _units(side: Side, cell: Cell, metric: str) -> tuple[spread.Units, int]:
     """The units of a cell on one side, and how many runs they are of; none where it has not the corpora."""
     of = side.study
     if not _has(of, cell):
-        return spread.Units(pd.Series(dtype=float), 0.0, spread.NONE), 0
+        return spread.Units({}, 0.0, spread.NONE), 0
     recipe = of.recipe
     if cell.tuned:
         recipe = dataclasses.replace(
@@ -274,8 +274,8 @@ def _split(corpus: CorpusSpec) -> tuple[Any, ...]:
 
 def _apart(units: spread.Units) -> spread.Units:
     """The same units under names that no other side has, so that none is taken for its partner."""
-    values = units.values.rename(lambda fold: fold + 1_000_000, level="fold") if len(units.values) else None
-    return units if values is None else dataclasses.replace(units, values=values)
+    apart = {(seed, fold + 1_000_000): value for (seed, fold), value in units.values.items()}
+    return dataclasses.replace(units, values=apart)
 
 
 def unlike(first: Side, second: Side) -> list[str]:

@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmark.study import Study, TrainingSet
 from serkit.results import Result
@@ -68,19 +67,19 @@ class Units:
     """What a cell is an average of.
 
     Attributes:
-        values: the metric's tail averages by (seed, fold); of a corpus with one split, by (seed, run).
+        values: the metric's tail averages by (seed, fold); of a corpus with one split, by (seed, run's fold).
         hidden: variance of their mean that the units do not show, from training anew.
         of: `folds`, `runs`, `single run` or `nothing`.
     """
 
-    values: pd.Series
+    values: Mapping[tuple[int, int], float]
     hidden: float
     of: str
 
     @property
-    def folds(self) -> int:
-        """How many units share a seed."""
-        return int(self.values.index.get_level_values("fold").nunique())
+    def mean(self) -> float:
+        """Of the units; NaN where there are none."""
+        return float(np.mean(list(self.values.values()))) if self.values else np.nan
 
 
 def units(
@@ -116,14 +115,10 @@ def units(
         for fold, scores in tested["folds"].items():
             unit = int(fold) if by_fold else (run.fold or 0)
             values.setdefault((run.seed, unit), []).append(scores[metric]["mean"])
-    index = pd.MultiIndex.from_tuples(values, names=["seed", "fold"]) if values else _NO_UNITS
-    series = pd.Series([float(np.mean(of_unit)) for of_unit in values.values()], index, dtype=float)
-    kind = (FOLDS if by_fold else RUNS) if len(series) > 1 else SINGLE if len(series) else NONE
+    means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
+    kind = (FOLDS if by_fold else RUNS) if len(means) > 1 else SINGLE if means else NONE
     shown = kind == NONE or (kind != SINGLE and each_its_own_run)
-    return Units(series, 0.0 if shown else sum(hidden) / len(hidden) ** 2, kind)
-
-
-_NO_UNITS = pd.MultiIndex.from_arrays([[], []], names=["seed", "fold"])
+    return Units(means, 0.0 if shown else sum(hidden) / len(hidden) ** 2, kind)
 
 
 def interval(cell: Units) -> Spread:
@@ -131,7 +126,7 @@ def interval(cell: Units) -> Spread:
     if cell.of == NONE:
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
     if cell.of == SINGLE:
-        return _around(float(cell.values.iloc[0]), 2 * np.sqrt(cell.hidden), 1, SINGLE)
+        return _around(cell.mean, 2 * np.sqrt(cell.hidden), 1, SINGLE)
     return _student(cell.values, cell.hidden, cell.of)
 
 
@@ -144,32 +139,38 @@ def difference(cell: Units, other: Units) -> Spread:
     if NONE in (cell.of, other.of):
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
     hidden = cell.hidden + other.hidden
-    shared = cell.values.index.intersection(other.values.index)
-    alike = cell.of == FOLDS or (cell.folds > 1) == (other.folds > 1)
+    shared = [unit for unit in cell.values if unit in other.values]
+    alike = cell.of == FOLDS or (_folds(cell.values) > 1) == (_folds(other.values) > 1)
     if cell.of == other.of and alike and len(shared) > 1:
-        return _student(cell.values[shared] - other.values[shared], hidden, cell.of)
-    mean = float(cell.values.mean() - other.values.mean())
+        return _student({unit: cell.values[unit] - other.values[unit] for unit in shared}, hidden, cell.of)
+    mean = cell.mean - other.mean
     if cell.of == other.of == SINGLE:
         return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
-    sides = [cell, other]
-    freedom = sum(len(side.values) - 1 for side in sides)
-    variance = sum(float(((side.values - side.values.mean()) ** 2).sum()) for side in sides) / freedom
+    sides = [cell.values, other.values]
+    freedom = sum(len(side) - 1 for side in sides)
+    variance = sum(len(side) * float(np.var(list(side.values()))) for side in sides) / freedom
     if SINGLE in (cell.of, other.of):
         hidden = 0.0  # of the two, the run that stands alone is given the units' variance
-    error = np.sqrt(variance * sum(_share(side.values, side.folds) for side in sides) + hidden)
-    most = max(sides, key=lambda side: len(side.values))
+    error = np.sqrt(variance * sum(map(_share, sides)) + hidden)
+    most = max((cell, other), key=lambda side: len(side.values))
     return _around(mean, _t(freedom) * error, len(most.values), most.of)
 
 
-def _student(values: pd.Series, hidden: float, of: str) -> Spread:
-    folds = int(values.index.get_level_values("fold").nunique())
-    error = np.sqrt(float(values.var(ddof=1)) * _share(values, folds) + hidden)
-    return _around(float(values.mean()), _t(len(values) - 1) * error, len(values), of)
+def _student(values: Mapping[tuple[int, int], float], hidden: float, of: str) -> Spread:
+    numbers = list(values.values())
+    error = np.sqrt(float(np.var(numbers, ddof=1)) * _share(values) + hidden)
+    return _around(float(np.mean(numbers)), _t(len(numbers) - 1) * error, len(numbers), of)
 
 
-def _share(values: pd.Series, folds: int) -> float:
+def _share(values: Mapping[tuple[int, int], float]) -> float:
     """What of the units' variance is the variance of their mean."""
+    folds = _folds(values)
     return 1 / len(values) + (1 / (folds - 1) if folds > 1 else 0.0)
+
+
+def _folds(values: Mapping[tuple[int, int], float]) -> int:
+    """How many units share a seed."""
+    return len({fold for _, fold in values})
 
 
 def _t(freedom: int) -> float:

@@ -1,7 +1,6 @@
 """Intervals of cells and differences: against scipy and by simulation of what they promise."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -15,8 +14,8 @@ from tests.test_exhibits import small
 
 def made(values, seeds=1, hidden=0.0, of=FOLDS):
     """Units by seed and fold."""
-    index = pd.MultiIndex.from_product([range(seeds), range(len(values) // seeds)], names=["seed", "fold"])
-    return Units(pd.Series(np.asarray(values, dtype=float), index), hidden, of)
+    folds = len(values) // seeds
+    return Units({divmod(i, folds): float(value) for i, value in enumerate(values)}, hidden, of)
 
 
 def test_mean_and_interval_are_students_with_the_correction_for_folds():
@@ -107,9 +106,9 @@ def test_units_are_the_tested_corpus_folds(store):
     found = answers(study, store, lambda spec: lambda test, fold, number: 0.1 * fold + 0.3 * spec.seed)
     of_two = spread.units(study, found, ("one", "two"), "two", 0)
     assert of_two.of == FOLDS
-    assert of_two.values.to_dict() == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.3, (1, 1): 0.4})
+    assert of_two.values == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.3, (1, 1): 0.4})
     cell = exhibits.cell(exhibits.answers(study, store), study, ("one", "two"), "two", 0)
-    assert of_two.values.mean() == pytest.approx(cell["wF1"])
+    assert of_two.mean == pytest.approx(cell["wF1"])
 
 
 def test_units_of_one_split_are_the_runs(store):
@@ -117,7 +116,7 @@ def test_units_of_one_split_are_the_runs(store):
     found = answers(study, store, lambda spec: lambda test, fold, number: 0.1 * spec.fold + 0.5)
     of_one = spread.units(study, found, ("one", "two"), "one", 0)
     assert of_one.of == RUNS
-    assert of_one.values.to_dict() == pytest.approx({(0, 0): 0.5, (0, 1): 0.6, (1, 0): 0.5, (1, 1): 0.6})
+    assert of_one.values == pytest.approx({(0, 0): 0.5, (0, 1): 0.6, (1, 0): 0.5, (1, 1): 0.6})
 
 
 def test_a_corpus_not_trained_on_is_averaged_over_runs_for_each_of_its_folds(store):
@@ -126,7 +125,7 @@ def test_a_corpus_not_trained_on_is_averaged_over_runs_for_each_of_its_folds(sto
         study, store, lambda spec: lambda test, fold, number: 0.1 * fold + 0.2 * spec.seed, train=("one",)
     )
     of_two = spread.units(study, found, ("one",), "two", 0)
-    assert of_two.values.to_dict() == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.2, (1, 1): 0.3})
+    assert of_two.values == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.2, (1, 1): 0.3})
     still = spread.RUN_TO_RUN**2 / 2  # the tail does not move in these results
     assert of_two.hidden == pytest.approx(still / 2), "two runs, each of which scored both folds"
     assert spread.units(study, found, ("one",), "one", 0).hidden == 0, "two runs are two units"
