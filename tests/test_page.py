@@ -262,6 +262,11 @@ def test_every_table_can_be_saved_as_it_is(store):
     for table in shown.tables:
         assert saved[f"{table.name}.csv"] == table.csv()
         assert saved[f"{table.name}.tex"] == table.latex()
+    for name in ("coverage", "gaps", "choices", "cost"):
+        assert (f"{name}.csv" in saved) == (name != "gaps"), "nothing is missing here"
+    assert pd.read_csv(io.StringIO(saved["cost.csv"]))["Hours"].sum() == pytest.approx(
+        len(shown.found.results) * 36 / 3600, abs=0.01
+    )
     cells = pd.read_csv(io.StringIO(saved["cells.csv"]))
     assert cells["wF1"].to_list() == pytest.approx(shown.cells["wF1"].to_list(), abs=1e-5)
 

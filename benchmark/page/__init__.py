@@ -76,6 +76,7 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
     )
     maps = [_heat_map(report, name) for name in ("figure2", "figure3") if _shown(report, name)]
     conditions = list(_conditions(report, store))
+    covered, spent = coverage(report, store), _cost(report)
     data = {
         "labels": LABELS,
         "metrics": METRICS,
@@ -94,12 +95,17 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
         colours=colours,
         tables={table.name: _table(table) for table in report.tables},
         maps=maps,
-        downloads=_downloads(report),
+        downloads=_downloads(report, _besides(study, covered, spent)),
         picture=_figure4_picture(report, store),
         conditions=conditions,
-        coverage=coverage(report, store),
+        coverage=covered,
         choices=choices(study),
-        cost=_cost(report),
+        cost=spent,
+        hours={
+            kind: sum(row["hours"] for row in spent if row["kind"] == kind)
+            for kind in ("GPU", "CPU")
+            if any(row["kind"] == kind for row in spent)
+        },
         versions=_versions(report),
         css=(HERE / "page.css").read_text(),
         script=(HERE / "page.js").read_text(),
@@ -139,10 +145,27 @@ def _table(table: tables.Table) -> dict[str, Any]:
     }
 
 
-def _downloads(report: Report) -> dict[str, list[dict[str, str]]]:
+def _besides(study: Study, covered: dict[str, Any], spent: list[dict[str, Any]]) -> list[tables.Table]:
+    """The page's tables that are no exhibits, to be saved as those are."""
+    done = [[row["what"], *row["cells"]] for row in covered["rows"]]
+    left = [[row["what"], row["done"], "; ".join(row["problems"]), row["command"]] for row in covered["left"]]
+    hours = [
+        [row["device"], row["kind"], str(row["runs"]), str(row["measurements"]), f"{row['hours']:.2f}"]
+        for row in spent
+    ]
+    table = tables.Table
+    return [
+        table("coverage", "Coverage", ["Trained on", *covered["columns"]], done),
+        table("gaps", "Gaps and problems", ["What", "Done", "Problems", "Command"], left),
+        table("choices", "Choices", ["Point", "Choice"], [list(choice) for choice in choices(study)]),
+        table("cost", "Hours by device", ["Device", "Kind", "Runs", "Measurements", "Hours"], hours),
+    ]
+
+
+def _downloads(report: Report, besides: list[tables.Table]) -> dict[str, list[dict[str, str]]]:
     """The files that each table can be saved as, by its name; every digit under `cells` and the like."""
     files: dict[str, list[dict[str, str]]] = {}
-    for table in report.tables:
+    for table in (*report.tables, *besides):
         files[table.name] = [
             _file(f"{table.name}.csv", "text/csv", table.csv()),
             _file(f"{table.name}.tex", "application/x-tex", table.latex()),
