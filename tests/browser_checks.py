@@ -302,12 +302,17 @@ def test_axe_finds_no_barrier(which, theme, colours, opened, request):
     assert barriers == []
 
 
-def test_it_prints_on_white_without_its_switches(real, opened, shots):
-    page = opened(real, theme="dark")
+@pytest.mark.parametrize("which", ["real", "whole"])
+def test_it_prints_on_white_without_its_switches(which, opened, shots, request):
+    page = opened(request.getfixturevalue(which), theme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("nav").is_hidden()
-    path = shots / "print.pdf"
+    chosen = data_of(page)["conditions"][0]["train"]
+    assert f"{chosen} at 0 %" in page.locator("#condition-said").inner_text(), "the choosers are not printed"
+    page.set_viewport_size({"width": 700, "height": 990})  # of A4 within its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700, "it would be shrunk to fit"
+    path = shots / f"{which}.pdf"
     page.pdf(path=path, format="A4")
     assert path.read_bytes().startswith(b"%PDF")
 

@@ -186,7 +186,7 @@
     const train = chooser.train.value;
     fill(chooser.rate, data.conditions.filter((one) => one.train === train).map((one) => one.rate), (rate) => `${rate} %`);
     const one = data.conditions.find((each) => each.train === train && String(each.rate) === chooser.rate.value);
-    document.getElementById("condition-said").textContent = `${one.runs} of ${one.expected} runs are done; the tail begins at epoch ${one.tail}.`;
+    document.getElementById("condition-said").textContent = `${one.train} at ${one.rate} %: ${one.runs} of ${one.expected} runs are done; the tail begins at epoch ${one.tail}.`;
     drawCurves(one);
     drawConfusion(one);
   };
