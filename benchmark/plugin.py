@@ -113,7 +113,7 @@ def _tensorboard() -> Any:
     """What writes TensorBoard's files. Raises ExtraMissing, now and not after the first epoch."""
     if importlib.util.find_spec("tensorboard") is None:
         raise ExtraMissing("tensorboard", "tensorboard")
-    from benchmark.curves import Curves
+    from benchmark.tensorboard import Curves
 
     return Curves()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.curves import Curves
+from benchmark.tensorboard import Curves
 from serkit.specs import METRICS
 
 reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
