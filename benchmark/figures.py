@@ -1,7 +1,7 @@
 """Exhibits as pictures: PNG to look at, SVG and PDF to print; the same bytes for the same numbers.
 
 Figures 2 and 3 are heat maps in the paper's layout and colours, green up and red down. Who cannot tell the
-two apart reads the number in every cell, or asks for `safe` colours, purple up and orange down. Lines and
+two apart reads the number in every cell, or asks for `safe` colours, blue up and orange down. Lines and
 distributions have Okabe and Ito's colours, which readers with any colour vision can tell apart.
 """
 
@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -35,7 +36,10 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "font.size": 9.0,
 }
-DIVERGING = {"paper": "RdYlGn", "safe": "PuOr"}
+DIVERGING: dict[str, str | Colormap] = {
+    "paper": "RdYlGn",
+    "safe": LinearSegmentedColormap.from_list("safe", ["#b35c00", "#ffffff", "#0a5a9c"]),  # as on the page
+}
 """Colour maps of heat maps, each from down to up."""
 LEAST_LIMIT = 0.1  # of wF1: with less at the ends of the colours noise would look like an effect
 

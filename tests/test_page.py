@@ -309,7 +309,10 @@ def test_a_report_is_a_page_tables_and_figures(store):
     }
     for name in ("index.html", "figure2", "rates"):
         assert name in text.splitlines()[-1]
-    assert (store.folder / "rates.pdf").read_bytes().startswith(b"%PDF")
+    pdf = (store.folder / "rates.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"/TrueType" in pdf or b"/CIDFontType2" in pdf
+    assert b"/Type3" not in pdf, "publishers refuse such fonts"
     for sentence in report.read(study, store).sentences:
         assert sentence in text
         assert sentence in (store.folder / "report.md").read_text()
