@@ -52,6 +52,8 @@ WATCH_EVERY_SECONDS = 2.0
 CURSOR_UP, ERASE_BELOW = "\x1b[A", "\x1b[J"
 ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not begin a line of their own
 
+UNSET_SIZE = (80, 24)  # what every program takes for a terminal that does not know its own, as of `script`
+
 PREPARING = "preparing"
 """What a case does that was begun and has no claim yet: reads corpora, or waits for another who is at it."""
 
@@ -341,10 +343,10 @@ class Screen:
         return Group(*first, *(Constrain(line, width) for line in self._below))
 
     def _fit(self) -> None:
-        """Takes the terminal's size, which rich would ask the redirected descriptors."""
+        """Takes the terminal's size, which rich would ask the redirected descriptors; 0 is one not set."""
         with contextlib.suppress(OSError):
             columns, rows = os.get_terminal_size(self._fd)
-            self._console.size = (columns, rows)
+            self._console.size = (columns or UNSET_SIZE[0], rows or UNSET_SIZE[1])
 
 
 def _overwritten(line: str) -> str:

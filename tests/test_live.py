@@ -273,6 +273,17 @@ def test_a_line_that_takes_two_rows_is_drawn_anew_in_both():
     terminal.close()
 
 
+def test_a_terminal_that_does_not_know_its_size_is_of_the_usual_one():
+    """As `script` and some containers make them: 0 columns, 0 rows."""
+    terminal = Terminal(columns=0)
+    screen = Screen(terminal.writer, terminal.fd)
+    terminal.write("x" * 90)
+    screen.show("plan", [("gw0", FIRST, "25%")])
+    assert "plan" in drawn(terminal.shown())
+    screen.close()
+    terminal.close()
+
+
 def test_ids_give_way_in_a_narrow_terminal():
     terminal = Terminal(columns=40)
     screen = Screen(terminal.writer, terminal.fd)
