@@ -267,6 +267,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from benchmark import exhibits  # pandas comes with it
     from benchmark.assemble import assemble
 
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.ensure_newline()
+        reporter.write_line("making the page, tables and figures ...")  # some seconds
     try:
         ours.summary, cells = assemble(ours.study, ours.store)
     except SerkitError as error:

@@ -58,7 +58,7 @@ def write(report: Report, store: Store, colours: str = "paper") -> Path:
         The file.
     """
     path = store.folder / NAME
-    path.write_text(html(report, store, colours))
+    path.write_text(html(report, store, colours), encoding="utf-8")
     return path
 
 
