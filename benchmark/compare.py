@@ -141,6 +141,7 @@ def _unknown(name: str, runs: list[RunSpec]) -> Study:
     trains = tuple(dict.fromkeys(run.train for run in runs))
     return Study(
         name=name,
+        given=name,
         title=name,
         caution="",
         paper=False,

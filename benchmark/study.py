@@ -111,6 +111,7 @@ class Study:
 
     Attributes:
         name: the file's, and that of its folder under results.
+        given: as a user names it in a command: the name of a built-in study, else the path of its file.
         title: one line.
         caution: what a reader of its numbers must know; printed with every table; may be empty.
         paper: whether its numbers stand beside the published ones.
@@ -130,6 +131,7 @@ class Study:
     """
 
     name: str
+    given: str
     title: str
     caution: str
     paper: bool
@@ -270,7 +272,7 @@ def read(name_or_file: str) -> Study:
             )
     try:
         with path.open("rb") as file:
-            return from_toml(tomllib.load(file), path.stem)
+            return from_toml(tomllib.load(file), path.stem, name_or_file)
     except OSError as error:
         raise SpecError(f"study file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -279,8 +281,8 @@ def read(name_or_file: str) -> Study:
         raise SpecError(f"study {path}: {error}") from error
 
 
-def from_toml(data: dict[str, Any], name: str) -> Study:
-    """A study from its parsed file. Raises as `read` does."""
+def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
+    """A study from its parsed file, which a user names `given`, or by its name. Raises as `read` does."""
     _check_values("study", data, STUDY)
     for needed in ("title", "corpora"):
         if not data.get(needed):
@@ -319,6 +321,7 @@ def from_toml(data: dict[str, Any], name: str) -> Study:
         figure4 = _acoustics(data["figure4"], corpora, augmentation if any(rates) else None)
     study = Study(
         name=name,
+        given=given or name,
         title=data["title"],
         caution=data.get("caution", ""),
         paper=data.get("paper", False),

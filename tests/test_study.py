@@ -571,3 +571,11 @@ def test_all_corpora_are_measured_unless_some_are_named(tmp_path):
 def test_a_study_may_show_figure_4_alone(tmp_path):
     text = SMALL[: SMALL.index("[table1]")] + ACOUSTICS
     assert studies.size(read(tmp_path, text)) == "0 runs, 2 measurements"
+
+
+def test_a_study_is_named_in_commands_as_the_user_did(tmp_path):
+    assert studies.read("paper").given == "paper"
+    path = tmp_path / "mine.toml"
+    path.write_text((studies.BUILT_IN / "synthetic.toml").read_text())
+    study = studies.read(str(path))
+    assert (study.name, study.given) == ("mine", str(path))

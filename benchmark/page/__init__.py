@@ -401,7 +401,7 @@ def coverage(report: Report, store: Store) -> dict[str, Any]:
         problems = [problem for state in seen for problem in _problems(report, state)]
         gaps = [state.case for state in seen if state.state not in (progress.DONE, progress.RUNNING)]
         if problems or gaps:
-            again = progress.command(gaps, study.name) if gaps else ""
+            again = progress.command(gaps, study.given) if gaps else ""
             left.append(
                 {
                     "what": f"{what}, {column}",
@@ -410,7 +410,7 @@ def coverage(report: Report, store: Store) -> dict[str, Any]:
                     "command": again,
                 }
             )
-    everything = f"pytest cases/ --study {study.name}"
+    everything = f"pytest cases/ --study {study.given}"
     return {"command": everything, "columns": columns, "rows": rows, "left": left}
 
 
