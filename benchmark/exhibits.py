@@ -92,15 +92,15 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
     def add(place: dict[str, Any], row: dict[str, Any], test: str, units: spread.Units) -> None:
         baseline, baseline_units = baselines[test]
         change = row["wF1"] - baseline["wF1"]
-        moved = spread.difference(units, baseline_units)
+        low, high = _ends(spread.difference(units, baseline_units), change)
         rows.append(
             {
                 **place,
                 "test": study.title_of(test),
                 **row,
                 "wF1_change": change,
-                "wF1_change_low": change - (moved.mean - moved.low),
-                "wF1_change_high": change + (moved.high - moved.mean),
+                "wF1_change_low": low,
+                "wF1_change_high": high,
                 "baseline_runs": baseline["runs"],
                 "baseline_runs_expected": baseline["runs_expected"],
             }
@@ -155,8 +155,19 @@ def cell(
     done = [run for run in runs if run in found.results]
     averages = _averages(found, done, lambda at: list(at["tests"][test].values()))
     around = spread.interval(_units(found, study, train, test, rate, recipe))
-    sure = {"wF1_low": around.low, "wF1_high": around.high, "units": around.n, "spread_of": around.of}
+    low, high = _ends(around, averages["wF1"])
+    low, high = np.clip((low, high), 0.0, 1.0).tolist()  # that of two folds may reach further
+    sure = {"wF1_low": low, "wF1_high": high, "units": around.n, "spread_of": around.of}
     return {"runs": len(done), "runs_expected": len(runs), **averages, **sure}
+
+
+def _ends(around: spread.Spread, value: float) -> tuple[float, float]:
+    """The ends of an interval, moved out to the value that is shown, if need be.
+
+    Where runs are missing the two rest on other folds: a change is of all that are done, its interval of
+    those that both cells have. Easy folds alone must not look like a change.
+    """
+    return min(around.low, value), max(around.high, value)
 
 
 def _averages(
@@ -174,7 +185,7 @@ def _averages(
         of_seed: dict[int, list[np.ndarray]] = {}
         for run in done:
             of_seed.setdefault(run.seed, []).append(_tail_curve(found.results[run], scores, metric))
-        curves = [np.mean(of_folds, axis=0) for of_folds in of_seed.values()]
+        curves = [_mean(of_folds) for of_folds in of_seed.values()]
         row[metric] = float(np.mean(curves)) if curves else np.nan
         row[f"{metric}_std"] = float(np.mean([curve.std() for curve in curves])) if curves else np.nan
         if metric == "wF1":
@@ -182,6 +193,12 @@ def _averages(
                 float(np.std([curve.mean() for curve in curves], ddof=1)) if len(curves) > 1 else np.nan
             )
     return row
+
+
+def _mean(curves: Sequence[np.ndarray]) -> np.ndarray:
+    """Over curves, which end together; of the evaluations that all have, should a history be cut short."""
+    shortest = min(map(len, curves))
+    return np.mean([curve[-shortest:] for curve in curves], axis=0)
 
 
 def _tail_curve(result: Result, scores: Callable[[Any], list[dict[str, float]]], metric: str) -> np.ndarray:

@@ -1,15 +1,16 @@
 """How sure a cell is, and a difference between two: intervals from what a cell is an average of.
 
 A cell is an average over units: the folds of the tested corpus where it has several (each its own speakers),
-else the runs (a training for each fold of a corpus that is trained on); of each seed its own. An interval is
-Student's, of 95 %, on the mean of the units. Two cells that share their units are compared unit by unit; two
-that do not, by the units of each, with one variance for both (the pooled t-test), because one of the two is
-often a single run.
+else the runs (a training for each fold of a corpus that is trained on). An interval is Student's, of 95 %, on
+the mean of the units. Several seeds of a fold are one unit, their mean: they share its speakers, and counted
+one by one they would promise too much. Only where there are no folds is each seed a unit. Two cells that
+share their units are compared unit by unit; two that do not, by the units of each, with one variance for both
+(the pooled t-test), because one of the two is often a single run.
 
 Folds are not independent: any two networks learnt from mostly the same clips, so the units vary less than
 trainings on new speakers would. The variance is corrected as Nadeau and Bengio (2003, "Inference for the
-generalization error") do: with k folds it is s^2 (1/n + 1/(k - 1)) in place of s^2/n. That more than doubles
-it for one seed, and is the cautious choice where only the tested speakers differ.
+generalization error") do: with k folds it is s^2 (1/k + 1/(k - 1)) in place of s^2/k. That more than doubles
+it, and is the cautious choice where only the tested speakers differ.
 
 What units cannot show is added: where all folds were scored by one network, as those of a corpus that it
 did not learn from, another training would move them together. That is taken to be as much as the cell moves
@@ -57,6 +58,11 @@ class Spread:
     of: str
 
     @property
+    def known(self) -> bool:
+        """Whether anything can be said: some run is done, and its numbers are numbers."""
+        return not np.isnan(self.low)
+
+    @property
     def clear(self) -> bool:
         """Whether 0 lies outside: of a difference, that it moved by more than its spread."""
         return bool(self.low > 0 or self.high < 0)
@@ -79,7 +85,7 @@ class Units:
     @property
     def mean(self) -> float:
         """Of the units; NaN where there are none."""
-        return float(np.mean(list(self.values.values()))) if self.values else np.nan
+        return float(np.mean(_independent(self.values))) if self.values else np.nan
 
 
 def units(
@@ -116,7 +122,7 @@ def units(
             unit = int(fold) if by_fold else (run.fold or 0)
             values.setdefault((run.seed, unit), []).append(scores[metric]["mean"])
     means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
-    kind = (FOLDS if by_fold else RUNS) if len(means) > 1 else SINGLE if means else NONE
+    kind = FOLDS if by_fold and _folds(means) > 1 else RUNS if len(means) > 1 else SINGLE if means else NONE
     shown = kind == NONE or (kind != SINGLE and each_its_own_run)
     return Units(means, 0.0 if shown else sum(hidden) / len(hidden) ** 2, kind)
 
@@ -133,31 +139,31 @@ def interval(cell: Units) -> Spread:
 def difference(cell: Units, other: Units) -> Spread:
     """`cell` minus `other`, with its interval.
 
-    Unit by unit where both have the same kind of units and share at least two (runs only where both cells
-    leave out folds, or neither); else from the units of each. Two single runs have a yardstick alone.
+    Unit by unit where both have the same kind of units and share at least two (of several folds, or neither
+    has any); else from the units of each. Two single runs have a yardstick alone.
     """
     if NONE in (cell.of, other.of):
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
     hidden = cell.hidden + other.hidden
-    shared = [unit for unit in cell.values if unit in other.values]
-    alike = cell.of == FOLDS or (_folds(cell.values) > 1) == (_folds(other.values) > 1)
+    shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in other.values}
+    alike = len({_folds(values) > 1 for values in (cell.values, other.values, shared)}) == 1
     if cell.of == other.of and alike and len(shared) > 1:
-        return _student({unit: cell.values[unit] - other.values[unit] for unit in shared}, hidden, cell.of)
+        return _student(shared, hidden, cell.of)
     mean = cell.mean - other.mean
     if cell.of == other.of == SINGLE:
         return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
-    sides = [cell.values, other.values]
+    sides = [_independent(cell.values), _independent(other.values)]
     freedom = sum(len(side) - 1 for side in sides)
-    variance = sum(len(side) * float(np.var(list(side.values()))) for side in sides) / freedom
-    if SINGLE in (cell.of, other.of):
-        hidden = 0.0  # of the two, the run that stands alone is given the units' variance
-    error = np.sqrt(variance * sum(map(_share, sides)) + hidden)
-    most = max((cell, other), key=lambda side: len(side.values))
-    return _around(mean, _t(freedom) * error, len(most.values), most.of)
+    variance = sum(len(side) * float(np.var(side)) for side in sides) / freedom
+    # Of the two, a run that stands alone is given the units' variance.
+    hidden = sum(side.hidden for side in (cell, other) if side.of != SINGLE)
+    error = np.sqrt(variance * (_share(cell.values) + _share(other.values)) + hidden)
+    number, of = max((len(side), named.of) for side, named in zip(sides, (cell, other), strict=True))
+    return _around(mean, _t(freedom) * error, number, of)
 
 
 def _student(values: Mapping[tuple[int, int], float], hidden: float, of: str) -> Spread:
-    numbers = list(values.values())
+    numbers = _independent(values)
     error = np.sqrt(float(np.var(numbers, ddof=1)) * _share(values) + hidden)
     return _around(float(np.mean(numbers)), _t(len(numbers) - 1) * error, len(numbers), of)
 
@@ -165,12 +171,21 @@ def _student(values: Mapping[tuple[int, int], float], hidden: float, of: str) ->
 def _share(values: Mapping[tuple[int, int], float]) -> float:
     """What of the units' variance is the variance of their mean."""
     folds = _folds(values)
-    return 1 / len(values) + (1 / (folds - 1) if folds > 1 else 0.0)
+    return 1 / folds + 1 / (folds - 1) if folds > 1 else 1 / len(values)
 
 
 def _folds(values: Mapping[tuple[int, int], float]) -> int:
-    """How many units share a seed."""
     return len({fold for _, fold in values})
+
+
+def _independent(values: Mapping[tuple[int, int], float]) -> list[float]:
+    """A value for each fold, the mean over its seeds; where there is one fold, for each seed."""
+    if _folds(values) == 1:
+        return list(values.values())
+    by_fold: dict[int, list[float]] = {}
+    for (_, fold), value in values.items():
+        by_fold.setdefault(fold, []).append(value)
+    return [float(np.mean(of_fold)) for of_fold in by_fold.values()]
 
 
 def _t(freedom: int) -> float:

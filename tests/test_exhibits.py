@@ -290,6 +290,24 @@ def test_a_point_averages_validation_and_test_as_table_1_does(store):
     assert (bool(point["chosen"]), bool(point["best_on_test"])) == (True, True)  # the only one that is done
 
 
+def test_the_tuned_row_has_the_interval_of_the_chosen_point(store):
+    study = tuned()
+    cell = the(cells_of(study, store), "table1", "TWO (tuned)", "TWO")
+    assert (cell["units"], cell["spread_of"]) == (0, "nothing")
+    put_grid(store, study, dict.fromkeys(itertools.product((0.001, 0.01), (16, 128)), (0.5, 0.5)))
+    of_chosen = study.grid()[2]
+    for run, wf1 in zip(study.runs(("two",), 0, of_chosen), (0.60, 0.61), strict=True):
+        put(store, made_result(run, flat(wf1)))
+    cell = the(cells_of(study, store), "table1", "TWO (tuned)", "TWO")
+    assert cell["units"] == 2
+    t = 12.7062  # of one degree of freedom
+    half = t * math.sqrt(0.01**2 / 2 * (1 / 2 + 1))
+    assert (cell["wF1_low"], cell["wF1_high"]) == pytest.approx((0.605 - half, 0.605 + half), abs=1e-4)
+    assert cell["wF1_change"] == pytest.approx(0.105)
+    changes = cell["wF1_change_low"], cell["wF1_change_high"]
+    assert changes == pytest.approx((0.105 - half, 0.105 + half), abs=1e-4)
+
+
 def test_validation_chooses_and_the_best_test_is_only_shown(store):
     study = tuned()
     put_grid(

@@ -131,6 +131,22 @@ def test_a_corpus_not_trained_on_is_averaged_over_runs_for_each_of_its_folds(sto
     assert spread.units(study, found, ("one",), "one", 0).hidden == 0, "two runs are two units"
 
 
+def test_seeds_of_the_only_fold_that_is_done_are_runs_and_no_folds(store):
+    study = small()
+    put(store, *(made_result(run, lambda *_: 0.5) for run in study.runs(("two",), 0) if run.fold == 1))
+    around = spread.interval(spread.units(study, exhibits.answers(study, store).results, ("two",), "two", 0))
+    assert (around.n, around.of) == (2, RUNS), "they say nothing of other speakers"
+
+
+def test_seeds_of_the_only_shared_fold_are_no_pairs_of_folds():
+    values = np.array([0.5, 0.8, 0.5, 0.8])
+    ours = made(values + np.array([0.0, 0.1, 0.0, 0.1]), seeds=2)
+    others = Units({(0, 1): 0.8, (1, 1): 0.81, (0, 2): 0.2, (1, 2): 0.2}, 0.0, FOLDS)
+    apart = spread.difference(ours, others)
+    assert not apart.clear, "that one fold rose by 0.1 says nothing of others"
+    assert apart.high - apart.low > 1
+
+
 def test_no_run_no_spread(store):
     study = small()
     nothing = spread.units(study, exhibits.answers(study, store).results, ("one",), "two", 0)
@@ -152,7 +168,85 @@ def test_cells_carry_the_intervals_of_their_units_and_of_their_change(store):
         test = row.test.lower()
         ours = spread.units(study, found.results, train, test, row.augment_percent)
         around = spread.interval(ours)
-        assert (row.wF1_low, row.wF1_high, row.units) == (around.low, around.high, around.n)
+        assert (row.wF1_low, row.wF1_high) == (max(0, around.low), min(1, around.high)), "of a share"
+        assert row.units == around.n
         moved = spread.difference(ours, spread.units(study, found.results, (test,), test, 0))
         assert (row.wF1_change_low, row.wF1_change_high) == pytest.approx((moved.low, moved.high))
         assert row.wF1_change_low <= row.wF1_change <= row.wF1_change_high
+
+
+def test_seeds_of_a_fold_are_one_unit_for_they_share_its_speakers():
+    random = np.random.default_rng(4)
+    k, seeds, holds = 10, 3, 0
+    for _ in range(400):
+        folds = 0.5 + random.normal(0, 0.03) + random.normal(0, 0.09, k)
+        found = spread.interval(made((folds + random.normal(0, 0.01, (seeds, k))).ravel(), seeds=seeds))
+        holds += found.low <= 0.5 <= found.high
+    assert found.n == k
+    assert 0.92 <= holds / 400 <= 0.985  # 0.85 with a unit for each seed
+
+
+@pytest.mark.parametrize(("low", "high", "clear"), [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False)])
+def test_a_change_is_clear_where_its_interval_leaves_out_0(low, high, clear):
+    assert spread.Spread((low + high) / 2, low, high, 3, RUNS).clear == clear
+
+
+def test_what_units_do_not_show_counts_without_partners_too():
+    ours, others = made([0.6, 0.7, 0.65], hidden=0.04**2), made([0.5, 0.52], seeds=2, of=RUNS, hidden=0.03**2)
+    apart = spread.difference(ours, others)
+    plain = spread.difference(made([0.6, 0.7, 0.65]), made([0.5, 0.52], seeds=2, of=RUNS))
+    t = stats.t.ppf(0.975, 3)
+    assert (apart.high - apart.mean) ** 2 - (plain.high - plain.mean) ** 2 == pytest.approx((t * 0.05) ** 2)
+    assert (apart.n, apart.of) == (3, FOLDS), "of the side with more units"
+    alone = spread.difference(ours, made([0.5], of=SINGLE, hidden=0.03**2))
+    bare = spread.difference(made([0.6, 0.7, 0.65]), made([0.5], of=SINGLE))
+    t = stats.t.ppf(0.975, 2)
+    assert (alone.high - alone.mean) ** 2 - (bare.high - bare.mean) ** 2 == pytest.approx((t * 0.04) ** 2)
+
+
+def moving(spec, by):
+    """A result whose every test moves by so much over the tail."""
+    result = made_result(spec, lambda test, fold, number: 0.5)
+    for tested in result["tests"].values():
+        for metric in ("uACC", "wACC", "wF1"):
+            tested[metric]["std"] = by
+    return result
+
+
+def test_what_another_training_would_give_is_taken_from_the_tail(store):
+    study = small(seeds=[0])
+    put(store, *(moving(spec, 0.03) for spec in study.runs(("one",), 0)))
+    put(store, *(moving(spec, 0.03) for spec in study.runs(("two_scrambled",), 0)))
+    found = exhibits.answers(study, store).results
+    alone = spread.units(study, found, ("one",), "one", 0)
+    assert alone.of == SINGLE
+    assert spread.interval(alone).high == pytest.approx(0.5 + 2 * 0.03), "its own run, and all that it shows"
+    assert spread.units(study, found, ("one",), "two", 0).hidden == pytest.approx(0.03**2)
+    swapped = spread.units(study, found, ("two_scrambled",), "two", 0)
+    assert swapped.hidden == 0, "its folds were left out, whatever the key of the labels"
+
+
+def test_easy_folds_alone_do_not_look_like_a_change(store):
+    study = small(seeds=[0], corpora=small_corpora(folds=6))
+    for spec in study.runs(("two",), 0):
+        put(store, made_result(spec, lambda test, fold, number: 0.2 + 0.1 * fold))
+    for spec in study.runs(("one", "two"), 0)[4:]:
+        put(store, made_result(spec, lambda test, fold, number: 0.2 + 0.1 * fold))
+    cells = exhibits.cells(study, exhibits.answers(study, store))
+    (row,) = cells.query("train == 'ONE+TWO' and test == 'TWO' and augment_percent == 0").itertuples()
+    assert row.wF1_change == pytest.approx(0.2)
+    assert row.wF1_change_low == pytest.approx(0), "fold by fold nothing changed"
+    assert row.wF1_change_high == pytest.approx(0.2)
+
+
+def small_corpora(folds):
+    corpora = small().corpora
+    return {
+        "one": {"reader": corpora[0].reader, "title": "ONE"},
+        "two": {
+            "reader": corpora[1].reader,
+            "title": "TWO",
+            "folds": folds,
+            "scramble": dict(corpora[1].scramble),
+        },
+    }
