@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from benchmark import answer, exhibits
 from benchmark import study as studies
@@ -96,7 +97,8 @@ def test_augmentation_that_helps_is_counted_and_what_it_leaves_is_said(said):
 
 
 def test_wide_spread_claims_nothing(said):
-    gap, _, scramble = said(memorising, noise=0.3)
+    gap, augmentation, scramble = said(memorising, noise=0.3)
+    assert "up in 0 and down in 0 of 2 cells" in augmentation
     assert "lower by more than its spread in 0 of 2 pairs" in gap
     assert "cannot be told, a loss of 0.05 or more is not excluded" in scramble
     assert "does not notice" not in scramble
@@ -114,3 +116,89 @@ def test_a_study_that_does_not_ask_is_not_answered(said):
     study = studies.from_toml(asked, "two")
     for sentence in answer.sentences(study, exhibits.Answers({}, ())):
         assert sentence.endswith("is not asked by this study.")
+
+
+def test_it_is_the_lowest_rate_and_single_corpora_that_tell_of_the_gap(said):
+    def gap_only_plain(spec, test):
+        unseen = base_of(test) not in {base_of(name) for name in spec.train}
+        return BASELINE + 0.1 * unseen * (spec.augment_percent == 0)
+
+    corpora = {**STUDY["corpora"], "three": {"reader": "emodb", "title": "THREE", "folds": 5}}
+    changes = {"corpora": corpora, "table1": {"train": [["one"], ["two"], ["three"]]}}
+    changes["figure2"] = {"train": [["one"], ["one", "two"], ["two_scrambled"]], "test": ["two", "three"]}
+    gap, _, _ = said(gap_only_plain, **changes)
+    assert "at 0 % augmentation" in gap
+    assert "+0.10" in gap
+    assert "in 0 of 2 pairs and higher in 2." in gap, "pairs of one true corpus"
+
+
+def test_single_runs_are_said_to_be_yardsticks(said):
+    corpora = {"one": STUDY["corpora"]["one"], "two": {**STUDY["corpora"]["two"], "folds": 1}}
+    gap, augmentation, scramble = said(memorising, corpora=corpora)
+    assert "(2 of them by single runs, a yardstick and no interval)" in gap
+    assert "(2 of them by single runs, a yardstick and no interval)" in augmentation
+    assert scramble.count("single runs, a yardstick and no interval]") == 2
+
+
+def test_a_pair_that_reaches_the_baseline_at_one_rate_reached_it(said):
+    def at_the_end(spec, test):
+        if base_of(test) in {base_of(name) for name in spec.train}:
+            return BASELINE - 0.4 * (spec.augment_percent == 100)  # of which only 0 % is the baseline
+        return BASELINE - (0.0 if (spec.augment_percent, test) == (100, "one") else 0.2)
+
+    rates = {"rates_percent": [0, 50, 100]}
+    _, augmentation, _ = said(at_the_end, noise=0.001, leave_out=lambda spec: False, **rates)
+    assert "up in 1 and down in 0 of 4 cells" in augmentation
+
+    def all_rise(spec, test):
+        return at_the_end(spec, test) + 0.05 * (spec.augment_percent > 0)
+
+    _, augmentation, _ = said(all_rise, noise=0.001, **rates)
+    assert "up in 4 and down in 0 of 4 cells" in augmentation
+    assert "1 of 2 pairs stay clearly below the baseline at every rate" in augmentation
+
+
+@pytest.mark.parametrize(
+    ("clear", "of", "told"),
+    [(0, 8, False), (1, 1, True), (2, 2, True), (1, 2, False), (2, 8, False), (3, 8, True)],
+)
+def test_an_effect_is_claimed_where_chance_seldom_gives_as_many(clear, of, told):
+    by_hand = stats.binomtest(clear, of, 0.05, alternative="greater").pvalue
+    assert answer._by_chance(clear, of) == pytest.approx(by_hand)
+    assert (by_hand <= answer.SELDOM + 1e-9) == told
+
+
+def test_losses_count_as_an_effect_and_what_is_not_done_as_no_chance(said):
+    def falls(spec, test):
+        unseen = base_of(test) not in {base_of(name) for name in spec.train}
+        return BASELINE - 0.1 * unseen * (spec.augment_percent > 0)
+
+    rates = {"rates_percent": [0, *range(1, 41)]}
+    few = {
+        "leave_out": lambda spec: (
+            spec.augment_percent > 2 or (spec.train, spec.augment_percent) == (("two",), 2)
+        )
+    }
+    _, augmentation, _ = said(falls, noise=0.001, **rates, **few)
+    assert (
+        "up in 0 and down in 3 of 3 cells, where chance alone gives less than 1 (3 of 80 done)"
+        in augmentation
+    )
+    assert "chance." not in augmentation
+    assert "stay clearly below" not in augmentation, "no pair is done at every rate"
+
+
+def test_every_joint_training_with_swapped_labels_is_answered(said):
+    corpora = {**STUDY["corpora"], "three": {"reader": "emodb", "title": "THREE", "folds": 6}}
+    trains = [["one", "two_scrambled"], ["three", "two_scrambled"]]
+    figure3 = {"train": trains, "test": ["two_scrambled", "one"]}
+    *_, scramble = said(memorising, corpora=corpora, figure3=figure3)
+    assert scramble.count("(a loss of 0.05 is excluded)") == 1
+    assert "THREE+TWO-SCRAMBLED or THREE+TWO is not done" in scramble
+
+
+def test_numbers_that_are_none_claim_nothing(said):
+    for sentence in said(lambda spec, test: np.nan):
+        assert "cannot be said yet" in sentence
+    *_, scramble = said(lambda spec, test: np.nan if (test, len(spec.train)) == ("one", 2) else BASELINE)
+    assert "cannot be said yet" in scramble, "nor of one of the two alone"
