@@ -32,6 +32,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "serkit",
     "pdf.fonttype": 42,  # text stays text, as journals ask
+    "text.parse_math": False,  # a corpus may have a $ in its name
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.size": 9.0,
@@ -41,6 +42,7 @@ DIVERGING: dict[str, str | Colormap] = {
     "safe": LinearSegmentedColormap.from_list("safe", ["#b35c00", "#ffffff", "#0a5a9c"]),  # as on the page
 }
 """Colour maps of heat maps, each from down to up."""
+LONGEST = 40  # letters of a name; a training set has several corpora's
 LEAST_LIMIT = 0.1  # of wF1: with less at the ends of the colours noise would look like an effect
 
 
@@ -64,8 +66,10 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     limit = max(LEAST_LIMIT, float(np.nanmax(cells[list(shown)].abs().to_numpy(), initial=0.0)))
     by_place = cells.set_index(["augment_percent", "column", "test"])
     with matplotlib.rc_context(STYLE):
-        size = (1.6 + 0.62 * len(columns), 1.3 + 0.34 * (len(rates) + 2) * len(shown))
-        figure = Figure(figsize=size, layout="constrained")
+        width, height = 1.6 + 0.62 * len(columns), 1.3 + 0.34 * (len(rates) + 2) * len(shown)
+        height += 0.13 * max(0, len(_broken(legend, width)) - 3)
+        height += 0.05 * max(0, max(len(_short(test)) for _, test in columns) - 16)
+        figure = Figure(figsize=(width, height), layout="constrained")
         panels: np.ndarray = figure.subplots(len(shown), 1, squeeze=False, sharex=True)
         for (value, name), panel in zip(shown.items(), panels[:, 0], strict=True):
             changes = np.array([[by_place.loc[(rate, *at), value] for at in columns] for rate in rates])
@@ -79,7 +83,8 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
             panel.tick_params(length=0)
             panel.spines[:].set_visible(False)
             _separate(panel, [letter for letter, _ in columns])
-        panels[-1, 0].set_xticks(range(len(columns)), [test for _, test in columns], rotation=35, ha="right")
+        names = [_short(test) for _, test in columns]
+        panels[-1, 0].set_xticks(range(len(columns)), names, rotation=35, ha="right")
         bar = figure.colorbar(image, ax=panels[:, 0].tolist(), shrink=0.8, pad=0.01)
         bar.set_label("change in wF1")
         bar.outline.set_visible(False)
@@ -88,10 +93,19 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     return figure
 
 
+def _short(name: str) -> str:
+    """A name that leaves room for the numbers: of a longer one its beginning and end."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 13]}...{name[-10:]}"
+
+
 def _say_below(figure: Figure, text: str) -> None:
     """A legend in as many lines as it needs."""
-    letters = int(figure.get_figwidth() * 14.5)  # of 8 points
-    figure.supxlabel(textwrap.fill(text, letters), x=0.01, ha="left", fontsize=8, color="0.3")
+    lines = "\n".join(_broken(text, figure.get_figwidth()))
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=8, color="0.3")
+
+
+def _broken(text: str, inches: float) -> list[str]:
+    return textwrap.wrap(text, int(inches * 14.5))  # letters of 8 points
 
 
 def _clear(cell: pd.Series) -> bool:
@@ -153,20 +167,22 @@ def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
                 ends = (line[["wF1_low", "wF1_high"]].sub(line["wF1"], axis=0)).abs().to_numpy().T
                 style: dict[str, Any] = {
                     "color": colour,
-                    "marker": MARKS[number % len(MARKS)],
+                    "marker": MARKS[(number + number // len(COLOURS)) % len(MARKS)],  # the eighth is no first
                     "markersize": 4,
                 }
-                panel.errorbar(x, line["wF1"], ends, linewidth=1.2, capsize=2, label=train, **style)
+                panel.errorbar(x, line["wF1"], ends, linewidth=1.2, capsize=2, label=_short(train), **style)
                 if "paper_wF1" in line and line["paper_wF1"].notna().any():
                     panel.plot(
                         x, line["paper_wF1"], linestyle=":", linewidth=0.8, markerfacecolor="white", **style
                     )
-            panel.set_title(f"tested on {test}", fontsize=9)
+            panel.set_title(f"tested on {_short(test)}", fontsize=9)
             panel.set_xlabel("training clips augmented (%)")
             panel.set_xticks(cells["augment_percent"].unique())
         panels[0, 0].set_ylabel("wF1")
         handles, names = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper right", ncols=min(3, len(names)), frameon=False)
+        fitting = int(figure.get_figwidth() * 11 / (max(map(len, names)) + 6))
+        across = max(1, min(3, len(names), fitting))
+        figure.legend(handles, names, loc="outside upper right", ncols=across, frameon=False)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         _say_below(figure, legend)
     return figure

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -406,7 +407,8 @@ def command(cases: Sequence[Case], study: str, results: str = "") -> str:
         results: the results folder if it is not the usual one.
     """
     chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if len(cases) <= NAMED else ""
-    return f"{f'SERKIT_RESULTS={results} ' * bool(results)}pytest cases/ --study {study}{chosen}"
+    where = f"SERKIT_RESULTS={shlex.quote(results)} " if results else ""
+    return f"{where}pytest cases/ --study {shlex.quote(study)}{chosen}"
 
 
 def status(seen: Sequence[CaseState], study: str, results: str = "") -> str:

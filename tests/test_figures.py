@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
@@ -55,6 +56,8 @@ def test_a_heat_map_has_a_row_a_rate_and_a_column_a_test(cells):
                 clear = cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0
                 text = f"{round(cell['wF1_change'], 2) + 0.0:+.2f}"
                 assert shown[column, row] == (text, "bold" if clear else "normal")
+    letters = [text for text in panel.texts if text.get_text() in ("A", "B")]
+    assert [(text.get_text(), text.get_position()[0]) for text in letters] == [("A", 0.5), ("B", 2.5)]
     crossed = [patch for patch in panel.patches if isinstance(patch, Rectangle) and patch.get_hatch()]
     assert len(crossed) == 2, "what is not done is crossed out, once a test"
 
@@ -81,15 +84,21 @@ def test_noise_is_not_drawn_as_an_effect(cells):
 
 
 def test_the_papers_numbers_stand_below_in_the_same_colours(cells):
-    here = of(cells, "figure2", paper=-0.3)
+    here = of(cells, "figure2", paper=-0.3, wF1_change=0.2, wF1_change_low=0.1, wF1_change_high=0.3)
+    here.loc[here.index[0], "wF1_change_low"] = -0.1
     ours, paper, _bar = figures.heat_map(here, "title", "legend").axes
-    assert {text for text, _ in numbers(paper).values()} == {"-0.30"}
+    assert set(numbers(paper).values()) == {("-0.30", "normal")}, "it has no intervals"
+    assert sorted(weight for _, weight in numbers(ours).values()) == ["bold"] * (len(here) - 1) + ["normal"]
     assert ours.images[0].norm.vmax == paper.images[0].norm.vmax
 
 
 def test_rates_are_a_line_a_training_set_with_intervals(cells):
-    here = of(cells, "figure2")
+    here = of(cells, "figure2").assign(
+        wF1_low=lambda at: at["wF1"] - 0.05, wF1_high=lambda at: at["wF1"] + 0.1
+    )
     panels = figures.rates(here, "title", "legend").axes
+    for panel in panels:
+        assert (list(panel.get_xticks()), panel.get_xlabel()) == ([0, 50], "training clips augmented (%)")
     assert [panel.get_title() for panel in panels] == ["tested on TWO", "tested on ONE"]
     lines = {place: of_place for place, of_place in here.groupby(["test", "train"])}
     for test, panel in zip(("TWO", "ONE"), panels, strict=True):
@@ -118,3 +127,24 @@ def test_a_long_legend_is_broken_into_lines_that_fit(cells):
         figure.draw_without_rendering()
     (legend,) = [text for text in figure.texts if text.get_text().startswith("word")]
     assert legend.get_window_extent().width <= figure.bbox.width
+
+
+def test_long_names_and_a_dollar_leave_room_for_the_numbers(cells):
+    here = of(cells, "figure2")
+    long = {name: f"{name} $\\nothing$ {'and its whole history ' * 5}" for name in ("ONE", "TWO", "ONE+TWO")}
+    here = here.assign(test=here["test"].map(long), train=here["train"].map(long))
+    for figure in (figures.heat_map(here, "title", "word " * 100), figures.rates(here, "title", "legend")):
+        with matplotlib.rc_context(figures.STYLE):
+            figure.draw_without_rendering()
+        width, height = figure.axes[0].get_window_extent().size / figure.dpi
+        assert width > 1
+        assert height > 0.5
+        for legend in figure.legends:
+            assert legend.get_window_extent().x0 >= 0
+
+
+def test_the_eighth_training_set_is_not_drawn_as_the_first(cells):
+    here = of(cells, "figure2").query("train == 'ONE' and test == 'TWO'")
+    eight = pd.concat([here.assign(train=f"set {number}") for number in range(8)])
+    lines = [container[0] for container in figures.rates(eight, "title", "legend").axes[0].containers]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 8

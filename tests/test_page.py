@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import io
 import json
 import re
@@ -14,13 +15,13 @@ import vl_convert
 from _pytest.mark.expression import Expression
 from sklearn.metrics import confusion_matrix
 
-from benchmark import exhibits, page, report
+from benchmark import exhibits, page, progress, report
 from benchmark import study as studies
 from benchmark.assemble import assemble
 from serkit.results import Store
 from serkit.specs import LABELS
 from tests.made_results import made_result, put
-from tests.test_exhibits import small
+from tests.test_exhibits import SMALL, small, tuned
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -104,12 +105,14 @@ def test_it_is_one_file_with_links_that_lead_somewhere(store):
 
 
 def test_nothing_a_study_says_becomes_markup(store):
-    study = small(title="<b>One</b> & </script> two", caution='"<i>quoted</i>"')
+    corpora = SMALL["corpora"] | {"one": {"reader": "crema_d", "title": "<b>Größe</b> 情感</script>"}}
+    study = small(title="<b>One</b> & </script> two", caution='"<i>quoted</i>"', corpora=corpora)
     filled(study, store)
     made = of(study, store)
     assert not made.of("b")
     assert not made.of("i")
     assert "<b>One</b> & </script> two" in "".join(made.text)
+    assert made.data["conditions"][0]["train"] == "<b>Größe</b> 情感</script>"
 
 
 def test_a_cell_tells_its_number_spread_runs_and_change(store):
@@ -153,7 +156,11 @@ def test_beside_the_paper_each_cell_has_its_number_and_the_difference(tmp_path):
     study, store = studies.read("paper"), Store(tmp_path / "paper")
     filled(study, store, leave_out=lambda spec: getattr(spec, "train", None) not in (("msp",), ("cremad",)))
     shown = report.read(study, store)
-    made = Page(page.html(shown, store))
+    html = page.html(shown, store)
+    made = Page(html)
+    assert re.search(r'id="figure2-0-2".*?</td>', html)[0].count("</span>-0.10</small>") == 1
+    rates = {(row["train"], row["test"], row["rate"]): row for row in made.data["rates"]}
+    assert rates["MSP-Podcast", "CREMA-D", 0]["paper"] == 0.69, "its wF1, not its change"
     details = dict(made.data["cells"]["figure2-0-2"])
     assert (details["Trained on"], details["Tested on"]) == ("MSP-Podcast", "CREMA-D")
     assert details["Paper"] == "-0.10 (wF1 0.69)"
@@ -316,3 +323,141 @@ def test_a_report_is_a_page_tables_and_figures(store):
     for sentence in report.read(study, store).sentences:
         assert sentence in text
         assert sentence in (store.folder / "report.md").read_text()
+
+
+def test_bold_dagger_and_details_are_of_the_cell_that_they_stand_in(store):
+    study = small(seeds=[0, 1, 2])
+    filled(
+        study,
+        store,
+        leave_out=lambda spec: spec.train == ("two",) and (spec.seed, spec.augment_percent) == (2, 0),
+    )
+    put(store, *(made_result(run, lambda *_: 0.9) for run in study.runs(("one",), 50)))
+    shown = report.read(study, store)
+    html = page.html(shown, store)
+    made = Page(html)
+    bold = 0
+    for name in ("figure2", "figure3"):
+        cells = shown.cells[shown.cells["exhibit"] == name]
+        columns = exhibits.columns_of(cells)
+        for cell in cells.itertuples():
+            place = columns.index((cell.column, cell.test))
+            (at,) = made.of("td", id=f"{name}-{[0, 50].index(cell.augment_percent)}-{place}")
+            clear = cell.wF1_change_low > 0 or cell.wF1_change_high < 0
+            bold += clear
+            assert ("moved" in at["class"].split()) == clear
+            said = dict(made.data["cells"][at["id"]])["Change"]
+            assert said.endswith("0 is left out" if clear else "0 is within")
+            text = re.search(f'id="{at["id"]}".*?</td>', html)[0]
+            missing = cell.runs < cell.runs_expected or cell.baseline_runs < cell.baseline_runs_expected
+            assert ("&dagger;" in text) == missing == cell.test.startswith("TWO")
+    assert 0 < bold < len(shown.cells), "else nothing was shown"
+    heads = [at for at in made.of("th") if at.get("scope") == "colgroup"]
+    assert [at["colspan"] for at in heads] == ["2", "2", "3"]
+    firsts = [at["id"] for at in made.of("td") if "first" in at.get("class", "").split()]
+    assert firsts == [
+        "figure2-0-0",
+        "figure2-0-2",
+        "figure2-1-0",
+        "figure2-1-2",
+        "figure3-0-0",
+        "figure3-1-0",
+    ]
+    for note in shown.notes:
+        assert note in "".join(made.text)
+    of_figure2 = shown.cells[shown.cells["exhibit"] == "figure2"]
+    assert [row["low"] for row in made.data["rates"]] == pytest.approx(
+        of_figure2["wF1_low"].to_list(), abs=1e-4
+    )
+    assert [row["high"] for row in made.data["rates"]] == pytest.approx(
+        of_figure2["wF1_high"].to_list(), abs=1e-4
+    )
+
+
+def test_a_gap_has_no_dagger(store):
+    study = small()
+    filled(study, store, leave_out=lambda spec: spec.train != ("one",))
+    assert "&dagger;" not in page.html(report.read(study, store), store)
+
+
+def test_a_command_runs_what_is_left_and_not_what_runs_now(store):
+    study = dataclasses.replace(short(), given="my studies/small.toml")
+    left, runs_now = study.runs(("two",), 0)[:2]
+    filled(study, store, leave_out=lambda spec: spec in (left, runs_now))
+    with store.claim(runs_now.key):
+        store.start(runs_now)
+        found = page.coverage(report.read(study, store), store)
+        (gap,) = found["left"]
+        html = page.html(report.read(study, store), store)
+    assert gap["done"] == "2/4"
+    assert html.count("<td>2/4</td>") == 2, "in the table and among the gaps"
+    assert gap["problems"] == [f"{runs_now.label}: {progress.RUNNING} at 0%"]
+    assert gap["command"] == f"pytest cases/ --study 'my studies/small.toml' -k \"[{left.label}]\""
+    assert found["command"] == "pytest cases/ --study 'my studies/small.toml'"
+
+
+def test_a_loss_that_still_moves_is_a_problem_except_of_a_grid(store):
+    study = tuned(recipe={"tail": 0.4, "epochs": 5}, seeds=[0])
+    for case in studies.plan(study):
+        result = made_result(case.spec, lambda *_: 0.4, tail_evaluations=2)
+        for number, at in enumerate(result["history"]):
+            at["loss"] = 5.0 - number
+        put(store, result)
+    for left in page.coverage(report.read(study, store), store)["left"]:
+        assert "tuning" not in left["what"]
+        assert "still moves in the tail" in left["problems"][0]
+        assert left["command"] == ""
+    assert left["what"] == "TWO-SCRAMBLED, 50 %", "the last of them"
+
+
+def test_hours_are_of_the_kind_of_device_that_worked(store):
+    study = small()
+    run, other = study.runs(("one",), 0)
+    gpu = {"device": "cuda", "device_name": "A GPU", "packages": {}}
+    on_gpu = made_result(run, lambda *_: 0.4, environment=gpu, wall_seconds=3600.0)
+    measured = {name: on_gpu[name] for name in ("corpora", "environment")} | {"wall_seconds": 1800.0}
+    found = {
+        run: on_gpu,
+        other: made_result(other, lambda *_: 0.4, wall_seconds=7200.0),
+        "measured": measured,
+    }
+    shown = dataclasses.replace(report.read(study, store), found=exhibits.Answers(found, ()))
+    rows = page._cost(shown)
+    assert [(row["device"], row["kind"], row["runs"], row["measurements"], row["hours"]) for row in rows] == [
+        ("A device", "CPU", 1, 0, 2.0),
+        ("A GPU", "GPU", 1, 1, 1.5),
+    ]
+    assert "1.50 GPU hours, 2.00 CPU hours." in "".join(Page(page.html(shown, store)).text)
+
+
+def test_each_file_holds_the_numbers_it_is_named_after(store):
+    numbers = {"cells": "cells", "points": "tuning-cells", "acoustics": "figure4-cells"}
+    numbers |= {"distances": "figure4-distance-cells"}
+    tables = {name: pd.DataFrame({file: [0.5]}) for name, file in numbers.items()}
+    files = page._downloads(dataclasses.replace(report.read(small(), store), tables=(), **tables), [])
+    for name in numbers.values():
+        (file,) = files[name]
+        assert file["name"] == f"{name}.csv"
+        assert base64.b64decode(file["address"].partition("base64,")[2]).decode() == f"{name}\n0.5\n"
+
+
+def test_damage_and_numbers_that_are_none_do_not_stop_the_page(store):
+    study = small(seeds=[0], rates_percent=[0])
+    filled(study, store)
+    whole, damaged = study.runs(("two",), 0)
+    found = exhibits.answers(study, store).results
+    clips = pd.DataFrame([["two", "sad", 0.1, 0.2, 0.3, 0.4]], columns=["corpus", "label", *LABELS])
+    clips.to_parquet(store.folder / found[whole]["key"] / "scores.parquet")
+    (store.folder / found[damaged]["key"] / "scores.parquet").write_bytes(b"PAR1 and no more")
+    cut = dict(found[damaged], history=found[damaged]["history"][:2])
+    cut["history"][1]["loss"] = float("nan")
+    put(store, cut)
+    (one,) = [at for at in of(study, store).data["conditions"] if at["train"] == "TWO"]
+    assert (one["runs"], one["counted"]) == (2, 1)
+    assert np.sum(one["confusion"]["TWO"]) == 1
+    assert one["epochs"] == [1, 2], "that both have"
+    assert one["tail"] == 2
+    assert one["loss"][0] == [0.5, None]
+    cell = report.read(study, store).cells.query("exhibit == 'table1' and train == 'TWO'").iloc[0]
+    ends = [level(whole, "two", 0, 4), level(damaged, "two", 1, 1)]
+    assert cell["wF1"] == pytest.approx(np.mean(ends)), "each run's last evaluation"

@@ -18,6 +18,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from benchmark.figures import LEAST_LIMIT
 from benchmark.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
+from serkit.errors import ResultsUnreadable
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
 from serkit.specs import LABELS, METRICS, AcousticsSpec
@@ -203,7 +205,7 @@ def _heat_map(report: Report, name: str) -> dict[str, Any]:
         rows.append({"rate": int(rate), "cells": here})
     return {
         "name": name,
-        "title": tables.TITLES[name].partition(": ")[2],
+        "title": tables.TITLES[name].partition(": ")[2].replace("change", "Change", 1),
         "limit": f"{limit:.2f}",
         "groups": [
             {"letter": letter, "train": trains[letter], "span": sum(at[0] == letter for at in columns)}
@@ -282,13 +284,15 @@ def _conditions(report: Report, store: Store) -> Iterator[dict[str, Any]]:
             runs = study.runs(train, rate)
             done = [report.found.results[run] for run in runs if run in report.found.results]
             if done:
+                counted, confusion = _confusion(study, done, store)
                 yield {
                     "train": study.title_of(train),
                     "rate": rate,
                     "runs": len(done),
                     "expected": len(runs),
                     **_curves(study, done),
-                    "confusion": _confusion(study, done, store),
+                    "counted": counted,
+                    "confusion": confusion,
                 }
 
 
@@ -300,17 +304,17 @@ def _curves(study: Study, done: Sequence[Result]) -> dict[str, Any]:
         stds]).
     """
     histories = [result["history"] for result in done]
-    first = histories[0]
-    tail = in_tail([at["iteration"] for at in first], done[0]["spec"]["recipe"]["tail"])
+    shortest = min(histories, key=len)
+    tail = in_tail([at["iteration"] for at in shortest], done[0]["spec"]["recipe"]["tail"])
 
-    def over_runs(values: Any) -> list[list[float]]:
+    def over_runs(values: Any) -> list[list[float | None]]:
         """Of [evaluations][values]."""
         return [[_short(np.mean(of)) for of in values], [_short(np.std(of)) for of in values]]
 
-    evaluations = range(min(len(history) for history in histories))
+    evaluations = range(len(shortest))
     return {
-        "epochs": [_short(first[at]["epoch"]) for at in evaluations],
-        "tail": _short(first[tail[0]]["epoch"]),
+        "epochs": [_short(at["epoch"]) for at in shortest],
+        "tail": _short(shortest[tail[0]]["epoch"]),
         "loss": over_runs([[history[at]["loss"] for history in histories] for at in evaluations]),
         "tests": {
             study.title_of(test): {
@@ -322,33 +326,38 @@ def _curves(study: Study, done: Sequence[Result]) -> dict[str, Any]:
                 )
                 for metric in METRICS
             }
-            for test in first[0]["tests"]
+            for test in shortest[0]["tests"]
         },
     }
 
 
-def _short(value: float) -> float:
-    return round(float(value), 4)
+def _short(value: float) -> float | None:
+    """Four digits; None where it is no number, which JSON has not."""
+    return round(float(value), 4) if np.isfinite(value) else None
 
 
-def _confusion(study: Study, done: Sequence[Result], store: Store) -> dict[str, list[list[int]]]:
+def _confusion(study: Study, done: Sequence[Result], store: Store) -> tuple[int, dict[str, list[list[int]]]]:
     """Test clips by true and predicted label at the last evaluation, over folds and seeds.
 
     Returns:
-        Corpus's title -> [true][predicted]; without the runs whose table of scores is gone.
+        How many runs were counted, for a table of scores may be gone or damaged; corpus's title ->
+        [true][predicted].
     """
+    counted = 0
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((len(LABELS), len(LABELS)), dtype=np.int64))
     for result in done:
-        if not (store.run_folder(result["key"]) / "scores.parquet").is_file():
+        try:
+            scores = store.table(result["key"], "scores")
+        except ResultsUnreadable:
             continue
-        scores = store.table(result["key"], "scores")
+        counted += 1
         predicted = scores[list(LABELS)].to_numpy().argmax(axis=1)
         corpus = scores["corpus"].to_numpy()
         truth = pd.Categorical(scores["label"], categories=list(LABELS)).codes
         for name in dict.fromkeys(corpus):
             here = corpus == name
             np.add.at(counts[study.title_of(name)], (truth[here], predicted[here]), 1)
-    return {name: of.tolist() for name, of in counts.items()}
+    return counted, {name: of.tolist() for name, of in counts.items()}
 
 
 def _rates(report: Report) -> list[dict[str, Any]]:
@@ -410,7 +419,7 @@ def coverage(report: Report, store: Store) -> dict[str, Any]:
                     "command": again,
                 }
             )
-    everything = f"pytest cases/ --study {study.given}"
+    everything = f"pytest cases/ --study {shlex.quote(study.given)}"
     return {"command": everything, "columns": columns, "rows": rows, "left": left}
 
 

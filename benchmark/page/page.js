@@ -80,7 +80,7 @@
     view: { stroke: null },
   };
   const lines = (names) => ({ domain: names, range: names.map((_, i) => colours[i % colours.length]) });
-  const strokes = (names) => ({ domain: names, range: names.map((_, i) => dashes[i % dashes.length]) });
+  const strokes = (names) => ({ domain: names, range: names.map((_, i) => dashes[(i + Math.floor(i / colours.length)) % dashes.length]) });
   const legend = (names) => ({ orient: "top", columns: innerWidth < 700 ? 1 : Math.max(1, Math.floor(110 / Math.max(...names.map((name) => name.length + 8)))) });
   const draw = (id, spec) => {
     const place = document.getElementById(id);
@@ -111,7 +111,7 @@
       layer.push({ mark: { type: "line", strokeDash: [1, 3], point: { filled: false, size: 40, fill: "transparent" } }, encoding: { x, y: y("paper"), color, tooltip: details } });
     }
     draw("rates", {
-      data: { values }, columns: across, facet: { field: "test", type: "nominal", title: null, sort: tests, header: { labelFontSize: 12 } },
+      data: { values }, columns: across, facet: { field: "test", type: "nominal", title: null, sort: tests, header: { labelFontSize: 12, labelLimit: wide("rates", 1 / across) } },
       spec: { width: wide("rates", 1 / across) - 30 * (across > 1), height: 230, layer },
       description: "wF1 against the rate of augmentation",
     });
@@ -130,6 +130,7 @@
       loss.push({ epoch, mean: one.loss[0][i], std: one.loss[1][i] });
       for (const [test, of] of Object.entries(one.tests)) values.push({ epoch, test, mean: of[metric][0][i], std: of[metric][1][i] });
     });
+    const known = (rows) => rows.filter((row) => row.mean !== null);  // a loss may be no number
     for (const row of [...loss, ...values]) { row.low = row.mean - row.std; row.high = row.mean + row.std; }
     const tests = Object.keys(one.tests), last = one.epochs.at(-1);
     const x = { field: "epoch", type: "quantitative", title: "epoch", scale: { domain: [one.epochs[0], last], nice: false, zero: false }, axis: { tickMinStep: 1, format: "~g" } };
@@ -151,8 +152,8 @@
     return draw("curves", {
       description: `Learning curves of ${one.train} at ${one.rate} %`,
       vconcat: [
-        panel(values, metric, { color }, { strokeDash: { ...color, scale: strokes(tests) } }, [{ field: "test", title: "Tested on" }], false),
-        panel(loss, "training loss", { color: { value: "currentColor" } }, {}, [], false),
+        panel(known(values), metric, { color }, { strokeDash: { ...color, scale: strokes(tests) } }, [{ field: "test", title: "Tested on" }], false),
+        panel(known(loss), "training loss", { color: { value: "currentColor" } }, {}, [], false),
       ],
     });
   };
@@ -186,7 +187,8 @@
     const train = chooser.train.value;
     fill(chooser.rate, data.conditions.filter((one) => one.train === train).map((one) => one.rate), (rate) => `${rate} %`);
     const one = data.conditions.find((each) => each.train === train && String(each.rate) === chooser.rate.value);
-    document.getElementById("condition-said").textContent = `${one.train} at ${one.rate} %: ${one.runs} of ${one.expected} runs are done; the tail begins at epoch ${one.tail}.`;
+    document.getElementById("condition-said").textContent = `${one.train} at ${one.rate} %: ${one.runs} of ${one.expected} runs are done; the tail begins at epoch ${one.tail}.` +
+      (one.counted < one.runs ? ` Confusion is counted from ${one.counted} of them: the scores of the others are gone or damaged.` : "");
     drawCurves(one);
     drawConfusion(one);
   };
