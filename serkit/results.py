@@ -314,9 +314,9 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
 
     Returns:
         Columns and dtypes as in `COLUMNS`, by study, then by end of the run; empty where nothing is finished.
-        `uACC`, `wACC` and `wF1` in [0, 1] are means over the tail, `<metric>_std` their deviations over it
-       . `fold` is the fold that the run left out, missing where its training
-        corpora have one split; `test_fold` the fold of the test corpus that the row is about.
+        `uACC`, `wACC` and `wF1` in [0, 1] are means over the tail, `<metric>_std` their deviations over it.
+        `fold` is the fold that the run left out, missing where its training corpora have one split;
+        `test_fold` the fold of the test corpus that the row is about.
 
     Raises:
         ResultsUnreadable: no such folder or study, a file that is damaged, or one written by a newer serkit.
