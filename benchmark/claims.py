@@ -22,6 +22,7 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
         settled: its loss must have levelled off in the tail (§2.2). Not asked of a grid of recipes, some of
             which are too slow for that, nor of a study that says it is too short.
     """
+    __tracebackhide__ = True  # what is wrong is said in a line; how it is looked for is nobody's concern
     from serkit.metrics import in_tail, levelled_off  # numpy comes with it: a plan needs none
 
     assert result["label"] == plan.label, f"it answers {result['label']}, asked was {plan.label}"
@@ -64,6 +65,7 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
 
 
 def _assert_shares(where: str, averages: Mapping[str, Any]) -> None:
+    __tracebackhide__ = True
     for metric in METRICS:
         mean, std = averages[metric]["mean"], averages[metric]["std"]
         assert math.isfinite(mean), f"{where}: {metric} is {mean}"
@@ -79,6 +81,7 @@ def assert_measured(result: Result, estimates: pd.DataFrame, plan: AcousticsSpec
         estimates: as in estimates.parquet.
         plan: what the study asked.
     """
+    __tracebackhide__ = True
     from serkit.acoustics import ESTIMATES, RANGES, SHORT  # torch comes with it
 
     assert result["label"] == plan.label

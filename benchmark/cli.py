@@ -40,8 +40,8 @@ class StudyName(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The built-in names, and the shell's own files."""
-        return [*_beginning(incomplete, studies.names()), CompletionItem(incomplete, type="file")]
+        """The shell's own files, and the built-in names; bash drops what stands before files."""
+        return [CompletionItem(incomplete, type="file"), *_beginning(incomplete, studies.names())]
 
 
 class CorpusName(click.ParamType):

@@ -81,7 +81,10 @@ def _found(given: str, root: Path) -> tuple[Path, Study | None]:
             raise ResultsUnreadable(f"{given} holds no finished run{hint}")
         name = path.resolve().name
         return path, study.read(name) if name in study.names() else None
-    asked = study.read(given)
+    try:
+        asked = study.read(given)
+    except SpecError as error:
+        raise SpecError(f"{error}, or a folder of results that is there") from error
     return root / asked.name, asked
 
 

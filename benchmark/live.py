@@ -184,7 +184,7 @@ class Live:
                     screen.show(self.plan_line(seen), self.rows(seen))
                 else:
                     for line in self.lines(seen):
-                        os.write(fd, f"\n  {line} ".encode())
+                        os.write(fd, f"\n  {line}\n".encode())
         finally:
             if screen is not None:
                 screen.close()

@@ -142,7 +142,7 @@ def test_plain_lines_go_to_the_descriptor_it_was_given(live, store, monkeypatch)
         with live.watching(None, pipe):
             os.close(pipe)  # as pytest redirects it; the copy stays open
             shown = os.read(read_end, 1000).decode()  # waits for the first line
-    assert shown.startswith(f"\n  {FIRST}: 100%, epoch 8, loss 0.250 ")
+    assert shown.startswith(f"\n  {FIRST}: 100%, epoch 8, loss 0.250\n")
     assert threading.active_count() == threads
     while left := os.read(read_end, 1000):  # until its end is closed
         assert left.startswith(b"\n  ")
