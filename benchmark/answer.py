@@ -113,10 +113,9 @@ def _augmentation(study: Study, found: Answers) -> str:
     median = signed(float(np.median([change.mean for change in done])))
     span = f"{rates[0]} to {rates[-1]}" if len(rates) > 1 else f"{rates[0]}"
     said = (
-        f"Augmenting {span} % of the training clips{f' in place of {lowest} %' * bool(lowest)} changes wF1 on"
-        " corpora that were not"
-        f" trained on by {_range(done)} (median {median}): by more"
-        f" than its spread up in {up} and down in {down} of {_many(len(done), 'cell')}, where chance alone"
+        f"Augmenting {span} % of the training clips changes wF1 on corpora that were not trained on by"
+        f" {_range(done)} (median {median}), compared with the same training at {lowest} %: by more than its"
+        f" spread up in {up} and down in {down} of {_many(len(done), 'cell')}, where chance alone"
         f" gives {f'about {chance:.0f}' if chance >= 1 else 'less than 1'}"
         + _left(done, changes)
         + _yardsticks(done)
@@ -155,7 +154,8 @@ def _joint(study: Study, found: Answers, train: TrainingSet, rate: int) -> str:
             f" yet: {study.title_of(train)} or {study.title_of(true)} is not done at {rate} %."
         )
     said = (
-        f"With {who}'s labels swapped in joint training ({study.title_of(train)}, {rate} %), wF1 changes by "
+        f"With {who}'s labels swapped in joint training ({study.title_of(train)}, {rate} %), wF1 changes,"
+        " compared with the same training on the true labels, by "
         + " and by ".join(
             f"{_around(change)} on {study.title_of(base_of(name))}"
             + " under the swapped labels" * name.endswith(SCRAMBLED)

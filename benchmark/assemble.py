@@ -103,7 +103,8 @@ def _draw(report: Report, folder: Path, colours: str) -> list[str]:
 
 
 def _markdown(report: Report, pictures: Iterable[str]) -> str:
-    parts = [f"# {report.study.title}", answer.QUESTION, " ".join(report.sentences), *report.notes]
+    parts = [f"# {report.study.title}", answer.QUESTION, *report.notes[:1], " ".join(report.sentences)]
+    parts += report.notes[1:]  # the first is the study's caution, or how its networks began
     parts += [table.markdown("##") for table in report.tables]
     parts += [f"![{name}]({name}.png)" for name in pictures]
     chosen = tabulate(choices(report.study), headers=["Point", "Choice"], tablefmt="github")
