@@ -140,7 +140,8 @@ def difference(cell: Units, other: Units) -> Spread:
     """`cell` minus `other`, with its interval.
 
     Unit by unit where both have the same kind of units and share at least two (of several folds, or neither
-    has any); else from the units of each. Two single runs have a yardstick alone.
+    has any); else from the units of each. Two single runs have a yardstick alone; of
+    one fold and another nothing can be said.
     """
     if NONE in (cell.of, other.of):
         return Spread(np.nan, np.nan, np.nan, 0, NONE)
@@ -150,6 +151,8 @@ def difference(cell: Units, other: Units) -> Spread:
     if cell.of == other.of and alike and len(shared) > 1:
         return _student(shared, hidden, cell.of)
     mean = cell.mean - other.mean
+    if _folds(cell.values) == _folds(other.values) == 1 < _folds({**cell.values, **other.values}):
+        return Spread(mean, np.nan, np.nan, 0, NONE)  # other speakers: runs of one fold say nothing of those
     if cell.of == other.of == SINGLE:
         return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
     sides = [_independent(cell.values), _independent(other.values)]

@@ -131,14 +131,17 @@ def test_a_long_legend_is_broken_into_lines_that_fit(cells):
 
 def test_long_names_and_a_dollar_leave_room_for_the_numbers(cells):
     here = of(cells, "figure2")
+    here = pd.concat([here, here.query("train == 'ONE'").assign(train="TWO")])
     long = {name: f"{name} $\\nothing$ {'and its whole history ' * 5}" for name in ("ONE", "TWO", "ONE+TWO")}
     here = here.assign(test=here["test"].map(long), train=here["train"].map(long))
-    for figure in (figures.heat_map(here, "title", "word " * 100), figures.rates(here, "title", "legend")):
+    one = here[here["train"] != long["TWO"]]
+    for figure in (figures.heat_map(one, "title", "word " * 100), figures.rates(here, "title", "legend")):
         with matplotlib.rc_context(figures.STYLE):
             figure.draw_without_rendering()
         width, height = figure.axes[0].get_window_extent().size / figure.dpi
         assert width > 1
         assert height > 0.5
+        assert all(len(tick.get_text()) <= figures.LONGEST for tick in figure.axes[0].get_xticklabels())
         for legend in figure.legends:
             assert legend.get_window_extent().x0 >= 0
 

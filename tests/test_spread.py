@@ -147,6 +147,14 @@ def test_seeds_of_the_only_shared_fold_are_no_pairs_of_folds():
     assert apart.high - apart.low > 1
 
 
+@pytest.mark.parametrize("of", [SINGLE, RUNS])
+def test_runs_of_one_fold_and_of_another_are_not_compared(of):
+    found = spread.difference(made([0.6], of=of), Units({(0, 3): 0.2, (1, 3): 0.21}, 0.0, of))
+    assert found.mean == pytest.approx(0.395)
+    assert not found.known
+    assert not found.clear
+
+
 def test_no_run_no_spread(store):
     study = small()
     nothing = spread.units(study, exhibits.answers(study, store).results, ("one",), "two", 0)

@@ -238,7 +238,9 @@ def _cell(
     if not np.isnan(row["wF1"]):
         details.append(["wF1", f"{row['wF1']:.3f}, std {row['wF1_std']:.3f} over the tail"])
         details.append([_what(row), f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"])
-    if known:
+    if known and np.isnan(row["wF1_change_low"]):
+        details.append(["Change", f"{change:+.3f}, of one fold and another: not known how sure"])
+    elif known:
         moved = f"{change:+.3f} [{row['wF1_change_low']:+.3f}, {row['wF1_change_high']:+.3f}]"
         details.append(["Change", moved + (", 0 is left out" if clear else ", 0 is within")])
     elif not np.isnan(row["wF1"]):
