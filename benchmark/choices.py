@@ -20,7 +20,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
     readers = "; ".join(
         ", ".join(
             [f"{study.titles[corpus.name]}: {corpus.reader}"]
-            + [f"{option}={value}" for option, value in _options(corpus).items()]
+            + [f"{option}={_words(value)}" for option, value in _options(corpus).items()]
             + ([f"{corpus.folds} folds"] if corpus.folds > 1 else [])
         )
         for corpus in study.corpora
@@ -66,6 +66,13 @@ def choices(study: Study) -> list[tuple[str, str]]:
         ("14 tuning", _grid(study)),
         ("15 acoustics", _acoustics(study)),
     ]
+
+
+def _words(value: Any) -> str:
+    """An option's value; a mapping's pairs as `anger->angry joy->happy`."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return " ".join("->".join(map(str, pair)) if isinstance(pair, tuple) else str(pair) for pair in value)
 
 
 def _augmentation(study: Study) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from benchmark import speed as speeds
 from benchmark import study as studies
 from serkit import __version__
 from serkit.corpora import READERS
-from serkit.errors import SerkitError
+from serkit.errors import ResultsUnreadable, SerkitError
 from serkit.specs import CHECKPOINTS, EFFECTS, METRICS, CorpusSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -75,6 +75,19 @@ def study_option(about: str, default: str | None = None) -> Callable[[Command], 
         show_default=default is not None,
         help=f"Built-in study, or the TOML file of one: {about}.",
     )
+
+
+def _root(results: str | None) -> Path:
+    """The folder of results: what --results names, which must be there; else where the environment says.
+
+    Raises:
+        ResultsUnreadable: --results names no folder.
+    """
+    if results and not Path(results).is_dir():
+        raise ResultsUnreadable(
+            f"no results folder {results}; name the one that holds a folder for each study"
+        )
+    return Path(results) if results else studies.results_root()
 
 
 def results_option(command: Command) -> Command:
@@ -204,7 +217,7 @@ def report(study_name: str, results: str | None, colours: str) -> None:
     from serkit.results import Store
 
     study = studies.read(study_name)
-    text, _ = assemble(study, Store(studies.results_root(results or "") / study.name), colours)
+    text, _ = assemble(study, Store(_root(results) / study.name), colours)
     click.echo(text)
 
 
@@ -222,7 +235,7 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
     from serkit.results import Store
 
     study = studies.read(study_name)
-    store = Store(studies.results_root(results or "") / study.name)
+    store = Store(_root(results) / study.name)
     looking = progress.Progress(study, store)
     if watch:
         from benchmark.live import watch as watch_it
@@ -246,7 +259,7 @@ def plan(study_name: str, results: str | None) -> None:
     from serkit.results import Store
 
     study = studies.read(study_name)
-    root = studies.results_root(results or "")
+    root = _root(results)
     click.echo(plans.text(study, Store(root / study.name), studies.data_folder(), root / "speed"))
 
 
@@ -272,7 +285,7 @@ def export(study_name: str, to: str, results: str | None, output: str | None) ->
     from benchmark import export as exports
     from serkit.results import Store
 
-    study, root = studies.read(study_name), studies.results_root(results or "")
+    study, root = studies.read(study_name), _root(results)
     folder = Path(output) if output else root / "export" / study.name / to
     click.echo(exports.export(Store(root / study.name), to, folder))
 
@@ -302,7 +315,7 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
     """
     from benchmark import compare as comparing
 
-    one, other = comparing.sides(first, second, studies.results_root(results or ""))
+    one, other = comparing.sides(first, second, _root(results))
     cells = comparing.cells(one, other, metric)
     shown = cells if every else cells[cells["moved"]]
     if len(shown) or form == "csv":

@@ -356,6 +356,9 @@ def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list
         f"{moved} of {len(both)} cells moved by more than their spread in {metric}; by chance alone about"
         f" {chance:.0f} would. {int((both['difference'] == 0).sum())} are equal."
     )
+    uneven = int((both["runs_A"] != both["runs_B"]).sum())
+    if uneven:
+        said.append(f"{uneven} of them rest on more runs on one side than on the other.")
     single = int((both["spread_of"] == spread.SINGLE).sum())
     if single:
         said.append(

@@ -29,6 +29,7 @@ from benchmark.study import Study
 from serkit.errors import CorpusMissing
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec, RunSpec
+from serkit.weights import path as checkpoint
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
         tabulate(_rows(study, seen, works), HEADERS, disable_numparse=True),
         _sizes(study, sizes),
     ]
+    if rest and study.model.weights is not None and not checkpoint(study.model.weights).is_file():
+        parts.append(
+            f"The checkpoint {study.model.weights} is not here: python -m benchmark weights fetches it."
+        )
     if rest:
         found = known_devices(study, store, works, speed)
         parts.append(_hours(study, rest, found, this_device()))

@@ -44,8 +44,21 @@ def called(*arguments):
 # --- report ---
 
 
+def test_results_are_those_that_the_option_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERKIT_RESULTS", str(tmp_path / "elsewhere"))
+    (tmp_path / "here").mkdir()
+    study = studies.read("synthetic")
+    case = next(case for case in studies.plan(study) if case.spec.label == "synmsp-aug0")
+    put(Store(tmp_path / "here" / "synthetic"), made_result(case.spec, lambda *_: 0.625))
+    assert "1 of 105 done" in called("status", "--study", "synthetic", "--results", "here").stdout
+    outcome = called("report", "--study", "synthetic", "--results", "ther")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("ResultsUnreadable: no results folder ther;")
+
+
 @pytest.mark.usefixtures("numbers_only")
 def test_report_on_an_empty_store(tmp_path):
+    (tmp_path / "out").mkdir()
     outcome = called("report", "--study", "synthetic", "--results", str(tmp_path / "out"))
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert "0 of 99 runs, 0 of 6 measurements done" in outcome.stdout
@@ -87,7 +100,7 @@ def test_report_draws_in_the_colours_asked_for(tmp_path, monkeypatch, colours):
         (["--study", "no.toml"], "SpecError: study file no.toml cannot be read: No such file or directory"),
         (
             ["--results", "taken"],
-            "ResultsUnwritable: results cannot be written to taken/paper (Not a directory);",
+            "ResultsUnreadable: no results folder taken; name the one with a folder for each study",
         ),
     ],
 )
