@@ -100,7 +100,7 @@ def test_report_draws_in_the_colours_asked_for(tmp_path, monkeypatch, colours):
         (["--study", "no.toml"], "SpecError: study file no.toml cannot be read: No such file or directory"),
         (
             ["--results", "taken"],
-            "ResultsUnreadable: no results folder taken; name the one with a folder for each study",
+            "ResultsUnreadable: no results folder taken; name the one that holds a folder for each study",
         ),
     ],
 )
