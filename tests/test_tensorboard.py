@@ -5,8 +5,6 @@ import pytest
 from benchmark.tensorboard import Curves
 from serkit.specs import METRICS
 
-reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-
 
 def event(iteration, loss, of=20, **tests):
     """An evaluation; each test's folds as {fold: value of all metrics}."""
@@ -19,6 +17,8 @@ def event(iteration, loss, of=20, **tests):
 
 def curves(folder):
     """Tag -> points (iteration, value)."""
+    # Imported here: it brings half a second of packages, which each worker would load while it collects.
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     found = reading.EventAccumulator(str(folder)).Reload()
     return {
         tag: [(point.step, pytest.approx(point.value)) for point in found.Scalars(tag)]
