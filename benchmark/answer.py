@@ -24,14 +24,14 @@ from benchmark import spread
 from benchmark.exhibits import Answers
 from benchmark.spread import SINGLE, Spread
 from benchmark.study import Exhibit, Study, TrainingSet
-from benchmark.tables import signed
+from benchmark.tables import many, signed
 from serkit.specs import SCRAMBLED, base_of
 
 QUESTION = (
     "Does data augmentation bridge the gap between speech-emotion corpora, and does the network learn"
     " emotions at all, or does it memorise each corpus?"
 )
-SELDOM = 1 - spread.LEVEL
+SELDOM = spread.BY_CHANCE
 """An effect is claimed where chance gives as many clear changes no more often than this, as one of them."""
 LOSS = 0.05
 """A loss of wF1 that nobody would call unnoticed. Ours, because the paper gives none: five times what its own
@@ -80,7 +80,7 @@ def _gap(study: Study, found: Answers) -> str:
     return (
         f"Trained on one corpus and tested on another, at {rate} % augmentation, wF1 differs from the tested"
         f" corpus's own baseline by {_range(done)}; it is lower by more than its spread in {below} of"
-        f" {_many(len(done), 'pair')}"
+        f" {many(len(done), 'pair')}"
         + f" and higher in {above}" * bool(above)
         + f"{_left(done, changes)}{_yardsticks(done)}."
     )
@@ -115,7 +115,7 @@ def _augmentation(study: Study, found: Answers) -> str:
     said = (
         f"Augmenting {span} % of the training clips changes wF1 on corpora that were not trained on by"
         f" {_range(done)} (median {median}), compared with the same training at {lowest} %: by more than its"
-        f" spread up in {up} and down in {down} of {_many(len(done), 'cell')}, where chance alone"
+        f" spread up in {up} and down in {down} of {many(len(done), 'cell')}, where chance alone"
         f" gives {f'about {chance:.0f}' if chance >= 1 else 'less than 1'}"
         + _left(done, changes)
         + _yardsticks(done)
@@ -124,7 +124,7 @@ def _augmentation(study: Study, found: Answers) -> str:
         said += ", so no effect can be told from chance"
     elif reached:
         still = len(reached) - sum(reached)
-        said += f"; {still} of {_many(len(reached), 'pair')} stay clearly below the baseline at every rate"
+        said += f"; {still} of {many(len(reached), 'pair')} stay clearly below the baseline at every rate"
     return said + "."
 
 
@@ -207,7 +207,3 @@ def _by_chance(clear: int, of: int) -> float:
     from scipy.special import bdtrc
 
     return float(bdtrc(clear - 1, of, SELDOM)) if clear else 1.0
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -44,16 +44,7 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
     report = read(study, store)
     store.check_writable()
     folder = store.folder
-    numbers = {
-        name: table
-        for name, table in {
-            "cells.csv": report.cells,
-            "tuning-cells.csv": report.points,
-            "figure4-cells.csv": report.acoustics,
-            "figure4-distance-cells.csv": report.distances,
-        }.items()
-        if not table.empty
-    }
+    numbers = {f"{name}.csv": table for name, table in report.numbers.items()}
     for name, table in numbers.items():
         table.to_csv(folder / name, index=False)
     for drawn in report.tables:
@@ -81,7 +72,7 @@ def _draw(report: Report, folder: Path, colours: str) -> list[str]:
         drawn.append(name)
 
     for name in ("figure2", "figure3"):
-        cells = report.cells[report.cells["exhibit"] == name] if not report.cells.empty else report.cells
+        cells = report.cells_of(name)
         if cells.empty or cells["wF1_change"].isna().all():
             continue
         legend = next(table.legend[0] for table in report.tables if table.name == name)

@@ -29,9 +29,6 @@ from serkit.errors import ResultsUnreadable, SpecError
 from serkit.results import Result, Store
 from serkit.specs import METHOD, Augmentation, CorpusSpec, Recipe, RunSpec, base_of, from_json
 
-BY_CHANCE = 1 - spread.LEVEL
-"""Share of cells that an interval of 95 % calls moved where nothing did."""
-
 FORMATS = ("simple", "github", "latex_booktabs", "csv")
 
 
@@ -351,7 +348,7 @@ def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list
     said += ["Not made alike:", *(f"   {line}" for line in differing)] if differing else []
     both = table[table["difference"].notna()]
     moved = int(both["moved"].sum())
-    chance = BY_CHANCE * len(both)
+    chance = spread.BY_CHANCE * len(both)
     said.append(
         f"{moved} of {len(both)} cells moved by more than their spread in {metric}; by chance alone about"
         f" {chance:.0f} would. {int((both['difference'] == 0).sum())} are equal."

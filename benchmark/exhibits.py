@@ -21,10 +21,11 @@ from benchmark import spread
 from benchmark.study import Study, TrainingSet, plan
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
-from serkit.specs import METRICS, AcousticsSpec, Recipe, RunSpec
+from serkit.specs import METRICS, AcousticsSpec, Recipe, RunSpec, base_of
 
 PAPER = Path(__file__).parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
+LEAST_LIMIT = 0.1  # of wF1: with less at the ends of the colours noise would look like an effect
 TUNED = " (tuned)"
 """Ending of a training set's title in the tuned row of Table 1."""
 
@@ -79,18 +80,11 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
         those of the whole grid: each may still change what is chosen. Empty where a study shows Figure 4
         alone.
     """
-    baselines = {
-        test: (
-            cell(found, study, (corpus.name,), corpus.name, 0),
-            _units(found, study, (corpus.name,), corpus.name, 0),
-        )
-        for corpus in study.corpora
-        for test in corpus.tests
-    }
+    baselines = {corpus.name: _cell(found, study, (corpus.name,), corpus.name, 0) for corpus in study.corpora}
     rows = []
 
     def add(place: dict[str, Any], row: dict[str, Any], test: str, units: spread.Units) -> None:
-        baseline, baseline_units = baselines[test]
+        baseline, baseline_units = baselines[base_of(test)]
         change = row["wF1"] - baseline["wF1"]
         low, high = _ends(spread.difference(units, baseline_units), change)
         rows.append(
@@ -115,12 +109,8 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
                 add(place, _tuned(points), train[0], _units_of_chosen(study, found, points))
             for test in exhibit.tests or train:
                 for rate in study.rates_percent:
-                    add(
-                        here | {"train": study.title_of(train), "augment_percent": rate},
-                        cell(found, study, train, test, rate),
-                        test,
-                        _units(found, study, train, test, rate),
-                    )
+                    row, units = _cell(found, study, train, test, rate)
+                    add(here | {"train": study.title_of(train), "augment_percent": rate}, row, test, units)
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
@@ -131,6 +121,17 @@ def _units(
     found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
 ) -> spread.Units:
     return spread.units(study, found.results, train, test, rate, recipe=recipe)
+
+
+def is_clear(cell: pd.Series) -> bool:
+    """Whether the interval of a cell's change leaves out 0."""
+    return bool(cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0)
+
+
+def colour_limit(cells: pd.DataFrame) -> float:
+    """The change at the end of a heat map's colours, the same for ours and the paper's."""
+    shown = [name for name in ("wF1_change", "paper") if name in cells]
+    return max(LEAST_LIMIT, float(np.nanmax(cells[shown].abs().to_numpy(), initial=0.0)))
 
 
 def columns_of(cells: pd.DataFrame) -> list[tuple[str, str]]:
@@ -151,14 +152,22 @@ def cell(
     found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
 ) -> dict[str, Any]:
     """One cell: how many of its runs are done, and their averages on the test; by another recipe if given."""
+    return _cell(found, study, train, test, rate, recipe)[0]
+
+
+def _cell(
+    found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
+) -> tuple[dict[str, Any], spread.Units]:
+    """A cell, and the units that it is an average of."""
+    units = _units(found, study, train, test, rate, recipe)
     runs = study.runs(train, rate, recipe)
     done = [run for run in runs if run in found.results]
     averages = _averages(found, done, lambda at: list(at["tests"][test].values()))
-    around = spread.interval(_units(found, study, train, test, rate, recipe))
+    around = spread.interval(units)
     low, high = _ends(around, averages["wF1"])
     low, high = np.clip((low, high), 0.0, 1.0).tolist()  # that of two folds may reach further
     sure = {"wF1_low": low, "wF1_high": high, "units": around.n, "spread_of": around.of}
-    return {"runs": len(done), "runs_expected": len(runs), **averages, **sure}
+    return {"runs": len(done), "runs_expected": len(runs), **averages, **sure}, units
 
 
 def _ends(around: spread.Spread, value: float) -> tuple[float, float]:

@@ -19,8 +19,9 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from benchmark.exhibits import columns_of
+from benchmark.exhibits import colour_limit, columns_of, is_clear
 from benchmark.figure4 import CONDITIONS, MEASURES
+from benchmark.tables import signed
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -43,7 +44,6 @@ DIVERGING: dict[str, str | Colormap] = {
 }
 """Colour maps of heat maps, each from down to up."""
 LONGEST = 40  # letters of a name; a training set has several corpora's
-LEAST_LIMIT = 0.1  # of wF1: with less at the ends of the colours noise would look like an effect
 
 
 def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper") -> Figure:
@@ -63,7 +63,7 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     shown = {"wF1_change": "ours"}
     if "paper" in cells and cells["paper"].notna().any():
         shown["paper"] = "paper"
-    limit = max(LEAST_LIMIT, float(np.nanmax(cells[list(shown)].abs().to_numpy(), initial=0.0)))
+    limit = colour_limit(cells)
     by_place = cells.set_index(["augment_percent", "column", "test"])
     with matplotlib.rc_context(STYLE):
         width, height = 1.6 + 0.62 * len(columns), 1.3 + 0.34 * (len(rates) + 2) * len(shown)
@@ -76,7 +76,7 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
             image = panel.imshow(changes, DIVERGING[colours], vmin=-limit, vmax=limit, aspect="auto")
             for row, rate in enumerate(rates):
                 for column, at in enumerate(columns):
-                    clear = value == "wF1_change" and _clear(by_place.loc[(rate, *at)])
+                    clear = value == "wF1_change" and is_clear(by_place.loc[(rate, *at)])
                     _write(panel, column, row, changes[row, column], clear, abs(changes[row, column]) / limit)
             panel.set_yticks(range(len(rates)), [f"{rate} %" for rate in rates])
             panel.set_ylabel(f"{name}\naugmented" if len(shown) > 1 else "augmented")
@@ -108,10 +108,6 @@ def _broken(text: str, inches: float) -> list[str]:
     return textwrap.wrap(text, int(inches * 14.5))  # letters of 8 points
 
 
-def _clear(cell: pd.Series) -> bool:
-    return bool(cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0)
-
-
 def _write(panel: Axes, column: int, row: int, change: float, clear: bool, strength: float) -> None:
     """A cell's number; a missing one is grey and crossed out."""
     if np.isnan(change):
@@ -122,7 +118,7 @@ def _write(panel: Axes, column: int, row: int, change: float, clear: bool, stren
     panel.text(
         column,
         row,
-        f"{round(change, 2) + 0.0:+.2f}",
+        signed(change),
         ha="center",
         va="center",
         fontsize=8,

@@ -35,6 +35,7 @@ from rich.text import Text
 
 from benchmark.progress import (
     DONE,
+    MISSING,
     RUNNING,
     CaseState,
     Progress,
@@ -222,7 +223,7 @@ def _id(nodeid: str) -> str:
 
 def _as_open(seen: Iterable[CaseState]) -> list[CaseState]:
     """States as of cases to do: one that is done is run again, as long as it took."""
-    return [CaseState(state.case, "missing") if state.state == DONE else state for state in seen]
+    return [CaseState(state.case, MISSING) if state.state == DONE else state for state in seen]
 
 
 def in_place(config: Any, environ: Mapping[str, str] = os.environ) -> Any:

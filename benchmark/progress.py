@@ -402,11 +402,11 @@ def command(cases: Sequence[Case], study: str, results: str = "") -> str:
     """What runs some cases, as typed in a shell: each by its whole id; of many, all of the study.
 
     Args:
-        cases: at least one.
+        cases: none means all of the study, too.
         study: the study as the user names it.
         results: the results folder if it is not the usual one.
     """
-    chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if len(cases) <= NAMED else ""
+    chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if 0 < len(cases) <= NAMED else ""
     where = f"SERKIT_RESULTS={shlex.quote(results)} " if results else ""
     return f"{where}pytest cases/ --study {shlex.quote(study)}{chosen}"
 

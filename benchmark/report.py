@@ -46,6 +46,21 @@ class Report:
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def cells_of(self, exhibit: str) -> pd.DataFrame:
+        """The cells of one exhibit; empty where the study does not show it."""
+        return self.cells[self.cells["exhibit"] == exhibit] if not self.cells.empty else self.cells
+
+    @property
+    def numbers(self) -> dict[str, pd.DataFrame]:
+        """Every digit of what is there, by the name of its file."""
+        tables = {
+            "cells": self.cells,
+            "tuning-cells": self.points,
+            "figure4-cells": self.acoustics,
+            "figure4-distance-cells": self.distances,
+        }
+        return {name: table for name, table in tables.items() if not table.empty}
+
 
 def read(study: Study, store: Store) -> Report:
     """Reads whatever of a study is done."""

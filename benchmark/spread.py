@@ -32,6 +32,8 @@ from serkit.results import Result
 from serkit.specs import Recipe, base_of
 
 LEVEL = 0.95
+BY_CHANCE = 1 - LEVEL
+"""Share of changes whose interval leaves out 0 where nothing changed."""
 RUN_TO_RUN = 0.01
 """Deviation of the difference between two trainings of one condition: the paper shows three such pairs."""
 

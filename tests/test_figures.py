@@ -80,7 +80,7 @@ def test_up_and_down_have_colours_of_their_own(colours, cells):
 def test_noise_is_not_drawn_as_an_effect(cells):
     here = of(cells, "figure2", wF1_change=0.01)
     (image,) = figures.heat_map(here, "title", "legend").axes[0].images
-    assert image.norm.vmax == figures.LEAST_LIMIT
+    assert image.norm.vmax == exhibits.LEAST_LIMIT
 
 
 def test_the_papers_numbers_stand_below_in_the_same_colours(cells):

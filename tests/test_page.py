@@ -7,7 +7,6 @@ import io
 import json
 import re
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -433,7 +432,9 @@ def test_each_file_holds_the_numbers_it_is_named_after():
     numbers = {"cells": "cells", "points": "tuning-cells", "acoustics": "figure4-cells"}
     numbers |= {"distances": "figure4-distance-cells"}
     tables = {name: pd.DataFrame({file: [0.5]}) for name, file in numbers.items()}
-    files = page._downloads(SimpleNamespace(tables=(), **tables), [])
+    of_none = {"study": None, "found": None, "estimates": pd.DataFrame()}
+    shown = report.Report(**of_none, **tables, tables=(), sentences=(), notes=())
+    files = page._downloads(shown, [])
     for name in numbers.values():
         (file,) = files[name]
         assert file["name"] == f"{name}.csv"

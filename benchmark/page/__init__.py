@@ -18,7 +18,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,9 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark import answer, claims, exhibits, progress, tables
+from benchmark import answer, claims, exhibits, progress, spread, tables
 from benchmark.choices import choices
-from benchmark.figures import LEAST_LIMIT
 from benchmark.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
@@ -76,7 +74,7 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    maps = [_heat_map(report, name) for name in ("figure2", "figure3") if _shown(report, name)]
+    maps = [_heat_map(report, name) for name in ("figure2", "figure3") if not report.cells_of(name).empty]
     conditions = list(_conditions(report, store))
     covered, spent = coverage(report, store), _cost(report)
     data = {
@@ -87,7 +85,6 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
         "cells": {
             cell["id"]: cell["details"] for one in maps for row in one["rows"] for cell in row["cells"]
         },
-        "study": study.name,
     }
     return environment.get_template("page.html").render(
         study=study,
@@ -133,13 +130,8 @@ def vega() -> str:
     return packed
 
 
-def _shown(report: Report, name: str) -> bool:
-    return not report.cells.empty and bool((report.cells["exhibit"] == name).any())
-
-
 def _table(table: tables.Table) -> dict[str, Any]:
     return {
-        "name": table.name,
         "title": table.title,
         "headers": [header.split("\n") for header in table.headers],
         "rows": table.rows,
@@ -172,14 +164,8 @@ def _downloads(report: Report, besides: list[tables.Table]) -> dict[str, list[di
             _file(f"{table.name}.csv", "text/csv", table.csv()),
             _file(f"{table.name}.tex", "application/x-tex", table.latex()),
         ]
-    for name, numbers in {
-        "cells": report.cells,
-        "tuning-cells": report.points,
-        "figure4-cells": report.acoustics,
-        "figure4-distance-cells": report.distances,
-    }.items():
-        if not numbers.empty:
-            files[name] = [_file(f"{name}.csv", "text/csv", numbers.to_csv(index=False, float_format="%.6g"))]
+    for name, numbers in report.numbers.items():
+        files[name] = [_file(f"{name}.csv", "text/csv", numbers.to_csv(index=False, float_format="%.6g"))]
     return files
 
 
@@ -190,10 +176,9 @@ def _file(name: str, kind: str, text: str) -> dict[str, str]:
 
 def _heat_map(report: Report, name: str) -> dict[str, Any]:
     """Figure 2 or 3 as rows of cells, each with its colour and its details."""
-    cells = report.cells[report.cells["exhibit"] == name]
+    cells = report.cells_of(name)
     columns = exhibits.columns_of(cells)
-    of = ["wF1_change", "paper"] if report.study.paper else ["wF1_change"]
-    limit = max(LEAST_LIMIT, float(np.nanmax(cells[of].abs().to_numpy(), initial=0.0)))
+    limit = exhibits.colour_limit(cells)
     by_place = cells.set_index(["augment_percent", "column", "test"])
     trains = dict(zip(cells["column"], cells["train"], strict=True))
     rows = []
@@ -227,8 +212,8 @@ def _cell(
     change, runs, expected = row["wF1_change"], int(row["runs"]), int(row["runs_expected"])
     seeds = len(study.seeds)
     known = not np.isnan(change)
-    clear = known and bool(row["wF1_change_low"] > 0 or row["wF1_change_high"] < 0)
-    asked = f"{_many(expected // seeds, 'fold')} x {_many(seeds, 'seed')}"
+    clear = known and exhibits.is_clear(row)
+    asked = f"{tables.many(expected // seeds, 'fold')} x {tables.many(seeds, 'seed')}"
     details = [
         ["Trained on", row["train"]],
         ["Tested on", at[1]],
@@ -259,19 +244,14 @@ def _cell(
         "strength": 0 if not known else round(STRONGEST * min(1.0, abs(change) / limit)),
         "moved": clear,
         "partial": known and partial,
-        "letter": at[0],
         "details": details,
     }
 
 
 def _what(row: pd.Series) -> str:
-    if row["spread_of"] == "single run":
+    if row["spread_of"] == spread.SINGLE:
         return "Yardstick (single run)"
     return f"95 % interval ({row['units']} {row['spread_of']})"
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _training_sets(study: Study) -> list[TrainingSet]:
@@ -364,9 +344,10 @@ def _confusion(study: Study, done: Sequence[Result], store: Store) -> tuple[int,
 
 def _rates(report: Report) -> list[dict[str, Any]]:
     """wF1 against the rate: Figure 2's cells, a row each."""
-    if not _shown(report, "figure2"):
+    cells = report.cells_of("figure2")
+    if cells.empty:
         return []
-    cells = report.cells[(report.cells["exhibit"] == "figure2") & report.cells["wF1"].notna()]
+    cells = cells[cells["wF1"].notna()]
     columns = {"train": "train", "test": "test", "augment_percent": "rate", "wF1": "wF1"}
     columns |= {"wF1_low": "low", "wF1_high": "high"}
     if report.study.paper:
@@ -421,7 +402,7 @@ def coverage(report: Report, store: Store) -> dict[str, Any]:
                     "command": again,
                 }
             )
-    everything = f"pytest cases/ --study {shlex.quote(study.given)}"
+    everything = progress.command([], study.given)
     return {"command": everything, "columns": columns, "rows": rows, "left": left}
 
 
