@@ -110,13 +110,13 @@ def _size(study: Study, spec: CorpusSpec, data: Path | None) -> Size:
         ]
         return Size(tuple(parts), PUBLISHED, PUBLISHED)
 
-    from serkit import audio
+    from serkit import packs
     from serkit.corpora.table import PARTS
     from serkit.frontend import NAMED
 
-    pack = audio.packed_before(corpus, NAMED[study.model.front_end].rate_hz)
+    pack = packs.packed_before(corpus, NAMED[study.model.front_end].rate_hz)
     if pack is None and published is None:
-        pack = audio.pack(corpus, NAMED[study.model.front_end].rate_hz)
+        pack = packs.pack(corpus, NAMED[study.model.front_end].rate_hz)
     cap = study.recipe.max_seconds
 
     def speech(rows: np.ndarray) -> Speech:

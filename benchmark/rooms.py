@@ -31,7 +31,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmark.output import claim, write
-from serkit import audio, corpora, roomnet, rooms
+from serkit import audio, corpora, packs, roomnet, rooms
 from serkit.rooms import RATE_HZ, Examples
 from serkit.run import cpu_name, environment
 from serkit.specs import CorpusSpec
@@ -99,7 +99,7 @@ def spoken(corpus: CorpusSpec, data: Path | None) -> list[list[np.ndarray]]:
         AudioError: clips that cannot be read.
     """
     table = corpora.load(corpus.reader, data, dict(corpus.options))
-    packed = audio.pack(table, RATE_HZ)
+    packed = packs.pack(table, RATE_HZ)
     of: dict[str, list[np.ndarray]] = {}
     for number, speaker in enumerate(table.clips["speaker"]):
         first, last = packed.offsets[number : number + 2]

@@ -27,8 +27,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from serkit import augment, mos, roomnet
-from serkit.audio import FULL_SCALE, Pack, unfit
+from serkit.audio import FULL_SCALE, unfit
 from serkit.augment import Chain
+from serkit.packs import Pack
 from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
 from serkit.specs import AcousticsSpec
 

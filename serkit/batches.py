@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from serkit.audio import Pack
+from serkit.packs import Pack
 
 POOL_BATCHES = 16
 

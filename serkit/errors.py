@@ -4,9 +4,15 @@ Code that is wrong raises Python's own errors; these are for wrong *input*, so a
 without a traceback.
 """
 
+from serkit.files import printable
+
 
 class SerkitError(Exception):
-    """Base of every error that bad input causes."""
+    """Base of every error that bad input causes. Names in its message cannot steer the terminal."""
+
+    def __str__(self) -> str:
+        """The message, fit to be shown."""
+        return printable(super().__str__())
 
 
 class SpecError(SerkitError, ValueError):

@@ -28,11 +28,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from serkit import augment
-from serkit.audio import FULL_SCALE, Pack
+from serkit.audio import FULL_SCALE
 from serkit.augment import Chain, Draw
 from serkit.batches import ClipSet, crop_starts, shuffled_batches
 from serkit.device import autocast, on_gpu, send
 from serkit.frontend import FrontEnd, LogMel
+from serkit.packs import Pack
 from serkit.specs import Augmentation, Recipe
 
 CPU_CLIPS = 8  # from wave to log-mel at once: what they need in between stays in the cache

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from serkit.errors import ResultsUnreadable, ResultsUnwritable, SpecError
+from serkit.files import read_json, settle, write_whole
 from serkit.specs import METHOD, METRICS, SCRAMBLED, AcousticsSpec, RunSpec, base_of, from_json
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Store:
         about = {"time": round(time.time(), 3), "error": type(error).__name__, "message": str(error)}
         with suppress(OSError):  # the error itself matters more than its note
             self.run_folder(key).mkdir(parents=True, exist_ok=True)
-            _write_whole(self.run_folder(key) / "error.json", json.dumps(about).encode())
+            write_whole(self.run_folder(key) / "error.json", json.dumps(about).encode())
 
     def table(self, key: str, name: str) -> pd.DataFrame:
         """The table `<name>.parquet` of a finished run or measurement.
@@ -174,7 +175,7 @@ class Store:
         for pattern in LEFT_BEHIND:
             for path in folder.glob(pattern):
                 path.unlink(missing_ok=True)
-        _write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
+        write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
         self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
 
     def report(self, key: str, event: dict[str, Any]) -> None:
@@ -214,7 +215,7 @@ class Store:
         """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done."""
         folder = self.run_folder(spec.key)
         _write_table(folder / f"{name}.parquet", clips)
-        _write_whole(folder / "result.json", json.dumps(result, allow_nan=False).encode())
+        write_whole(folder / "result.json", json.dumps(result, allow_nan=False).encode())
         self.drop_parts(spec.key)
 
 
@@ -225,7 +226,7 @@ def read(path: Path) -> Result:
         ResultsUnreadable: it is damaged, or of a schema newer than `SCHEMA`.
     """
     try:
-        result = json.loads(path.read_text())
+        result = read_json(path)
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(result, dict):
@@ -430,17 +431,4 @@ def _append(path: Path, event: dict[str, Any]) -> None:
 def _write_table(path: Path, table: pd.DataFrame) -> None:
     draft = path.with_name(f"{path.name}.draft")
     table.to_parquet(draft, index=False, compression="zstd")
-    _settle(draft, path)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is there whole or not at all, even after a power cut."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_bytes(data)
-    _settle(draft, path)
-
-
-def _settle(draft: Path, path: Path) -> None:
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    settle(draft, path)

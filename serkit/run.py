@@ -25,13 +25,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from serkit import acoustics, audio, corpora, metrics, weights
-from serkit.audio import Pack
+from serkit import acoustics, corpora, metrics, packs, weights
 from serkit.batches import ClipSet, join
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.frontend import NAMED
 from serkit.model import build
+from serkit.packs import Pack
 from serkit.results import SCHEMA, Result, Store
 from serkit.specs import LABELS, SCRAMBLED, AcousticsSpec, CorpusSpec, RunSpec, base_of
 from serkit.train import Trained, train
@@ -337,8 +337,8 @@ def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loa
             if done % REPORT_EVERY == 0 or done == clips:
                 store.report_reading(spec.name, {"packed": done, "of": clips})
 
-        packed = audio.pack(corpus, rate_hz, report)
-        _LOADED[wanted] = Loaded(corpus, packed, audio.fingerprint(corpus, packed))
+        packed = packs.pack(corpus, rate_hz, report)
+        _LOADED[wanted] = Loaded(corpus, packed, packs.fingerprint(corpus, packed))
     return _LOADED[wanted]
 
 

@@ -11,13 +11,13 @@ from benchmark.claims import assert_valid
 from serkit import augment
 from serkit import loader as loader_module
 from serkit import model as model_module
-from serkit.audio import Pack
 from serkit.augment import Chain
 from serkit.batches import crop_starts, join, shuffled_batches
 from serkit.device import send
 from serkit.frontend import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.model import Cnn14
+from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, Recipe

@@ -9,8 +9,9 @@ import torch
 
 from serkit import augment, mos, roomnet
 from serkit.acoustics import ESTIMATES, PART_CLIPS, RANGES, RATE_HZ, WINDOW_SAMPLES, Meter, choose, spread
-from serkit.audio import FULL_SCALE, Pack
+from serkit.audio import FULL_SCALE
 from serkit.augment import Chain
+from serkit.packs import Pack
 from serkit.specs import AcousticsSpec, Augmentation, CorpusSpec
 from serkit.synthetic import make_clip
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from serkit.audio import Pack
 from serkit.batches import (
     AFFECTED,
     BAND_MASKS,
@@ -25,6 +24,7 @@ from serkit.batches import (
     sorted_batches,
     stream,
 )
+from serkit.packs import Pack
 
 RATE_HZ = 16_000
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 # From the spring to the mouth: a module may import those above it only. A new one takes its place here.
 ORDER = """
 serkit
+serkit.files                 reading and writing with care
 serkit.errors
 serkit.specs                 what a run is, as plain data
 serkit.cache
@@ -27,7 +28,8 @@ serkit.corpora.msp_podcast
 serkit.corpora.ravdess
 serkit.corpora.synthetic
 serkit.corpora               finds readers by name
-serkit.audio                 corpus table -> packed audio
+serkit.audio                 one clip, decoded
+serkit.packs                 corpus table -> packed audio
 serkit.doctor
 serkit.batches               packed audio -> batches of waves
 serkit.device                how arrays get to where they are computed with

@@ -15,10 +15,11 @@ from benchmark import cli
 from benchmark import listen as listening
 from benchmark import study as studies
 from serkit import audio, augment
-from serkit.audio import FULL_SCALE, Pack
+from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
 from serkit.frontend import NAMED
 from serkit.loader import Loader
+from serkit.packs import Pack
 from serkit.specs import EFFECTS
 from tests.speech import RATE_HZ, spoken
 

@@ -23,10 +23,11 @@ from benchmark.speed import Settings, epoch, memory, peers, pipeline, stock, tur
 from benchmark.speed import settings as make_settings
 from benchmark.speed.clips import FRONT_END, condition, made_waves, packed_lengths
 from serkit import augment
-from serkit.audio import Pack, decode
+from serkit.audio import decode
 from serkit.errors import CorpusMissing
 from serkit.frontend import NAMED
 from serkit.model import stock_models
+from serkit.packs import Pack
 from serkit.specs import LABELS
 
 PAPER = NAMED[FRONT_END]

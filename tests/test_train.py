@@ -10,11 +10,11 @@ import torch
 from torch.nn import functional as F
 
 from serkit import augment
-from serkit.audio import Pack
 from serkit.batches import ClipSet, join
 from serkit.frontend import NAMED
 from serkit.loader import Loader
 from serkit.model import build
+from serkit.packs import Pack
 from serkit.specs import STRETCH_METHODS, Augmentation, ModelSpec, Recipe
 from serkit.train import TrainingDiverged, bce_of_softmax, predict, train
 

@@ -15,10 +15,11 @@ import numpy as np
 from benchmark import study as studies
 from benchmark.speed import Settings
 from serkit import run
-from serkit.audio import FULL_SCALE, Pack
+from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
 from serkit.errors import CorpusMissing
 from serkit.frontend import NAMED
+from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import Loaded
 from serkit.specs import LABELS, Recipe, RunSpec

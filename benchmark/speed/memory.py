@@ -35,9 +35,9 @@ from benchmark.speed.clips import FRONT_END, SEED, packed_lengths
 from benchmark.speed.peers import PER_CLIP, WaveByWave, missing_peers
 from benchmark.speed.pipeline import write_files
 from serkit import model, train
-from serkit.audio import Pack
 from serkit.batches import ClipSet
 from serkit.frontend import NAMED
+from serkit.packs import Pack
 from serkit.specs import LABELS, Augmentation, ModelSpec, Recipe
 
 WIDTHS = {"cpu": (4, 16), "cuda": (64,)}

@@ -43,10 +43,10 @@ from benchmark.speed.turns import (
     times_as_fast,
 )
 from serkit import audio
-from serkit.audio import Pack
 from serkit.batches import ClipSet
 from serkit.frontend import NAMED, FrontEnd
 from serkit.loader import Loader
+from serkit.packs import Pack
 from serkit.specs import Augmentation, Recipe
 
 FORMATS = {"16 kHz FLAC": ("flac", 16_000), "16 kHz WAV": ("wav", 16_000), "44.1 kHz FLAC": ("flac", 44_100)}
@@ -103,7 +103,7 @@ def write_files(made: ClipSet, folder: Path, suffix: str) -> list[Path]:
 
 
 def packed_files(paths: list[Path], front_end: FrontEnd) -> ClipSet:
-    """Files as a packed corpus in memory, decoded as `serkit.audio.pack` does; every label is the first."""
+    """Files as a packed corpus in memory, decoded as `serkit.packs.pack` does; every label is the first."""
     waves = [audio.decode(path, front_end.rate_hz) for path in paths]
     offsets = np.concatenate([[0], np.cumsum([len(wave) for wave in waves])]).astype(np.int64)
     none = np.zeros(len(paths), dtype=np.int64)

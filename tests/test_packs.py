@@ -1,0 +1,215 @@
+"""Packs: whole or not there at all, found again by what lies on the disk, known by what they hold."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit import packs
+from serkit.corpora.table import Corpus, table
+from serkit.errors import AudioError
+from serkit.packs import fingerprint, pack, packed_before
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE_HZ = 16_000
+LABEL = ("angry", "happy", "neutral", "sad")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def noise(seed, samples=800):
+    return np.random.default_rng(seed).integers(-20_000, 20_000, samples).astype(np.int16)
+
+
+WAVES = [noise(i, 500 + 37 * i) for i in range(8)]
+
+
+def corpus_of(folder, waves=WAVES, suffix="wav", label=LABEL):
+    """A corpus of int16 clips, written to `folder` at 16 kHz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, wave in enumerate(waves):
+        soundfile.write(folder / f"{i:02d}.{suffix}", wave, RATE_HZ, subtype="PCM_16")
+    return corpus_in(folder, len(waves), suffix, label)
+
+
+def corpus_in(folder, clips, suffix="wav", label=LABEL):
+    rows = [
+        {"path": f"{i:02d}.{suffix}", "label": label[i % 4], "speaker": str(i), "split": "train"}
+        for i in range(clips)
+    ]
+    return Corpus("fake", folder, "1", table(rows, "Fake"))
+
+
+def test_a_pack_holds_every_clip_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "CLIPS_AT_ONCE", 3)
+    told = []
+    packed = pack(corpus_of(tmp_path / "c"), RATE_HZ, lambda *at: told.append(at))
+    clips = [packed.samples[a:b] for a, b in zip(packed.offsets, packed.offsets[1:], strict=False)]
+    for clip, wave in zip(clips, WAVES, strict=True):
+        np.testing.assert_array_equal(clip, wave)
+    np.testing.assert_array_equal(packed.lengths, [len(wave) for wave in WAVES])
+    assert packed.rate_hz == RATE_HZ
+    assert told == [(i + 1, 8) for i in range(8)]
+
+
+def test_what_was_packed_before_is_found_and_nothing_else(tmp_path):
+    corpus = corpus_of(tmp_path / "c")
+    assert packed_before(corpus, RATE_HZ) is None
+    made = pack(corpus, RATE_HZ)
+    assert packed_before(corpus, RATE_HZ).digest == made.digest
+    assert packed_before(corpus, 32_000) is None
+
+
+def test_a_pack_is_mapped_and_read_only(tmp_path):
+    packed = pack(corpus_of(tmp_path / "c"), RATE_HZ)
+    assert isinstance(packed.samples, np.memmap)
+    assert packed.samples.dtype == np.int16
+    with pytest.raises(ValueError, match="read-only"):
+        packed.samples[0] = 0
+
+
+def test_the_digest_is_of_the_content(tmp_path):
+    corpus = corpus_of(tmp_path / "c")
+    digest = pack(corpus, RATE_HZ).digest
+    assert pack(corpus_of(tmp_path / "flac", suffix="flac"), RATE_HZ).digest == digest
+    shutil.copytree(corpus.folder, tmp_path / "copy")
+    assert pack(corpus_in(tmp_path / "copy", 8), RATE_HZ).digest == digest
+    for path in corpus.folder.iterdir():
+        os.utime(path, (1, 1))
+    assert pack(corpus, RATE_HZ).digest == digest
+
+
+def one_sample():
+    return [*WAVES[:3], np.where(np.arange(len(WAVES[3])) == 9, WAVES[3] ^ 1, WAVES[3]), *WAVES[4:]]
+
+
+def one_border():
+    return [*WAVES[:6], np.append(WAVES[6], WAVES[7][:1]), WAVES[7][1:]]
+
+
+@pytest.mark.parametrize("waves", [one_sample(), one_border(), WAVES[::-1], WAVES[:-1]])
+def test_another_content_is_another_digest_and_fingerprint(tmp_path, waves):
+    corpus, other = corpus_of(tmp_path / "c"), corpus_of(tmp_path / "d", waves)
+    ours, theirs = pack(corpus, RATE_HZ), pack(other, RATE_HZ)
+    assert ours.digest != theirs.digest
+    assert fingerprint(corpus, ours) != fingerprint(corpus, theirs)
+
+
+def test_the_rate_is_in_the_digest(tmp_path):
+    corpus = corpus_of(tmp_path / "c", [np.zeros(4, np.int16), np.zeros(8, np.int16)])
+    slow = pack(corpus_of(tmp_path / "d", [np.zeros(2, np.int16), np.zeros(4, np.int16)]), 32_000)
+    assert slow.samples.tolist() == pack(corpus, RATE_HZ).samples.tolist()
+    assert slow.digest != pack(corpus, RATE_HZ).digest
+
+
+def test_the_fingerprint_is_of_labels_too(tmp_path):
+    corpus = corpus_of(tmp_path / "c")
+    relabelled = corpus_in(tmp_path / "c", 8, label=LABEL[::-1])
+    packed = pack(corpus, RATE_HZ)
+    assert fingerprint(corpus, packed) != fingerprint(relabelled, packed)
+    assert fingerprint(corpus, packed) == fingerprint(corpus_in(tmp_path / "c", 8), pack(corpus, RATE_HZ))
+
+
+def test_packed_once_and_again_when_a_clip_changes(tmp_path, monkeypatch):
+    corpus = corpus_of(tmp_path / "c")
+    first = pack(corpus, RATE_HZ)
+    with monkeypatch.context() as without:
+        without.setattr(packs, "decode", lambda *_: pytest.fail("decoded again"))
+        again = pack(corpus, RATE_HZ)
+    assert again.digest == first.digest
+    np.testing.assert_array_equal(again.samples, first.samples)
+    denoised = corpus_of(tmp_path / "c", one_sample())  # same names, same sizes
+    assert pack(denoised, RATE_HZ).digest != first.digest
+
+
+@pytest.mark.parametrize(("bad", "named"), [(3, 3), (14, 10)])
+def test_all_bad_clips_are_counted_ten_are_named_nothing_is_left(tmp_path, cache, bad, named):
+    waves = [noise(i) for i in range(16)]
+    corpus = corpus_of(tmp_path / "c", waves)
+    for i in range(bad):
+        (corpus.folder / f"{i:02d}.wav").write_bytes(b"")
+    with pytest.raises(AudioError) as raised:
+        pack(corpus, RATE_HZ)
+    message = str(raised.value)
+    assert message.startswith(f"{bad} of 16 clips of fake cannot be read:")
+    assert re.findall(r"(\d\d)\.wav: an empty file", message) == [f"{i:02d}" for i in range(named)]
+    assert (f"... and {bad - named} more" in message) == (bad > named)
+    assert message.endswith("run: python -m benchmark doctor fake")
+    assert [path for path in (cache / "packed").iterdir() if path.suffix != ".lock"] == []
+    assert pack(corpus_of(tmp_path / "c", waves), RATE_HZ).samples.tolist() == np.concatenate(waves).tolist()
+
+
+PACK = """
+import os, sys, time
+from pathlib import Path
+from serkit import packs
+from tests.test_packs import RATE_HZ, corpus_in
+decoded, original = [], packs.decode
+def counted(path, rate_hz):
+    decoded.append(path)
+    if sys.argv[2] == "die" and len(decoded) == 5:
+        os.kill(os.getpid(), 9)
+    time.sleep(0.1)
+    return original(path, rate_hz)
+packs.decode = counted
+here = Path(sys.argv[1])
+(here.parent / f"ready-{os.getpid()}").touch()
+while len(list(here.parent.glob("ready-*"))) < int(sys.argv[3]):
+    time.sleep(0.01)
+packed = packs.pack(corpus_in(here, 8), RATE_HZ)
+print(len(decoded), packed.digest)
+"""
+
+
+def packing(folder, end, workers):
+    """A process that packs the corpus in `folder`, begun when all its `workers` are ready."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PACK, str(folder), end, str(workers)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_workers_decode_once_and_agree(tmp_path):
+    corpus = corpus_of(tmp_path / "c")
+    workers = [packing(corpus.folder, "live", 2) for _ in range(2)]
+    said = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    assert sorted(decoded for decoded, _ in said) == ["0", "8"]
+    assert {digest for _, digest in said} == {pack(corpus, RATE_HZ).digest}
+
+
+def test_the_draft_of_a_killed_worker_is_swept(tmp_path, cache):
+    corpus = corpus_of(tmp_path / "c")
+    worker = packing(corpus.folder, "die", 1)
+    worker.communicate(timeout=60)
+    assert worker.returncode == -signal.SIGKILL
+    assert [path.suffix for path in (cache / "packed").iterdir() if path.is_dir()] == [".draft"]
+    (draft,) = (cache / "packed").glob("*.draft")
+    (draft / "left-over").touch()
+    assert pack(corpus, RATE_HZ).samples.tolist() == np.concatenate(WAVES).tolist()
+    (folder,) = (path for path in (cache / "packed").iterdir() if path.is_dir())
+    assert folder.name == draft.stem
+    assert sorted(path.name for path in folder.iterdir()) == ["offsets.npy", "pack.json", "samples.i16"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "noted"), [([800, 800, 800], True), ([800, 800, 801], False), ([800], False)]
+)
+def test_clips_of_one_length_are_noted(tmp_path, lengths, noted):
+    corpus = corpus_of(tmp_path / "c", [noise(i, length) for i, length in enumerate(lengths)])
+    notes = pack(corpus, RATE_HZ).notes
+    assert len(notes) == noted
+    if noted:
+        assert "exactly 0.05 s long" in notes[0]
