@@ -28,6 +28,7 @@ from serkit.specs import (
     RunSpec,
     base_of,
     frozen,
+    in_order,
 )
 
 BUILT_IN = Path(__file__).parent / "studies"
@@ -407,13 +408,15 @@ def _columns(
     for column in table.get("train", ()):
         _check_value(f"{where}.train", column, LIST)
     known = [test for corpus in corpora for test in corpus.tests]
-    columns = tuple(tuple(column) for column in table.get("train", ()))
-    for word in (*tests, *(corpus for column in columns for corpus in column)):
+    given = table.get("train", ())
+    for word in (*tests, *(corpus for column in given for corpus in column)):
         if word not in known:
             raise SpecError(f"{where}: no corpus {word!r}; expected one of {', '.join(known)}")
-    if not columns:
+    if not given:
         raise SpecError(f"{where}: train is missing; expected a list of training sets")
-    return columns
+    columns = [in_order(column, corpora) for column in given]
+    _check_value(f"{where}.train, in the order of [corpora]", [list(column) for column in columns], LIST)
+    return tuple(columns)
 
 
 def _fields(kind: Any, where: str, table: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -53,6 +54,12 @@ STRETCH_METHODS = ("feature", "vocoder")
 def base_of(name: str) -> str:
     """The corpus behind a name that may end in `_scrambled`."""
     return name.removesuffix(SCRAMBLED)
+
+
+def in_order(train: Iterable[str], corpora: Sequence[CorpusSpec]) -> tuple[str, ...]:
+    """The names of a training set in the order of the corpora: one set is one run, however it is written."""
+    places = {corpus.name: place for place, corpus in enumerate(corpora)}
+    return tuple(sorted(train, key=lambda name: (places[base_of(name)], name)))
 
 
 def _check(holds: bool, message: str) -> None:
@@ -413,7 +420,8 @@ class RunSpec(Keyed):
     """One training with all its tests.
 
     Attributes:
-        train: names of the training corpora; one that ends in `_scrambled` trains on permuted labels.
+        train: names of the training corpora; one that ends in `_scrambled` trains on permuted labels. In
+            whatever order they are given, they come in that of `corpora`.
         corpora: every corpus of the run, trained on or only tested on, in the study's order.
         augment_percent: share of the training clips that are augmented, an int in 0..100.
         augmentation: what those clips go through; None at 0 %, where it cannot matter.
@@ -456,6 +464,7 @@ class RunSpec(Keyed):
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
             _check(name in known, f"training corpus {name!r}: expected one of {', '.join(known)}")
+        object.__setattr__(self, "train", in_order(self.train, self.corpora))
         bases = self.trained_on
         _check(
             len(set(bases)) == len(bases), f"training corpora {', '.join(self.train)}: the same corpus twice"

@@ -194,7 +194,7 @@ def test_every_joint_training_with_swapped_labels_is_answered(said):
     figure3 = {"train": trains, "test": ["two_scrambled", "one"]}
     *_, scramble = said(memorising, corpora=corpora, figure3=figure3, rates_percent=[0])
     assert scramble.count("(a loss of 0.05 is excluded)") == 1
-    assert "THREE+TWO-SCRAMBLED or THREE+TWO is not done" in scramble
+    assert "TWO-SCRAMBLED+THREE or TWO+THREE is not done" in scramble
 
 
 def test_numbers_that_are_none_claim_nothing(said):

@@ -141,6 +141,15 @@ def test_results_from_before_a_setting_keep_their_keys():
         assert (spec.key, spec.to_json()) == (path.parent.name, written)
 
 
+def test_the_order_within_a_training_set_does_not_matter():
+    """Results of the repository were trained in the order of their corpora, and keep their keys."""
+    turned = replace(RUN, train=("iemocap_scrambled", "msp"))
+    assert (turned, turned.key, turned.label) == (RUN, RUN.key, RUN.label)
+    assert turned.train == ("msp", "iemocap_scrambled")
+    written = json.loads(RUN.canonical())
+    assert from_json(written | {"train": written["train"][::-1]}) == RUN
+
+
 def test_every_key_is_another():
     keys = {changed(kind, name).key for kind, others in OTHERS.items() for name in others}
     assert len(keys) == sum(map(len, OTHERS.values()))
@@ -188,7 +197,7 @@ def test_canonical_form_is_sorted_json_without_spaces():
             {"train": ("msp",), "fold": None, "augment_percent": 0, "augmentation": None},
             "msp-aug0",
         ),
-        ({"train": ("iemocap", "msp"), "fold": 9, "augment_percent": 100}, "iemocap+msp-aug100-fold09"),
+        ({"train": ("iemocap", "msp"), "fold": 9, "augment_percent": 100}, "msp+iemocap-aug100-fold09"),
     ],
 )
 def test_label_and_key(change, label):

@@ -1,6 +1,7 @@
 """Studies: what the built-in ones plan, and one clear message for every mistake in a file."""
 
 import dataclasses
+import hashlib
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -179,6 +180,32 @@ def test_every_built_in_study_plans(name):
     tuning = [case for case in cases if "tuning" in case.exhibits]
     assert bool(tuning) == (name != "ravdess-emodb")
     assert {case.exhibits[0] for case in tuning} == ({"table1", "tuning"} if tuning else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "cases", "digest"),
+    [
+        ("open", 261, "6631281900ef53801be39f4a6afbe9d82e6fc02f27e8019cd1cb4130ac3b460d"),
+        ("paper", 419, "fd9a2420f05002b74e9000867325687c20b98fa796d52d7b0a72715c66606942"),
+        ("ravdess-emodb", 129, "def272d8e83b3be64f189147cc8ac2a194389ac001a3afe4e570fb0925099364"),
+        ("synthetic", 105, "0f785d19c55c2e2540dcba6b6f0fc4e2b2acf217157e72bba913b4e363d1333f"),
+    ],
+)
+def test_built_in_studies_keep_their_keys(name, cases, digest):
+    """Another digest loses people the results that they have: only a new METHOD may change it."""
+    keys = sorted(case.spec.key for case in studies.plan(studies.read(name)))
+    assert (len(keys), hashlib.sha256("\n".join(keys).encode()).hexdigest()) == (cases, digest)
+
+
+def test_the_order_within_a_training_set_does_not_matter(tmp_path):
+    """One set is one run and one id; each exhibit finds the others' runs, whatever they were written as."""
+    straight = read(tmp_path, SMALL)
+    text = SMALL.replace('["one", "two"]', '["two", "one"]')
+    turned = read(tmp_path, text.replace('["one", "two_scrambled"]', '["two_scrambled", "one"]'))
+    assert turned == straight
+    assert studies.plan(turned) == studies.plan(straight)
+    assert turned.runs(("two_scrambled", "one"), 50) == straight.runs(("one", "two_scrambled"), 50)
+    assert turned.exhibits[-1].columns == (("one", "two_scrambled"),)
 
 
 def test_a_small_study_by_hand(tmp_path):
@@ -416,6 +443,10 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         (changed("seeds = [0, 1]", "seeds = [1, 1]"), "seeds: 1 twice"),
         (changed("seeds = [0, 1]", "seeds = []"), "seeds = []: expected a list"),
         (changed('[["one"], ["one", "two"]]', '[["one"], ["one"]]'), "figure2.train: ['one'] twice"),
+        (
+            changed('[["one"], ["one", "two"]]', '[["one", "two"], ["two", "one"]]'),
+            "figure2.train, in the order of [corpora]: ['one', 'two'] twice",
+        ),
         (changed('[["one"], ["one", "two"]]', "[[]]"), "figure2.train = []: expected a list"),
         (changed('["two", "one"]\n', '["two", "two"]\n'), "figure2.test: 'two' twice"),
         # another type than the one that is meant
