@@ -17,7 +17,7 @@ import pytest
 
 from serkit import corpora
 from serkit.corpora import audformat as audformat_reader
-from serkit.corpora import crema_d, emodb, folder, iemocap, msp_podcast, ravdess
+from serkit.corpora import columns, crema_d, emodb, folder, iemocap, msp_podcast, ravdess
 from serkit.corpora.table import PARTS, Corpus
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.specs import LABELS
@@ -947,9 +947,9 @@ def test_audformat_folds_leave_speakers_out(loaded) -> None:
 
 def test_audformat_folds_are_even_in_clips() -> None:
     speakers = pd.Series(["big"] * 50 + ["b"] * 20 + ["a"] * 20 + ["c"] * 10 + ["d"] * 10 + ["e"] * 10)
-    groups = audformat_reader.leave_speakers_out(speakers, 3, "Mine")
+    groups = columns.leave_speakers_out(speakers, 3, "Mine")
     assert groups == [["big"], ["a", "c", "e"], ["b", "d"]]
-    assert groups == audformat_reader.leave_speakers_out(speakers[::-1], 3, "Mine")
+    assert groups == columns.leave_speakers_out(speakers[::-1], 3, "Mine")
 
 
 def test_audformat_split_may_be_a_column(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ serkit.rooms                 speech that is made, in rooms that are made
 serkit.roomnet               waves -> what the room is like
 serkit.corpora.table         what every corpus becomes
 serkit.corpora.folder
+serkit.corpora.columns       a corpus's words -> the study's
 serkit.corpora.audformat
 serkit.corpora.crema_d
 serkit.corpora.emodb

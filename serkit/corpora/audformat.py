@@ -22,15 +22,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from serkit.corpora.folder import SUFFIXES, audio_of, label_text, names_in, refuse_pointer, stem_of
-from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, table
-from serkit.errors import CorpusUnfit, SpecError
-from serkit.specs import LABELS
+from serkit.corpora.columns import USUAL, Choices, Delivered, corpus_of, paths_below, text
+from serkit.corpora.folder import label_text, refuse_pointer
+from serkit.corpora.table import Corpus
+from serkit.errors import CorpusUnfit
 
 TITLE = "audformat"
 PAGE = "docs/corpora.md#audformat"
@@ -48,24 +48,6 @@ RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
 
 HEADER = "db.yaml"
-SAME = {
-    "anger": "angry",
-    "angry": "angry",
-    "happiness": "happy",
-    "happy": "happy",
-    "neutral": "neutral",
-    "sadness": "sad",
-    "sad": "sad",
-}
-USUAL = {
-    "train": "train",
-    "dev": "validation",
-    "devel": "validation",
-    "development": "validation",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 NO_SPLIT = "none"
 
 
@@ -117,100 +99,43 @@ def read(
         SpecError: an option that cannot be: a label or split the study does not have, fewer than 3 folds,
             folds together with splits.
     """
-    to_label = _mapping("labels", labels, LABELS)
-    to_split = _mapping("splits", splits, PARTS)
-    if folds is not None:
-        if not isinstance(folds, int) or isinstance(folds, bool) or folds < 3:
-            raise SpecError(
-                f"audformat: option folds = {folds!r}; expected 3 or more: test, validation and the rest"
-            )
-        if split is not None or splits is not None:
-            raise SpecError("audformat: options folds and split or splits exclude each other; leave one out")
-
+    choices = Choices.of("audformat", labels, split, splits, folds)
+    label = label or "emotion"
     database = _database(folder)
     title = f"audformat database {database.name}"
     if name is not None and database.name != name:
         raise CorpusUnfit(f"{title}: {folder} was asked for as {name}; set the option name to its name")
-    chosen = _chosen(database, tables, label or "emotion", title)
-    clips = pd.concat([_clips(folder, database, one, label or "emotion", title) for one in chosen])
+    chosen = _chosen(database, tables, label, title)
+    clips = pd.concat([_clips(folder, database, one, label, title) for one in chosen])
     if clips.index.has_duplicates:
         file = clips.index[clips.index.duplicated()][0]
         where = ", ".join(clips.loc[[file], "table"])
         raise CorpusUnfit(
             f"{title}: {file} is in the tables {where}; set the option tables to some without overlap"
         )
-
-    _check_labels(database, chosen, label or "emotion", clips, to_label, title)
-    clips["label"] = clips["delivered"].map(to_label or SAME)
-    used = clips["label"].notna()
-    dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
-    notes = [f"{n} clips with {delivered} are not used" for delivered, n in dropped.items()]
-    clips["path"] = _paths(folder, clips.index, title)
-
+    clips["path"] = paths_below(folder, clips.index, title)
     clips["speaker"] = _column(
         folder, database, chosen, speaker or "speaker", clips.index, speaker is not None, title
     )
-    n_unknown = int(clips.loc[used, "speaker"].isna().sum())
-    if n_unknown and folds:
-        raise CorpusUnfit(
-            f"{title}: {n_unknown} clips have no {speaker or 'speaker'}, so speakers cannot be left out; set"
-            f" the option speaker to a column that names them ({_contents(database)}), or use splits in place"
-            " of folds"
-        )
-    if n_unknown:
-        notes.append(f"{n_unknown} clips have no speaker identity")
-    clips["speaker"] = clips["speaker"].fillna(UNKNOWN_SPEAKER)
-
+    usual: dict[str, str] = USUAL
     if folds is None:
-        clips["split"] = _splits(folder, database, chosen, clips, split, to_split, title)
-    rows = clips.loc[used].drop(columns=["delivered", "table"]).to_dict("records")
-    result = table(rows, title)
-    shared: set[str] = set()
-    if folds is None:
-        _check_parts(result, title)
-        sides = [set(result["speaker"][result["split"] == part]) for part in ("train", "test")]
-        shared = set.intersection(*sides) - {UNKNOWN_SPEAKER}
-        if shared:
-            notes.append(f"{len(shared)} speakers stand in both train and test, {min(shared)} the first")
-    else:
-        groups = leave_speakers_out(result["speaker"], folds, title)
-        result["fold"] = fold_by_speaker(result["speaker"], groups, title)
-    return Corpus(
-        name="audformat",
-        folder=folder,
-        version=str(database.meta.get("audb", {}).get("version", "unknown")),
-        clips=result,
-        validation_fold=tuple((fold + 1) % folds for fold in range(folds)) if folds else (),
-        others=tuple(sorted(clips["path"][~used])),
-        split_by_clip=bool(shared),
-        notes=tuple(notes),
+        clips["split"], usual = _splits(folder, database, chosen, clips, split, title)
+    delivered = Delivered(
+        title=title,
+        clips=clips.drop(columns="table"),
+        has=_contents(database),
+        label=label,
+        speaker=speaker or "speaker",
+        declared=_declared(database, chosen, label),
+        usual=usual,
     )
+    version = str(database.meta.get("audb", {}).get("version", "unknown"))
+    return corpus_of("audformat", folder, version, delivered, choices)
 
 
 def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
     """Nothing: serkit knows no published counts of a database it does not know."""
     return {}
-
-
-def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[list[str]]:
-    """Speakers in groups as even in clips as a greedy choice makes them: largest first, to the smallest.
-
-    Raises:
-        CorpusUnfit: fewer speakers than folds.
-    """
-    sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
-    if len(sizes) < folds:
-        raise CorpusUnfit(
-            f"{corpus}: {len(sizes)} speakers cannot make {folds} folds; set the option folds to {len(sizes)}"
-            " or less"
-        )
-    groups: list[list[str]] = [[] for _ in range(folds)]
-    totals = [0] * folds
-    for speaker, size in sizes:
-        smallest = totals.index(min(totals))
-        groups[smallest].append(str(speaker))
-        totals[smallest] += size
-    return groups
 
 
 def _database(folder: Path) -> Any:
@@ -301,9 +226,7 @@ def _clips(folder: Path, database: Any, table_id: str, label: str, title: str) -
 
 
 def _text(values: pd.Series) -> pd.Series:
-    """Values as text, None where missing: names in a study's file are text, whatever the scheme's type."""
-    texts = [None if pd.isna(value) else str(value) for value in values]
-    return pd.Series(texts, index=values.index, dtype=object)
+    return pd.Series(text(values), index=values.index, dtype=object)
 
 
 def _column(
@@ -335,124 +258,32 @@ def _column(
     return values[~values.index.duplicated()].reindex(files)
 
 
-def _mapping(
-    option: str, value: Mapping[str, str] | Iterable[tuple[str, str]] | None, allowed: tuple[str, ...]
-) -> dict[str, str]:
-    """An option that is a mapping, or the pairs of one.
-
-    Raises:
-        SpecError: neither, or a target that is not allowed.
-    """
-    try:
-        mapping = dict(value or {})
-    except (TypeError, ValueError):
-        raise SpecError(
-            f"audformat: option {option} = {value!r}; expected names of the database to names of the study"
-        ) from None
-    for delivered, own in mapping.items():
-        if own not in allowed:
-            raise SpecError(
-                f"audformat: option {option} maps {delivered!r} to {own!r}; expected one of"
-                f" {', '.join(allowed)}"
-            )
-    return {str(delivered): own for delivered, own in mapping.items()}
-
-
-def _check_labels(
-    database: Any, chosen: list[str], label: str, clips: pd.DataFrame, to_label: dict[str, str], title: str
-) -> None:
-    """Checks that the labels asked for are in the database, so that a misspelt one is found.
-
-    Raises:
-        CorpusUnfit: one is not, or none of the usual names is.
-    """
-    known = set(clips["delivered"].dropna())
-    for one in chosen:
-        scheme = database[one].columns[label].scheme
-        if scheme is not None and scheme.labels is not None:
-            known |= {str(value) for value in scheme.labels_as_list}
-    missing = sorted(set(to_label) - known)
-    if missing or not known & set(to_label or SAME):
-        given = repr(missing[0]) if missing else "of " + ", ".join(SAME)
-        raise CorpusUnfit(
-            f"{title}: no label {given} in column {label}; it has {', '.join(sorted(known)) or 'none'}. Set"
-            f" the option labels to map them to {', '.join(LABELS)}"
-        )
+def _declared(database: Any, chosen: list[str], label: str) -> frozenset[str]:
+    """The labels that the tables' schemes name."""
+    schemes = [database[one].columns[label].scheme for one in chosen]
+    return frozenset(
+        str(value)
+        for scheme in schemes
+        if scheme is not None and scheme.labels is not None
+        for value in scheme.labels_as_list
+    )
 
 
 def _splits(
-    folder: Path,
-    database: Any,
-    chosen: list[str],
-    clips: pd.DataFrame,
-    split: str | None,
-    to_split: dict[str, str],
-    title: str,
-) -> pd.Series:
-    """The split of each clip: of a column, or of its table.
+    folder: Path, database: Any, chosen: list[str], clips: pd.DataFrame, split: str | None, title: str
+) -> tuple[pd.Series, dict[str, str]]:
+    """The split of each clip, of a column or of its table, and what its names usually mean.
 
     Raises:
-        CorpusUnfit: the database does not say, or lacks a split that the option names.
+        CorpusUnfit: the database does not say.
     """
     if split is not None:
-        delivered = _column(folder, database, chosen, split, clips.index, True, title).fillna(NO_SPLIT)
-        usual = USUAL
-    else:
-        without = [one for one in chosen if database[one].split_id is None]
-        if without:
-            raise CorpusUnfit(
-                f"{title}: table {without[0]} does not say which split it holds; set the option split to a"
-                f" column ({_contents(database)}), tables to tables with a split, or folds to 3 or more"
-            )
-        delivered = clips["table"].map({one: database[one].split_id for one in chosen})
-        usual = {one: USUAL.get(declared.type, one) for one, declared in database.splits.items()}
-    known = set(delivered)
-    missing = sorted(set(to_split) - known)
-    if missing:
-        raise CorpusUnfit(f"{title}: no split {missing[0]!r}; the database has {', '.join(sorted(known))}")
-    mapping = to_split or usual
-    return delivered.map(lambda one: mapping.get(one, one))
-
-
-def _check_parts(clips: pd.DataFrame, title: str) -> None:
-    """Checks that there is something to train, validate and test on.
-
-    Raises:
-        CorpusUnfit: a part is empty.
-    """
-    sizes = clips["split"].value_counts()
-    empty = [part for part in PARTS if part not in sizes]
-    if empty:
-        has = ", ".join(f"{split} ({n} clips)" for split, n in sizes.sort_index().items())
+        return _column(folder, database, chosen, split, clips.index, True, title).fillna(NO_SPLIT), USUAL
+    without = [one for one in chosen if database[one].split_id is None]
+    if without:
         raise CorpusUnfit(
-            f"{title}: no clip is in {' or '.join(empty)}; the database has {has}. Set the option splits to"
-            f" map its splits to {', '.join(PARTS)}, or folds to 3 or more in place of splits"
+            f"{title}: table {without[0]} does not say which split it holds; set the option split to a"
+            f" column ({_contents(database)}), tables to tables with a split, or folds to 3 or more"
         )
-
-
-def _paths(folder: Path, files: pd.Index, title: str) -> list[str]:
-    """Where each file lies: as the table says, or there with another suffix; each folder is listed once.
-
-    Raises:
-        CorpusUnfit: a file outside the database's folder.
-    """
-    paths = []
-    names: dict[str, set[str]] = {}
-    audio: dict[str, dict[str, str]] = {}
-    for file in files:
-        path = PurePosixPath(file)
-        if path.is_absolute() and path.is_relative_to(folder.absolute().as_posix()):
-            path = path.relative_to(folder.absolute().as_posix())
-        if path.is_absolute() or ".." in path.parts:
-            raise CorpusUnfit(
-                f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
-            )
-        parent = str(path.parent)
-        if parent not in names:
-            listed = names_in(folder / parent)
-            names[parent], audio[parent] = set(listed), audio_of(listed)
-        there = path.name
-        if there not in names[parent] and there.rpartition(".")[2].lower() in SUFFIXES:
-            there = audio[parent].get(stem_of(there), there)
-        paths.append(str(path.with_name(there)))
-    return paths
+    delivered = clips["table"].map({one: database[one].split_id for one in chosen})
+    return delivered, {one: USUAL.get(declared.type, one) for one, declared in database.splits.items()}

@@ -1,0 +1,287 @@
+"""What readers share whose labels, speakers and splits stand in columns: the study's words put to theirs.
+
+A reader that serves many corpora is told by options which of a corpus's words mean what. It reads columns of
+text (`Delivered`); `corpus_of` makes the `Corpus` of them: labels mapped, clips without one set apart, clips
+in the parts of a delivered split or in folds that leave speakers out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from serkit.corpora.folder import SUFFIXES, audio_of, names_in, stem_of
+from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, table
+from serkit.errors import CorpusUnfit, SpecError
+from serkit.specs import LABELS
+
+SAME = {
+    "anger": "angry",
+    "angry": "angry",
+    "happiness": "happy",
+    "happy": "happy",
+    "neutral": "neutral",
+    "sadness": "sad",
+    "sad": "sad",
+}
+USUAL = {
+    "train": "train",
+    "dev": "validation",
+    "devel": "validation",
+    "development": "validation",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+Names = Mapping[str, str] | Iterable[tuple[str, str]]
+"""A corpus's words to the study's: a dict, or the pairs of one."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a study says about columns.
+
+    Attributes:
+        labels: the corpus's labels to the study's; empty: `SAME`, the usual names.
+        splits: the corpus's splits to train, validation and test; empty: the usual ones.
+        folds: leave speakers out in so many folds, in place of splits; None: splits.
+    """
+
+    labels: Mapping[str, str]
+    splits: Mapping[str, str]
+    folds: int | None
+
+    @classmethod
+    def of(
+        cls, reader: str, labels: Names | None, split: str | None, splits: Names | None, folds: int | None
+    ) -> Choices:
+        """The options of these names, checked.
+
+        Raises:
+            SpecError: a label or split the study does not have, fewer than 3 folds, folds with splits.
+        """
+        if folds is not None:
+            if not isinstance(folds, int) or isinstance(folds, bool) or folds < 3:
+                raise SpecError(
+                    f"{reader}: option folds = {folds!r}; expected 3 or more: test, validation and the rest"
+                )
+            if split is not None or splits is not None:
+                raise SpecError(
+                    f"{reader}: options folds and split or splits exclude each other; leave one out"
+                )
+        return cls(
+            labels=_mapping(reader, "labels", labels, LABELS),
+            splits=_mapping(reader, "splits", splits, PARTS),
+            folds=folds,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Delivered:
+    """A corpus in its own words.
+
+    Attributes:
+        title: the corpus's, for messages.
+        clips: one row a clip: `path` below the corpus's folder; `delivered`, its label, and `speaker`, each
+            text or None; `split`, text, where the study does not ask for folds. Further columns are kept.
+        has: the columns there are, for messages.
+        label: the name of the column of labels, for messages.
+        speaker: the same of speakers.
+        declared: labels that the corpus says it has, besides those that clips have.
+        usual: splits by names other than `USUAL`.
+    """
+
+    title: str
+    clips: pd.DataFrame
+    has: str
+    label: str
+    speaker: str
+    declared: frozenset[str] = frozenset()
+    usual: Mapping[str, str] = field(default_factory=lambda: USUAL)
+
+
+def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choices: Choices) -> Corpus:
+    """The corpus in the study's words.
+
+    Args:
+        name: the reader's.
+        folder: the corpus's top folder.
+        version: what the reader recognised.
+        delivered: what it read.
+        choices: what the study says.
+
+    Returns:
+        one row a clip, split or in folds. Fold k+1 validates fold k; the folds are made as even in clips as a
+        greedy choice makes them, the same on every machine. Clips without one of the labels are in `others`;
+        `notes` count them by label. The speaker is `Unknown` where there is none.
+
+    Raises:
+        CorpusUnfit: it lacks a label, split or speaker that is needed.
+    """
+    title, clips, folds = delivered.title, delivered.clips.copy(), choices.folds
+    _check_labels(delivered, choices.labels)
+    clips["label"] = clips["delivered"].map(choices.labels or SAME)
+    used = clips["label"].notna()
+    dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
+    notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
+    n_unknown = int(clips.loc[used, "speaker"].isna().sum())
+    if n_unknown and folds:
+        raise CorpusUnfit(
+            f"{title}: {n_unknown} clips have no {delivered.speaker}, so speakers cannot be left out; set"
+            f" the option speaker to a column that names them ({delivered.has}), or use splits in place"
+            " of folds"
+        )
+    if n_unknown:
+        notes.append(f"{n_unknown} clips have no speaker identity")
+    clips["speaker"] = clips["speaker"].fillna(UNKNOWN_SPEAKER)
+    if folds is None:
+        clips["split"] = _parts(delivered, choices.splits)
+    result = table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
+    shared: set[str] = set()
+    if folds is None:
+        _check_parts(result, title)
+        sides = [set(result["speaker"][result["split"] == part]) for part in ("train", "test")]
+        shared = set.intersection(*sides) - {UNKNOWN_SPEAKER}
+        if shared:
+            notes.append(f"{len(shared)} speakers stand in both train and test, {min(shared)} the first")
+    else:
+        groups = leave_speakers_out(result["speaker"], folds, title)
+        result["fold"] = fold_by_speaker(result["speaker"], groups, title)
+    return Corpus(
+        name=name,
+        folder=folder,
+        version=version,
+        clips=result,
+        validation_fold=tuple((fold + 1) % folds for fold in range(folds)) if folds else (),
+        others=tuple(sorted(clips["path"][~used])),
+        split_by_clip=bool(shared),
+        notes=tuple(notes),
+    )
+
+
+def text(values: Iterable[Any]) -> list[str | None]:
+    """Values as text, None where missing: names in a study's file are text, whatever the column's type."""
+    return [None if pd.isna(value) else str(value) for value in values]
+
+
+def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[list[str]]:
+    """Speakers in groups as even in clips as a greedy choice makes them: largest first, to the smallest.
+
+    Raises:
+        CorpusUnfit: fewer speakers than folds.
+    """
+    sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
+    if len(sizes) < folds:
+        raise CorpusUnfit(
+            f"{corpus}: {len(sizes)} speakers cannot make {folds} folds; set the option folds to {len(sizes)}"
+            " or less"
+        )
+    groups: list[list[str]] = [[] for _ in range(folds)]
+    totals = [0] * folds
+    for speaker, size in sizes:
+        smallest = totals.index(min(totals))
+        groups[smallest].append(str(speaker))
+        totals[smallest] += size
+    return groups
+
+
+def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
+    """Where each file lies: as the table says, or there with another suffix; each folder is listed once.
+
+    Raises:
+        CorpusUnfit: a file outside the corpus's folder.
+    """
+    paths = []
+    names: dict[str, set[str]] = {}
+    audio: dict[str, dict[str, str]] = {}
+    for file in files:
+        path = PurePosixPath(file)
+        if path.is_absolute() and path.is_relative_to(folder.absolute().as_posix()):
+            path = path.relative_to(folder.absolute().as_posix())
+        if path.is_absolute() or ".." in path.parts:
+            raise CorpusUnfit(
+                f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
+            )
+        parent = str(path.parent)
+        if parent not in names:
+            listed = names_in(folder / parent)
+            names[parent], audio[parent] = set(listed), audio_of(listed)
+        there = path.name
+        if there not in names[parent] and there.rpartition(".")[2].lower() in SUFFIXES:
+            there = audio[parent].get(stem_of(there), there)
+        paths.append(str(path.with_name(there)))
+    return paths
+
+
+def _mapping(reader: str, option: str, value: Names | None, allowed: tuple[str, ...]) -> dict[str, str]:
+    """An option that is a mapping, or the pairs of one.
+
+    Raises:
+        SpecError: neither, or a target that is not allowed.
+    """
+    try:
+        mapping = dict(value or {})
+    except (TypeError, ValueError):
+        raise SpecError(
+            f"{reader}: option {option} = {value!r}; expected names of the database to names of the study"
+        ) from None
+    for delivered, own in mapping.items():
+        if own not in allowed:
+            raise SpecError(
+                f"{reader}: option {option} maps {delivered!r} to {own!r}; expected one of"
+                f" {', '.join(allowed)}"
+            )
+    return {str(delivered): own for delivered, own in mapping.items()}
+
+
+def _check_labels(delivered: Delivered, to_label: Mapping[str, str]) -> None:
+    """Checks that the labels asked for are there, so that a misspelt one is found.
+
+    Raises:
+        CorpusUnfit: one is not, or none of the usual names is.
+    """
+    known = set(delivered.clips["delivered"].dropna()) | delivered.declared
+    missing = sorted(set(to_label) - known)
+    if missing or not known & set(to_label or SAME):
+        given = repr(missing[0]) if missing else "of " + ", ".join(SAME)
+        raise CorpusUnfit(
+            f"{delivered.title}: no label {given} in column {delivered.label}; it has"
+            f" {', '.join(sorted(known)) or 'none'}. Set the option labels to map them to {', '.join(LABELS)}"
+        )
+
+
+def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
+    """The split of each clip in the study's words.
+
+    Raises:
+        CorpusUnfit: it lacks a split that the option names.
+    """
+    known = set(delivered.clips["split"])
+    missing = sorted(set(to_split) - known)
+    if missing:
+        raise CorpusUnfit(
+            f"{delivered.title}: no split {missing[0]!r}; the database has {', '.join(sorted(known))}"
+        )
+    mapping = to_split or delivered.usual
+    return delivered.clips["split"].map(lambda one: mapping.get(one, one))
+
+
+def _check_parts(clips: pd.DataFrame, title: str) -> None:
+    """Checks that there is something to train, validate and test on.
+
+    Raises:
+        CorpusUnfit: a part is empty.
+    """
+    sizes = clips["split"].value_counts()
+    empty = [part for part in PARTS if part not in sizes]
+    if empty:
+        has = ", ".join(f"{split} ({n} clips)" for split, n in sizes.sort_index().items())
+        raise CorpusUnfit(
+            f"{title}: no clip is in {' or '.join(empty)}; the database has {has}. Set the option splits to"
+            f" map its splits to {', '.join(PARTS)}, or folds to 3 or more in place of splits"
+        )
