@@ -169,6 +169,17 @@ def test_folds_test_every_clip_once(reading) -> None:
         assert (corpus.clips["fold"] == -1).all()
 
 
+def test_folds_are_known_before_the_corpus_is_read(reading) -> None:
+    corpus, name, _, options = reading
+    assert corpora.folds(name, options) == corpus.n_folds
+
+
+@pytest.mark.parametrize("folds", [0, -3, True, 2.5, "3", (3,)])
+def test_folds_that_are_no_number_of_them_are_refused_unread(folds) -> None:
+    with pytest.raises(SpecError, match="expected a whole number of folds"):
+        corpora.folds("audformat", {"folds": folds})
+
+
 def test_no_speaker_on_two_sides(reading) -> None:
     corpus = reading[0]
     for fold in range(corpus.n_folds):

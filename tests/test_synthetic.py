@@ -422,6 +422,12 @@ def test_stored_clips_are_what_make_clip_gives(folder):
     assert np.array_equal(wave, synthetic.make_clip("B", 3, 7, "sad"))
 
 
+def test_the_reader_offers_what_can_be_made():
+    """It says so without importing what makes it."""
+    assert (reader.ROLES, reader.SEMANTICS) == (synthetic.CORPORA, synthetic.SEMANTICS)
+    assert reader.RATE_HZ == (synthetic.RATE_HZ,)
+
+
 @pytest.mark.parametrize("role", reader.ROLES)
 def test_counts_are_as_published(folder, role):
     corpus = reader.read(folder, role)
@@ -448,7 +454,7 @@ def test_a_is_split_by_speaker_and_balanced(folder):
 
 def test_b_leaves_two_speakers_out(folder):
     corpus = reader.read(folder, "B")
-    assert corpus.n_folds == 3
+    assert corpus.n_folds == reader.folds("B") == 3
     tested = []
     for fold in range(3):
         parts = [corpus.clips.iloc[corpus.part(fold, part)] for part in PARTS]

@@ -11,12 +11,15 @@ A reader is a module with
 * `is_wanted(folder, **options)`, only where many corpora share one layout: whether this is the one asked for;
 * `read(folder, **options)`: the folder as a `Corpus`;
 * `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
+* `folds(**options)`, only where it is neither 1 nor the option `folds`: how many folds the corpus has with
+  these options, whatever copy is there; None where the corpus alone can tell;
 * `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
   split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it;
 * `expected(**options)` and `MEAN_SECONDS`, only where known: clips of each part, a dict a fold, and a clip's
   mean length, as published: what a cost is estimated from where the corpus is not there.
 
-Adding a corpus is one such file, one line in `READERS`, one test.
+Adding a corpus is one such file, one line in `READERS`, one test. Nothing heavy is imported before `read`
+(`serkit.later`): a plan asks readers for options and folds.
 """
 
 from __future__ import annotations
@@ -76,6 +79,20 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             raise SpecError(f"{name}: option {option} = {value!r}; expected one of {choices}")
         filled[option] = value
     return filled
+
+
+def folds(name: str, options: Mapping[str, Any]) -> int | None:
+    """How many folds a corpus has with these options, by its reader alone; None where that cannot tell.
+
+    Raises:
+        SpecError: as `checked_options`, or an option `folds` that is no number of them.
+    """
+    filled = checked_options(name, options)
+    chosen = filled.get("folds")
+    if chosen is not None and (not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 1):
+        raise SpecError(f"{name}: option folds = {chosen!r}; expected a whole number of folds")
+    own = getattr(reader(name), "folds", None)
+    return own(**filled) if own is not None else chosen or 1
 
 
 def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Path:

@@ -23,14 +23,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.columns import USUAL, Choices, Delivered, corpus_of, paths_below, text
 from serkit.corpora.folder import label_text, refuse_pointer
 from serkit.corpora.table import Corpus
 from serkit.errors import CorpusUnfit
+from serkit.later import Later
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Later("pandas")
 
 TITLE = "audformat"
 PAGE = "docs/corpora.md#audformat"

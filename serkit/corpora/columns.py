@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.folder import SUFFIXES, audio_of, names_in, stem_of
 from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, table
 from serkit.errors import CorpusUnfit, SpecError
+from serkit.later import Later
 from serkit.specs import LABELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Later("pandas")
 
 SAME = {
     "anger": "angry",

@@ -72,6 +72,11 @@ def read(folder: Path) -> Corpus:
     )
 
 
+def folds() -> int:
+    """How many there are, always."""
+    return len(FOLDS)
+
+
 def facts(corpus: Corpus) -> dict[tuple[str, str], int]:
     """Published four-class counts of the 535 clips."""
     return {

@@ -143,6 +143,11 @@ def _fields(line: str, where: str) -> tuple[re.Match[str], str, list[float]]:
     return turn, emotion, [valence, arousal, dominance]
 
 
+def folds(excited: str = "happy") -> int:
+    """How many there are, always: one a speaker."""
+    return len(SPEAKERS)
+
+
 def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
     """Counts of the release's evaluation files, per label and per true speaker (10,039 turns in all)."""
     with_excited = excited == "happy"

@@ -16,12 +16,17 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from serkit.corpora.folder import audio_in, label_text, names_in, stem_of
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, table
 from serkit.errors import CorpusUnfit
+from serkit.later import Later
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Later("pandas")
 
 TITLE = "MSP-Podcast"
 PAGE = "docs/corpora.md#msp-podcast"

@@ -24,29 +24,37 @@ import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import soundfile
 from filelock import FileLock
 from tqdm import tqdm
 
-from serkit import synthetic
 from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.table import Corpus, fold_by_speaker, split_shares, table
 from serkit.errors import CorpusUnfit, SerkitError
+from serkit.later import Later
 from serkit.specs import LABELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import soundfile
+
+    from serkit import synthetic
+else:
+    np, pd, soundfile = Later("numpy"), Later("pandas"), Later("soundfile")
+    synthetic = Later("serkit.synthetic")
 
 TITLE = "synthetic"
 PAGE = "docs/corpora.md#synthetic"
-ROLES = synthetic.CORPORA
+ROLES = ("A", "B", "C")
+SEMANTICS = ("shared", "disjoint", "swapped")
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "role": ROLES,
-    "semantics": synthetic.SEMANTICS,  # which cues carry the emotions, see `serkit.synthetic`
+    "semantics": SEMANTICS,  # which cues carry the emotions, see `serkit.synthetic`
     "acoustic": (1.0, 0.5, 0.0),  # how far the corpora's channels are apart
 }
-RATE_HZ = (synthetic.RATE_HZ,)
+RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
 _LABELS_FILE = "labels.csv"
@@ -264,6 +272,11 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
         split_by_clip=role == "C",
         notes=("made by serkit.synthetic, not recorded",),
     )
+
+
+def folds(role: str = "A", **options: Any) -> int:
+    """How many folds a role has."""
+    return len(FOLDS_OF_B) if role == "B" else 1
 
 
 def facts(

@@ -10,12 +10,17 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from serkit.errors import CorpusUnfit
+from serkit.later import Later
 from serkit.specs import LABELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+else:
+    np, pd = Later("numpy"), Later("pandas")
 
 PARTS = ("train", "validation", "test")
 UNKNOWN_SPEAKER = "Unknown"

@@ -1,0 +1,21 @@
+"""Modules that are imported when they are first used.
+
+A plan asks readers what options they have and reads no corpus: pandas alone would take longer than the plan.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+class Later:
+    """Stands for a module until something of it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        """Names the module, as `pandas`."""
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        """The module's own."""
+        return getattr(importlib.import_module(self._name), attribute)
