@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.folder import SUFFIXES, audio_of, names_in, stem_of
-from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, table
+from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, is_person, table
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.later import Later
 from serkit.specs import LABELS
@@ -133,7 +133,7 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
     used = clips["label"].notna()
     dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
     notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
-    n_unknown = int(clips.loc[used, "speaker"].isna().sum())
+    n_unknown = int((~clips.loc[used, "speaker"].map(is_person)).sum())
     if n_unknown and folds:
         raise CorpusUnfit(
             f"{title}: {n_unknown} clips have no {delivered.speaker}, so speakers cannot be left out; set"
@@ -142,7 +142,6 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         )
     if n_unknown:
         notes.append(f"{n_unknown} clips have no speaker identity")
-    clips["speaker"] = clips["speaker"].fillna(UNKNOWN_SPEAKER)
     if folds is None:
         clips["split"] = _parts(delivered, choices.splits)
     result = table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)

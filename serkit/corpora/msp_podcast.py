@@ -124,14 +124,14 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     used = labels["EmoClass"].isin(EMOTIONS.keys())
     clips = labels[used].assign(
         label=labels["EmoClass"].map(EMOTIONS),
-        speaker=labels["SpkrID"].replace("", UNKNOWN_SPEAKER),
+        speaker=labels["SpkrID"],
         split=labels["split"].replace(wanted, "test"),
     )
     extra = {"Gender": "gender", "EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
     extra = {column: name for column, name in extra.items() if column in clips}
     for column in extra.keys() - {"Gender"}:
         clips[column] = pd.to_numeric(clips[column], errors="coerce")
-    clips = clips[["path", "label", "speaker", "split", *extra]].rename(columns=extra)
+    clips = table(clips[["path", "label", "speaker", "split", *extra]].rename(columns=extra), TITLE)
     if n_unknown := int((clips["speaker"] == UNKNOWN_SPEAKER).sum()):
         notes.append(f"{n_unknown} clips have no speaker identity (SpkrID Unknown)")
     if stems[used].eq(ODD).any():
@@ -140,7 +140,7 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
         name="msp_podcast",
         folder=folder,
         version=version,
-        clips=table(clips, TITLE),
+        clips=clips,
         others=tuple(sorted(labels["path"][~used])),
         notes=tuple(notes),
     )

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serkit.errors import CorpusUnfit
 from serkit.later import Later
@@ -25,6 +25,9 @@ else:
 PARTS = ("train", "validation", "test")
 UNKNOWN_SPEAKER = "Unknown"
 """MSP-Podcast's word, for every corpus: not a person, so it may stand on both sides of a split."""
+
+NOBODY = frozenset({"", "unknown", "unk", "nan", "nat", "none", "null", "na", "n/a", "<na>", "-", "?"})
+"""What tables write where they know no speaker, in small letters."""
 
 COLUMNS = ("path", "label", "speaker", "split", "fold")
 
@@ -99,6 +102,8 @@ class Corpus:
 def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
     """Builds `Corpus.clips` from a reader's rows: fills `split` and `fold`, sorts by path, checks the labels.
 
+    A speaker who is no person (`is_person`) becomes `UNKNOWN_SPEAKER`.
+
     Args:
         rows: dicts with at least `path`, `label` and `speaker`, or a table with such columns.
         corpus: the corpus's title, for the messages.
@@ -120,9 +125,15 @@ def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
     twice = clips["path"][clips["path"].duplicated()]
     if len(twice):
         raise CorpusUnfit(f"{corpus}: {twice.iloc[0]} is listed twice")
+    clips["speaker"] = clips["speaker"].where(clips["speaker"].map(is_person), UNKNOWN_SPEAKER)
     first = list(COLUMNS)
     clips = clips[first + [c for c in clips.columns if c not in first]]
     return clips.sort_values("path", kind="stable", ignore_index=True)
+
+
+def is_person(speaker: Any) -> bool:
+    """Whether a table's speaker is somebody; what it writes where it knows none is not, in any case."""
+    return str(speaker).strip().casefold() not in NOBODY
 
 
 def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], corpus: str) -> pd.Series:

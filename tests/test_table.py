@@ -1,0 +1,45 @@
+"""The table that every corpus becomes."""
+
+import pandas as pd
+import pytest
+
+from serkit.corpora import columns
+from serkit.corpora.table import table
+from serkit.errors import CorpusUnfit
+from serkit.specs import LABELS
+
+NOBODY = [
+    "Unknown",
+    "unknown",
+    "UNKNOWN",
+    "",
+    " ",
+    "nan",
+    "NaN",
+    None,
+    float("nan"),
+    pd.NA,
+    "None",
+    "NA",
+    "-",
+]
+
+
+def rows(speakers):
+    return [
+        {"path": f"{i:02d}.wav", "label": LABELS[i % 4], "speaker": name} for i, name in enumerate(speakers)
+    ]
+
+
+def test_nobody_is_one_of_the_speakers():
+    clips = table(rows([*NOBODY, "Nan", "0", "Anna", "unknown2"]), "Fake")
+    assert clips["speaker"].tolist() == ["Unknown"] * (len(NOBODY) + 1) + ["0", "Anna", "unknown2"]
+
+
+@pytest.mark.parametrize("nobody", NOBODY, ids=repr)
+def test_nobody_cannot_be_left_out_by_folds(tmp_path, nobody):
+    clips = pd.DataFrame(rows(["a", "b", "c", "d"] * 3 + [nobody])).rename(columns={"label": "delivered"})
+    delivered = columns.Delivered("Fake", clips, "a, b", "label", "speaker")
+    choices = columns.Choices(labels={}, splits={}, folds=3)
+    with pytest.raises(CorpusUnfit, match="1 clips have no speaker"):
+        columns.corpus_of("fake", tmp_path, "1", delivered, choices)
