@@ -291,3 +291,51 @@ def emodb(top: Path, suffix: str = ".wav") -> Path:
     place(top / "wav", names, suffix)
     (top / "lablaut").mkdir()
     return top
+
+
+# --- audformat ---
+
+EMOTIONS = ("anger", "happiness", "neutral", "sadness", "boredom")
+
+
+def audformat(
+    top: Path,
+    name: str = "mine",
+    *,
+    n_speakers: int = 8,
+    emotions=EMOTIONS,
+    split_ids: bool = True,
+    audio: bool = True,
+) -> Path:
+    """A database with a table of labels a split, a table of speakers, and one clip an emotion and speaker."""
+    import audformat as library
+    import pandas as pd
+
+    db = library.Database(name, languages=["eng"])
+    db.schemes["emotion"] = library.Scheme("str", labels=list(emotions))
+    parts = {"train": "train", "devel": "dev", "test": "test"}
+    for split, kind in parts.items():
+        db.splits[split] = library.Split(kind)
+    files = [f"audio/s{speaker}-{emotion}.wav" for speaker in range(n_speakers) for emotion in emotions]
+    frame = pd.DataFrame(
+        {
+            "emotion": [file.partition("-")[2].removesuffix(".wav") for file in files],
+            "who": [file.partition("-")[0].removeprefix("audio/") for file in files],
+        }
+    )
+    share = frame["who"].str[1:].astype(int) * 4 // n_speakers  # quarters: two train, one each the rest
+    frame["part"] = share.map({0: "train", 1: "train", 2: "devel", 3: "test"})
+    for split in parts if split_ids else ["all"]:
+        here = (frame["part"] == split) if split_ids else frame["part"].notna()
+        index = library.filewise_index([file for file, chosen in zip(files, here, strict=True) if chosen])
+        table = db[f"emotion.{split}"] = library.Table(index, split_id=split if split_ids else None)
+        table["emotion"] = library.Column(scheme_id="emotion")
+        table["emotion"].set(frame.loc[here, "emotion"].tolist())
+    db["files"] = library.Table(library.filewise_index(files))
+    for column, values in (("speaker", frame["who"]), ("part", frame["part"])):
+        db["files"][column] = library.Column()
+        db["files"][column].set(values.tolist())
+    db.save(str(top), storage_format="csv")
+    if audio:
+        place(top / "audio", [Path(file).stem for file in files])
+    return top

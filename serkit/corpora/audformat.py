@@ -14,6 +14,7 @@ of one.
 * `splits`: the database's splits to train, validation and test; default by their declared type or `USUAL`;
   splits not named keep their names and no run uses them.
 * `folds`: leave-speakers-out in so many folds, in place of splits: 3 or more.
+* `split_by_clip`: speakers on both sides of the delivered split are expected; default false: they are unfit.
 
 Not part of the paper.
 """
@@ -47,6 +48,7 @@ OPTIONS: dict[str, tuple] = {
     "split": (),
     "splits": (),
     "folds": (),
+    "split_by_clip": (),
 }
 RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
@@ -78,6 +80,7 @@ def read(
     split: str | None = None,
     splits: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     folds: int | None = None,
+    split_by_clip: bool | None = None,
 ) -> Corpus:
     """Reads the clips of one or more tables.
 
@@ -91,6 +94,7 @@ def read(
         split: split column.
         splits: the database's splits to `train`, `validation`, `test`.
         folds: 3 or more, or None.
+        split_by_clip: whether speakers may stand on both sides of the delivered split.
 
     Returns:
         one row a file, split or in folds. Fold k+1 validates fold k; the folds are made as even in clips as a
@@ -103,7 +107,7 @@ def read(
         SpecError: an option that cannot be: a label or split the study does not have, fewer than 3 folds,
             folds together with splits.
     """
-    choices = Choices.of("audformat", labels, split, splits, folds)
+    choices = Choices.of("audformat", labels, split, splits, folds, split_by_clip)
     label = label or "emotion"
     database = _database(folder)
     title = f"audformat database {database.name}"

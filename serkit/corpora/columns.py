@@ -7,6 +7,7 @@ in the parts of a delivered split or in folds that leave speakers out.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -54,34 +55,46 @@ class Choices:
         labels: the corpus's labels to the study's; empty: `SAME`, the usual names.
         splits: the corpus's splits to train, validation and test; empty: the usual ones.
         folds: leave speakers out in so many folds, in place of splits; None: splits.
+        split_by_clip: the delivered split is known to be by clip, so speakers may stand on both sides of it.
     """
 
     labels: Mapping[str, str]
     splits: Mapping[str, str]
     folds: int | None
+    split_by_clip: bool = False
 
     @classmethod
     def of(
-        cls, reader: str, labels: Names | None, split: str | None, splits: Names | None, folds: int | None
+        cls,
+        reader: str,
+        labels: Names | None,
+        split: str | None,
+        splits: Names | None,
+        folds: int | None,
+        split_by_clip: bool | None = None,
     ) -> Choices:
         """The options of these names, checked.
 
         Raises:
             SpecError: a label or split the study does not have, fewer than 3 folds, folds with splits.
         """
+        if split_by_clip is not None and not isinstance(split_by_clip, bool):
+            raise SpecError(f"{reader}: option split_by_clip = {split_by_clip!r}; expected true or false")
         if folds is not None:
             if not isinstance(folds, int) or isinstance(folds, bool) or folds < 3:
                 raise SpecError(
                     f"{reader}: option folds = {folds!r}; expected 3 or more: test, validation and the rest"
                 )
-            if split is not None or splits is not None:
+            if split is not None or splits is not None or split_by_clip:
                 raise SpecError(
-                    f"{reader}: options folds and split or splits exclude each other; leave one out"
+                    f"{reader}: options folds and split, splits or split_by_clip exclude each other; leave"
+                    " one out"
                 )
         return cls(
             labels=_mapping(reader, "labels", labels, LABELS),
             splits=_mapping(reader, "splits", splits, PARTS),
             folds=folds,
+            split_by_clip=bool(split_by_clip),
         )
 
 
@@ -125,11 +138,11 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         `notes` count them by label. The speaker is `Unknown` where there is none.
 
     Raises:
-        CorpusUnfit: it lacks a label, split or speaker that is needed.
+        CorpusUnfit: it lacks a label, split or speaker that is needed, or its split leaves speakers on both
+            sides and the study does not say so.
     """
     title, clips, folds = delivered.title, delivered.clips.copy(), choices.folds
-    _check_labels(delivered, choices.labels)
-    clips["label"] = clips["delivered"].map(choices.labels or SAME)
+    clips["label"] = clips["delivered"].map(_labels(delivered, choices.labels))
     used = clips["label"].notna()
     dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
     notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
@@ -145,13 +158,9 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
     if folds is None:
         clips["split"] = _parts(delivered, choices.splits)
     result = table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
-    shared: set[str] = set()
     if folds is None:
         _check_parts(result, title)
-        sides = [set(result["speaker"][result["split"] == part]) for part in ("train", "test")]
-        shared = set.intersection(*sides) - {UNKNOWN_SPEAKER}
-        if shared:
-            notes.append(f"{len(shared)} speakers stand in both train and test, {min(shared)} the first")
+        notes += _on_both_sides(result, choices.split_by_clip, title)
     else:
         groups = leave_speakers_out(result["speaker"], folds, title)
         result["fold"] = fold_by_speaker(result["speaker"], groups, title)
@@ -162,7 +171,7 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         clips=result,
         validation_fold=tuple((fold + 1) % folds for fold in range(folds)) if folds else (),
         others=tuple(sorted(clips["path"][~used])),
-        split_by_clip=bool(shared),
+        split_by_clip=choices.split_by_clip,
         notes=tuple(notes),
     )
 
@@ -179,6 +188,11 @@ def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[lis
         CorpusUnfit: fewer speakers than folds.
     """
     sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
+    if len(sizes) < 3:
+        raise CorpusUnfit(
+            f"{corpus}: {len(sizes)} speakers cannot make folds, which need 3: to test, to validate and to"
+            " train on; leave the option folds out and use splits"
+        )
     if len(sizes) < folds:
         raise CorpusUnfit(
             f"{corpus}: {len(sizes)} speakers cannot make {folds} folds; set the option folds to {len(sizes)}"
@@ -242,20 +256,35 @@ def _mapping(reader: str, option: str, value: Names | None, allowed: tuple[str, 
     return {str(delivered): own for delivered, own in mapping.items()}
 
 
-def _check_labels(delivered: Delivered, to_label: Mapping[str, str]) -> None:
-    """Checks that the labels asked for are there, so that a misspelt one is found.
+def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
+    """The corpus's labels to the study's; a misspelt one is found.
 
     Raises:
-        CorpusUnfit: one is not, or none of the usual names is.
+        CorpusUnfit: one that is asked for is not there, or none of the usual names is.
     """
     known = set(delivered.clips["delivered"].dropna()) | delivered.declared
-    missing = sorted(set(to_label) - known)
-    if missing or not known & set(to_label or SAME):
+    found = _meant(wanted or SAME, known)
+    bare = set(map(_bare, found))
+    missing = [word for word in wanted if _bare(word) not in bare]
+    if missing or not found:
         given = repr(missing[0]) if missing else "of " + ", ".join(SAME)
         raise CorpusUnfit(
             f"{delivered.title}: no label {given} in column {delivered.label}; it has"
             f" {', '.join(sorted(known)) or 'none'}. Set the option labels to map them to {', '.join(LABELS)}"
         )
+    return found
+
+
+def _meant(wanted: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """The corpus's words to the study's, as written or else in any case: `Angry` is anger as `angry` is."""
+    known = sorted(known)
+    anyhow = {_bare(word): own for word, own in wanted.items() if word not in known}
+    exact = {word: own for word, own in wanted.items() if word in known}
+    return {word: anyhow[_bare(word)] for word in known if _bare(word) in anyhow} | exact
+
+
+def _bare(word: str) -> str:
+    return unicodedata.normalize("NFC", word).strip().casefold()
 
 
 def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
@@ -265,13 +294,35 @@ def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
         CorpusUnfit: it lacks a split that the option names.
     """
     known = set(delivered.clips["split"])
-    missing = sorted(set(to_split) - known)
+    mapping = _meant(to_split or delivered.usual, known)
+    bare = set(map(_bare, mapping))
+    missing = [word for word in to_split if _bare(word) not in bare]
     if missing:
         raise CorpusUnfit(
             f"{delivered.title}: no split {missing[0]!r}; the database has {', '.join(sorted(known))}"
         )
-    mapping = to_split or delivered.usual
     return delivered.clips["split"].map(lambda one: mapping.get(one, one))
+
+
+def _on_both_sides(clips: pd.DataFrame, expected: bool, title: str) -> list[str]:
+    """What to note of speakers who stand in more than one part.
+
+    Raises:
+        CorpusUnfit: there are some, and the study does not say that the split is by clip.
+    """
+    known = clips[clips["split"].isin(PARTS) & (clips["speaker"] != UNKNOWN_SPEAKER)]
+    parts = known.groupby("speaker")["split"].unique()
+    shared = parts[parts.map(len) > 1]
+    if shared.empty:
+        return []
+    where = " and ".join(sorted(shared.iloc[0], key=PARTS.index))
+    said = f"{len(shared)} speakers stand on both sides of the split, {shared.index[0]} in {where}"
+    if not expected:
+        raise CorpusUnfit(
+            f"{title}: {said}; expected none, because a network knows voices it was trained on. Set the"
+            " option folds to leave speakers out in place of this split, or split_by_clip = true to keep it"
+        )
+    return [said]
 
 
 def _check_parts(clips: pd.DataFrame, title: str) -> None:
