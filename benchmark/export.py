@@ -103,7 +103,6 @@ def predictions(scores: pd.DataFrame, key: dict[str, str]) -> pd.DataFrame:
         `truth`, `uncertainty` (in [0, 1]: entropy of the softmax of these probabilities, from the smallest
         in the table to that of equal classes, as nkululeko has it), `correct`.
     """
-    import audformat
     from scipy.special import softmax
     from scipy.stats import entropy
 
@@ -114,7 +113,9 @@ def predictions(scores: pd.DataFrame, key: dict[str, str]) -> pd.DataFrame:
     table["truth"] = scores["label"].map(key).to_numpy()
     table["uncertainty"] = (spread - spread.min()) / (np.log(len(LABELS)) - spread.min())
     table["correct"] = table["predicted"] == table["truth"]
-    return table.set_index(audformat.segmented_index(scores["path"].tolist()))
+    whole = [pd.to_timedelta([time] * len(scores)) for time in (0, None)]
+    table.index = pd.MultiIndex.from_arrays([scores["path"].tolist(), *whole], names=["file", "start", "end"])
+    return table
 
 
 def _for_autrainer(store: Store, runs: list[Result]) -> Tables:

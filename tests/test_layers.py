@@ -22,6 +22,8 @@ serkit.roomnet               waves -> what the room is like
 serkit.corpora.table         what every corpus becomes
 serkit.corpora.folder
 serkit.corpora.columns       a corpus's words -> the study's
+serkit.corpora.header        db.yaml -> what it says of tables
+serkit.corpora.tabular       csv or parquet -> columns of text
 serkit.corpora.audformat
 serkit.corpora.crema_d
 serkit.corpora.emodb

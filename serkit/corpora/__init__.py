@@ -8,7 +8,8 @@ A reader is a module with
   (an empty tuple: any value; the default is then None);
 * `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values (empty: any);
 * `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone;
-* `is_wanted(folder, **options)`, only where many corpora share one layout: whether this is the one asked for;
+* `choose(folders, **options)` and `title(**options)`, only where many corpora share one layout: which of the
+  folders is the one asked for, and what it is called;
 * `read(folder, **options)`: the folder as a `Corpus`;
 * `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
 * `folds(**options)`, only where it is neither 1 nor the option `folds`: how many folds the corpus has with
@@ -95,6 +96,12 @@ def folds(name: str, options: Mapping[str, Any]) -> int | None:
     return own(**filled) if own is not None else chosen or 1
 
 
+def title_of(name: str, options: Mapping[str, Any]) -> str:
+    """A corpus's title; of a reader of many corpora, that of the one the options ask for."""
+    module = reader(name)
+    return module.title(**options) if hasattr(module, "title") else module.TITLE
+
+
 def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Path:
     """The corpus's top folder, at or below `data`, whatever the nesting; the shallowest wins.
 
@@ -109,30 +116,32 @@ def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
     module = reader(name)
     if hasattr(module, "generate"):
         data = module.generate()
-    how = f"how to get {module.TITLE}: {module.PAGE}"
+    title = title_of(name, options or {})
+    how = f"how to get it: {module.PAGE}"
     if data is None:
         raise CorpusMissing(
-            f"{module.TITLE}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})"
+            f"{title}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})"
         )
     if not data.is_dir():
-        raise CorpusMissing(f"{module.TITLE}: SERKIT_DATA names {data}, which is not a folder ({how})")
-    is_wanted = getattr(module, "is_wanted", None) if options else None
-    unwanted = []
+        raise CorpusMissing(f"{title}: SERKIT_DATA names {data}, which is not a folder ({how})")
+    choose = getattr(module, "choose", None)
+    found = []
     level = [data]
     for _ in range(SEARCH_DEPTH + 1):
         for folder in level:
             if module.is_here(folder):
-                if is_wanted is None or is_wanted(folder, **(options or {})):
+                if choose is None:
                     return folder
-                unwanted.append(str(folder))
+                found.append(folder)
         level = [
             Path(entry.path)
             for folder in level
             for entry in _entries(folder)
             if entry.is_dir() and not entry.name.startswith(".")
         ]
-    others = f" and fits the options; found {', '.join(unwanted)}" if unwanted else ""
-    raise CorpusMissing(f"{module.TITLE}: no folder at or below {data} looks like it{others} ({how})")
+    if choose is not None and found:
+        return choose(found, **(options or {}))
+    raise CorpusMissing(f"{title}: no folder at or below {data} looks like it ({how})")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

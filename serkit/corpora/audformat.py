@@ -1,8 +1,9 @@
-"""Any database in the audformat layout: `db.yaml` with tables beside it, read through its own library.
+"""Any database in the audformat layout: `db.yaml` with tables beside it, csv or parquet.
 
-Source: audformat (audEERING), https://audeering.github.io/audformat/. One reader for many corpora, so
-everything that other readers know of theirs is an option here. An option's mapping may be a dict or the pairs
-of one.
+Source: audformat (audEERING), https://audeering.github.io/audformat/. Its own library is not used: it builds
+what tags in `db.yaml` ask for, runs pickled tables, writes pickles beside the tables, and takes a csv's
+columns by place. One reader for many corpora, so everything that other readers know of theirs is an option
+here. An option's mapping may be a dict or the pairs of one.
 
 * `name`: the database's name (`name:` in its header), to choose among several; default the first found.
 * `tables`: a table or a list of them; default all that have the label column.
@@ -21,15 +22,18 @@ Not part of the paper.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Mapping
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.columns import USUAL, Choices, Delivered, corpus_of, paths_below, text
-from serkit.corpora.folder import label_text, refuse_pointer
+from serkit.corpora.columns import USUAL, Choices, Delivered, corpus_of, paths_below
+from serkit.corpora.header import Header, Table, read_header, what_is_called
 from serkit.corpora.table import Corpus
-from serkit.errors import CorpusUnfit
+from serkit.corpora.tabular import column_names, read_columns
+from serkit.errors import CorpusMissing, CorpusUnfit
 from serkit.later import Later
 
 if TYPE_CHECKING:
@@ -58,16 +62,40 @@ NO_SPLIT = "none"
 
 
 def is_here(folder: Path) -> bool:
-    """Whether `folder` holds the header `db.yaml`."""
-    return (folder / HEADER).is_file()
+    """Whether `folder` holds the header `db.yaml`, or what is left of it."""
+    return os.path.lexists(folder / HEADER)
 
 
-def is_wanted(folder: Path, name: str | None = None, **options: Any) -> bool:
-    """Whether the database in `folder` is called `name`; any is where no name is given."""
-    try:
-        return name is None or _database(folder).name == name
-    except CorpusUnfit:  # other software has files of that name too: the search goes on
-        return False
+def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> Path:
+    """Which of the folders with a header is the database called `name`, the shallowest first.
+
+    Without a name there may be one database only, in one copy or several. A header that cannot be read is
+    passed over where the database is found without it; where it is not, that may be the one, and `read` says
+    what is wrong with it.
+
+    Raises:
+        CorpusMissing: none is.
+        CorpusUnfit: no name is given, and there are several.
+    """
+    called = {folder: what_is_called(folder / HEADER) for folder in folders}
+    sound = {folder: its for folder, (its, readable) in called.items() if readable and its}
+    wanted = [folder for folder, its in sound.items() if name in (None, its)]
+    if len({sound[folder] for folder in wanted}) > 1:
+        raise CorpusUnfit(
+            f"{len(set(sound.values()))} audformat databases, expected one: set the option name to one of "
+            + ", ".join(f"{its} ({folder})" for folder, its in sound.items())
+        )
+    broken = [folder for folder, (its, readable) in called.items() if not readable and name in (None, its)]
+    broken += [folder for folder, (its, readable) in called.items() if not readable and not its]
+    if wanted or broken:
+        return (wanted or broken)[0]
+    found = ", ".join(f"{its or 'something else'} ({folder})" for folder, (its, _) in called.items())
+    raise CorpusMissing(f"{title(name)}: no audformat database of that name; found {found}")
+
+
+def title(name: str | None = None, **options: Any) -> str:
+    """What the corpus is called, as far as the options say."""
+    return f"audformat database {name}" if name else TITLE
 
 
 def read(
@@ -108,37 +136,37 @@ def read(
             folds together with splits.
     """
     choices = Choices.of("audformat", labels, split, splits, folds, split_by_clip)
+    database = _Database(folder, read_header(folder / HEADER))
+    if name is not None and database.header.name != name:
+        raise CorpusUnfit(
+            f"{database.title}: {folder} was asked for as {name}; set the option name to its name"
+        )
     label = label or "emotion"
-    database = _database(folder)
-    title = f"audformat database {database.name}"
-    if name is not None and database.name != name:
-        raise CorpusUnfit(f"{title}: {folder} was asked for as {name}; set the option name to its name")
-    chosen = _chosen(database, tables, label, title)
-    clips = pd.concat([_clips(folder, database, one, label, title) for one in chosen])
+    chosen, notes = _chosen(database, tables, label)
+    clips = pd.concat([_clips(database, one, label) for one in chosen])
     if clips.index.has_duplicates:
         file = clips.index[clips.index.duplicated()][0]
         where = ", ".join(clips.loc[[file], "table"])
         raise CorpusUnfit(
-            f"{title}: {file} is in the tables {where}; set the option tables to some without overlap"
+            f"{database.title}: {file} is in the tables {where}; set the option tables to some without"
+            " overlap"
         )
-    clips["path"] = paths_below(folder, clips.index, title)
-    clips["speaker"] = _column(
-        folder, database, chosen, speaker or "speaker", clips.index, speaker is not None, title
-    )
-    usual: dict[str, str] = USUAL
+    clips["path"] = paths_below(folder, clips.index, database.title)
+    clips["speaker"] = _column(database, chosen, speaker or "speaker", clips.index, speaker is not None)
+    usual: Mapping[str, str] = USUAL
     if folds is None:
-        clips["split"], usual = _splits(folder, database, chosen, clips, split, title)
+        clips["split"], usual = _splits(database, chosen, clips, split)
     delivered = Delivered(
-        title=title,
+        title=database.title,
         clips=clips.drop(columns="table"),
-        has=_contents(database),
+        has=database.contents,
         label=label,
         speaker=speaker or "speaker",
-        declared=_declared(database, chosen, label),
+        declared=frozenset(word for one in chosen for word in _declared(database, one, label)),
         usual=usual,
     )
-    version = str(database.meta.get("audb", {}).get("version", "unknown"))
-    return corpus_of("audformat", folder, version, delivered, choices)
+    corpus = corpus_of("audformat", folder, database.header.version, delivered, choices)
+    return dataclasses.replace(corpus, notes=(*corpus.notes, *notes, *database.notes))
 
 
 def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
@@ -146,152 +174,227 @@ def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
     return {}
 
 
-def _database(folder: Path) -> Any:
-    """The header, through the library; tables are loaded when asked for.
+class _Database:
+    """A database while it is read: its header, and its tables when they are asked for."""
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        """Reads nothing yet."""
+        self.folder, self.header = folder, header
+        self.title = f"audformat database {header.name}"
+        self.notes: list[str] = []
+        self._files: dict[str, Path] = {}
+        self._parts: dict[str, bool] = {}
+
+    @cached_property
+    def contents(self) -> str:
+        """Every table with its columns, for messages."""
+        tables = self.header.tables.items()
+        return "; ".join(f"{one} ({', '.join(said.columns) or 'no columns'})" for one, said in tables) or (
+            "no tables"
+        )
+
+    def having(self, column: str) -> list[str]:
+        """The tables with a column, those of whole files first."""
+        have = [one for one, said in self.header.tables.items() if column in said.columns]
+        return sorted(have, key=lambda one: "end" in self.header.tables[one].levels)
+
+    def series(self, table_id: str, column: str) -> pd.Series:
+        """A column as text, None where there is no value, by file with forward slashes.
+
+        Raises:
+            CorpusUnfit: its file is missing, unreadable, or says other columns than the header.
+        """
+        path = self._file(table_id, self.header.tables[table_id])
+        read = read_columns(path, self.title, ["file", column])
+        if None in read["file"]:
+            raise CorpusUnfit(f"{self.title}: {path} has a row without a file; restore it")
+        files = [str(file).replace("\\", "/") for file in read["file"]]
+        return pd.Series(read[column], index=pd.Index(files, name="file", dtype=object), dtype=object)
+
+    def has_parts(self, table_id: str) -> bool:
+        """Whether rows of a table are parts of files.
+
+        Raises:
+            CorpusUnfit: as `series`.
+        """
+        if table_id not in self._parts:
+            path = self._file(table_id, self.header.tables[table_id])
+            if {"start", "end"} <= set(column_names(path, self.title)):
+                read = read_columns(path, self.title, ["start", "end"])
+                ends = {*read["end"]} - {None, "NaT"}
+                self._parts[table_id] = bool(ends) or not all(map(_is_zero, {*read["start"]}))
+            else:
+                self._parts[table_id] = False
+        return self._parts[table_id]
+
+    def misc(self, table_id: str) -> list[str]:
+        """The rows of a table without files, by the first of its levels.
+
+        Raises:
+            CorpusUnfit: as `series`.
+        """
+        said = self.header.misc.get(table_id)
+        if said is None or not said.levels:
+            return []
+        path = self._file(table_id, said)
+        return [one for one in read_columns(path, self.title, said.levels[:1])[said.levels[0]] if one]
+
+    def _file(self, table_id: str, said: Table) -> Path:
+        """A table's file, once it is compared with the header."""
+        if table_id in self._files:
+            return self._files[table_id]
+        path = _file_of(self.folder, table_id, self.title)
+        names = column_names(path, self.title)
+        expected = [*said.levels, *said.columns]
+        lacking = [name for name in expected if name not in names]
+        if lacking:
+            raise CorpusUnfit(
+                f"{self.title}: {path} has no column {lacking[0]!r}, which {HEADER} says it has; its columns"
+                f" are {', '.join(names)}. Restore both from one copy"
+            )
+        more = [name for name in names if name not in expected and not name.startswith("@")]
+        if more:
+            self.notes.append(f"{path.name} has columns that {HEADER} does not name: {', '.join(more)}")
+        self._files[table_id] = path
+        return path
+
+
+def _is_zero(start: str | None) -> bool:
+    """Whether a part that starts there starts with its file: `0 days`, `0 days 00:00:00`, `0`."""
+    return start is not None and bool(pd.to_timedelta(start, errors="coerce") == pd.Timedelta(0))
+
+
+def _file_of(folder: Path, table_id: str, title: str) -> Path:
+    """Where a table lies: parquet before csv, as audformat has it.
 
     Raises:
-        CorpusUnfit: it is a git-lfs pointer or the library cannot read it.
+        CorpusUnfit: nowhere, or only as a pickle.
     """
-    label_text(folder / HEADER, TITLE)
-    library = importlib.import_module(
-        "audformat"
-    )  # on demand: this module has its name, and others do without it
-    try:
-        return library.Database.load(str(folder))
-    except Exception as error:  # of many kinds: yaml's, the library's own, KeyError for a header that is none
+    if "/" in table_id or "\\" in table_id or "\0" in table_id:
+        raise CorpusUnfit(f"{title}: a table is called {table_id!r}, expected the name of a file in {folder}")
+    files = [folder / f"db.{table_id}.{suffix}" for suffix in ("parquet", "csv")]
+    for path in files:
+        if os.path.lexists(path):
+            return path
+    pickled = folder / f"db.{table_id}.pkl"
+    if pickled.is_file():
         raise CorpusUnfit(
-            f"audformat: {folder / HEADER} cannot be read ({type(error).__name__}: {error}); expected the"
-            " header of a database in the audformat layout. Restore it, or take it away if it is something"
-            " else"
-        ) from error
+            f"{title}: table {table_id} is there as a pickle only, which could run code and is not read; if"
+            f" you trust {pickled}, load the database with audformat and save it with storage_format='csv'"
+        )
+    raise CorpusUnfit(
+        f"{title}: table {table_id} has no file; restore {files[1].name} or {files[0].name} in {folder}"
+    )
 
 
-def _frame(folder: Path, database: Any, table_id: str, title: str) -> pd.DataFrame:
-    """A table with its files as index, as text with forward slashes.
+def _chosen(
+    database: _Database, tables: str | Iterable[str] | None, label: str
+) -> tuple[list[str], list[str]]:
+    """The tables to read, and what to note of those that are not.
 
     Raises:
-        CorpusUnfit: its file is missing, a git-lfs pointer or unreadable, or its rows are parts of files.
+        CorpusUnfit: an unknown one, one without the label column, one with parts of files, or none.
     """
-    for suffix in ("csv", "parquet", "pkl"):
-        path = folder / f"db.{table_id}.{suffix}"
-        if path.is_file():
-            refuse_pointer(path, title)
-    try:
-        frame = database[table_id].get()
-    except Exception as error:  # of many kinds: the library's own, pandas', pyarrow's
+    having = database.having(label)
+    if tables is not None:
+        chosen = [tables] if isinstance(tables, str) else list(tables)
+        for one in chosen:
+            if one not in database.header.tables:
+                raise CorpusUnfit(f"{database.title}: no table {one!r}; the database has {database.contents}")
+            if one not in having:
+                raise CorpusUnfit(
+                    f"{database.title}: table {one} has no column {label!r}; set the option label to one of"
+                    f" the columns of {database.contents}"
+                )
+    else:
+        chosen = having
+    if not chosen:
         raise CorpusUnfit(
-            f"{title}: table {table_id} cannot be read ({type(error).__name__}: {error}); restore its file"
-            f" db.{table_id}.csv, .parquet or .pkl"
-        ) from error
-    if "end" in frame.index.names:
-        starts, ends = frame.index.get_level_values("start"), frame.index.get_level_values("end")
-        if (starts != pd.Timedelta(0)).any() or ends.notna().any():
-            raise CorpusUnfit(
-                f"{title}: the rows of table {table_id} are parts of files, expected whole files; cut them"
-                " with audformat.utils.to_filewise_index, or set the option tables to a table of whole files"
-            )
-    files = frame.index.get_level_values("file").astype(str).str.replace("\\", "/", regex=False)
-    return frame.set_axis(pd.Index(files, name="file"), axis=0)
+            f"{database.title}: no table has a column {label!r}; set the option label to one of the columns"
+            f" of {database.contents}"
+        )
+    parts = [one for one in chosen if database.has_parts(one)]
+    if parts and (tables is not None or len(parts) == len(chosen)):
+        raise CorpusUnfit(
+            f"{database.title}: the rows of table {parts[0]} are parts of files, expected whole files; cut"
+            " them with audformat.utils.to_filewise_index, or set the option tables to a table of whole files"
+        )
+    notes = [f"table {one} is not used: its rows are parts of files" for one in parts]
+    return [one for one in chosen if one not in parts], notes
 
 
-def _chosen(database: Any, tables: str | Iterable[str] | None, label: str, title: str) -> list[str]:
-    """The tables to read.
-
-    Raises:
-        CorpusUnfit: an unknown one, one without the label column, or none that has it.
-    """
-    if tables is None:
-        chosen = [one for one in database.tables if label in database[one].columns]
-        if not chosen:
-            raise CorpusUnfit(
-                f"{title}: no table has a column {label!r}; set the option label to one of the columns of"
-                f" {_contents(database)}"
-            )
-        return chosen
-    chosen = [tables] if isinstance(tables, str) else list(tables)
-    for one in chosen:
-        if one not in database.tables:
-            raise CorpusUnfit(f"{title}: no table {one!r}; the database has {_contents(database)}")
-        if label not in database[one].columns:
-            raise CorpusUnfit(
-                f"{title}: table {one} has no column {label!r}; set the option label to one of the columns of"
-                f" {_contents(database)}"
-            )
-    return chosen
-
-
-def _contents(database: Any) -> str:
-    """Every table with its columns, for messages."""
-    return "; ".join(
-        f"{one} ({', '.join(database[one].columns) or 'no columns'})" for one in database.tables
-    ) or ("no tables")
-
-
-def _clips(folder: Path, database: Any, table_id: str, label: str, title: str) -> pd.DataFrame:
+def _clips(database: _Database, table_id: str, label: str) -> pd.DataFrame:
     """The files of one table with its label as delivered (text, or None) and its name."""
-    values = _text(_frame(folder, database, table_id, title)[label])
+    values = database.series(table_id, label)
     return pd.DataFrame({"delivered": values, "table": table_id}, index=values.index)
 
 
-def _text(values: pd.Series) -> pd.Series:
-    return pd.Series(text(values), index=values.index, dtype=object)
-
-
 def _column(
-    folder: Path, database: Any, chosen: list[str], column: str, files: pd.Index, required: bool, title: str
+    database: _Database, chosen: list[str], column: str, files: pd.Index, required: bool
 ) -> pd.Series:
-    """A column's values for the files, from the chosen tables and else from any other.
+    """A column's values for the files: from the chosen tables, else from any other, of whole files first.
 
     Raises:
         CorpusUnfit: `required` and no table has it, or two values for one file.
     """
-    holders = [one for one in chosen if column in database[one].columns]
-    if len(holders) < len(chosen):
-        holders += [one for one in database.tables if one not in chosen and column in database[one].columns]
-    if not holders:
-        if required:
-            raise CorpusUnfit(
-                f"{title}: no table has a column {column!r}; the database has {_contents(database)}"
-            )
-        return pd.Series(None, index=files, dtype=object)
-    values = pd.concat([_text(_frame(folder, database, one, title)[column]) for one in holders]).dropna()
+    having = database.having(column)
+    if required and not having:
+        raise CorpusUnfit(
+            f"{database.title}: no table has a column {column!r}; the database has {database.contents}"
+        )
+    whole = [one for one in having if not database.has_parts(one)]
+    found = pd.Series(None, index=files, dtype=object)
+    for holders in (
+        [one for one in whole if one in chosen],
+        [one for one in whole if one not in chosen],
+        having,
+    ):
+        if holders and found.isna().any():
+            found = found.fillna(_agreed(database, holders, column, files))
+    return found
+
+
+def _agreed(database: _Database, tables: list[str], column: str, files: pd.Index) -> pd.Series:
+    """What tables say of files, which must be one thing.
+
+    Raises:
+        CorpusUnfit: two values for one file.
+    """
+    values = pd.concat([database.series(one, column) for one in tables]).dropna()
     values = values[values.index.isin(files)]
     apart = values.groupby(level=0).nunique()
     if (apart > 1).any():
         file = apart.index[apart > 1][0]
         raise CorpusUnfit(
-            f"{title}: {file} has the {column} {' and '.join(sorted(set(values[[file]])))} in"
-            f" {', '.join(holders)}; expected one. Correct the database"
+            f"{database.title}: {file} has the {column} {' and '.join(sorted(set(values[[file]])))} in"
+            f" {', '.join(tables)}; expected one. Correct the database"
         )
     return values[~values.index.duplicated()].reindex(files)
 
 
-def _declared(database: Any, chosen: list[str], label: str) -> frozenset[str]:
-    """The labels that the tables' schemes name."""
-    schemes = [database[one].columns[label].scheme for one in chosen]
-    return frozenset(
-        str(value)
-        for scheme in schemes
-        if scheme is not None and scheme.labels is not None
-        for value in scheme.labels_as_list
-    )
+def _declared(database: _Database, table_id: str, label: str) -> list[str]:
+    """The labels that the scheme of a table's label column allows."""
+    scheme = database.header.tables[table_id].columns[label]
+    labels = database.header.labels.get(scheme, [])
+    return database.misc(labels) if isinstance(labels, str) else labels
 
 
 def _splits(
-    folder: Path, database: Any, chosen: list[str], clips: pd.DataFrame, split: str | None, title: str
-) -> tuple[pd.Series, dict[str, str]]:
+    database: _Database, chosen: list[str], clips: pd.DataFrame, split: str | None
+) -> tuple[pd.Series, Mapping[str, str]]:
     """The split of each clip, of a column or of its table, and what its names usually mean.
 
     Raises:
         CorpusUnfit: the database does not say.
     """
     if split is not None:
-        return _column(folder, database, chosen, split, clips.index, True, title).fillna(NO_SPLIT), USUAL
-    without = [one for one in chosen if database[one].split_id is None]
+        return _column(database, chosen, split, clips.index, True).fillna(NO_SPLIT), USUAL
+    tables = database.header.tables
+    without = [one for one in chosen if not tables[one].split]
     if without:
         raise CorpusUnfit(
-            f"{title}: table {without[0]} does not say which split it holds; set the option split to a"
-            f" column ({_contents(database)}), tables to tables with a split, or folds to 3 or more"
+            f"{database.title}: table {without[0]} does not say which split it holds; set the option split to"
+            f" a column ({database.contents}), tables to tables with a split, or folds to 3 or more"
         )
-    delivered = clips["table"].map({one: database[one].split_id for one in chosen})
-    return delivered, {one: USUAL.get(declared.type, one) for one, declared in database.splits.items()}
+    usual = {one: USUAL.get(kind, one) for one, kind in database.header.splits.items()}
+    return clips["table"].map({one: tables[one].split for one in chosen}), {**USUAL, **usual}

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from serkit.errors import CorpusUnfit
+from serkit.files import open_file
 
 SUFFIXES = ("wav", "flac")
 """Suffixes of audio, in any case; where both lie there, the first wins."""
@@ -55,7 +56,7 @@ def is_pointer(path: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return file.read(len(LFS_POINTER)) == LFS_POINTER
 
 

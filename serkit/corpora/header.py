@@ -1,0 +1,215 @@
+"""The header of an audformat database, `db.yaml`: what it says of tables, columns, splits and labels.
+
+The library's own loader builds whatever object a tag in the file asks for, so a folder of data runs code.
+Here every value is text, a list or a dict, and nothing else can come out: tags are refused, and nesting and
+size are bounded before anything is built.
+
+Source: https://audeering.github.io/audformat/data-header.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serkit.corpora.folder import refuse_pointer
+from serkit.errors import CorpusUnfit
+from serkit.files import read_text
+
+MOST_LENGTH = 16 << 20
+"""A scheme that lists 10,000 speakers with what is known of each takes a sixteenth."""
+
+MOST_LEVELS = 32
+"""Of nesting; the deepest that the format asks for, a label's own fields in a scheme, is at the fifth."""
+
+PLAIN = {
+    None,
+    *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")),
+}
+PLAIN_NAME = r"""^name:[ \t]*["']?([^!&*\[\]{}|>%@#"'\r\n]+)"""
+EMPTY = ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the header says of a table.
+
+    Attributes:
+        levels: names of the columns that say which row it is: `file`, with `start` and `end` where rows are
+            parts of files; a table without files has others.
+        columns: the scheme of each other column; "" for none.
+        split: the split that the whole table belongs to; "" where it is not said.
+    """
+
+    levels: tuple[str, ...]
+    columns: dict[str, str]
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is needed of a header.
+
+    Attributes:
+        name: the database's.
+        version: as its publisher's tool wrote it; `unknown` otherwise.
+        tables: of files or of parts of files, by name.
+        misc: tables of anything else, by name.
+        splits: the kind of each split: `train`, `dev`, `test` or another word.
+        labels: what each scheme allows: the labels, or the name of the `misc` table whose rows are the
+            labels; a scheme that allows anything is left out.
+    """
+
+    name: str
+    version: str
+    tables: dict[str, Table]
+    misc: dict[str, Table]
+    splits: dict[str, str]
+    labels: dict[str, list[str] | str]
+
+
+def read_header(path: Path) -> Header:
+    """Reads `db.yaml` without running anything that it asks for.
+
+    Raises:
+        CorpusUnfit: it may not be read, or is no header of a database; says why.
+    """
+    try:
+        refuse_pointer(path, "audformat")
+        return _header(_tree(read_text(path)))
+    except OSError as error:
+        why, cure = error.strerror or str(error), "make it readable"
+    except (ValueError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        cure = "restore it, or take it away if it is something else"
+    raise CorpusUnfit(
+        f"audformat: {path} cannot be read ({why}); expected the header of a database in the audformat"
+        f" layout: {cure}"
+    )
+
+
+def what_is_called(path: Path) -> tuple[str, bool]:
+    """The name in a header, and whether the header can be read.
+
+    Returns:
+        of one that cannot be read, the name as far as it can be seen, or ""; of something that is no header
+        at all, "" and True: other software has files of that name too.
+    """
+    try:
+        tree = _tree(read_text(path))
+        if isinstance(tree, dict) and len(tree) > 1 and "name" not in tree:
+            return "", True
+        return _header(tree).name, True
+    except (OSError, ValueError, yaml.YAMLError):
+        pass
+    try:
+        seen = re.search(PLAIN_NAME, read_text(path, errors="replace"), re.MULTILINE)
+    except OSError:
+        return "", False
+    return (seen[1].strip() if seen else ""), False
+
+
+def _tree(text: str) -> Any:
+    """YAML as text, lists and dicts.
+
+    Raises:
+        ValueError: too much, too deep, or a tag.
+        yaml.YAMLError: it is not YAML.
+    """
+    if len(text) > MOST_LENGTH:
+        raise ValueError(f"{len(text):,} characters, expected {MOST_LENGTH:,} at most")
+    depth = 0
+    for event in yaml.parse(text, Loader=_Text):  # one by one: nothing is built yet
+        line = event.start_mark.line + 1
+        if getattr(event, "tag", None) not in PLAIN:
+            raise ValueError(f"line {line} has the tag {event.tag}, expected plain values: tags can run code")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_LEVELS:
+            raise ValueError(f"line {line} is nested more than {MOST_LEVELS} levels deep")
+    return yaml.load(text, Loader=_Text)  # of text, lists and dicts alone
+
+
+class _Text(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # the first is ten times as fast
+    """Scalars stay the text they are, so that a label `no` is no truth value; a key may stand once."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        """A dict, in the file's order."""
+        built = super().construct_mapping(node, deep)
+        if len(built) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="a key stands twice", problem_mark=node.start_mark)
+        return built
+
+
+def _header(tree: Any) -> Header:
+    """What is needed of a tree.
+
+    Raises:
+        ValueError: something is not what the format says.
+    """
+    top = _fields(tree, "the file")
+    if len(top) == 1:  # as old releases wrote it: everything below the name
+        ((name, below),) = top.items()
+        top = {**_fields(below, name), "name": name}
+    if not _word(top.get("name"), "name"):
+        raise ValueError("it has no name")
+    return Header(
+        name=_word(top["name"], "name"),
+        version=_word(_fields(top.get("audb"), "audb").get("version"), "version") or "unknown",
+        tables={one: _table(one, said) for one, said in _each(top, "tables").items()},
+        misc={one: _table(one, said) for one, said in _each(top, "misc_tables").items()},
+        splits={one: _word(said.get("type"), one) for one, said in _each(top, "splits").items()},
+        labels={
+            one: _labels(said["labels"], one)
+            for one, said in _each(top, "schemes").items()
+            if said.get("labels", "") not in EMPTY
+        },
+    )
+
+
+def _table(name: str, said: dict[str, Any]) -> Table:
+    if "levels" in said:  # a table without files: names and types, or as old releases wrote it names alone
+        levels = said["levels"]
+        levels = tuple(levels if isinstance(levels, list) else _fields(levels, f"levels of table {name}"))
+    elif said.get("type") == "segmented":
+        levels = ("file", "start", "end")
+    else:
+        levels = ("file",)
+    columns = _each(said, "columns")
+    return Table(
+        levels=tuple(_word(level, f"levels of table {name}") for level in levels),
+        columns={one: _word(column.get("scheme_id"), one) for one, column in columns.items()},
+        split=_word(said.get("split_id"), f"split_id of table {name}"),
+    )
+
+
+def _labels(said: Any, scheme: str) -> list[str] | str:
+    if isinstance(said, str):
+        return said
+    return [_word(label, f"labels of scheme {scheme}") for label in said]
+
+
+def _each(above: dict[str, Any], field: str) -> dict[str, dict[str, Any]]:
+    """A field that names things, each with fields of its own; empty where it is left out."""
+    named = _fields(above.get(field), field)
+    return {name: _fields(said, f"{field}, {name}") for name, said in named.items()}
+
+
+def _fields(value: Any, where: str) -> dict[str, Any]:
+    if value is None or value in EMPTY:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected fields, not a {'text' if isinstance(value, str) else 'list'}")
+    return {_word(key, where): said for key, said in value.items()}
+
+
+def _word(value: Any, where: str) -> str:
+    """A text; "" where there is none."""
+    if value is None or value in EMPTY:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{where}: expected a word, not {'fields' if isinstance(value, dict) else 'a list'}")
+    return value

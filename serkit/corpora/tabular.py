@@ -1,0 +1,135 @@
+"""A table as it came with a corpus, csv or parquet: its columns by name, every value as text.
+
+Nothing in it is run or built: what a column holds beside text, numbers and times is refused, and pickles are
+never opened.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.corpora.folder import refuse_pointer
+from serkit.errors import CorpusUnfit
+from serkit.files import read_bytes, read_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+MOST_ROWS = 10_000_000
+"""A small parquet file can promise any number of equal rows; the largest corpus has 0.3 million clips."""
+
+NO_VALUE = frozenset(
+    ",#N/A,#N/A N/A,#NA,-1.#IND,-1.#QNAN,-NaN,-nan,1.#IND,1.#QNAN,N/A,NA,NULL,NaN,n/a,nan,null".split(",")
+)
+"""How a csv says that there is no value: Arrow's words for it, as audformat takes them."""
+
+
+def column_names(path: Path, corpus: str) -> list[str]:
+    """The names of a table's columns, in the file's order.
+
+    Args:
+        path: a csv, or a parquet file by its suffix.
+        corpus: the corpus's title, for messages.
+
+    Raises:
+        CorpusUnfit: it cannot be read, or two columns have one name.
+    """
+    with _said(path, corpus):
+        names = _parquet(path).schema_arrow.names if path.suffix == ".parquet" else next(_rows(path), [])
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two columns are called {twice[0]!r}")
+        return names
+
+
+def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, list[str | None]]:
+    """Columns of a table as text, None where there is no value.
+
+    Args:
+        path: a csv, or a parquet file by its suffix.
+        corpus: the corpus's title, for messages.
+        names: of columns that it has.
+
+    Returns:
+        The values of all rows, in the file's order, by name.
+
+    Raises:
+        CorpusUnfit: it cannot be read, rows differ in length, or a column holds neither text nor numbers.
+    """
+    with _said(path, corpus):
+        if path.suffix == ".parquet":
+            table = _parquet(path).read(columns=list(names), use_threads=False)
+            return {name: _texts(table.column(name)) for name in names}
+        rows = _rows(path)
+        places = {name: at for at, name in enumerate(next(rows, []))}
+        wanted = [places[name] for name in names]
+        kept = [[row[at] for at in wanted] for row in rows]
+        columns = zip(*kept, strict=True) if kept else ([] for _ in wanted)
+        return {
+            name: [None if text in NO_VALUE else text for text in column]
+            for name, column in zip(names, columns, strict=True)
+        }
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The rows of a csv, the names first, all of one length."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    length = None
+    for row in reader:
+        if not row:
+            continue
+        length = length or len(row)
+        if len(row) != length:
+            raise ValueError(f"line {reader.line_num} has {len(row)} values, the header {length}")
+        yield row
+
+
+def _parquet(path: Path) -> parquet.ParquetFile:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(pa.BufferReader(read_bytes(path)))
+    if file.metadata.num_rows > MOST_ROWS:
+        raise ValueError(f"{file.metadata.num_rows:,} rows, expected {MOST_ROWS:,} at most")
+    return file
+
+
+def _texts(column: pa.ChunkedArray) -> list[str | None]:
+    """Values as text; a length of time as a whole number of its unit."""
+    from pyarrow import types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_duration(kind):
+        column = column.cast("int64")
+    elif types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+        raise ValueError(f"a column holds {kind}, expected text or numbers")
+    return [None if one is None or one == "" or one != one else str(one) for one in column.to_pylist()]
+
+
+@contextmanager
+def _said(path: Path, corpus: str) -> Iterator[None]:
+    """Turns what goes wrong with a file into a message that names it."""
+    try:
+        refuse_pointer(path, corpus)
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        NotImplementedError,
+        OverflowError,
+        MemoryError,
+        csv.Error,
+    ) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+    else:
+        return
+    raise CorpusUnfit(f"{corpus}: {path} cannot be read ({why}); restore it from the delivered copy")
