@@ -444,6 +444,15 @@ def test_a_column_that_the_table_lacks_is_refused_and_one_more_is_noted(tmp_path
     assert reader.read(tmp_path).notes[-1] == "db.files.csv has columns that db.yaml does not name: age"
 
 
+@pytest.mark.parametrize("name", [".", "a\0b.wav", "a" * 300 + "/b.wav"])
+def test_names_that_no_file_can_have_are_refused(name: str, tmp_path: Path) -> None:
+    trees.audformat(tmp_path, audio=False)
+    for path in tmp_path.glob("db.*.csv"):
+        path.write_text(path.read_text().replace("audio/s0-anger.wav", name))
+    with pytest.raises(CorpusUnfit, match=r"is no name of a file|cannot be listed \(File name too long\)"):
+        reader.read(tmp_path)
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     trees.audformat(tmp_path)
     files = tmp_path / "db.files.csv"

@@ -66,6 +66,18 @@ def is_here(folder: Path) -> bool:
     return os.path.lexists(folder / HEADER)
 
 
+def is_wanted(folder: Path, name: str | None = None, **options: Any) -> bool:
+    """Whether the database in `folder` is called `name`; any is where no name is given.
+
+    Raises:
+        CorpusUnfit: its header cannot be read, so that it may be the one.
+    """
+    its, readable = what_is_called(folder / HEADER)
+    if not readable and (not its or name in (None, its)):
+        read_header(folder / HEADER)
+    return bool(its) and name in (None, its)
+
+
 def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> Path:
     """Which of the folders with a header is the database called `name`, the shallowest first.
 

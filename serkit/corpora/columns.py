@@ -211,7 +211,8 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
     """Where each file lies: as the table says, or there with another suffix; each folder is listed once.
 
     Raises:
-        CorpusUnfit: a file outside the corpus's folder.
+        CorpusUnfit: a file outside the corpus's folder, a name that no file can have, or a folder that may
+            not be listed.
     """
     paths = []
     names: dict[str, set[str]] = {}
@@ -220,13 +221,22 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
         path = PurePosixPath(file)
         if path.is_absolute() and path.is_relative_to(folder.absolute().as_posix()):
             path = path.relative_to(folder.absolute().as_posix())
+        if not path.name or "\0" in file:
+            raise CorpusUnfit(
+                f"{title}: {file!r} is no name of a file; restore the table from the delivered copy"
+            )
         if path.is_absolute() or ".." in path.parts:
             raise CorpusUnfit(
                 f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
             )
         parent = str(path.parent)
         if parent not in names:
-            listed = names_in(folder / parent)
+            try:
+                listed = names_in(folder / parent)
+            except OSError as error:
+                raise CorpusUnfit(
+                    f"{title}: {folder / parent} cannot be listed ({error.strerror})"
+                ) from error
             names[parent], audio[parent] = set(listed), audio_of(listed)
         there = path.name
         if there not in names[parent] and there.rpartition(".")[2].lower() in SUFFIXES:
