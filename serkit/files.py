@@ -11,8 +11,10 @@ import json
 import os
 import re
 import stat
+from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 MOST_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
@@ -31,7 +33,7 @@ UNPRINTABLE = re.compile(
 """Control characters but tab and newline, what turns the direction of text, and halves of characters."""
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """A regular file, opened to read bytes; symbolic links are followed.
 
     Raises:
@@ -105,6 +107,30 @@ def settle(draft: Path, path: Path) -> None:
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(draft, path)
+
+
+def settle_folder(draft: Path, folder: Path) -> None:
+    """Puts a folder of written files in its place, where nothing is, once all of it is on the disk.
+
+    Raises:
+        OSError: the disk is full or gone, or something is in its place.
+    """
+    for path in draft.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    _settle_names(draft)
+    os.replace(draft, folder)
+    _settle_names(folder.parent)
+
+
+def _settle_names(folder: Path) -> None:
+    """Brings to the disk which files a folder holds, where the file system can be asked to."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def printable(text: str) -> str:

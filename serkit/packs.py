@@ -3,36 +3,49 @@
 `pack` decodes each clip (`serkit.audio.decode`) and appends it to one int16 file; from then on training reads
 slices of a memory map, and decodes nothing, in no more memory than a batch.
 
-A pack is found again by a stamp over its clips' paths, sizes and modification times; what enters a run's key
-is its *content* digest, so that results made on one machine are recognised on another, and a corpus that was
-denoised in place (same names, same sizes) is another corpus.
+A pack is found again by a stamp over its clips' paths and what the file system says of them; what enters a
+run's key is its *content* digest, so that results made on one machine are recognised on another, and a corpus
+that was denoised in place (same names, same sizes) is another corpus.
+
+    <name>-<rate>-<stamp>/pack.json      format, rate, clips, digest
+                          offsets.i64    where each clip begins and the last one ends, little-endian
+                          samples.i16    all clips end to end, little-endian
+
+Nothing in it is trusted: sizes are checked whenever a pack is opened, the samples against the digest before a
+process trains on them. One that fails is packed again, with a warning.
 
 Safe when several workers want the same pack at once: one packs under a file lock, the others wait; a pack
-appears whole or not at all.
+appears whole or not at all, and who has an old one mapped keeps it.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 import filelock
 import numpy as np
 
 from serkit.audio import decode
-from serkit.cache import cache_folder
+from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.table import Corpus
-from serkit.errors import AudioError
+from serkit.errors import AudioError, SerkitError
+from serkit.files import open_file, read_bytes, read_json, settle_folder
 
-PACK_FORMAT = 1
+PACK_FORMAT = 2
 CLIPS_AT_ONCE = 256  # decoded ahead of the writer: bounds memory to about 100 MB of 10 s clips
 REPORTED = 10  # unreadable clips named in an error
+ANY_NAME = "surrogateescape"  # names that are not UTF-8 are names
 
 Progress = Callable[[int, int], None]
 
@@ -70,8 +83,14 @@ class Pack:
         return ()
 
 
+class _Unusable(Exception):
+    """Why a pack is none."""
+
+
 def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack:
-    """The corpus's clips at `rate_hz`, decoded now if they were not before.
+    """The corpus's clips at `rate_hz`, decoded now if they were not before, or not as they should be.
+
+    Reads all of a pack to check it: call it once a process and corpus.
 
     Args:
         corpus: any corpus.
@@ -80,20 +99,42 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
 
     Raises:
         AudioError: clips that cannot be read; the message names them all, or the first ten.
+        SerkitError: the pack cannot be written, or cannot be read as it was written.
     """
     folder = _folder(corpus, rate_hz)
-    if not (folder / "pack.json").is_file():
+    with suppress(_Unusable):
+        return _open(folder, corpus, rate_hz, whole=True)
+    try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
-            if not (folder / "pack.json").is_file():
-                _write(corpus, rate_hz, folder, progress)
-    return _open(folder)
+            try:  # another worker may have packed it in the meantime
+                return _open(folder, corpus, rate_hz, whole=True)
+            except _Unusable as error:
+                if os.path.lexists(folder):
+                    warnings.warn(
+                        f"{corpus.name}: the packed audio in {folder} is damaged ({error}); packing it again",
+                        stacklevel=2,
+                    )
+            _write(corpus, rate_hz, folder, progress)
+            return _open(folder, corpus, rate_hz, whole=True)
+    except _Unusable as error:
+        raise SerkitError(
+            f"{corpus.name}: audio that was packed to {folder} just now is damaged ({error}): the disk or the"
+            f" memory fails, or something else writes there; set {VARIABLE} to a folder on another disk"
+        ) from error
+    except OSError as error:
+        raise SerkitError(
+            f"{corpus.name}: cannot write the packed audio to {folder} ({error}); make room there, or set"
+            f" {VARIABLE} to a folder that you can write"
+        ) from error
 
 
 def packed_before(corpus: Corpus, rate_hz: int) -> Pack | None:
-    """The corpus's clips at `rate_hz` if they were packed before; nothing is decoded."""
-    folder = _folder(corpus, rate_hz)
-    return _open(folder) if (folder / "pack.json").is_file() else None
+    """The corpus's clips at `rate_hz` if they were packed before; nothing is decoded, sizes alone checked."""
+    try:
+        return _open(_folder(corpus, rate_hz), corpus, rate_hz, whole=False)
+    except _Unusable:
+        return None
 
 
 def fingerprint(corpus: Corpus, packed: Pack) -> str:
@@ -106,26 +147,44 @@ def _folder(corpus: Corpus, rate_hz: int) -> Path:
 
 
 def _stamp(corpus: Corpus, rate_hz: int) -> str:
-    """Digest that changes when any clip's path, size or modification time does."""
-    digest = hashlib.sha256(f"{PACK_FORMAT} {rate_hz} {corpus.folder.resolve()}".encode())
+    """Digest that changes when any clip's path, size, inode or time of modification or change does."""
+    digest = hashlib.sha256(f"{PACK_FORMAT} {rate_hz} {corpus.folder.resolve()}".encode(errors=ANY_NAME))
     folder = str(corpus.folder)
     for path in corpus.clips["path"].to_numpy(dtype=object):  # plain text: half the time for 68,000 clips
         try:
-            found = os.stat(f"{folder}/{path}")
-            digest.update(f"{path}\t{found.st_size}\t{found.st_mtime_ns}\n".encode())
-        except FileNotFoundError:
-            digest.update(f"{path}\tmissing\n".encode())
+            at = os.stat(f"{folder}/{path}")
+            found = f"{at.st_size}\t{at.st_mtime_ns}\t{at.st_ctime_ns}\t{at.st_ino}"
+        except (OSError, ValueError):  # decoding says why
+            found = "missing"
+        digest.update(f"{path}\t{found}\n".encode(errors=ANY_NAME))
     return digest.hexdigest()
 
 
 def _write(corpus: Corpus, rate_hz: int, folder: Path, progress: Progress | None) -> None:
     draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)  # left by a worker that was killed
-    draft.mkdir(parents=True)
+    _delete(draft)  # left by a worker that was killed
+    draft.mkdir()
+    try:
+        digest, lengths = _write_samples(corpus, rate_hz, draft / "samples.i16", progress)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
+        (draft / "offsets.i64").write_bytes(offsets.tobytes())
+        about = _about(corpus, rate_hz) | {"digest": digest}
+        (draft / "pack.json").write_text(json.dumps(about), encoding="utf-8")
+        _delete(folder)
+        settle_folder(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk must not stay full
+        raise
+
+
+def _write_samples(
+    corpus: Corpus, rate_hz: int, path: Path, progress: Progress | None
+) -> tuple[str, list[int]]:
+    """Decodes all clips into a file: its digest, and the samples of each clip."""
     lengths: list[int] = []
     bad: list[str] = []
     digest = hashlib.sha256()
-    with (draft / "samples.i16").open("wb") as file:
+    with path.open("wb") as file:
         for number, wave in enumerate(_decoded(corpus, rate_hz), start=1):
             if isinstance(wave, AudioError):
                 bad.append(str(wave))
@@ -136,22 +195,26 @@ def _write(corpus: Corpus, rate_hz: int, folder: Path, progress: Progress | None
             file.write(data)
             if progress is not None:
                 progress(number, len(corpus.clips))
-        file.flush()
-        os.fsync(file.fileno())
     if bad:
-        shutil.rmtree(draft)
         more = f"\n... and {len(bad) - REPORTED} more" if len(bad) > REPORTED else ""
         raise AudioError(
             f"{len(bad)} of {len(corpus.clips)} clips of {corpus.name} cannot be read:\n"
             + "\n".join(bad[:REPORTED])
             + f"{more}\nrun: python -m benchmark doctor {corpus.name}"
         )
-    np.save(draft / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
     digest.update(f"{rate_hz} {lengths}".encode())
-    about = {"format": PACK_FORMAT, "rate_hz": rate_hz, "clips": len(lengths), "digest": digest.hexdigest()}
-    (draft / "pack.json").write_text(json.dumps(about))
-    shutil.rmtree(folder, ignore_errors=True)  # a half-deleted pack, without its pack.json
-    os.replace(draft, folder)
+    return digest.hexdigest(), lengths
+
+
+def _about(corpus: Corpus, rate_hz: int) -> dict[str, int]:
+    return {"format": PACK_FORMAT, "rate_hz": rate_hz, "clips": len(corpus.clips)}
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _decoded(corpus: Corpus, rate_hz: int) -> Iterator[np.ndarray | AudioError]:
@@ -169,11 +232,54 @@ def _decoded(corpus: Corpus, rate_hz: int) -> Iterator[np.ndarray | AudioError]:
             yield from threads.map(attempt, paths[start : start + CLIPS_AT_ONCE])
 
 
-def _open(folder: Path) -> Pack:
-    about = json.loads((folder / "pack.json").read_text())
-    return Pack(
-        samples=np.memmap(folder / "samples.i16", dtype="<i2", mode="r"),
-        offsets=np.load(folder / "offsets.npy"),
-        rate_hz=about["rate_hz"],
-        digest=about["digest"],
-    )
+def _open(folder: Path, corpus: Corpus, rate_hz: int, whole: bool) -> Pack:
+    """A pack as it lies there.
+
+    Args:
+        folder: where.
+        corpus: what is packed.
+        rate_hz: its sample rate.
+        whole: check every sample against the digest, not only the sizes.
+
+    Raises:
+        _Unusable: it is not there, or damaged.
+        MemoryError: it cannot be mapped.
+    """
+    found = 0
+    try:
+        about = read_json(folder / "pack.json")
+        raw = read_bytes(folder / "offsets.i64", most=8 * (len(corpus.clips) + 1))
+        offsets = np.frombuffer(raw, dtype="<i8")
+        with open_file(folder / "samples.i16") as file:
+            found = os.fstat(file.fileno()).st_size
+            why = _unfit(about, _about(corpus, rate_hz), offsets, found)
+            if not why and whole and _digest(file, rate_hz, offsets) != about["digest"]:
+                why = "its samples are others than were packed"
+            if why:
+                raise _Unusable(why)
+            samples = np.memmap(file, dtype="<i2", mode="r")
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"{found / 1e6:,.0f} MB of packed audio cannot be mapped") from error
+        raise _Unusable(str(error)) from error
+    except ValueError as error:
+        raise _Unusable(str(error)) from error
+    return Pack(samples, offsets, rate_hz, about["digest"])
+
+
+def _unfit(about: object, wanted: dict[str, int], offsets: np.ndarray, size: int) -> str:
+    """What is wrong with the parts of a pack, by their sizes; empty: nothing."""
+    digest = about.get("digest") if isinstance(about, dict) else None
+    if not isinstance(digest, str) or about != wanted | {"digest": digest}:
+        return "pack.json says something else than was packed"
+    if len(offsets) != wanted["clips"] + 1 or offsets[0] != 0 or (np.diff(offsets) <= 0).any():
+        return "offsets.i64 holds no offsets of these clips"
+    expected = 2 * int(offsets[-1])
+    return "" if size == expected else f"samples.i16 has {size:,} bytes, expected {expected:,}"
+
+
+def _digest(file: BufferedReader, rate_hz: int, offsets: np.ndarray) -> str:
+    """The digest of samples on the disk; read, because a bad sector under a map kills the process."""
+    digest = hashlib.file_digest(file, "sha256")
+    digest.update(f"{rate_hz} {np.diff(offsets).tolist()}".encode())
+    return digest.hexdigest()

@@ -1,21 +1,29 @@
 """Packs: whole or not there at all, found again by what lies on the disk, known by what they hold."""
 
+import errno
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 from serkit import packs
+from serkit.audio import decode
 from serkit.corpora.table import Corpus, table
-from serkit.errors import AudioError
+from serkit.errors import AudioError, SerkitError
 from serkit.packs import fingerprint, pack, packed_before
+
+pytestmark = pytest.mark.filterwarnings("error")
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE_HZ = 16_000
@@ -150,6 +158,179 @@ def test_all_bad_clips_are_counted_ten_are_named_nothing_is_left(tmp_path, cache
     assert pack(corpus_of(tmp_path / "c", waves), RATE_HZ).samples.tolist() == np.concatenate(waves).tolist()
 
 
+def zeroed(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2 // 8 * 8)
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def longer(path):
+    path.write_bytes(path.read_bytes() + bytes(8))
+
+
+def piped(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_folder(path):
+    path.unlink()
+    (path / "inner").mkdir(parents=True)
+
+
+HURT = {
+    "zeroed": zeroed,
+    "cut": cut,
+    "flipped": flipped,
+    "longer": longer,
+    "missing": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "garbage": lambda path: path.write_bytes(bytes(range(255))),
+    "a pipe": piped,
+    "a folder": a_folder,
+}
+
+
+def packed_folder(cache):
+    (folder,) = (path for path in (cache / "packed").iterdir() if path.suffix != ".lock")
+    return folder
+
+
+@pytest.mark.parametrize("part", ["samples.i16", "offsets.i64", "pack.json"])
+@pytest.mark.parametrize("hurt", HURT)
+def test_a_damaged_pack_is_packed_again_with_a_word(tmp_path, cache, hurt, part):
+    corpus = corpus_of(tmp_path / "c")
+    whole = pack(corpus, RATE_HZ)
+    samples = whole.samples.tolist()
+    HURT[hurt](packed_folder(cache) / part)
+    with pytest.warns(
+        UserWarning, match=f"fake: the packed audio in {cache}/.* is damaged .*packing it again"
+    ):
+        again = pack(corpus, RATE_HZ)
+    assert (again.samples.tolist(), again.digest) == (samples, whole.digest)
+    assert pack(corpus, RATE_HZ).digest == whole.digest  # silently: a warning is an error here
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        "[]",
+        "[" * 100_000,
+        "null",
+        '{"format": 2}',
+        '{"format": 2, "rate_hz": 16000, "clips": 8, "digest": 5}',
+    ],
+)
+def test_a_pack_that_says_something_else_is_none(tmp_path, cache, about):
+    corpus = corpus_of(tmp_path / "c")
+    whole = pack(corpus, RATE_HZ)
+    (packed_folder(cache) / "pack.json").write_text(about)
+    assert packed_before(corpus, RATE_HZ) is None
+    with pytest.warns(UserWarning, match="packing it again"):
+        assert pack(corpus, RATE_HZ).digest == whole.digest
+
+
+def test_borders_that_were_moved_are_seen(tmp_path, cache):
+    corpus = corpus_of(tmp_path / "c")
+    whole = pack(corpus, RATE_HZ)
+    path = packed_folder(cache) / "offsets.i64"
+    offsets = np.fromfile(path, "<i8")
+    for moved in (offsets + (np.arange(9) == 4), np.sort(offsets)[::-1], np.append(offsets[:-1], -1)):
+        moved.astype("<i8").tofile(path)
+        with pytest.warns(UserWarning, match="packing it again"):
+            assert pack(corpus, RATE_HZ).digest == whole.digest
+
+
+def test_a_plan_looks_at_sizes_alone(tmp_path, cache, monkeypatch):
+    corpus = corpus_of(tmp_path / "c")
+    pack(corpus, RATE_HZ)
+    monkeypatch.setattr(packs, "_digest", lambda *_: pytest.fail("read it all"))
+    assert packed_before(corpus, RATE_HZ) is not None
+    cut(packed_folder(cache) / "samples.i16")
+    assert packed_before(corpus, RATE_HZ) is None
+
+
+def test_a_file_in_the_place_of_a_pack_gives_way(tmp_path, cache):
+    corpus = corpus_of(tmp_path / "c")
+    digest = pack(corpus, RATE_HZ).digest
+    folder = packed_folder(cache)
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    with pytest.warns(UserWarning, match="packing it again"):
+        assert pack(corpus, RATE_HZ).digest == digest
+
+
+def test_who_has_the_old_pack_mapped_keeps_it(tmp_path, cache):
+    corpus = corpus_of(tmp_path / "c")
+    mapped = pack(corpus, RATE_HZ)
+    (packed_folder(cache) / "pack.json").unlink()
+    with pytest.warns(UserWarning, match="packing it again"):
+        pack(corpus, RATE_HZ)
+    assert mapped.samples.tolist() == np.concatenate(WAVES).tolist()
+
+
+def test_a_disk_that_keeps_nothing_is_an_error_and_no_loop(tmp_path, cache, monkeypatch):
+    """What is written comes back as something else: packed once, then said."""
+    written = []
+
+    def spoilt(draft, folder, settle=packs.settle_folder):
+        zeroed(draft / "samples.i16")
+        settle(draft, folder)
+        written.append(folder)
+
+    monkeypatch.setattr(packs, "settle_folder", spoilt)
+    with pytest.raises(SerkitError, match=r"packed to .* just now is damaged .* SERKIT_CACHE"):
+        pack(corpus_of(tmp_path / "c"), RATE_HZ)
+    assert len(written) == 1
+
+
+def test_a_full_disk_is_said_and_left_with_what_it_had(tmp_path, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packs.os, "replace", full)
+    with pytest.raises(SerkitError, match=r"cannot write the packed audio .*No space left.* SERKIT_CACHE"):
+        pack(corpus_of(tmp_path / "c"), RATE_HZ)
+    assert [path.suffix for path in (cache / "packed").iterdir()] == [".lock"]
+
+
+def test_a_pack_is_on_the_disk_before_it_is_in_its_place(tmp_path, cache, monkeypatch):
+    told = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (told.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
+    monkeypatch.setattr(os, "replace", lambda *to: (told.append("replaced"), replace(*to)))
+    pack(corpus_of(tmp_path / "c"), RATE_HZ)
+    names = [Path(path).name for path in told]
+    draft = f"{packed_folder(cache).name}.draft"
+    assert sorted(names[:-3]) == ["offsets.i64", "pack.json", "samples.i16"]
+    assert names[-3:] == [draft, "replaced", "packed"]
+
+
+@pytest.mark.parametrize("of", ["st_ino", "st_ctime_ns", "st_mtime_ns", "st_size"])
+def test_all_that_the_system_says_of_a_clip_is_in_the_stamp(tmp_path, monkeypatch, of):
+    corpus = corpus_of(tmp_path / "c", WAVES[:2])
+    before = packs._stamp(corpus, RATE_HZ)
+    assert packs._stamp(corpus, RATE_HZ) == before
+    stat = os.stat
+    facts = ("st_ino", "st_ctime_ns", "st_mtime_ns", "st_size")
+
+    def another(path, **kwargs):
+        at = stat(path, **kwargs)
+        return SimpleNamespace(**{name: getattr(at, name) + (name == of) for name in facts})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packs.os, "stat", another)
+        assert packs._stamp(corpus, RATE_HZ) != before
+
+
 PACK = """
 import os, sys, time
 from pathlib import Path
@@ -190,6 +371,25 @@ def test_two_workers_decode_once_and_agree(tmp_path):
     assert {digest for _, digest in said} == {pack(corpus, RATE_HZ).digest}
 
 
+def test_two_workers_that_find_it_damaged_decode_once(tmp_path, cache, monkeypatch):
+    """Both have seen the damage before either packs; locks part threads as they part processes."""
+    corpus = corpus_of(tmp_path / "c")
+    digest = pack(corpus, RATE_HZ).digest
+    flipped(packed_folder(cache) / "samples.i16")
+    decoded, seen = [], Barrier(2)
+
+    class Lock(FileLock):
+        def __enter__(self):
+            seen.wait(timeout=60)
+            return super().__enter__()
+
+    monkeypatch.setattr(packs.filelock, "FileLock", Lock)
+    monkeypatch.setattr(packs, "decode", lambda *of: (decoded.append(of), decode(*of))[1])
+    with pytest.warns(UserWarning, match="packing it again") as told, ThreadPoolExecutor(2) as workers:
+        said = list(workers.map(lambda _: pack(corpus, RATE_HZ).digest, range(2)))
+    assert (said, len(decoded), len(told)) == ([digest, digest], 8, 1)
+
+
 def test_the_draft_of_a_killed_worker_is_swept(tmp_path, cache):
     corpus = corpus_of(tmp_path / "c")
     worker = packing(corpus.folder, "die", 1)
@@ -201,7 +401,7 @@ def test_the_draft_of_a_killed_worker_is_swept(tmp_path, cache):
     assert pack(corpus, RATE_HZ).samples.tolist() == np.concatenate(WAVES).tolist()
     (folder,) = (path for path in (cache / "packed").iterdir() if path.is_dir())
     assert folder.name == draft.stem
-    assert sorted(path.name for path in folder.iterdir()) == ["offsets.npy", "pack.json", "samples.i16"]
+    assert sorted(path.name for path in folder.iterdir()) == ["offsets.i64", "pack.json", "samples.i16"]
 
 
 @pytest.mark.parametrize(
