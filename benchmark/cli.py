@@ -21,8 +21,7 @@ from click.shell_completion import CompletionItem
 
 from benchmark import speed as speeds
 from benchmark import study as studies
-from serkit import __version__
-from serkit.corpora import READERS
+from serkit import __version__, corpora
 from serkit.errors import ResultsUnreadable, SerkitError
 from serkit.specs import CHECKPOINTS, EFFECTS, METRICS, CorpusSpec
 
@@ -55,7 +54,7 @@ class CorpusName(click.ParamType):
         """The names that may stand here."""
         try:
             study = ctx.params.get("study_name")
-            known = [corpus.name for corpus in studies.read(study).corpora] if study else list(READERS)
+            known = [corpus.name for corpus in studies.read(study).corpora] if study else corpora.names()
         except SerkitError:
             known = []  # said when the command runs
         return _beginning(incomplete, known)
@@ -148,11 +147,10 @@ def main() -> None:
 def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...]) -> None:
     """Examine corpora under $SERKIT_DATA: counts beside the published ones, and every problem seen.
 
-    CORPUS is a reader's name (msp_podcast, iemocap, crema_d, ravdess, emodb, audformat) or, with --study,
-    the study's name for it; without any, all of them, and those that are not there are no fault. Exit code 1
-    when a corpus is unfit or one asked for by name is not there.
+    CORPUS is a reader's name (ravdess, emodb, ...) or, with --study, the study's name for it; without any,
+    all that are one corpus each, and those that are not there are no fault. Exit code 1 when a corpus is
+    unfit or one asked for by name is not there.
     """
-    from serkit import corpora
     from serkit import doctor as doctors
 
     options = _options(pairs)
@@ -161,9 +159,7 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
             corpus.name: (corpus.reader, dict(corpus.options)) for corpus in studies.read(study_name).corpora
         }
     else:
-        known = {
-            name: (name, {}) for name in corpora.READERS if names or name not in ("audformat", "synthetic")
-        }
+        known = {name: (name, {}) for name in corpora.names() if names or corpora.is_one(name)}
     for name in names:
         if name not in known:
             raise _no_corpus(name, known)
@@ -476,7 +472,7 @@ def rooms_score(
         known = {corpus.name: corpus for corpus in studies.read(study_name).corpora}
         names = names or tuple(known)
     else:
-        known = {name: CorpusSpec(name.replace("_", ""), name) for name in READERS}
+        known = {name: CorpusSpec(name.replace("_", ""), name) for name in corpora.names()}
     for name in names:
         if name not in known:
             raise _no_corpus(name, known)

@@ -83,7 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         study = studies.read(config.getoption("study"))
         store = Store(config.rootpath / studies.results_root(config.getini("serkit_results")) / study.name)
-        data = studies.data_folder(config.getini("serkit_data"))
+        data = getattr(config, "workerinput", {}).get("data")  # a worker may start elsewhere
+        data = Path(data) if data else studies.data_folder(config.getini("serkit_data"), config.rootpath)
         told = _tensorboard() if config.getoption("tensorboard") else None
     except SerkitError as error:
         raise pytest.UsageError(str(error)) from error
@@ -95,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ours = Session(
         study=study,
         store=store,
-        data=config.rootpath / data if data else None,
+        data=data,
         rerun=config.getoption("rerun"),
         compiled=config.getoption("compile"),
         device=settled,
@@ -137,7 +138,9 @@ def _settle_device(config: pytest.Config) -> tuple[str, gpus.Pool | None]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Controller: gives a starting worker its threads, and lends it its GPU, or none."""
-    pool = node.config.stash[SESSION].pool
+    ours = node.config.stash[SESSION]
+    node.workerinput["data"] = str(ours.data) if ours.data else ""
+    pool = ours.pool
     node.workerinput["gpu"] = pool.lend(node.gateway.id) if pool else ""
     node.workerinput["threads"] = threads.share(node.workerinput["workercount"])
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serkit.corpora import READERS
+from serkit.corpora import check_name
 from serkit.errors import SpecError
 from serkit.specs import (
     SCRAMBLED,
@@ -295,8 +295,10 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         _check_values(where, table, CORPUS)
         if "reader" not in table:
             raise SpecError(f"{where}: reader is missing")
-        if table["reader"] not in READERS:
-            raise SpecError(f"{where}: no reader {table['reader']!r}; expected one of {', '.join(READERS)}")
+        try:
+            check_name(table["reader"])
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from error
         corpora.append(
             CorpusSpec(
                 name=corpus_name,
@@ -449,10 +451,19 @@ def _check_value(where: str, value: Any, kind: str) -> None:
             raise SpecError(f"{where}: {twice[0]!r} twice")
 
 
-def data_folder(ini: str = "") -> Path | None:
-    """Where corpora are looked for: $SERKIT_DATA, else the ini value `serkit_data`, else nowhere."""
-    given = os.environ.get("SERKIT_DATA") or ini
-    return Path(given).expanduser() if given else None
+def data_folder(ini: str = "", root: Path | None = None) -> Path | None:
+    """Where corpora are looked for: $SERKIT_DATA, else the ini value `serkit_data`, else nowhere.
+
+    Args:
+        ini: a path relative to `root`, the ini file's folder; $SERKIT_DATA is one where the command is typed.
+        root: see there.
+
+    Returns:
+        an absolute path.
+    """
+    if given := os.environ.get("SERKIT_DATA"):
+        return Path(os.path.expanduser(given)).absolute()
+    return (root or Path()).absolute() / os.path.expanduser(ini) if ini else None
 
 
 def results_root(ini: str = "") -> Path:

@@ -187,21 +187,15 @@ def examine(name: str, data: Path | None, options: Mapping[str, Any] | None = No
     )
     folder: Path | None = None
     try:
-        folder = corpora.find(name, data, filled)
-        corpus = module.read(folder, **filled)
+        found = corpora.find(name, data, filled)
+        folder = found.folder
+        corpus = corpora.read(name, found, filled)
     except SpecError:
         raise
     except CorpusMissing as error:
         return Examination(**about, problems=(Problem("missing", UNFIT, str(error)),))
-    except Exception as error:  # a damaged label file can make a parser raise anything; that is a finding
-        why = str(error)
-        if not isinstance(error, SerkitError):
-            why = (
-                f"reading the labels failed with {type(error).__name__}: {error}; expected them as delivered:"
-                f" restore the label files ({module.PAGE}), and report a fault of the reader if that does"
-                " not help"
-            )
-        problems = [Problem("not-read", UNFIT, why), *(_names_only(folder) if folder else [])]
+    except SerkitError as error:
+        problems = [Problem("not-read", UNFIT, str(error)), *(_names_only(folder) if folder else [])]
         return Examination(**about, folder=folder, problems=tuple(problems))
     facts = module.facts(corpus, **filled)
     walk = _walk(corpus.folder)

@@ -156,7 +156,7 @@ def test_plan_of_corpora_of_unknown_size_shows_the_cases():
 def test_doctor_finds_nothing_and_that_is_no_fault_unless_asked_for():
     outcome = called("doctor")
     assert outcome.exit_code == 0
-    titles = ["MSP-Podcast", "IEMOCAP", "CREMA-D", "RAVDESS", "EmoDB"]
+    titles = ["CREMA-D", "EmoDB", "IEMOCAP", "MSP-Podcast", "RAVDESS"]
     assert [line for line in outcome.stdout.splitlines() if line.endswith(": missing")] == [
         f"{title}: missing" for title in titles
     ]
@@ -222,7 +222,7 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["doctor", "iemocapp"], "no corpus 'iemocapp'; expected one of msp_podcast, iemocap,"),
+        (["doctor", "iemocapp"], "no corpus 'iemocapp'; expected one of audformat, crema_d,"),
         (
             ["doctor", "--study", "open", "iemocap"],
             "no corpus 'iemocap'; expected one of cremad, ravdess, emodb",
@@ -231,7 +231,7 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
         (["weights", "cnn15"], "'cnn15' is not one of 'cnn14-32k', 'cnn14-16k'"),
         (["doctor", "emodbb"], "did you mean 'emodb'?"),
         (["rooms", "score", "--study", "open", "ravdes"], "did you mean 'ravdess'?"),
-        (["rooms", "score", "emodbb"], "no corpus 'emodbb'; expected one of msp_podcast, iemocap,"),
+        (["rooms", "score", "emodbb"], "no corpus 'emodbb'; expected one of audformat, crema_d,"),
         (["export", "--to", "excel"], "'excel' is not one of 'nkululeko', 'autrainer', 'csv'"),
         (["compare", "open"], "Missing argument 'B'"),
         (["reports"], "No such command 'reports'"),

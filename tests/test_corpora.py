@@ -238,7 +238,7 @@ def test_each_corpus_is_found_among_all_others(data: Path) -> None:
     trees_of = {name: {tree for other, tree, _ in CASES if other == name} for name in READERS}
     for name in READERS:
         found = corpora.find(name, data, corpora.checked_options(name, {}))
-        assert found.relative_to(data).parts[0] in trees_of[name], name
+        assert found.folder.relative_to(data).parts[0] in trees_of[name], name
 
 
 def test_a_corpus_that_is_not_there_is_missing(tmp_path: Path) -> None:
@@ -726,7 +726,7 @@ def test_crema_d_clip_without_a_vote_is_named(tmp_path: Path) -> None:
 def test_crema_d_without_votes_says_how_to_do_without(tmp_path: Path) -> None:
     small_crema_d(tmp_path, votes=None)
     assert len(crema_d.read(tmp_path, labels="intended").clips) == 5
-    with pytest.raises(CorpusUnfit, match=r'summaryTable\.csv are missing; .* labels = "intended"'):
+    with pytest.raises(CorpusUnfit, match=r'summaryTable\.csv is missing; .* labels = "intended"'):
         crema_d.read(tmp_path)
 
 

@@ -21,6 +21,7 @@ serkit.rooms                 speech that is made, in rooms that are made
 serkit.roomnet               waves -> what the room is like
 serkit.corpora.table         what every corpus becomes
 serkit.corpora.folder
+serkit.corpora.search
 serkit.corpora.columns       a corpus's words -> the study's
 serkit.corpora.header        db.yaml -> what it says of tables
 serkit.corpora.tabular       csv or parquet -> columns of text

@@ -394,7 +394,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         # what is missing
         (changed('title = "Two corpora"\n', ""), "title is missing"),
         (changed('reader = "crema_d"\n', ""), "corpora.one: reader is missing"),
-        (changed('reader = "crema_d"', 'reader = "cremad"'), "corpora.one: no reader 'cremad'"),
+        (changed('reader = "crema_d"', 'reader = "cremad"'), "corpora.one: no corpus reader 'cremad'"),
         (SMALL.split("[corpora.one]")[0] + "[table1]\ntrain = []", "corpora is missing"),
         (
             SMALL.split("[table1]")[0],

@@ -398,7 +398,7 @@ def test_the_second_call_returns_at_once(folder, monkeypatch):
     monkeypatch.setenv("SERKIT_CACHE", str(folder.parent))
     monkeypatch.setattr(reader, "_write", lambda *given: pytest.fail("made again"))
     assert reader.generate() == folder
-    assert find("synthetic", None) == folder
+    assert find("synthetic", None).folder == folder
     assert reader.is_here(folder)
     assert not reader.is_here(folder.parent)
 

@@ -7,7 +7,10 @@ A reader is a module with
 * `OPTIONS`: the choices a study may make, each with its allowed values, the default first
   (an empty tuple: any value; the default is then None);
 * `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values (empty: any);
-* `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone;
+* `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone; better, how many of
+  the corpus's files it holds: the folder with most is read, and 0 is no such folder;
+* `LOOKS_LIKE`: that in words, for a message: "no folder looks like it; looked for ...";
+* `WHOLE`, only where `is_here` counts: the count from which a copy is complete, and the search at its end;
 * `choose(folders, **options)` and `title(**options)`, only where many corpora share one layout: which of the
   folders is the one asked for, and what it is called;
 * `read(folder, **options)`: the folder as a `Corpus`;
@@ -19,35 +22,60 @@ A reader is a module with
 * `expected(**options)` and `MEAN_SECONDS`, only where known: clips of each part, a dict a fold, and a clip's
   mean length, as published: what a cost is estimated from where the corpus is not there.
 
-Adding a corpus is one such file, one line in `READERS`, one test. Nothing heavy is imported before `read`
+Adding a corpus is one such file and one test; its name is the file's. A reader in another package is an entry
+point of the group `serkit.corpora`, named as studies shall name it. Nothing heavy is imported before `read`
 (`serkit.later`): a plan asks readers for options and folds.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
-import os
+import importlib.metadata
+import pkgutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from serkit.errors import CorpusMissing, SpecError
+from serkit.corpora.search import Found, search
+from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError, SpecError
 
 if TYPE_CHECKING:  # pandas comes with it: a plan only asks which readers there are
     from serkit.corpora.table import Corpus
 
+GROUP = "serkit.corpora"
+NO_READERS = ("columns", "folder", "header", "search", "table", "tabular")
 READERS = {
-    "msp_podcast": "serkit.corpora.msp_podcast",
-    "iemocap": "serkit.corpora.iemocap",
-    "crema_d": "serkit.corpora.crema_d",
-    "ravdess": "serkit.corpora.ravdess",
-    "emodb": "serkit.corpora.emodb",
-    "audformat": "serkit.corpora.audformat",
-    "synthetic": "serkit.corpora.synthetic",
+    module.name: f"{__name__}.{module.name}"
+    for module in pkgutil.iter_modules(__path__)
+    if module.name not in NO_READERS
 }
+"""Modules of the readers that come with serkit, by name."""
 
-SEARCH_DEPTH = 6  # below the data folder: any delivered layout, wrapped in a few folders of the user's own
+PROTOCOL = ("TITLE", "PAGE", "OPTIONS", "RATE_HZ", "CHANNELS", "is_here", "read", "facts")
+
+
+def names() -> tuple[str, ...]:
+    """The names of all readers, those of other packages last."""
+    return (*READERS, *sorted(_plugged()))
+
+
+def is_one(name: str) -> bool:
+    """Whether a reader is of one corpus, which can be looked for without options. Raises as `reader`."""
+    return not any(hasattr(reader(name), part) for part in ("generate", "choose"))
+
+
+def check_name(name: str) -> None:
+    """Checks that there is a reader called `name`; nothing of it is imported.
+
+    Raises:
+        SpecError: there is none.
+        SerkitError: two have one name.
+    """
+    if name not in READERS and name not in _plugged():
+        raise SpecError(f"no corpus reader {name!r}; expected one of {', '.join(names())}")
 
 
 def reader(name: str) -> ModuleType:
@@ -55,10 +83,55 @@ def reader(name: str) -> ModuleType:
 
     Raises:
         SpecError: no such reader.
+        SerkitError: it is another package's and broken.
     """
-    if name not in READERS:
-        raise SpecError(f"no corpus reader {name!r}; expected one of {', '.join(READERS)}")
-    return importlib.import_module(READERS[name])
+    check_name(name)
+    return importlib.import_module(READERS[name]) if name in READERS else _loaded(_plugged()[name])
+
+
+@functools.cache
+def _plugged() -> dict[str, importlib.metadata.EntryPoint]:
+    """Readers of other packages by name; nothing of them is imported.
+
+    Raises:
+        SerkitError: two readers have one name.
+    """
+    found: dict[str, importlib.metadata.EntryPoint] = {}
+    for point in importlib.metadata.entry_points(group=GROUP):
+        if point.name in READERS or point.name in found:
+            other = _owner(found[point.name]) if point.name in found else "serkit"
+            raise SerkitError(
+                f"{_owner(point)} brings a corpus reader {point.name!r}, and so does {other}; expected"
+                f" names of their own: uninstall one, or rename it under the entry points {GROUP}"
+            )
+        found[point.name] = point
+    return found
+
+
+def _owner(point: importlib.metadata.EntryPoint) -> str:
+    return f"the package {point.dist.name}" if point.dist else f"the entry point {point.value}"
+
+
+def _loaded(point: importlib.metadata.EntryPoint) -> ModuleType:
+    """Another package's reader, imported.
+
+    Raises:
+        SerkitError: it cannot be, or lacks a part of the protocol.
+    """
+    try:
+        module: ModuleType = point.load()
+    except Exception as error:
+        raise SerkitError(
+            f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which cannot be"
+            f" imported ({type(error).__name__}: {error}); mend or uninstall that package"
+        ) from error
+    lacking = [part for part in PROTOCOL if not hasattr(module, part)]
+    if lacking:
+        raise SerkitError(
+            f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which lacks"
+            f" {', '.join(lacking)}; expected a module with {', '.join(PROTOCOL)}: mend that package"
+        )
+    return module
 
 
 def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,16 +175,19 @@ def title_of(name: str, options: Mapping[str, Any]) -> str:
     return module.title(**options) if hasattr(module, "title") else module.TITLE
 
 
-def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Path:
-    """The corpus's top folder, at or below `data`, whatever the nesting; the shallowest wins.
+def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Found:
+    """Where the corpus is at or below `data`, whatever the nesting.
+
+    The folder that looks most like it wins, of equals the shallowest; `notes` name the others.
 
     Args:
-        name: a key of `READERS`.
+        name: a reader's name.
         data: the folder to look in (`$SERKIT_DATA`).
         options: all of the reader's options, for readers that tell corpora of one layout apart by them.
 
     Raises:
         CorpusMissing: no such folder, or no data folder given.
+        CorpusUnfit: found, but which of several is wanted cannot be told.
     """
     module = reader(name)
     if hasattr(module, "generate"):
@@ -122,40 +198,40 @@ def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
         raise CorpusMissing(
             f"{title}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})"
         )
-    if not data.is_dir():
-        raise CorpusMissing(f"{title}: SERKIT_DATA names {data}, which is not a folder ({how})")
-    choose = getattr(module, "choose", None)
-    found = []
-    level = [data]
-    for _ in range(SEARCH_DEPTH + 1):
-        for folder in level:
-            if module.is_here(folder):
-                if choose is None:
-                    return folder
-                found.append(folder)
-        level = [
-            Path(entry.path)
-            for folder in level
-            for entry in _entries(folder)
-            if entry.is_dir() and not entry.name.startswith(".")
-        ]
-    if choose is not None and found:
-        return choose(found, **(options or {}))
-    raise CorpusMissing(f"{title}: no folder at or below {data} looks like it ({how})")
+    return search(module, title, data, options or {}, how)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
+    """Reads a corpus where it was found.
+
+    Args:
+        name: a reader's name.
+        found: what `find` returned.
+        options: all of the reader's options.
+
+    Raises:
+        CorpusUnfit: its labels cannot be read.
+        SpecError: an option that cannot be.
+    """
+    module = reader(name)
     try:
-        return sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except PermissionError:
-        return []
+        corpus = module.read(found.folder, **options)
+    except SerkitError:
+        raise
+    except Exception as error:  # a damaged label file can make a parser raise anything
+        raise CorpusUnfit(
+            f"{title_of(name, options)}: reading the labels in {found.folder} failed with"
+            f" {type(error).__name__}: {error}; expected them as delivered: restore the label files"
+            f" ({module.PAGE}), and report a fault of the reader if that does not help"
+        ) from error
+    return replace(corpus, notes=(*corpus.notes, *found.notes))
 
 
 def load(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Corpus:
     """Finds and reads a corpus.
 
     Args:
-        name: a key of `READERS`.
+        name: a reader's name.
         data: the folder to look in (`$SERKIT_DATA`).
         options: the reader's options; defaults for what is left out.
 
@@ -165,4 +241,4 @@ def load(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
         SpecError: unknown reader or option.
     """
     filled = checked_options(name, options or {})
-    return reader(name).read(find(name, data, filled), **filled)
+    return read(name, find(name, data, filled), filled)

@@ -54,6 +54,7 @@ OPTIONS: dict[str, tuple] = {
     "folds": (),
     "split_by_clip": (),
 }
+LOOKS_LIKE = "a folder with db.yaml"
 RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
 
@@ -64,18 +65,6 @@ NO_SPLIT = "none"
 def is_here(folder: Path) -> bool:
     """Whether `folder` holds the header `db.yaml`, or what is left of it."""
     return os.path.lexists(folder / HEADER)
-
-
-def is_wanted(folder: Path, name: str | None = None, **options: Any) -> bool:
-    """Whether the database in `folder` is called `name`; any is where no name is given.
-
-    Raises:
-        CorpusUnfit: its header cannot be read, so that it may be the one.
-    """
-    its, readable = what_is_called(folder / HEADER)
-    if not readable and (not its or name in (None, its)):
-        read_header(folder / HEADER)
-    return bool(its) and name in (None, its)
 
 
 def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> Path:

@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, label_text
+from serkit.corpora.folder import audio_in, label_text, names_in, stem_of
 from serkit.corpora.table import Corpus, split_shares, table
 from serkit.errors import CorpusUnfit, SpecError
 
@@ -32,6 +32,8 @@ OPTIONS: dict[str, tuple] = {
     "split": ("random", "speaker-disjoint"),
     "split_seed": (),
 }
+LOOKS_LIKE = "a folder with AudioWAV, which holds audio named like 1001_DFA_ANG_XX.wav"
+WHOLE = 7442
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
@@ -52,9 +54,10 @@ NAME = re.compile(r"(?P<actor>\d{4})_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3}
 SILENT = "1076_MTI_SAD_XX"
 
 
-def is_here(folder: Path) -> bool:
-    """Whether `folder` holds the folder `AudioWAV`."""
-    return (folder / "AudioWAV").is_dir()
+def is_here(folder: Path) -> int:
+    """How many names in the folder `AudioWAV` of `folder` are as CREMA-D's are; one more for the votes."""
+    named = sum(NAME.fullmatch(stem_of(name)) is not None for name in names_in(folder / "AudioWAV"))
+    return named + (Path(TABLE).name in names_in(folder / Path(TABLE).parent))
 
 
 def read(folder: Path, labels: str = "voice", split: str = "random", split_seed: int | None = None) -> Corpus:
@@ -164,13 +167,8 @@ def _votes(folder: Path, column: str) -> dict[str, str | None]:
     Raises:
         CorpusUnfit: no table, no such column, or an unknown letter.
     """
-    if not (folder / TABLE).is_file():
-        raise CorpusUnfit(
-            f"{TITLE}: the listeners' votes {folder / TABLE} are missing; copy them from the CREMA-D"
-            " repository, or set"
-            ' the option labels = "intended"'
-        )
-    rows = csv.DictReader(label_text(folder / TABLE, TITLE).splitlines())
+    missing = 'copy it from the CREMA-D repository, or set the option labels = "intended"'
+    rows = csv.DictReader(label_text(folder / TABLE, TITLE, missing).splitlines())
     for needed in ("FileName", column):
         if needed not in (rows.fieldnames or ()):
             raise CorpusUnfit(

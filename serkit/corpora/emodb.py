@@ -18,6 +18,8 @@ from serkit.errors import CorpusUnfit
 TITLE = "EmoDB"
 PAGE = "docs/corpora.md#emodb"
 OPTIONS: dict[str, tuple] = {}
+LOOKS_LIKE = "a folder with wav, which holds audio named like 03a01Wa.wav"
+WHOLE = 535
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
@@ -30,9 +32,9 @@ FOLDS = (("03", "08"), ("10", "09"), ("11", "13"), ("12", "14"), ("15", "16"))
 NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])[a-z]")
 
 
-def is_here(folder: Path) -> bool:
-    """Whether `folder` holds a `wav` folder whose audio is named as EmoDB's is."""
-    return any(NAME.fullmatch(stem_of(name)) for name in names_in(folder / "wav"))
+def is_here(folder: Path) -> int:
+    """How many names in the folder `wav` of `folder` are as EmoDB's are."""
+    return sum(NAME.fullmatch(stem_of(name)) is not None for name in names_in(folder / "wav"))
 
 
 def read(folder: Path) -> Corpus:

@@ -29,6 +29,8 @@ from serkit.errors import CorpusUnfit
 TITLE = "IEMOCAP"
 PAGE = "docs/corpora.md#iemocap"
 OPTIONS = {"excited": ("happy", "dropped")}
+LOOKS_LIKE = "a folder with Session1 to Session5, which hold dialog/EmoEvaluation/Ses01F_impro01.txt"
+WHOLE = 151
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
@@ -50,9 +52,13 @@ UNUSED = ("fru", "sur", "fea", "dis", "oth", "xxx")
 TURN = re.compile(r"Ses(?P<session>\d\d)[FM]_(?P<kind>impro|script).*_(?P<gender>[FM])[^_]*")
 
 
-def is_here(folder: Path) -> bool:
-    """Whether `folder` holds a session with its evaluation files."""
-    return (folder / "Session1" / "dialog" / "EmoEvaluation").is_dir()
+def is_here(folder: Path) -> int:
+    """How many evaluation files the sessions in `folder` hold."""
+    return sum(
+        name.endswith(".txt")
+        for session in SESSIONS
+        for name in names_in(folder / session / "dialog" / "EmoEvaluation")
+    )
 
 
 def read(folder: Path, excited: str = "happy") -> Corpus:

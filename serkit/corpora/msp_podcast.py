@@ -31,6 +31,8 @@ else:
 TITLE = "MSP-Podcast"
 PAGE = "docs/corpora.md#msp-podcast"
 OPTIONS = {"test": ("Test1", "Test2", "Test3")}
+LOOKS_LIKE = "a folder with Labels, which holds labels_consensus.csv"
+WHOLE = 2
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
@@ -86,9 +88,10 @@ FOUR_CLASSES = 67_929  # of release 1.10: the paper, §2.1
 MEAN_SECONDS = 5.7  # release 1.10: 104,267 clips of 166 hours
 
 
-def is_here(folder: Path) -> bool:
-    """Whether `folder` holds `Labels` with the consensus labels, under either spelling."""
-    return any((folder / "Labels" / file).is_file() for file in LABEL_FILES)
+def is_here(folder: Path) -> int:
+    """Whether `folder` holds `Labels` with the consensus labels, under either spelling; 2 with audio, too."""
+    has_labels = not set(LABEL_FILES).isdisjoint(names_in(folder / "Labels"))
+    return has_labels and 2 - set(AUDIO_FOLDERS).isdisjoint(names_in(folder))
 
 
 def read(folder: Path, test: str = "Test1") -> Corpus:
@@ -108,7 +111,8 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
         CorpusUnfit: the label file is a git-lfs pointer or lacks a column, a class or split is not of the
             known ones, or no clip is in the wanted test set.
     """
-    file = next((name for name in LABEL_FILES if (folder / "Labels" / name).is_file()), LABEL_FILES[0])
+    names = names_in(folder / "Labels")
+    file = next((name for name in LABEL_FILES if name in names), LABEL_FILES[0])
     labels = _labels(folder, file)
     labels["split"] = labels["Split_Set"].map(SPLITS)
     version, notes = _version(labels, file)

@@ -21,6 +21,8 @@ from serkit.errors import CorpusUnfit
 TITLE = "RAVDESS"
 PAGE = "docs/corpora.md#ravdess"
 OPTIONS = {"folds": (6, 5)}
+LOOKS_LIKE = "a folder with Actor_01 to Actor_24, which hold speech named like 03-01-05-01-02-01-01.wav"
+WHOLE = 1440
 RATE_HZ = (48_000,)
 CHANNELS = (1, 2)  # a few of the published clips are stereo
 
@@ -46,11 +48,11 @@ NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 SPEECH = ("03", "01")
 
 
-def is_here(folder: Path) -> bool:
-    """Whether `folder` holds `Actor_NN` folders with speech; song and video lie in such folders too."""
+def is_here(folder: Path) -> int:
+    """How much speech `folder` holds in `Actor_NN` folders; song and video lie in such folders too."""
     actors = [name for name in names_in(folder) if ACTOR_FOLDER.fullmatch(name)]
-    return any(
-        name.startswith("-".join(SPEECH)) and NAME.fullmatch(stem_of(name))
+    return sum(
+        name.startswith("-".join(SPEECH)) and NAME.fullmatch(stem_of(name)) is not None
         for actor in actors
         for name in names_in(folder / actor)
     )

@@ -54,6 +54,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "semantics": SEMANTICS,  # which cues carry the emotions, see `serkit.synthetic`
     "acoustic": (1.0, 0.5, 0.0),  # how far the corpora's channels are apart
 }
+WHOLE = 1
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
 

@@ -1,0 +1,152 @@
+"""Finding a corpus: the folders at or below the user's, looked at level by level.
+
+What may not be looked at is passed over and remembered, so that a message can say which. Links are followed,
+because corpora often lie on another disk; each folder is looked at once, by whatever name it is met first, so
+links to folders above do no harm.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from serkit.errors import CorpusMissing, CorpusUnfit
+
+DEPTH = 6  # below the data folder: any delivered layout, wrapped in a few folders of the user's own
+NAMED = 3  # folders in a message
+KERNELS = ("/proc", "/sys")
+"""No disks: their folders hold links to everything, and no corpus."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a corpus is.
+
+    Attributes:
+        folder: its top folder.
+        notes: what a user should know about the search.
+    """
+
+    folder: Path
+    notes: tuple[str, ...] = ()
+
+
+def search(module: ModuleType, title: str, data: Path, options: Mapping[str, Any], how: str) -> Found:
+    """The folder that looks most like the reader's corpus; of equals the one nearest to the top.
+
+    Args:
+        module: the reader.
+        title: the corpus's, for the messages.
+        data: the folder to look in.
+        options: the reader's options, for those that choose among corpora of one layout by them.
+        how: how to get the corpus, for the message.
+
+    Raises:
+        CorpusMissing: none looks like it, or `data` is no folder.
+        CorpusUnfit: the reader cannot choose.
+    """
+    try:
+        if not stat.S_ISDIR(os.stat(data).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(data))
+    except (OSError, ValueError) as error:
+        nothing = (None, errno.ENOENT, errno.ENOTDIR)
+        why = "which is not a folder" if getattr(error, "errno", None) in nothing else f"and: {error}"
+        raise CorpusMissing(f"{title}: SERKIT_DATA names {data}, {why} ({how})") from error
+    passed: dict[str, str] = {}
+    alike = _alike(module, data, passed)
+    try:
+        if not alike:
+            raise CorpusMissing(f"{title}: no folder at or below {data} looks like it ({DEPTH} levels down)")
+        if hasattr(module, "choose"):
+            return Found(module.choose([folder for _, folder in alike], **options))
+    except CorpusMissing as error:
+        if looks_like := getattr(module, "LOOKS_LIKE", ""):
+            looks_like = f"; looked for {looks_like}"
+        raise CorpusMissing(f"{error}{looks_like}{_not_looked_at(passed)} ({how})") from None
+    best = max(alike, key=lambda one: one[0])[1]  # the first of equals
+    others = [str(folder) for _, folder in alike if folder != best]
+    notes = (f"other folders look like {title} too and are not read: {_some(others)}",)
+    return Found(best, notes if others else ())
+
+
+def _alike(module: ModuleType, data: Path, passed: dict[str, str]) -> list[tuple[int, Path]]:
+    """Folders that look like the corpus, with how much, by depth and then by name."""
+    alike = []
+    enough = getattr(module, "WHOLE", None)
+    for level in _levels(data, passed):
+        for folder in level:
+            try:
+                likeness = int(module.is_here(folder))
+            except (CorpusUnfit, OSError) as error:
+                _pass_over(folder, error, passed)
+                continue
+            if likeness:
+                alike.append((likeness, folder))
+        if enough and any(likeness >= enough for likeness, _ in alike):
+            break
+    return alike
+
+
+def _levels(data: Path, passed: dict[str, str]) -> Iterator[list[Path]]:
+    """Folders at or below `data`, each once, by depth and then by name."""
+    kernels = {os.stat(top).st_dev for top in KERNELS if os.path.ismount(top)}
+    known: set[tuple[int, int]] = set()
+
+    def is_new(folder: Path) -> bool:
+        try:
+            found = os.stat(folder)
+        except OSError as error:
+            _pass_over(folder, error, passed)
+            return False
+        key = (found.st_dev, found.st_ino)
+        if key in known or found.st_dev in kernels:
+            return False
+        known.add(key)
+        return True
+
+    level = [data]
+    for _ in range(DEPTH + 1):
+        level = [folder for folder in level if is_new(folder)]
+        yield level
+        level = [inner for folder in level for inner in _inside(folder, passed)]
+
+
+def _inside(folder: Path, passed: dict[str, str]) -> list[Path]:
+    """The folders in a folder, without hidden ones, by name."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    if not entry.name.startswith(".") and entry.is_dir():
+                        found.append(entry.name)
+                except OSError as error:
+                    _pass_over(Path(entry.path), error, passed)
+    except OSError as error:
+        _pass_over(folder, error, passed)
+    return [folder / name for name in sorted(found)]
+
+
+def _pass_over(folder: Path, error: Exception, passed: dict[str, str]) -> None:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError):
+        passed[str(cause.filename or folder)] = cause.strerror or str(cause)
+    else:
+        passed[str(folder)] = str(error)
+
+
+def _not_looked_at(passed: dict[str, str]) -> str:
+    denied_first = sorted(passed.items(), key=lambda one: one[1] != os.strerror(errno.EACCES))
+    return f"; passed over {_some([f'{name} ({why})' for name, why in denied_first])}" if passed else ""
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
