@@ -499,7 +499,9 @@ def contents(folder):
     }
 
 
-@pytest.mark.parametrize("damage", ["missing", "short", "labels", "speaker", "interrupted"])
+@pytest.mark.parametrize(
+    "damage", ["missing", "short", "zeroed", "flipped", "digest", "labels", "speaker", "interrupted"]
+)
 def test_a_damaged_folder_is_made_again(few, damage):
     folder = reader.generate()
     whole = contents(folder)
@@ -508,6 +510,12 @@ def test_a_damaged_folder_is_made_again(few, damage):
         clip.unlink()
     elif damage == "short":
         clip.write_bytes(clip.read_bytes()[:1000])
+    elif damage == "zeroed":
+        clip.write_bytes(bytes(clip.stat().st_size))
+    elif damage == "flipped":
+        clip.write_bytes(clip.read_bytes()[:-1] + b"?")
+    elif damage == "digest":
+        (folder / "content.sha256").write_bytes(b"\xff")
     elif damage == "labels":
         (folder / "labels.csv").write_text("path,label\n")
     elif damage == "speaker":

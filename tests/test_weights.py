@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import http.server
+import os
 import pickle
 import re
 import socket
@@ -25,7 +26,6 @@ CONTENT = np.random.default_rng(0).integers(0, 256, 4_000_000, dtype=np.uint8).t
 
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SERKIT_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(weights, "RETRIES", 0)
@@ -172,7 +172,7 @@ def test_file_put_by_hand_is_verified_once(publish, monkeypatch):
     def no_hash(*_: object) -> None:
         raise AssertionError("hashed again")
 
-    monkeypatch.setattr(weights.hashlib, "sha256", no_hash)
+    monkeypatch.setattr(weights.hashlib, "file_digest", no_hash)
     assert weights.verify(NAME) == weights.path(NAME)
 
 
@@ -199,12 +199,17 @@ def test_wrong_size_and_wrong_digest_name_both_values(publish):
     assert weights.path(NAME).read_bytes() == other
 
 
-def test_cache_that_cannot_be_written_only_costs_a_hash(publish, monkeypatch, tmp_path):
+def test_a_file_that_was_right_once_is_read_by_the_next_process(publish):
+    """A bit that flips on the disk changes no time that a note of the last check could go by."""
     publish(CONTENT)
-    (tmp_path / "in-the-way").write_text("a file, not a folder")
-    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "in-the-way"))
     weights.path(NAME).write_bytes(CONTENT)
-    assert weights.verify(NAME) == weights.path(NAME)
+    weights.verify(NAME)
+    at = weights.path(NAME).stat()
+    weights.path(NAME).write_bytes(bytes(len(CONTENT)))
+    os.utime(weights.path(NAME), ns=(at.st_atime_ns, at.st_mtime_ns))
+    weights._sha256.cache_clear()  # what a process remembers
+    with pytest.raises(WeightsMissing, match="sha256"):
+        weights.verify(NAME)
 
 
 # Fetching
@@ -223,7 +228,7 @@ def test_fetch_brings_the_whole_file_and_nothing_else(publish, server, tmp_path,
     assert f"moved to {aside.name}" in capsys.readouterr().err
     left = [p.name for p in target.parent.iterdir() if not p.name.endswith(".lock")]
     assert sorted(left) == [target.name, aside.name]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", "weights"]  # no log where the user stands
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["weights"]  # no log where the user stands
 
     server.asked.clear()
     assert weights.fetch(NAME, url=server.url) == target  # in its place by now

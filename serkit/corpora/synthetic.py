@@ -11,12 +11,13 @@ works and what it can tell apart; their numbers say nothing about real speech.
   splits CREMA-D, so its parts do share speakers.
 
 On disk: `synthetic-<digest>/labels.csv` and `synthetic-<digest>/<role>/<speaker>/<clip>.wav` (16 kHz, 16 bit,
-mono). The digest is over everything the audio follows from. A folder in which a clip is missing or cut short
-is made anew.
+mono). The digest is over everything the audio follows from. `content.sha256` is over all clips as they were
+written; a folder that holds others is made anew.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -32,6 +33,7 @@ from tqdm import tqdm
 from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.table import Corpus, fold_by_speaker, split_shares, table
 from serkit.errors import CorpusUnfit, SerkitError
+from serkit.files import read_bytes, read_text
 from serkit.later import Later
 from serkit.specs import LABELS
 
@@ -59,6 +61,7 @@ RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
 _LABELS_FILE = "labels.csv"
+_DIGEST_FILE = "content.sha256"
 _WAV_HEADER_BYTES = 44  # of plain 16-bit mono, as libsndfile writes it; checked on every folder made
 
 
@@ -158,13 +161,31 @@ def _folder_name(semantics: str, acoustic: float) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether every clip is there at its full length and the labels are as planned."""
+    """Whether every clip is there as it was made and the labels are as planned."""
     try:
-        if (folder / _LABELS_FILE).read_text(encoding="utf-8") != _labels_text():
+        if read_text(folder / _LABELS_FILE) != _labels_text():
             return False
-        return all((folder / clip.path).stat().st_size == clip.file_bytes for clip in _planned())
-    except (OSError, UnicodeDecodeError):
+        found = [(folder / clip.path).stat() for clip in _planned()]
+        if [at.st_size for at in found] != [clip.file_bytes for clip in _planned()]:
+            return False
+        stamp = tuple((at.st_ino, at.st_mtime_ns, at.st_ctime_ns) for at in found)
+        return read_text(folder / _DIGEST_FILE) == _content_once(folder, stamp)
+    except (OSError, ValueError):
         return False
+
+
+def _content(folder: Path) -> str:
+    """Digest of all clips as they lie on the disk."""
+    digest = hashlib.sha256()
+    for clip in _planned():
+        digest.update(read_bytes(folder / clip.path))
+    return digest.hexdigest()
+
+
+@functools.lru_cache
+def _content_once(folder: Path, _stamp: tuple[tuple[int, ...], ...]) -> str:
+    """As `_content`, read once a process while what the system says of the clips stays."""
+    return _content(folder)
 
 
 def _write(folder: Path, semantics: str, acoustic: float) -> None:
@@ -175,6 +196,7 @@ def _write(folder: Path, semantics: str, acoustic: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, wave, synthetic.RATE_HZ, subtype="PCM_16", format="WAV")
     (folder / _LABELS_FILE).write_text(_labels_text(), encoding="utf-8", newline="\n")
+    (folder / _DIGEST_FILE).write_text(_content(folder), encoding="utf-8")
 
 
 def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
