@@ -48,11 +48,11 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
     for name, table in numbers.items():
         table.to_csv(folder / name, index=False)
     for drawn in report.tables:
-        (folder / f"{drawn.name}.md").write_text(f"{drawn.markdown()}\n")
-        (folder / f"{drawn.name}.tex").write_text(drawn.latex())
-        (folder / f"{drawn.name}.csv").write_text(drawn.csv())
+        (folder / f"{drawn.name}.md").write_text(f"{drawn.markdown()}\n", encoding="utf-8")
+        (folder / f"{drawn.name}.tex").write_text(drawn.latex(), encoding="utf-8")
+        (folder / f"{drawn.name}.csv").write_text(drawn.csv(), encoding="utf-8")
     pictures = _draw(report, folder, colours)
-    (folder / "report.md").write_text(_markdown(report, pictures))
+    (folder / "report.md").write_text(_markdown(report, pictures), encoding="utf-8")
     page.write(report, store, colours)
     names = ", ".join(drawn.name for drawn in report.tables)
     written = f"written to {folder}: {', '.join([page.NAME, 'report.md', *numbers])}"

@@ -26,7 +26,7 @@ def claim(output: Path) -> None:
 def write(output: Path, content: str) -> None:
     """Writes a text whole or not at all."""
     draft = _draft(output)
-    draft.write_text(content)
+    draft.write_text(content, encoding="utf-8")
     os.replace(draft, output)
 
 

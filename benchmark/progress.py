@@ -241,14 +241,14 @@ def _finished(path: Path) -> _Finished | None:
 
 def _spec(path: Path) -> RunSpec | AcousticsSpec | None:
     try:
-        return from_json(json.loads(path.read_text())).plan()
+        return from_json(json.loads(path.read_text(encoding="utf-8"))).plan()
     except (ValueError, SpecError):
         return None  # of another version, or damaged
 
 
 def _failure(path: Path) -> str:
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return "its error.json cannot be read"
     return f"{found['error']}: {found['message']}"

@@ -62,7 +62,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / f".probe-{os.getpid()}"
-            probe.write_text("")
+            probe.write_bytes(b"")
             probe.unlink()
         except OSError as error:
             raise ResultsUnwritable(
@@ -424,7 +424,7 @@ _OF_ENVIRONMENT = ("serkit", "git_commit", "device", "device_name", "threads", "
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
 
 

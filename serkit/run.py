@@ -505,7 +505,7 @@ def environment(device: str, packages: tuple[str, ...] = PACKAGES) -> dict[str, 
 def cpu_name() -> str:
     """The processor's model, or at least its architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -518,11 +518,15 @@ def git_commit() -> str | None:
     here = Path(__file__).resolve().parent
     try:
         commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=here,
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
         )
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
+    return commit.stdout.strip() + ("+" if changed.stdout else "")

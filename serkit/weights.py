@@ -383,7 +383,7 @@ def _drop_broken_progress(draft: Path) -> None:
     """Removes a progress note that a kill left half-written: pypdl would fail on it for ever."""
     note = Path(f"{draft}.json")
     try:
-        json.loads(note.read_text())["segments"]
+        json.loads(note.read_text(encoding="utf-8"))["segments"]
     except FileNotFoundError:
         pass
     except (ValueError, KeyError, TypeError):

@@ -144,3 +144,46 @@ def test_every_module_says_what_it_is(name):
 def test_no_room_without_a_name():
     vague = {"utils", "util", "core", "common", "helpers", "misc", "base"}
     assert not {part for name in EVERY for part in name.split(".")} & vague
+
+
+def texts_without_encoding(tree):
+    """Lines that read or write text as the locale has it: UTF-8 here, ASCII or Latin-1 elsewhere."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        of_os = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "os"
+        if name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile") and not (
+            of_os and name == "open"
+        ):
+            words = [at.value for at in [*call.args, given.get("mode")] if isinstance(at, ast.Constant)]
+            modes = [word for word in words if isinstance(word, str) and set(word) <= set("rwxabt+")]
+            text = "b" not in (modes or ["b" if "Temporary" in name else "r"])[-1]
+        else:
+            of_path = isinstance(call.func, ast.Attribute) and name in ("read_text", "write_text")
+            text = of_path or (name in ("run", "Popen", "check_output") and "text" in given)
+        if text and "encoding" not in given:
+            yield call.lineno
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("path.read_text()", True),
+        ("read_text(path)", False),
+        ("path.write_text('x', encoding='utf-8')", False),
+        ("open(path)", True),
+        ("open(path, 'rb')", False),
+        ("path.open('a')", True),
+        ("os.open(path, os.O_RDONLY)", False),
+        ("os.fdopen(number, 'w')", True),
+        ("tempfile.TemporaryFile()", False),
+        ("subprocess.run(['git'], text=True)", True),
+    ],
+)
+def test_a_text_without_encoding_is_seen(line, found):
+    assert bool(list(texts_without_encoding(ast.parse(line)))) == found
+
+
+@pytest.mark.parametrize("name", sorted({**SOURCES["serkit"], **SOURCES["benchmark"]}))
+def test_every_text_is_utf_8(name):
+    assert list(texts_without_encoding(ast.parse(EVERY[name].read_text()))) == []

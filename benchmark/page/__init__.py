@@ -106,8 +106,8 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
             if any(row["kind"] == kind for row in spent)
         },
         versions=_versions(report),
-        css=(HERE / "page.css").read_text(),
-        script=(HERE / "page.js").read_text(),
+        css=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
         vega=re.sub("</(?=script)", r"<\\/", vega(), flags=re.IGNORECASE),  # would end the element
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     )
@@ -118,14 +118,14 @@ def vega() -> str:
     version = importlib.metadata.version("vl-convert-python")
     path = cache_folder() / f"vega-of-vl-convert-{version}.js"
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         pass
     import vl_convert  # packing takes some seconds
 
     packed = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    draft.write_text(packed)
+    draft.write_text(packed, encoding="utf-8")
     os.replace(draft, path)
     return packed
 

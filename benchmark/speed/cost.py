@@ -164,7 +164,7 @@ def _earlier(folder: Path, device: str, width: int) -> tuple[str, dict[str, Rate
 def _written(folder: Path, section: str, device: str) -> dict[str, Any] | None:
     """What a section measured before on a kind of device, not for a trial: `environment`, `measured`."""
     try:
-        written = json.loads((folder / f"{section}.json").read_text())
+        written = json.loads((folder / f"{section}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return None if written["settings"]["quick"] else written.get("devices", {}).get(device)

@@ -232,7 +232,7 @@ class Watch:
 def _said(file: str, pid: int | None, *names: str) -> int | None:
     """Sum of what Linux says of a process in lines of a file of /proc, bytes; None where there is no such."""
     try:
-        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     said = [int(line.split()[1]) for line in lines if line.partition(":")[0] in names]
