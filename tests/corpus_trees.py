@@ -8,9 +8,12 @@ have it is published, where a comment does not say otherwise.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import random
+import tempfile
+import warnings
 import wave
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -308,6 +311,20 @@ def audformat(
     audio: bool = True,
 ) -> Path:
     """A database with a table of labels a split, a table of speakers, and one clip an emotion and speaker."""
+    top.mkdir(parents=True, exist_ok=True)
+    files, clips = _audformat(name, n_speakers, tuple(emotions), split_ids)
+    for file, data in files.items():
+        (top / file).write_bytes(data)
+    if audio:
+        place(top / "audio", clips)
+    return top
+
+
+@functools.cache
+def _audformat(
+    name: str, n_speakers: int, emotions: tuple[str, ...], split_ids: bool
+) -> tuple[dict[str, bytes], list[str]]:
+    """What its library writes, file by file, and the names of the clips."""
     import audformat as library
     import pandas as pd
 
@@ -335,7 +352,8 @@ def audformat(
     for column, values in (("speaker", frame["who"]), ("part", frame["part"])):
         db["files"][column] = library.Column()
         db["files"][column].set(values.tolist())
-    db.save(str(top), storage_format="csv")
-    if audio:
-        place(top / "audio", [Path(file).stem for file in files])
-    return top
+    with tempfile.TemporaryDirectory() as top, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library about pandas
+        db.save(top, storage_format="csv")
+        written = {path.name: path.read_bytes() for path in Path(top).iterdir()}
+    return written, [Path(file).stem for file in files]
