@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmark.study import Study
 from serkit import corpora
-from serkit.specs import EFFECTS, SETTINGS_OF, Augmentation, CorpusSpec
+from serkit.effects import EFFECTS, SETTINGS_OF, Augmentation
+from serkit.specs import CorpusSpec
 
 POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 
@@ -22,6 +23,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
             [f"{study.titles[corpus.name]}: {corpus.reader}"]
             + [f"{option}={_words(value)}" for option, value in _options(corpus).items()]
             + ([f"{corpus.folds} folds"] if corpus.folds > 1 else [])
+            + ([f"at most {most} training clips"] if (most := corpus.max_training_clips) else [])
         )
         for corpus in study.corpora
     )

@@ -22,8 +22,9 @@ from click.shell_completion import CompletionItem
 from benchmark import speed as speeds
 from benchmark import study as studies
 from serkit import __version__, corpora
+from serkit.effects import EFFECTS
 from serkit.errors import ResultsUnreadable, SerkitError
-from serkit.specs import CHECKPOINTS, EFFECTS, METRICS, CorpusSpec
+from serkit.specs import CHECKPOINTS, METRICS, CorpusSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 LARGEST_SEED = 2**32 - 1

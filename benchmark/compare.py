@@ -150,7 +150,7 @@ def _unknown(name: str, runs: list[RunSpec]) -> Study:
         seeds=(),
         corpora=first.corpora,
         titles={},
-        training_clips={},
+        expected_training_clips={},
         model=first.model,
         recipe=first.recipe,
         augmentation=next((run.augmentation for run in runs if run.augmentation), Augmentation()),

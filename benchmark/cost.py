@@ -47,6 +47,12 @@ class Speech:
     def __add__(self, other: Speech) -> Speech:
         return Speech(self.clips + other.clips, self.seconds + other.seconds)
 
+    def at_most(self, clips: int | None) -> Speech:
+        """Not more than some of them, of their mean length."""
+        if clips is None or clips >= self.clips:
+            return self
+        return Speech(clips, self.seconds * clips / self.clips)
+
     def __mul__(self, times: int) -> Speech:
         return Speech(self.clips * times, self.seconds * times)
 
@@ -149,7 +155,7 @@ def _work(case: Case, spec: RunSpec, of: Mapping[str, Size]) -> Work:
                 scoring += fold["test"]
             continue
         here = folds[spec.fold if corpus.folds > 1 and spec.fold is not None else 0]
-        training += here["train"]
+        training += here["train"].at_most(corpus.max_training_clips)
         scoring += here["test"] + here["validation"]
     return Work(case, training * spec.recipe.epochs, scoring * spec.recipe.evaluations)
 
@@ -215,10 +221,10 @@ class Device:
 def makespan(works: Sequence[Work], device: Device, devices: int) -> float:
     """Seconds until the last of several like devices is done, with the runs dealt as a session deals them.
 
-    The order is `benchmark.order`'s, longest first by the plan's own estimate. A worker is dealt two runs at
+    The order is `benchmark.order`'s, by the plan's own estimate. A worker is dealt two runs at
     the start, and one whenever it has finished one (xdist's `--dist=load --maxschedchunk=1`).
     """
-    waiting = deque(order.dealt(works, lambda work: work.case.cost, devices))
+    waiting = deque(order.dealt(works, lambda work: work.case.cost, devices, lambda work: work.case.turn))
     held: list[deque[Work]] = [deque() for _ in range(devices)]
     if len(waiting) < 2 * devices:
         for number, run in enumerate(waiting):

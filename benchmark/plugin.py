@@ -177,14 +177,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deals the chosen cases so that workers end together.
+    """Deals the chosen cases: what a report needs first, and so that workers end together.
 
     A file of cases whose exhibit the study does not ask for holds a placeholder of pytest's, which is
     dropped.
     """
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     wanted = [item for item in items if not _is_placeholder(item)]
-    items[:] = order.dealt(wanted, _cost, workers)
+    items[:] = order.dealt(wanted, _cost, workers, _turn)
 
 
 def _case(item: pytest.Item) -> Any:
@@ -200,6 +200,11 @@ def _is_placeholder(item: pytest.Item) -> bool:
 def _cost(item: pytest.Item) -> int:
     case = _case(item)
     return case.cost if isinstance(case, studies.Case) else 0
+
+
+def _turn(item: pytest.Item) -> int:
+    case = _case(item)
+    return case.turn if isinstance(case, studies.Case) else 0
 
 
 class BoundCase:

@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serkit.corpora import check_name
+from benchmark.study_file import (
+    LIST,
+    MOST_ITEMS,
+    NUMBER,
+    RANGE,
+    SWITCH,
+    TABLE,
+    TEXT,
+    WHOLE,
+    check_value,
+    check_values,
+    parsed,
+    study_name,
+)
+from serkit import corpora as readers
+from serkit.effects import Augmentation
 from serkit.errors import SpecError
+from serkit.files import printable
+from serkit.settings import check, number, one_line, plain, shown
 from serkit.specs import (
     SCRAMBLED,
     AcousticsSpec,
-    Augmentation,
     CorpusSpec,
     ModelSpec,
     Recipe,
@@ -41,22 +55,13 @@ MEASURED_CLIP_COST = 100
 
 TrainingSet = tuple[str, ...]
 
-TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
-LIST, RANGE, TABLE = "a list of one or more", "[lowest, highest]", "a table"
-KINDS: dict[str, Any] = {
-    TEXT: str,
-    SWITCH: bool,
-    WHOLE: int,
-    NUMBER: (int, float),
-    LIST: list,
-    RANGE: list,
-    TABLE: dict,
-}
-"""What a value in a study's file can be, in the words of the messages."""
+MOST_CASES = 20_000
+"""Of a plan; the paper's has 419. Each is trained, listed and stored."""
 
 STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, settled=SWITCH, rates_percent=LIST, seeds=LIST)
 STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS), TABLE)
-CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, training_clips=WHOLE, options=TABLE, scramble=TABLE)
+CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, options=TABLE, scramble=TABLE)
+CORPUS |= dict(expected_training_clips=WHOLE, max_training_clips=WHOLE)
 EXHIBIT = dict(train=LIST, test=LIST)
 TUNING = dict(train=LIST, learning_rates=LIST, batch_sizes=LIST)
 ACOUSTICS = dict(corpora=LIST, clips=WHOLE, p835_clips=WHOLE, seed=WHOLE)
@@ -122,7 +127,7 @@ class Study:
         seeds: of each condition.
         corpora: in the order of the tables.
         titles: each corpus's name in tables.
-        training_clips: about how many clips each adds to a training; orders the cases, nothing else.
+        expected_training_clips: about how many clips each adds to a training; orders the cases, nothing else.
         model: the network.
         recipe: the recipe.
         augmentation: what an augmented clip goes through.
@@ -141,7 +146,7 @@ class Study:
     seeds: tuple[int, ...]
     corpora: tuple[CorpusSpec, ...]
     titles: Mapping[str, str]
-    training_clips: Mapping[str, int]
+    expected_training_clips: Mapping[str, int]
     model: ModelSpec
     recipe: Recipe
     augmentation: Augmentation
@@ -166,10 +171,14 @@ class Study:
             for size in self.tuning.batch_sizes
         ]
 
+    def folds(self, train: Iterable[str]) -> int:
+        """How many folds a training set has; 1 where none of its corpora has any."""
+        bases = {base_of(name) for name in train}
+        return max(corpus.folds for corpus in self.corpora if corpus.name in bases)
+
     def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
         """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
-        bases = {base_of(name) for name in train}
-        folds = max(corpus.folds for corpus in self.corpora if corpus.name in bases)
+        folds = self.folds(train)
         return [
             RunSpec(
                 train=train,
@@ -195,12 +204,15 @@ class Case:
         exhibits: the first is the one whose file in `cases/` holds the case.
         cost: expected training clips over all epochs, or as much time.
         tuned: whether its recipe is another than the study's.
+        turn: when it is run: 0 baselines, which every change is relative to; 1 all else at the lowest rate,
+            which augmentation is compared with; 2 the rest. So an interim report has something to say.
     """
 
     spec: RunSpec | AcousticsSpec
     exhibits: tuple[str, ...]
     cost: int
     tuned: bool = False
+    turn: int = 2
 
     @property
     def id(self) -> str:
@@ -217,12 +229,12 @@ def plan(study: Study) -> list[Case]:
         for spec in _runs_shown(study, name):
             serves.setdefault(spec, []).append(name)
     cases = [
-        Case(spec, tuple(exhibits), _cost(study, spec), tuned=spec.recipe != study.recipe)
+        Case(spec, tuple(exhibits), _cost(study, spec), spec.recipe != study.recipe, _turn(study, spec))
         for spec, exhibits in serves.items()
     ]
     if study.figure4:
         for measured in (*study.figure4.raw, *study.figure4.augmented):
-            clips = min(measured.clips, study.training_clips[measured.corpus.name])
+            clips = min(measured.clips, study.expected_training_clips[measured.corpus.name])
             cases.append(Case(measured, ("figure4",), clips * MEASURED_CLIP_COST))
     return cases
 
@@ -246,8 +258,18 @@ def _runs_shown(study: Study, name: str) -> Iterator[RunSpec]:
                     yield from study.runs(train, rate)
 
 
+def _turn(study: Study, spec: RunSpec) -> int:
+    if spec.recipe != study.recipe or spec.augment_percent > min(study.rates_percent):
+        return 2
+    alone = len(spec.train) == 1 and spec.train == spec.trained_on
+    return 0 if alone and spec.augment_percent == 0 else 1
+
+
 def _cost(study: Study, spec: RunSpec) -> int:
-    clips = sum(study.training_clips[base_of(name)] for name in spec.train)
+    clips = 0
+    for name in spec.trained_on:
+        expected, cap = study.expected_training_clips[name], spec.corpus(name).max_training_clips
+        clips += expected if cap is None else min(expected, cap)
     return clips * spec.recipe.epochs
 
 
@@ -269,55 +291,38 @@ def read(name_or_file: str) -> Study:
             near = difflib.get_close_matches(name_or_file, names(), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SpecError(
-                f"no study {name_or_file!r}; expected one of {', '.join(names())}, or a .toml file{hint}"
+                f"no study {shown(name_or_file)}; expected one of {', '.join(names())}, or a .toml file{hint}"
             )
+    name = study_name(path)
+    data = parsed(path)
     try:
-        with path.open("rb") as file:
-            return from_toml(tomllib.load(file), path.stem, name_or_file)
-    except OSError as error:
-        raise SpecError(f"study file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"study file {path} is not TOML: {error}") from error
+        return from_toml(data, name, printable(name_or_file))
     except SpecError as error:
         raise SpecError(f"study {path}: {error}") from error
 
 
 def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     """A study from its parsed file, which a user names `given`, or by its name. Raises as `read` does."""
-    _check_values("study", data, STUDY)
+    plain("", data, finite=False)
+    check_values("study", data, STUDY)
     for needed in ("title", "corpora"):
         if not data.get(needed):
             raise SpecError(f"{needed} is missing")
-    corpora, clips = [], {}
-    titles: dict[str, str] = {}
-    for corpus_name, table in data["corpora"].items():
-        where = f"corpora.{corpus_name}"
-        _check_values(where, table, CORPUS)
-        if "reader" not in table:
-            raise SpecError(f"{where}: reader is missing")
-        try:
-            check_name(table["reader"])
-        except SpecError as error:
-            raise SpecError(f"{where}: {error}") from error
-        corpora.append(
-            CorpusSpec(
-                name=corpus_name,
-                reader=table["reader"],
-                folds=table.get("folds", 1),
-                options=frozen(table.get("options", {})),
-                scramble=frozen(table.get("scramble", {})),
-            )
-        )
-        title = table.get("title", corpus_name)
-        if title in titles.values():
-            raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
-        titles[corpus_name] = title
-        clips[corpus_name] = table.get("training_clips", 1000)
+    check(
+        len(data["corpora"]) <= MOST_ITEMS,
+        f"corpora: {len(data['corpora']):,} of them; expected {MOST_ITEMS} at most",
+    )
+    corpora = [_corpus(f"corpora.{name}", name, table) for name, table in data["corpora"].items()]
     if not any(key in data for key in EXHIBITS):
         raise SpecError(f"no exhibit is asked for; expected at least one of {', '.join(EXHIBITS)}")
     exhibits = [_exhibit(key, data[key], corpora) for key in ("table1", "figure2", "figure3") if key in data]
     tuning = _tuning(data["tuning"], corpora, exhibits) if "tuning" in data else None
     rates = tuple(data.get("rates_percent", (0,)))
+    seeds = tuple(data.get("seeds", (0,)))
+    for rate in rates:
+        number("run.augment_percent", rate, "augmentation rate")
+    for seed in seeds:
+        number("run.seed", seed, "seed")
     augmentation = _fields(Augmentation, "augmentation", data.get("augmentation", {}))
     figure4 = None
     if "figure4" in data:
@@ -325,15 +330,17 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     study = Study(
         name=name,
         given=given or name,
-        title=data["title"],
-        caution=data.get("caution", ""),
+        title=one_line("title", data["title"]),
+        caution=" ".join(data.get("caution", "").split()),
         paper=data.get("paper", False),
         settled=data.get("settled", True),
         rates_percent=rates,
-        seeds=tuple(data.get("seeds", (0,))),
+        seeds=seeds,
         corpora=tuple(corpora),
-        titles=titles,
-        training_clips=clips,
+        titles=_titles(data["corpora"], corpora),
+        expected_training_clips={
+            name: table.get("expected_training_clips", 1000) for name, table in data["corpora"].items()
+        },
         model=_fields(ModelSpec, "model", data.get("model", {})),
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
         augmentation=augmentation,
@@ -341,12 +348,69 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         tuning=tuning,
         figure4=figure4,
     )
+    asked = sum(len(exhibit.columns) * len(rates) for exhibit in exhibits) + len(study.grid())
+    most = max(corpus.folds for corpus in corpora) * len(seeds) * asked
+    check(most <= MOST_CASES, f"up to {most:,} cases; expected {MOST_CASES:,} at most. Ask for fewer {MANY}")
     plan(study)  # every spec checks itself
     return study
 
 
+MANY = "folds, seeds, rates_percent or training sets"
+
+
+def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
+    """A corpus of a study; its folds follow from its reader and options, where these can tell."""
+    if isinstance(table, dict) and "training_clips" in table:
+        raise SpecError(
+            f"{where}: training_clips is called expected_training_clips now, as it only orders the cases; to"
+            " learn from fewer clips, set max_training_clips"
+        )
+    check_values(where, table, CORPUS)
+    if "reader" not in table:
+        raise SpecError(f"{where}: reader is missing")
+    if "expected_training_clips" in table:
+        number(
+            "corpus.expected_training_clips",
+            table["expected_training_clips"],
+            f"{where}.expected_training_clips",
+        )
+    reader, options, folds = table["reader"], table.get("options", {}), table.get("folds")
+    try:
+        known = readers.folds(reader, options)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+    if known is not None and folds not in (known, None):
+        raise SpecError(
+            f"{where}.folds = {shown(folds)}: with these options it has {known}; leave folds out, they follow"
+            " from the options"
+        )
+    return CorpusSpec(
+        name=name,
+        reader=reader,
+        folds=known or (1 if folds is None else folds),
+        options=frozen(options),
+        scramble=frozen(table.get("scramble", {})),
+        max_training_clips=table.get("max_training_clips"),
+    )
+
+
+def _titles(tables: dict[str, Any], corpora: list[CorpusSpec]) -> dict[str, str]:
+    """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's."""
+    titles: dict[str, str] = {}
+    for corpus in corpora:
+        where = f"corpora.{corpus.name}"
+        title = one_line(f"{where}.title", tables[corpus.name].get("title", corpus.name), 60)
+        check("+" not in title, f"{where}.title = {title!r}: expected no +, which joins training sets")
+        if title in titles.values():
+            raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
+        ending = "-SCRAMBLED"
+        check(not title.endswith(ending), f"{where}.title = {title!r}: {ending} is the study's own ending")
+        titles[corpus.name] = title
+    return titles
+
+
 def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exhibit:
-    _check_values(name, table, EXHIBIT)
+    check_values(name, table, EXHIBIT)
     tests = tuple(table.get("test", ()))
     columns = _columns(name, table, corpora, tests)
     if name == "table1" and (tests or any(len(column) != 1 for column in columns)):
@@ -359,20 +423,21 @@ def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exh
 
 
 def _tuning(table: dict[str, Any], corpora: list[CorpusSpec], exhibits: list[Exhibit]) -> Tuning:
-    _check_values("tuning", table, TUNING)
+    check_values("tuning", table, TUNING)
     columns = _columns("tuning", table, corpora)
     if len(columns) != 1 or len(columns[0]) != 1:
         raise SpecError(
-            f"tuning.train = {table['train']!r}: expected one training set of one corpus, as"
+            f"tuning.train = {shown(table['train'])}: expected one training set of one corpus, as"
             f" {[[columns[0][0]]]!r}"
         )
-    for key, kind in {"learning_rates": NUMBER, "batch_sizes": WHOLE}.items():
+    for key, setting in {
+        "learning_rates": "recipe.learning_rate",
+        "batch_sizes": "recipe.batch_size",
+    }.items():
         if key not in table:
             raise SpecError(f"tuning: {key} is missing; expected {LIST}")
         for value in table[key]:
-            _check_value(f"tuning.{key}", value, kind)
-            if not 0 < value < math.inf:
-                raise SpecError(f"tuning.{key} = {value!r}: expected {kind}, finite and above 0")
+            number(setting, value, f"tuning.{key}")
     if not any(exhibit.name == "table1" and columns[0] in exhibit.columns for exhibit in exhibits):
         raise SpecError(
             f"tuning is a row of Table 1 beside the untuned one: add {list(columns[0])} to table1.train"
@@ -384,12 +449,12 @@ def _tuning(table: dict[str, Any], corpora: list[CorpusSpec], exhibits: list[Exh
 def _acoustics(
     table: dict[str, Any], corpora: list[CorpusSpec], augmentation: Augmentation | None
 ) -> Acoustics:
-    _check_values("figure4", table, ACOUSTICS)
+    check_values("figure4", table, ACOUSTICS)
     known = {corpus.name: corpus for corpus in corpora}
     for name in table.get("corpora", known):
-        _check_value("figure4.corpora", name, TEXT)
+        check_value("figure4.corpora", name, TEXT)
         if name not in known:
-            raise SpecError(f"figure4: no corpus {name!r}; expected one of {', '.join(known)}")
+            raise SpecError(f"figure4: no corpus {shown(name)}; expected one of {', '.join(known)}")
     chosen = [known[name] for name in table.get("corpora", known)]
     settings = {key: value for key, value in table.items() if key != "corpora"}
     try:
@@ -408,47 +473,26 @@ def _columns(
 ) -> tuple[TrainingSet, ...]:
     """The training sets of a table; they and its tests name corpora that are there."""
     for column in table.get("train", ()):
-        _check_value(f"{where}.train", column, LIST)
+        check_value(f"{where}.train", column, LIST)
     known = [test for corpus in corpora for test in corpus.tests]
     given = table.get("train", ())
     for word in (*tests, *(corpus for column in given for corpus in column)):
         if word not in known:
-            raise SpecError(f"{where}: no corpus {word!r}; expected one of {', '.join(known)}")
+            raise SpecError(f"{where}: no corpus {shown(word)}; expected one of {', '.join(known)}")
     if not given:
         raise SpecError(f"{where}: train is missing; expected a list of training sets")
     columns = [in_order(column, corpora) for column in given]
-    _check_value(f"{where}.train, in the order of [corpora]", [list(column) for column in columns], LIST)
+    check_value(f"{where}.train, in the order of [corpora]", [list(column) for column in columns], LIST)
     return tuple(columns)
 
 
 def _fields(kind: Any, where: str, table: dict[str, Any]) -> Any:
     words = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
     words |= {"Range": RANGE, "tuple[str, ...]": LIST}
-    _check_values(where, table, {field.name: words[str(field.type)] for field in dataclasses.fields(kind)})
+    check_values(where, table, {field.name: words[str(field.type)] for field in dataclasses.fields(kind)})
     return kind(
         **{key: None if key == "weights" and value == "" else frozen(value) for key, value in table.items()}
     )
-
-
-def _check_values(where: str, table: Any, known: Mapping[str, str]) -> None:
-    """Checks a table's keys, and that each value is of the kind that `known` says."""
-    _check_value(where, table, TABLE)
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SpecError(f"{where}: unknown key {key!r}{hint} (known: {', '.join(known)})")
-        _check_value(key if known is STUDY else f"{where}.{key}", value, known[key])
-
-
-def _check_value(where: str, value: Any, kind: str) -> None:
-    is_kind = isinstance(value, KINDS[kind]) and (kind == SWITCH or not isinstance(value, bool))
-    if not is_kind or value == []:
-        raise SpecError(f"{where} = {value!r}: expected {kind}")
-    if kind == LIST:
-        twice = [item for number, item in enumerate(value) if item in value[:number]]
-        if twice:
-            raise SpecError(f"{where}: {twice[0]!r} twice")
 
 
 def data_folder(ini: str = "", root: Path | None = None) -> Path | None:

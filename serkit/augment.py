@@ -42,9 +42,9 @@ from torch.nn import functional as F
 from serkit import batches
 from serkit.batches import stream
 from serkit.device import send
+from serkit.effects import Augmentation, Range
 from serkit.frontend import MEL_BANDS
 from serkit.reverb import Reverb
-from serkit.specs import Augmentation, Range
 
 BUTTERWORTH_ORDER = 9  # §5.2
 RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by more than 150 dB

@@ -27,7 +27,7 @@ import torch
 
 from serkit import acoustics, corpora, metrics, packs, weights
 from serkit.batches import ClipSet, join
-from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus
+from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, some
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.frontend import NAMED
 from serkit.model import build
@@ -358,12 +358,18 @@ def fold_of(spec: RunSpec, name: str) -> int:
     return spec.fold if spec.corpus(name).folds > 1 and spec.fold is not None else 0
 
 
+def learnt_from(spec: RunSpec, name: str, corpus: Corpus) -> np.ndarray:
+    """The clips of a corpus that a run learns from: its fold's, or as many as the study allows."""
+    rows, most = corpus.part(fold_of(spec, name), "train"), spec.corpus(name).max_training_clips
+    return rows if most is None else some(corpus.clips, rows, most, spec.seed)
+
+
 def training_set(spec: RunSpec, loaded: Mapping[str, Loaded]) -> ClipSet:
     """The clips to learn from, with the labels to learn."""
     parts = []
     for name in spec.train:
         here = loaded[base_of(name)]
-        rows = here.corpus.part(fold_of(spec, name), "train")
+        rows = learnt_from(spec, name, here.corpus)
         if len(rows) == 0:
             raise CorpusUnfit(f"corpus {name} has no training clips in fold {fold_of(spec, name)}")
         parts.append((here.pack, rows, labels_of(spec, name, here.corpus)[rows]))
@@ -458,7 +464,7 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     counts = {}
     if trained_on:
         for part in ("train", "validation", "test"):
-            rows = here.corpus.part(fold, part)
+            rows = learnt_from(spec, name, here.corpus) if part == "train" else here.corpus.part(fold, part)
             counts[part] = _per_label(clips.iloc[rows])
     else:
         rows = np.concatenate([here.corpus.part(k, "test") for k in range(here.corpus.n_folds)])
@@ -466,7 +472,8 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     said = {**delivered(here), "clips": counts}
     if trained_on:
         speakers = clips["speaker"]
-        learnt, tested = (set(speakers.iloc[here.corpus.part(fold, part)]) for part in ("train", "test"))
+        learnt = set(speakers.iloc[learnt_from(spec, name, here.corpus)])
+        tested = set(speakers.iloc[here.corpus.part(fold, "test")])
         said["shared_speakers"] = sorted(learnt & tested - {UNKNOWN_SPEAKER})
         said["split_by_clip"] = here.corpus.split_by_clip
     return said

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from serkit.effects import Augmentation
 from serkit.errors import SpecError
+from serkit.settings import BOUNDS, MOST_EVALUATIONS, check, number, plain, shown
 
 LABELS = ("angry", "happy", "neutral", "sad")
 """The four classes of the study (§2.1), in the order of the model's outputs."""
@@ -43,12 +45,12 @@ CHECKPOINT_OF = {
 }
 """The checkpoint whose network each front end feeds."""
 
-
-EFFECTS = ("stretch", "shift", "fade", "equalizer", "reverb", "noise", "specaugment")
-"""The seven augmentations (§5.2), in the order in which they are applied."""
-
 POOLED_BY = ("stretched", "own")
-STRETCH_METHODS = ("feature", "vocoder")
+
+
+MOST_IN_NAME = 40
+MOST_IN_LABEL = 200
+"""Characters of a corpus's name, and of a run's label, which names a folder: 255 at most with a digest."""
 
 
 def base_of(name: str) -> str:
@@ -62,11 +64,6 @@ def in_order(train: Iterable[str], corpora: Sequence[CorpusSpec]) -> tuple[str, 
     return tuple(sorted(train, key=lambda name: (places[base_of(name)], name)))
 
 
-def _check(holds: bool, message: str) -> None:
-    if not holds:
-        raise SpecError(message)
-
-
 @dataclass(frozen=True)
 class CorpusSpec:
     """A corpus as a study uses it.
@@ -78,6 +75,9 @@ class CorpusSpec:
         options: the reader's options that differ from its defaults, sorted pairs.
         scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty:
             none.
+        max_training_clips: how many of its training clips a run learns from at most, by class and speaker in
+            proportion and among those of a larger number; None: all. Left out of the keys of runs without
+            it, so that their results stand.
     """
 
     name: str
@@ -85,20 +85,31 @@ class CorpusSpec:
     folds: int = 1
     options: tuple[tuple[str, Any], ...] = ()
     scramble: tuple[tuple[str, str], ...] = ()
+    max_training_clips: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the values.
 
         Raises:
-            SpecError: a name that cannot stand in an id, no folds, or a scramble that is no permutation.
+            SpecError: a name that cannot stand in an id, a number out of bounds, an option that is no plain
+                value, or a scramble that is no permutation.
         """
-        _check(self.name.isalnum(), f"corpus name {self.name!r}: expected letters and digits only")
-        _check(self.folds >= 1, f"corpus {self.name}: folds = {self.folds}; expected 1 or more")
+        written = self.name.isascii() and self.name.isalnum() and len(self.name) <= MOST_IN_NAME
+        check(
+            written,
+            f"corpus name {shown(self.name)}: expected letters and digits only, {MOST_IN_NAME} at most",
+        )
+        for name in ("folds", "max_training_clips"):
+            value = getattr(self, name)
+            if value is not None or name == "folds":
+                number(f"corpus.{name}", value, f"corpus {self.name}: {name}")
+        plain(f"corpus {self.name}: options", self.options)
         if self.scramble:
-            true, scrambled = zip(*self.scramble, strict=True)
-            _check(
-                sorted(true) == sorted(scrambled) == sorted(LABELS),
-                f"corpus {self.name}: scramble maps {dict(self.scramble)}; expected a permutation of all of"
+            mapping = dict(self.scramble)
+            held = [{value for value in of if isinstance(value, str)} for of in (mapping, mapping.values())]
+            check(
+                len(self.scramble) == len(LABELS) and all(of == set(LABELS) for of in held),
+                f"corpus {self.name}: scramble maps {shown(mapping)}; expected a permutation of all of"
                 f" {', '.join(LABELS)}",
             )
 
@@ -134,25 +145,25 @@ class ModelSpec:
         """Checks the values.
 
         Raises:
-            SpecError: an unknown name, a width below 1, or a checkpoint that does not fit.
+            SpecError: an unknown name, a width out of bounds, or a checkpoint that does not fit.
         """
-        _check(self.width >= 1, f"model width {self.width}: expected 1 or more (CNN14 is 64)")
-        _check(
+        number("model.width", self.width)
+        check(
             self.front_end in FRONT_ENDS,
-            f"front end {self.front_end!r}: expected one of {', '.join(FRONT_ENDS)}",
+            f"front end {shown(self.front_end)}: expected one of {', '.join(FRONT_ENDS)}",
         )
-        _check(self.head in HEADS, f"head {self.head!r}: expected one of {', '.join(HEADS)}")
+        check(self.head in HEADS, f"head {shown(self.head)}: expected one of {', '.join(HEADS)}")
         if self.weights is not None:
-            _check(
+            check(
                 self.weights in CHECKPOINTS,
-                f"weights {self.weights!r}: expected one of {', '.join(CHECKPOINTS)}",
+                f"weights {shown(self.weights)}: expected one of {', '.join(CHECKPOINTS)}",
             )
-            _check(
+            check(
                 self.width == 64,
                 f"model width {self.width} has no pretrained weights: set width = 64 or weights = ''",
             )
             fitting = CHECKPOINT_OF[self.front_end]
-            _check(
+            check(
                 self.weights == fitting,
                 f"front end {self.front_end} goes with the weights {fitting}, not {self.weights}",
             )
@@ -191,193 +202,24 @@ class Recipe:
         Raises:
             SpecError: a value out of its range.
         """
-        for name in ("learning_rate", "evaluations_per_epoch", "tail", "max_seconds"):
-            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one key
-        if self.loudness_dbfs is not None:
-            object.__setattr__(self, "loudness_dbfs", float(self.loudness_dbfs))
-        for name in ("batch_size", "epochs"):
-            value = getattr(self, name)
-            _check(isinstance(value, int), f"recipe {name} = {value}: expected a whole number")
-        for name in ("learning_rate", "batch_size", "epochs", "evaluations_per_epoch", "max_seconds"):
-            value = getattr(self, name)
-            _check(value > 0, f"recipe {name} = {value}: expected more than 0")
-        _check(0 < self.tail <= 1, f"recipe tail = {self.tail}: expected a share in (0, 1]")
-        _check(
+        for field in dataclasses.fields(self):
+            setting, value = f"recipe.{field.name}", getattr(self, field.name)
+            if setting in BOUNDS and not (value is None and field.default is None):
+                object.__setattr__(self, field.name, number(setting, value))
+        check(
             self.pool_by in POOLED_BY,
-            f"recipe pool_by = {self.pool_by!r}: expected one of {', '.join(POOLED_BY)}",
+            f"recipe pool_by = {shown(self.pool_by)}: expected one of {', '.join(POOLED_BY)}",
         )
-        _check(
-            self.loudness_dbfs is None or self.loudness_dbfs < 0,
-            f"recipe loudness_dbfs = {self.loudness_dbfs}: expected a negative level or none",
+        check(
+            self.evaluations <= MOST_EVALUATIONS,
+            f"recipe epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}:"
+            f" expected {MOST_EVALUATIONS:,} evaluations at most (each is kept with the result)",
         )
 
     @property
     def evaluations(self) -> int:
         """Evaluations in a run, at least one; the last is at its end."""
         return max(1, round(self.epochs * self.evaluations_per_epoch))
-
-
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What an augmented clip goes through: which effects, within which ranges (both ends belong to them).
-
-    §5.2 gives the ranges of stretch, fade and reverb. The others are ours, each with its reason:
-
-    Attributes:
-        effects: some of `EFFECTS`; an affected clip gets all of them, in that order.
-        stretch_rate: tempo, pitch kept (§5.2); above 1 is faster. Uniform, as all but the cut-offs.
-        stretch_method: `feature`, log-mel frames taken every hop x rate samples; `vocoder`, a phase vocoder
-            on the wave. The first is nearer to good time-scalers and nearly free (docs/augmentation.md).
-        shift_share: of the clip's length, later if positive; what leaves is cut, what comes is silence.
-            A tenth, as the fade: at least nine tenths of the speech stay, in their order.
-        fade_share: of the clip's length that its fade-in and fade-out take together (§5.2: up to 10 %).
-        high_pass_hz: cut-off of the high-pass, log-uniform. From inaudible to 300 Hz, where the telephone
-            band starts.
-        low_pass_hz: cut-off of the low-pass, log-uniform. From 3400 Hz, where the telephone band ends, to
-            just below the 8 kHz that 16 kHz audio has.
-        room_size: of pedalboard's Reverb (§5.2: up to 0.2).
-        wet_level: likewise (§5.2: up to 0.5).
-        dry_level: likewise (§5.2: 0.4).
-        noise_snr_db: the clip, as filtered and reverberated, over pink noise. From clearly audible and
-            still easily understood to hardly audible.
-        time_masks: SpecAugment's stripes over time, as many as the stock PANNs class has.
-        time_mask_share: of the clip's frames that each takes. Stock: up to 64 of 1001 frames, 6.4 %; a
-            share, because 64 frames would be half of a 2.5 s clip; rounded up to a tenth.
-        band_masks: SpecAugment's stripes over mel bands, as many as the stock class has.
-        mask_bands: mel bands that each takes, a whole number (stock: up to 8 of 64).
-    """
-
-    effects: tuple[str, ...] = EFFECTS
-    stretch_rate: Range = (0.9, 1.2)
-    stretch_method: str = "feature"
-    shift_share: Range = (-0.1, 0.1)
-    fade_share: Range = (0.0, 0.1)
-    high_pass_hz: Range = (20.0, 300.0)
-    low_pass_hz: Range = (3400.0, 7600.0)
-    room_size: Range = (0.0, 0.2)
-    wet_level: Range = (0.0, 0.5)
-    dry_level: float = 0.4
-    noise_snr_db: Range = (10.0, 30.0)
-    time_masks: int = 2
-    time_mask_share: Range = (0.0, 0.1)
-    band_masks: int = 2
-    mask_bands: Range = (0, 8)
-
-    def __post_init__(self) -> None:
-        """Checks the values; brings the settings of effects that are off to their defaults.
-
-        Those cannot change an outcome, so they must not change a key.
-
-        Raises:
-            SpecError: an unknown effect or one named twice, or a range that is upside down or outside what
-                its effect allows.
-        """
-        for effect in self.effects:
-            _check(
-                effect in EFFECTS, f"augmentation effect {effect!r}: expected some of {', '.join(EFFECTS)}"
-            )
-        _check(
-            len(set(self.effects)) == len(self.effects) > 0,
-            f"augmentation effects = {list(self.effects)}: expected one or more of {', '.join(EFFECTS)}, each"
-            " once",
-        )
-        object.__setattr__(self, "effects", tuple(effect for effect in EFFECTS if effect in self.effects))
-        for name in ALLOWED:
-            object.__setattr__(self, name, _range(name, getattr(self, name)))
-        _check(
-            self.high_pass_hz[1] <= self.low_pass_hz[0],
-            f"augmentation high_pass_hz up to {self.high_pass_hz[1]:g} and low_pass_hz from"
-            f" {self.low_pass_hz[0]:g}: nothing would be left between them; expected ranges that do not"
-            " overlap",
-        )
-        _check(
-            self.stretch_method in STRETCH_METHODS,
-            f"augmentation stretch_method {self.stretch_method!r}: expected one of"
-            f" {', '.join(STRETCH_METHODS)}",
-        )
-        _check(
-            _is_number(self.dry_level) and 0 <= self.dry_level <= 1,
-            f"augmentation dry_level = {self.dry_level}: expected a level in 0..1",
-        )
-        object.__setattr__(self, "dry_level", float(self.dry_level))
-        for name in ("time_masks", "band_masks"):
-            value = getattr(self, name)
-            _check(
-                _is_number(value) and isinstance(value, int) and 0 <= value <= MOST_MASKS,
-                f"augmentation {name} = {value}: expected a whole number in 0..{MOST_MASKS}",
-            )
-        for field in dataclasses.fields(self):
-            if any(field.name in SETTINGS_OF[effect] for effect in EFFECTS if effect not in self.effects):
-                object.__setattr__(self, field.name, field.default)
-
-    @property
-    def stretches_features(self) -> bool:
-        """Whether the stretch is in the log-mel spectrogram, and on no wave."""
-        return "stretch" in self.effects and self.stretch_method == "feature"
-
-    def on_waves(self) -> Augmentation:
-        """The part that changes waves: without SpecAugment and a stretch on features.
-
-        Raises:
-            SpecError: nothing of it does.
-        """
-        features = {"specaugment"} | ({"stretch"} if self.stretches_features else set())
-        effects = tuple(effect for effect in self.effects if effect not in features)
-        _check(bool(effects), f"augmentation effects = {list(self.effects)}: they change features, no wave")
-        return dataclasses.replace(self, effects=effects)
-
-
-MOST_MASKS = 10
-
-SETTINGS_OF = {
-    "stretch": ("stretch_rate", "stretch_method"),
-    "shift": ("shift_share",),
-    "fade": ("fade_share",),
-    "equalizer": ("high_pass_hz", "low_pass_hz"),
-    "reverb": ("room_size", "wet_level", "dry_level"),
-    "noise": ("noise_snr_db",),
-    "specaugment": ("time_masks", "time_mask_share", "band_masks", "mask_bands"),
-}
-"""The settings of each effect: fields of `Augmentation`."""
-
-ALLOWED: dict[str, Range] = {
-    "stretch_rate": (0.5, 2),  # beyond, frames skip parts of the speech, or it is speech no more
-    "shift_share": (-0.5, 0.5),  # at least half of the clip stays
-    "fade_share": (0, 1),
-    "high_pass_hz": (5, 7900),  # lower ones ring for longer than a clip; 8 kHz is the lowest Nyquist rate
-    "low_pass_hz": (5, 7900),
-    "room_size": (0, 1),  # pedalboard's own
-    "wet_level": (0, 1),  # likewise
-    "noise_snr_db": (-20, 100),
-    "time_mask_share": (0, 1),
-    "mask_bands": (0, 64),
-}
-"""What each range may span."""
-
-
-def _range(name: str, value: Any) -> Range:
-    """A range as two floats (mask_bands: two whole numbers), checked."""
-    least, most = ALLOWED[name]
-    numbers = isinstance(value, tuple) and len(value) == 2 and all(_is_number(end) for end in value)
-    _check(
-        numbers and least <= value[0] <= value[1] <= most,
-        f"augmentation {name} = {list(value) if isinstance(value, tuple) else value}: expected [lowest,"
-        f" highest] within {least:g}..{most:g}",
-    )
-    if name == "mask_bands":
-        _check(
-            all(isinstance(end, int) for end in value),
-            f"augmentation {name} = {list(value)}: expected whole numbers of bands",
-        )
-        return value
-    return float(value[0]), float(value[1])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Keyed(ABC):
@@ -449,39 +291,48 @@ class RunSpec(Keyed):
             SpecError: a rate outside 0..100 or not an int, an unknown training corpus, folds that do not fit
                 together.
         """
-        rate = self.augment_percent
-        _check(
-            isinstance(rate, int) and not isinstance(rate, bool) and 0 <= rate <= 100,
-            f"augmentation rate {rate!r}: expected a whole number of percent in 0..100",
-        )
-        _check(
+        rate = number("run.augment_percent", self.augment_percent, "augmentation rate")
+        check(
             (self.augmentation is None) == (rate == 0),
             f"augmentation rate {rate} with augmentation {self.augmentation}: expected one above 0 % and none"
             " at 0 %",
         )
-        _check(isinstance(self.seed, int) and self.seed >= 0, f"seed {self.seed!r}: expected 0 or more")
-        _check(bool(self.train), "a run needs at least one training corpus")
+        number("run.seed", self.seed, "seed")
+        check(bool(self.train), "a run needs at least one training corpus")
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
-            _check(name in known, f"training corpus {name!r}: expected one of {', '.join(known)}")
+            check(name in known, f"training corpus {shown(name)}: expected one of {', '.join(known)}")
         object.__setattr__(self, "train", in_order(self.train, self.corpora))
         bases = self.trained_on
-        _check(
+        check(
             len(set(bases)) == len(bases), f"training corpora {', '.join(self.train)}: the same corpus twice"
         )
-        folds = sorted({corpus.folds for corpus in self.corpora if corpus.name in bases and corpus.folds > 1})
-        _check(
-            len(folds) <= 1,
-            f"training corpora {', '.join(self.train)} have {' and '.join(map(str, folds))} folds; joint"
-            " training pairs fold k with fold k, so give them the same number",
+        self._check_fold()
+        check(
+            len(self.label) <= MOST_IN_LABEL,
+            f"training corpora {', '.join(self.train)}: {self.label} has {len(self.label)} characters;"
+            f" expected {MOST_IN_LABEL} at most, as a folder is called so. Give the corpora shorter names",
         )
+
+    def _check_fold(self) -> None:
+        """Checks that the corpora have a fold in common, or none.
+
+        Raises:
+            SpecError: they have not.
+        """
+        folds = {corpus.name: corpus.folds for corpus in map(self.corpus, self.train) if corpus.folds > 1}
+        said = " and ".join(f"{name} has {of_it}" for name, of_it in folds.items())
+        check(
+            len(set(folds.values())) <= 1,
+            f"training corpora {', '.join(self.train)}: {said} folds; joint training pairs fold k with fold"
+            " k, so give them the same number",
+        )
+        most, names = max(folds.values(), default=1), ", ".join(self.train)
         if folds:
-            _check(
-                self.fold is not None and 0 <= self.fold < folds[0],
-                f"fold {self.fold} of {', '.join(self.train)}: expected 0..{folds[0] - 1}",
-            )
+            fits = isinstance(self.fold, int) and 0 <= self.fold < most
+            check(fits, f"fold {shown(self.fold)} of {names}: expected 0..{most - 1}")
         else:
-            _check(self.fold is None, f"{', '.join(self.train)} have one split, no fold {self.fold}")
+            check(self.fold is None, f"{names} have one split, no fold {shown(self.fold)}")
 
     @property
     def trained_on(self) -> tuple[str, ...]:
@@ -508,6 +359,8 @@ class RunSpec(Keyed):
         values = super().values()
         if self.recipe.pool_by == "own":
             del values["recipe"]["pool_by"]
+        for corpus in values["corpora"]:
+            _drop_no_cap(corpus)
         return values
 
     def corpus(self, name: str) -> CorpusSpec:
@@ -520,7 +373,7 @@ class AcousticsSpec(Keyed):
     """One measurement of a corpus's acoustics, as Figure 4 shows them.
 
     Attributes:
-        corpus: the corpus. Its scramble is left out: labels do not matter here.
+        corpus: the corpus, without its scramble and cap: labels and training do not matter here.
         augmentation: what every clip goes through first, its part that is on the wave; None: as delivered.
         clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
         p835_clips: how many of these also get the slower P.835 estimates (`serkit.mos`), evenly spread.
@@ -543,13 +396,10 @@ class AcousticsSpec(Keyed):
         Raises:
             SpecError: no clips, a negative seed, or an augmentation of which nothing is on the wave.
         """
-        for name, least in {"clips": 1, "p835_clips": 0, "seed": 0}.items():
-            value = getattr(self, name)
-            _check(
-                isinstance(value, int) and not isinstance(value, bool) and value >= least,
-                f"{name} = {value!r}: expected a whole number, {least} or more",
-            )
-        object.__setattr__(self, "corpus", dataclasses.replace(self.corpus, scramble=()))
+        for name in ("clips", "p835_clips", "seed"):
+            number(f"acoustics.{name}", getattr(self, name), name)
+        corpus = dataclasses.replace(self.corpus, scramble=(), max_training_clips=None)
+        object.__setattr__(self, "corpus", corpus)
         if self.augmentation is not None:
             object.__setattr__(self, "augmentation", self.augmentation.on_waves())
 
@@ -564,9 +414,20 @@ class AcousticsSpec(Keyed):
         """`ACOUSTICS_METHOD`."""
         return {"acoustics_method": ACOUSTICS_METHOD}
 
+    def values(self) -> dict[str, Any]:
+        """As of any spec, without what came later at the value that measurements had before."""
+        values = super().values()
+        _drop_no_cap(values["corpus"])
+        return values
+
     def plan(self) -> AcousticsSpec:
         """The spec without fingerprints and digests: what a study asked for, whatever answered."""
         return dataclasses.replace(self, estimators=(), fingerprints=())
+
+
+def _drop_no_cap(corpus: dict[str, Any]) -> None:
+    if corpus["max_training_clips"] is None:
+        del corpus["max_training_clips"]
 
 
 def from_json(data: dict[str, Any]) -> RunSpec | AcousticsSpec:
@@ -596,12 +457,14 @@ def from_json(data: dict[str, Any]) -> RunSpec | AcousticsSpec:
             fingerprints=_pairs(data.pop("fingerprints")),
             **data,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except SpecError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise SpecError(f"not a run spec: {error}") from error
 
 
 def _check_method(found: Any, ours: int) -> None:
-    _check(found == ours, f"result written by method {found}; this version reads method {ours}")
+    check(found == ours, f"result written by method {found}; this version reads method {ours}")
 
 
 def _corpus(data: dict[str, Any]) -> CorpusSpec:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from serkit import corpora
+
 ROOT = Path(__file__).parent.parent
+
+corpora.READERS["made"] = "tests.made_reader"  # for studies that are made up and never run
 
 
 @pytest.fixture(scope="session")

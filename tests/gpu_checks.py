@@ -14,13 +14,14 @@ from serkit import model as model_module
 from serkit.augment import Chain
 from serkit.batches import crop_starts, join, shuffled_batches
 from serkit.device import send
+from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.frontend import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.model import Cnn14
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import run
-from serkit.specs import EFFECTS, STRETCH_METHODS, Augmentation, Recipe
+from serkit.specs import Recipe
 from serkit.train import prepare, step
 from tests.speech import padded, spoken
 

@@ -34,8 +34,8 @@ from serkit.augment import (
     masked_cells,
     shift_samples,
 )
+from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
 from serkit.frontend import MEL_BANDS, NAMED, LogMel
-from serkit.specs import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
 from tests.speech import RATE_HZ, off_by_db, padded, spoken
 
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ weights = ""
 [recipe]
 batch_size = 16
 [corpora.one]
-reader = "synthetic"
+reader = "made"
 title = "One"
 folds = 4
 [corpora.two]

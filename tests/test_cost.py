@@ -62,6 +62,17 @@ def test_clips_and_seconds_are_those_of_the_sets_a_run_makes(tmp_path, monkeypat
             assert speech.seconds == pytest.approx(times * sum(min(n / 16_000, 1.0) for n in clips.lengths))
 
 
+def test_a_cap_is_counted(tmp_path):
+    text = (studies.BUILT_IN / "paper.toml").read_text().replace("= 3900", "= 3900\nmax_training_clips = 100")
+    (tmp_path / "few.toml").write_text(text)
+    study = studies.read(str(tmp_path / "few.toml"))
+    works = {each.case.id: each for each in cost.work(studies.plan(study), cost.sizes(study, tmp_path))}
+    few = works["cremad-aug20"]
+    assert (few.training.clips, few.training.seconds) == (30 * 100, pytest.approx(30 * 100 * 2.5))
+    assert few.case.cost == 30 * 100
+    assert works["msp+cremad-aug0"].case.cost == 30 * (41_000 + 100)
+
+
 def test_published_sizes_stand_in_for_absent_corpora(tmp_path):
     study = studies.read("paper")
     sizes = cost.sizes(study, tmp_path)

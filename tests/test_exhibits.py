@@ -14,8 +14,8 @@ from benchmark import exhibits, tables
 from benchmark import study as studies
 from benchmark.assemble import assemble
 from serkit import corpora
+from serkit.effects import EFFECTS, Augmentation
 from serkit.results import Store
-from serkit.specs import EFFECTS, Augmentation
 from tests import corpus_trees
 from tests.made_results import made_result, put
 
@@ -28,7 +28,7 @@ SMALL = {
     "corpora": {
         "one": {"reader": "crema_d", "title": "ONE"},
         "two": {
-            "reader": "ravdess",
+            "reader": "made",
             "title": "TWO",
             "folds": 2,
             "scramble": {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"},

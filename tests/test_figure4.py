@@ -233,8 +233,8 @@ SMALL = {
     "title": "Two corpora",
     "rates_percent": [0, 100],
     "corpora": {
-        "one": {"reader": "ravdess", "title": "ONE", "folds": 2},
-        "two": {"reader": "emodb", "title": "TWO", "folds": 2},
+        "one": {"reader": "made", "title": "ONE", "folds": 2},
+        "two": {"reader": "made", "title": "TWO", "folds": 2},
     },
     "figure4": {"clips": 120, "p835_clips": 10},
 }

@@ -118,6 +118,21 @@ def test_fewer_than_two_a_worker_are_dealt_in_turn():
     assert order.dealt([1, 2, 3], cost=int, workers=8) == [3, 2, 1]
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_what_every_cell_is_compared_with_is_run_first(workers):
+    """Of one turn the longest first; the shortest of all, which only fill workers, stand behind the first."""
+    cases = [(2, 9), (2, 1), (0, 3), (1, 8), (0, 4), (2, 2), (1, 7), (2, 3)]
+    dealt = order.dealt(cases, lambda case: case[1], workers, lambda case: case[0])
+    assert (
+        dealt
+        == {
+            1: [(0, 3), (0, 4), (1, 8), (1, 7), (2, 9), (2, 1), (2, 2), (2, 3)],
+            2: [(0, 4), (2, 1), (0, 3), (2, 2), (1, 8), (1, 7), (2, 9), (2, 3)],
+            3: [(0, 4), (2, 1), (0, 3), (2, 2), (1, 8), (2, 3), (1, 7), (2, 9)],
+        }[workers]
+    )
+
+
 @pytest.mark.parametrize("cases", range(12))
 def test_nothing_is_lost_or_twice_and_every_worker_sees_the_same(cases):
     shuffled = random.Random(cases)

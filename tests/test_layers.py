@@ -14,6 +14,8 @@ serkit
 serkit.files                 reading and writing with care
 serkit.errors
 serkit.later                 imports that wait
+serkit.settings              what a setting may be
+serkit.effects               what augmentation is, as plain data
 serkit.specs                 what a run is, as plain data
 serkit.cache
 serkit.synthetic             speech that is made

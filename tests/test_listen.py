@@ -17,10 +17,10 @@ from benchmark import study as studies
 from serkit import audio, augment
 from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
+from serkit.effects import EFFECTS
 from serkit.frontend import NAMED
 from serkit.loader import Loader
 from serkit.packs import Pack
-from serkit.specs import EFFECTS
 from tests.speech import RATE_HZ, spoken
 
 SPEECH = np.round(spoken(0, peak=0.5) * FULL_SCALE).astype(np.int16)

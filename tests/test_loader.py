@@ -8,8 +8,9 @@ import torch
 
 from serkit import augment
 from serkit.batches import crop_starts, join, shuffled_batches
+from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.loader import Loader, gathered, level_gains
-from serkit.specs import EFFECTS, POOLED_BY, STRETCH_METHODS, Augmentation, Recipe
+from serkit.specs import POOLED_BY, Recipe
 from tests.test_train import FADE, FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
 
 # --- ways to the device ---

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 import serkit.run as run_module
 from serkit import acoustics, augment, mos
+from serkit.corpora.table import some
 from serkit.errors import CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
 from serkit.results import Store
 from serkit.run import evaluation_set, labels_of, load, measure, run, training_set
@@ -401,6 +403,54 @@ def test_scrambled_training_labels_are_the_permutation(store):
         assert LABELS[true] == label
         assert LABELS[learnt] == (SWAPPED[label] if corpus == 1 else label)
     assert np.bincount(scrambled.corpus).tolist() == [72, 24]
+
+
+def capped(most, seed=0, fold=1):
+    folded = dataclasses.replace(FOLDED, max_training_clips=most)
+    return dataclasses.replace(PLAN, corpora=(LARGE, folded, MIXED), seed=seed, fold=fold)
+
+
+def test_a_cap_takes_of_one_corpus_and_a_smaller_ones_clips_are_among_a_largers(store):
+    corpora = loaded(PLAN, store)
+    sets = {most: training_set(capped(most), corpora) for most in (4, 9, 20, 24, 10**6, None)}
+    assert {most: np.bincount(chosen.corpus).tolist() for most, chosen in sets.items()} == {
+        4: [72, 4],
+        9: [72, 9],
+        20: [72, 20],
+        24: [72, 24],
+        10**6: [72, 24],
+        None: [72, 24],
+    }
+    rows = [set(chosen.row[chosen.corpus == 1]) for chosen in sets.values()]
+    assert all(less <= more for less, more in itertools.pairwise(rows))
+    tests = [evaluation_set(capped(most), corpora)[0].row for most in (4, None)]
+    np.testing.assert_array_equal(*tests)  # what is tested stays
+
+
+def test_a_cap_is_said_in_the_result_and_another_seed_draws_others(store, trainings):
+    results = [run(capped(8, seed), store, None) for seed in (0, 1)]
+    assert [result["training_clips"] for result in results] == [72 + 8] * 2
+    assert [sum(result["corpora"]["folded"]["clips"]["train"].values()) for result in results] == [8, 8]
+    first, second = (set(training.row[training.corpus == 1]) for training in trainings)
+    assert first != second
+
+
+def test_a_cap_keeps_the_shares_of_classes_and_speakers():
+    """Any beginning: a class within one clip, a speaker within one in each class."""
+    labels = np.repeat(LABELS, (200, 30, 100, 70))
+    speakers = np.random.default_rng(5).choice(["a", "b", "c", "Unknown"], 400, p=[0.1, 0.3, 0.2, 0.4])
+    clips = pd.DataFrame({"label": labels, "speaker": speakers})
+    every = np.arange(400)
+    for most in (4, 10, 40, 133, 399):
+        taken = clips.iloc[some(clips, every, most, seed=3)]
+        assert len(taken) == most
+        for columns, away in ((["label"], 1), (["label", "speaker"], 2)):
+            share = clips.groupby(columns).size() * most / 400
+            off = taken.groupby(columns).size().reindex(share.index, fill_value=0) - share
+            assert off.abs().max() <= away, (most, columns)
+        assert set(taken["label"]) == set(LABELS)
+    np.testing.assert_array_equal(some(clips, every, 40, 3), some(clips, every, 40, 3))
+    assert some(clips, every[::2], 400, 3).tolist() == every[::2].tolist()
 
 
 def test_labels_stand_in_the_order_of_the_outputs(store):

@@ -151,6 +151,37 @@ def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], corpus
     return speakers.map(fold_of).astype("int64")
 
 
+def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Some of the clips, at most `most`: each class, and in it each speaker, keeps its share.
+
+    Those of a smaller number are among those of a larger: a learning curve adds clips to the same ones.
+
+    Args:
+        clips: the corpus's table.
+        rows: positions in it, int64 [n].
+        most: how many, 1 or more.
+        seed: of the choice.
+
+    Returns:
+        Positions among `rows`, in their order; all of them where there are no more.
+    """
+    if len(rows) <= most:
+        return rows
+    # One order of all clips, of which the first are taken. A class of n has its k-th clip at k / n, a speaker
+    # of m in it the j-th at (j + u) / m: any beginning has each at its share, give or take one.
+    chance = np.random.Generator(np.random.Philox(seed))
+    order = rows[chance.permutation(len(rows))]
+    of_class = [clips["label"].to_numpy()[order]]
+    group = pd.DataFrame({"label": of_class[0], "speaker": clips["speaker"].to_numpy()[order]})
+    within = group.groupby(["label", "speaker"], sort=True)
+    start = within.ngroup().map(dict(enumerate(chance.random(within.ngroups))))
+    group["place"] = (within.cumcount() + start) / within["label"].transform("size")
+    group = group.sort_values("place", kind="stable")
+    of_label = group.groupby("label", sort=True)
+    turn = of_label.cumcount() / of_label["label"].transform("size")
+    return np.sort(order[turn.sort_values(kind="stable").index[:most]])
+
+
 def split_shares(n: int, seed: int) -> np.ndarray:
     """`train` 70 %, `test` 15 %, `validation` 15 % of n things, in a random order that only `seed` decides.
 
