@@ -8,10 +8,11 @@ and how a shell completes names.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -155,10 +156,11 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     from serkit import doctor as doctors
 
     options = _options(pairs)
+    titles: Mapping[str, str] = {}
     if study_name is not None:
-        known = {
-            corpus.name: (corpus.reader, dict(corpus.options)) for corpus in studies.read(study_name).corpora
-        }
+        study = studies.read(study_name)
+        known = {corpus.name: (corpus.reader, dict(corpus.options)) for corpus in study.corpora}
+        titles = study.titles
     else:
         known = {name: (name, {}) for name in corpora.names() if names or corpora.is_one(name)}
     for name in names:
@@ -166,8 +168,10 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
             raise _no_corpus(name, known)
     healthy = True
     for name in names or known:
-        reader, chosen = known[name]
-        examination = doctors.examine(reader, studies.data_folder(), {**chosen, **options})
+        reader, chosen = known[name][0], {**known[name][1], **options}
+        examination = doctors.examine(reader, studies.data_folder(), chosen)
+        title = titles.get(name) or corpora.title_of(reader, chosen)
+        examination = dataclasses.replace(examination, title=title)
         click.echo(doctors.render(examination))
         click.echo()
         healthy &= examination.fit or (not names and study_name is None and examination.missing)

@@ -167,6 +167,20 @@ def test_doctor_finds_nothing_and_that_is_no_fault_unless_asked_for():
     assert "EmoDB" not in outcome.stdout
 
 
+def test_doctor_calls_a_corpus_by_its_studys_title_or_its_databases_name(tmp_path):
+    corpus = (
+        '{ reader = "audformat", folds = 3, options = { name = "mine", folds = 3 }, title = "My corpus" }'
+    )
+    (tmp_path / "s.toml").write_text(
+        f'title = "x"\n[corpora]\nmine = {corpus}\n[table1]\ntrain = [["mine"]]\n'
+    )
+    outcome = called("doctor", "--study", str(tmp_path / "s.toml"))
+    assert outcome.stdout.startswith("My corpus: missing\n  audformat database mine: no folder")
+    assert called("doctor", "audformat", "-o", "name=mine").stdout.startswith(
+        "audformat database mine: missing"
+    )
+
+
 def test_doctor_without_a_data_folder_says_so(monkeypatch):
     monkeypatch.delenv("SERKIT_DATA")
     outcome = called("doctor", "emodb")

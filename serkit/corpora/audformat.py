@@ -5,7 +5,7 @@ what tags in `db.yaml` ask for, runs pickled tables, writes pickles beside the t
 columns by place. One reader for many corpora, so everything that other readers know of theirs is an option
 here. An option's mapping may be a dict or the pairs of one.
 
-* `name`: the database's name (`name:` in its header), to choose among several; default the first found.
+* `name`: the database's name (`name:` in its header), to choose among several; default the only one.
 * `tables`: a table or a list of them; default all that have the label column.
 * `label`: the label column; default `emotion`.
 * `labels`: the database's labels to the study's, for example `{anger = "angry"}`; labels not named are not
