@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.results import Result
+from serkit.results import GUESSING, Result, diverged
 from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     averaged = result["tail_evaluations"]
     assert averaged == len(tail), f"averaged over {averaged} evaluations, {len(tail)} lie in the tail"
     assert all(math.isfinite(loss) for loss in losses), "a loss is not finite"
+    assert not diverged(result), (
+        f"the loss in the tail is {losses[-1]:.3g}, that of guessing {GUESSING:.2g}: it learnt nothing"
+        " that can be believed, and no table counts it; lower recipe.learning_rate"
+    )
     assert not settled or levelled_off(losses, tail[0]), (
         "the training loss still moves in the tail, so its average means little: raise recipe.epochs"
     )

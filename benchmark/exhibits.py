@@ -9,7 +9,7 @@ point of the tuning grid that is best on the validation clips; the whole grid is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -20,7 +20,7 @@ import pandas as pd
 from benchmark import spread
 from benchmark.study import Study, TrainingSet, plan
 from serkit.metrics import in_tail
-from serkit.results import Result, Store
+from serkit.results import Result, Store, diverged
 from serkit.specs import METRICS, AcousticsSpec, Recipe, RunSpec, base_of
 
 PAPER = Path(__file__).parent / "paper"
@@ -42,12 +42,14 @@ class Answers:
     """The results of a study, by what was asked.
 
     Attributes:
-        results: for each run and measurement of the plan that is done, its newest result.
+        results: for each run and measurement of the plan that is done and counts, its newest result.
+        left_out: of those done, the runs that diverged (`serkit.results.diverged`).
         mixed: corpora of which the results used several versions (fingerprints).
     """
 
     results: Mapping[RunSpec | AcousticsSpec, Result]
     mixed: tuple[str, ...]
+    left_out: Mapping[RunSpec | AcousticsSpec, Result] = field(default_factory=dict)
 
 
 def answers(study: Study, store: Store) -> Answers:
@@ -63,7 +65,11 @@ def answers(study: Study, store: Store) -> Answers:
     for of_run in digests.values():
         for name, digest in of_run.items():
             seen.setdefault(name, set()).add(digest)
-    return Answers(results, tuple(sorted(name for name, of_all in seen.items() if len(of_all) > 1)))
+    return Answers(
+        {spec: result for spec, result in results.items() if not diverged(result)},
+        tuple(sorted(name for name, of_all in seen.items() if len(of_all) > 1)),
+        {spec: result for spec, result in results.items() if diverged(result)},
+    )
 
 
 def cells(study: Study, found: Answers) -> pd.DataFrame:

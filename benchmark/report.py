@@ -14,8 +14,10 @@ from benchmark import answer, exhibits, figure4, tables
 from benchmark.exhibits import Answers
 from benchmark.study import Study, plan
 from benchmark.tables import Table
-from serkit.results import Result, Store
+from serkit.results import GUESSING, Result, Store
 from serkit.specs import AcousticsSpec, RunSpec
+
+NAMED = 5  # runs in a note; more are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,13 @@ def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:
     if not known.empty:
         said.append(
             f"{int(known.sum())} of {len(known)} cells are within {exhibits.AGREES_WITHIN} of the paper."
+        )
+    if found.left_out:
+        named = [result["label"] for result in found.left_out.values()]
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        said.append(
+            f"Caution: {len(named)} finished runs count as missing, since their loss stayed far above that of"
+            f" guessing ({GUESSING:.2f}): {', '.join(named[:NAMED])}{more}. Lower recipe.learning_rate."
         )
     if found.mixed:
         said.append(f"Caution: results of different copies of {', '.join(found.mixed)} are mixed here.")

@@ -15,8 +15,10 @@ The format is documented in `results/README.md` and, for machines, in `result.sc
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
+import statistics
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -240,6 +242,22 @@ def read(path: Path) -> Result:
             " update it"
         )
     return result
+
+
+GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
+"""Loss of a network that gives each of the four classes a quarter, whatever it hears: 0.56."""
+FAR_ABOVE = 4.0
+"""Times `GUESSING`. Ours: the first epochs of trainings that learn reach 2.1 times, their tails 1.2 times."""
+
+
+def diverged(result: Result) -> bool:
+    """Whether the loss of a finished run was far above that of guessing in at least half of its tail.
+
+    A network that learns nothing comes down to guessing; one that stays far above it was thrown off by steps
+    too large to come back from, and what it says of the test clips is chance.
+    """
+    losses = [at["loss"] for at in result.get("history", [])][-result.get("tail_evaluations", 1) :]
+    return bool(losses) and statistics.median(losses) > FAR_ABOVE * GUESSING
 
 
 def _damaged(path: Path, why: str) -> ResultsUnreadable:

@@ -98,7 +98,14 @@ def descend(result):
         at["loss"] = 1 - number / 30
 
 
+def thrown_off(result):
+    """The loss that a learning rate of 1e6 left, level."""
+    for at in result["history"]:
+        at["loss"] = 1.4e18
+
+
 FAULTS = {
+    "thrown off": thrown_off,
     "label": change("label", to="msp-aug20-fold04"),
     "test missing": change("tests", "iemocap_scrambled", to=...),
     "corpus missing": change("corpora", "cremad", to=...),
@@ -126,6 +133,13 @@ for metric in METRICS:
         FAULTS[f"validation {metric} {word}"] = change("validation", "iemocap", metric, "mean", to=value)
     FAULTS[f"{metric} of a fold"] = change("tests", "iemocap", "folds", "4", metric, "mean", to=math.nan)
     FAULTS[f"{metric} std"] = change("tests", "iemocap", metric, "std", to=math.nan)
+
+
+def test_a_study_too_short_to_settle_is_still_no_excuse_for_a_loss_far_above_guessing(plans):
+    result = valid(plans["msp-aug0"])
+    thrown_off(result)
+    with pytest.raises(AssertionError, match=r"the loss in the tail is 1\.4e\+18, that of guessing 0\.56"):
+        assert_valid(result, plans["msp-aug0"], settled=False)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -224,6 +224,24 @@ def test_the_newest_result_wins_and_mixed_copies_are_said(store):
     assert "Caution: results of different copies of one, two are mixed here." in text
 
 
+@pytest.mark.usefixtures("numbers_only")
+def test_a_run_thrown_off_counts_as_missing_and_is_named(store):
+    runs = by_id(study := small(seeds=[0, 1]))
+    good, off = made_result(runs["one-aug0"], flat(0.7)), made_result(runs["one-aug0-seed1"], flat(0.2))
+    for at in off["history"]:
+        at["loss"] = 1.4e18
+    put(store, good, off)
+    cell = the(cells_of(study, store), "table1", "ONE", "ONE")
+    assert (cell["wF1"], cell["runs"], cell["runs_expected"]) == (0.7, 1, 2)
+    assert list(exhibits.answers(study, store).left_out) == [runs["one-aug0-seed1"]]
+    text, _ = assemble(study, store)
+    assert (
+        "1 finished runs count as missing, since their loss stayed far above that of guessing (0.56): "
+        in text
+    )
+    assert "one-aug0-seed1. Lower recipe.learning_rate." in text
+
+
 def test_results_of_other_questions_answer_nothing(store):
     """Another recipe, another rate: the same label, another key."""
     put(store, made_result(by_id(small(recipe={"epochs": 29}))["one-aug0"], flat(0.5)))

@@ -416,7 +416,8 @@ def _problems(report: Report, state: CaseState) -> Iterator[str]:
         yield f"{state.case.id}: {state.failure.partition(chr(10))[0]}"
     elif state.state in (progress.CUT_OFF, progress.RUNNING):
         yield f"{state.case.id}: {state.state} at {state.share:.0%}"
-    result = report.found.results.get(state.case.spec)
+    found = report.found
+    result = found.results.get(state.case.spec) or found.left_out.get(state.case.spec)
     if result is not None and (problem := _claim(state.case, result, report.study)):
         yield f"{state.case.id}: {problem}"
 
