@@ -551,6 +551,14 @@ def test_a_table_of_another_folder_is_not_read(tmp_path: Path) -> None:
         reader.read(tmp_path / "a")
 
 
+def test_copies_of_one_database_are_named(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        trees.audformat(tmp_path / folder, audio=False)
+    corpus = corpora.load("audformat", tmp_path)
+    assert corpus.folder == tmp_path / "a"
+    assert corpus.notes[-1] == f"other folders look like audformat too and are not read: {tmp_path / 'b'}"
+
+
 def test_a_missing_database_is_called_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(CorpusMissing, match=r"^audformat database mine: no folder at or below"):
         corpora.load("audformat", tmp_path, {"name": "mine"})

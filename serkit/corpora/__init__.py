@@ -12,7 +12,7 @@ A reader is a module with
 * `LOOKS_LIKE`: that in words, for a message: "no folder looks like it; looked for ...";
 * `WHOLE`, only where `is_here` counts: the count from which a copy is complete, and the search at its end;
 * `choose(folders, **options)` and `title(**options)`, only where many corpora share one layout: which of the
-  folders is the one asked for, and what it is called;
+  folders are what is asked for, the first to be read, and what it is called;
 * `read(folder, **options)`: the folder as a `Corpus`;
 * `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
 * `folds(**options)`, only where it is neither 1 nor the option `folds`: how many folds the corpus has with

@@ -67,8 +67,8 @@ def is_here(folder: Path) -> bool:
     return os.path.lexists(folder / HEADER)
 
 
-def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> Path:
-    """Which of the folders with a header is the database called `name`, the shallowest first.
+def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> list[Path]:
+    """Which of the folders with a header are the database called `name`, in their order; copies of one.
 
     Without a name there may be one database only, in one copy or several. A header that cannot be read is
     passed over where the database is found without it; where it is not, that may be the one, and `read` says
@@ -89,7 +89,7 @@ def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> 
     broken = [folder for folder, (its, readable) in called.items() if not readable and name in (None, its)]
     broken += [folder for folder, (its, readable) in called.items() if not readable and not its]
     if wanted or broken:
-        return (wanted or broken)[0]
+        return wanted or broken[:1]
     found = ", ".join(f"{its or 'something else'} ({folder})" for folder, (its, _) in called.items())
     raise CorpusMissing(f"{title(name)}: no audformat database of that name; found {found}")
 

@@ -64,7 +64,7 @@ def search(module: ModuleType, title: str, data: Path, options: Mapping[str, Any
         if not alike:
             raise CorpusMissing(f"{title}: no folder at or below {data} looks like it ({DEPTH} levels down)")
         if hasattr(module, "choose"):
-            return Found(module.choose([folder for _, folder in alike], **options))
+            alike = [(1, folder) for folder in module.choose([folder for _, folder in alike], **options)]
     except CorpusMissing as error:
         if looks_like := getattr(module, "LOOKS_LIKE", ""):
             looks_like = f"; looked for {looks_like}"

@@ -107,7 +107,14 @@ def _texts(column: pa.ChunkedArray) -> list[str | None]:
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
     if types.is_duration(kind):
         column = column.cast("int64")
-    elif types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+    elif not (
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_primitive(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+    ):
         raise ValueError(f"a column holds {kind}, expected text or numbers")
     return [None if one is None or one == "" or one != one else str(one) for one in column.to_pylist()]
 
