@@ -28,6 +28,8 @@ serkit.corpora.columns       a corpus's words -> the study's
 serkit.corpora.header        db.yaml -> what it says of tables
 serkit.corpora.tabular       csv or parquet -> columns of text
 serkit.corpora.audformat
+serkit.corpora.shards        parquet with audio inside -> files
+serkit.corpora.tables
 serkit.corpora.crema_d
 serkit.corpora.emodb
 serkit.corpora.iemocap

@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # pandas comes with it: a plan only asks which readers there 
     from serkit.corpora.table import Corpus
 
 GROUP = "serkit.corpora"
-NO_READERS = ("columns", "folder", "header", "search", "table", "tabular")
+NO_READERS = ("columns", "folder", "header", "search", "shards", "table", "tabular")
 READERS = {
     module.name: f"{__name__}.{module.name}"
     for module in pkgutil.iter_modules(__path__)

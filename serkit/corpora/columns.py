@@ -7,14 +7,14 @@ in the parts of a delivered split or in folds that leave speakers out.
 
 from __future__ import annotations
 
-import unicodedata
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.folder import SUFFIXES, audio_of, names_in, stem_of
-from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, fold_by_speaker, is_person, table
+from serkit.corpora.folder import audio_of, names_in, stem_of
+from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, composed, fold_by_speaker, is_person, table
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.later import Later
 from serkit.specs import LABELS
@@ -56,12 +56,19 @@ class Choices:
         splits: the corpus's splits to train, validation and test; empty: the usual ones.
         folds: leave speakers out in so many folds, in place of splits; None: splits.
         split_by_clip: the delivered split is known to be by clip, so speakers may stand on both sides of it.
+        folds_given: a column says which fold a clip is in, in place of splits.
     """
 
     labels: Mapping[str, str]
     splits: Mapping[str, str]
     folds: int | None
     split_by_clip: bool = False
+    folds_given: bool = False
+
+    @property
+    def by_split(self) -> bool:
+        """Whether splits are asked for, and no folds."""
+        return self.folds is None and not self.folds_given
 
     @classmethod
     def of(
@@ -72,6 +79,7 @@ class Choices:
         splits: Names | None,
         folds: int | None,
         split_by_clip: bool | None = None,
+        fold: str | None = None,
     ) -> Choices:
         """The options of these names, checked.
 
@@ -80,6 +88,8 @@ class Choices:
         """
         if split_by_clip is not None and not isinstance(split_by_clip, bool):
             raise SpecError(f"{reader}: option split_by_clip = {split_by_clip!r}; expected true or false")
+        if fold is not None and (folds is not None or split is not None or splits is not None):
+            raise SpecError(f"{reader}: options fold and folds, split or splits exclude each other")
         if folds is not None:
             if not isinstance(folds, int) or isinstance(folds, bool) or folds < 3:
                 raise SpecError(
@@ -95,6 +105,7 @@ class Choices:
             splits=_mapping(reader, "splits", splits, PARTS),
             folds=folds,
             split_by_clip=bool(split_by_clip),
+            folds_given=fold is not None,
         )
 
 
@@ -105,7 +116,8 @@ class Delivered:
     Attributes:
         title: the corpus's, for messages.
         clips: one row a clip: `path` below the corpus's folder; `delivered`, its label, and `speaker`, each
-            text or None; `split`, text, where the study does not ask for folds. Further columns are kept.
+            text or None; `split`, text, where the study asks for no folds; `fold`, text or None, where it
+            names their column. Further columns are kept.
         has: the columns there are, for messages.
         label: the name of the column of labels, for messages.
         speaker: the same of speakers.
@@ -155,12 +167,15 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         )
     if n_unknown:
         notes.append(f"{n_unknown} clips have no speaker identity")
-    if folds is None:
+    if choices.by_split:
         clips["split"] = _parts(delivered, choices.splits)
     result = table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
-    if folds is None:
+    if choices.folds_given:
+        result["fold"], folds = _given(delivered, result)
+        notes += _on_both_sides(result, "fold", choices.split_by_clip, title)
+    elif folds is None:
         _check_parts(result, title)
-        notes += _on_both_sides(result, choices.split_by_clip, title)
+        notes += _on_both_sides(result, "split", choices.split_by_clip, title)
     else:
         groups = leave_speakers_out(result["speaker"], folds, title)
         result["fold"] = fold_by_speaker(result["speaker"], groups, title)
@@ -208,41 +223,68 @@ def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[lis
 
 
 def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
-    """Where each file lies: as the table says, or there with another suffix; each folder is listed once.
+    """Where each file lies, as the disk spells it: as the table says, or there with another or any suffix.
+
+    Each folder is listed once.
 
     Raises:
         CorpusUnfit: a file outside the corpus's folder, a name that no file can have, or a folder that may
             not be listed.
     """
+    tops = [PurePosixPath(top.as_posix()) for top in (folder.absolute(), folder.resolve())]
+    listings: dict[str, _Listing] = {}
+    parents = {".": "."}
+
+    def listing(parent: str) -> _Listing:
+        if parent not in listings:
+            listings[parent] = _Listing.of(folder / parent)
+        return listings[parent]
+
+    def on_disk(parent: PurePosixPath) -> str:
+        text = str(parent)
+        if text not in parents:
+            above = on_disk(parent.parent)
+            parents[text] = str(PurePosixPath(above, listing(above).spelt(parent.name)))
+        return parents[text]
+
     paths = []
-    names: dict[str, set[str]] = {}
-    audio: dict[str, dict[str, str]] = {}
     for file in files:
         path = PurePosixPath(file)
-        if path.is_absolute() and path.is_relative_to(folder.absolute().as_posix()):
-            path = path.relative_to(folder.absolute().as_posix())
         if not path.name or "\0" in file:
             raise CorpusUnfit(
                 f"{title}: {file!r} is no name of a file; restore the table from the delivered copy"
             )
+        if path.is_absolute() and not any(path.is_relative_to(top) for top in tops):
+            path = PurePosixPath(os.path.realpath(path.parent), path.name)
+        path = next((path.relative_to(top) for top in tops if path.is_relative_to(top)), path)
         if path.is_absolute() or ".." in path.parts:
             raise CorpusUnfit(
                 f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
             )
-        parent = str(path.parent)
-        if parent not in names:
-            try:
-                listed = names_in(folder / parent)
-            except OSError as error:
-                raise CorpusUnfit(
-                    f"{title}: {folder / parent} cannot be listed ({error.strerror})"
-                ) from error
-            names[parent], audio[parent] = set(listed), audio_of(listed)
-        there = path.name
-        if there not in names[parent] and there.rpartition(".")[2].lower() in SUFFIXES:
-            there = audio[parent].get(stem_of(there), there)
-        paths.append(str(path.with_name(there)))
+        parent = on_disk(path.parent)
+        paths.append(str(PurePosixPath(parent, listing(parent).spelt(path.name))))
     return paths
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The names in a folder: as they are, by their composed form, and audio by its stem."""
+
+    names: frozenset[str]
+    composed: Mapping[str, str]
+    audio: Mapping[str, str]
+
+    @classmethod
+    def of(cls, folder: Path) -> _Listing:
+        names = names_in(folder)
+        return cls(frozenset(names), {composed(name): name for name in names}, audio_of(names))
+
+    def spelt(self, name: str) -> str:
+        """The name of what is there and meant; the name itself where there is nothing."""
+        if name in self.names:
+            return name
+        same = composed(name)
+        return self.composed.get(same) or self.audio.get(stem_of(same), name)
 
 
 def _mapping(reader: str, option: str, value: Names | None, allowed: tuple[str, ...]) -> dict[str, str]:
@@ -294,7 +336,7 @@ def _meant(wanted: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
 
 
 def _bare(word: str) -> str:
-    return unicodedata.normalize("NFC", word).strip().casefold()
+    return composed(word).strip().casefold()
 
 
 def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
@@ -314,18 +356,43 @@ def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
     return delivered.clips["split"].map(lambda one: mapping.get(one, one))
 
 
-def _on_both_sides(clips: pd.DataFrame, expected: bool, title: str) -> list[str]:
-    """What to note of speakers who stand in more than one part.
+def _given(delivered: Delivered, clips: pd.DataFrame) -> tuple[pd.Series, int]:
+    """The fold of each clip by a column's names of folds, in their order, and how many there are.
+
+    Raises:
+        CorpusUnfit: a clip without one, or fewer than 3.
+    """
+    without = clips["fold"].isna()
+    if without.any():
+        raise CorpusUnfit(
+            f"{delivered.title}: {without.sum()} clips are in no fold, {clips['path'][without].iloc[0]} the"
+            " first; expected each in one"
+        )
+    names = sorted(set(clips["fold"]), key=lambda name: (int(name) if name.isdecimal() else -1, name))
+    if len(names) < 3:
+        raise CorpusUnfit(
+            f"{delivered.title}: its folds are {', '.join(names)}; expected 3 or more, to test, to validate"
+            " and to train on"
+        )
+    return clips["fold"].map({name: k for k, name in enumerate(names)}).astype("int64"), len(names)
+
+
+def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool, title: str) -> list[str]:
+    """What to note of speakers who stand in more than one part or fold.
 
     Raises:
         CorpusUnfit: there are some, and the study does not say that the split is by clip.
     """
-    known = clips[clips["split"].isin(PARTS) & (clips["speaker"] != UNKNOWN_SPEAKER)]
-    parts = known.groupby("speaker")["split"].unique()
+    known = clips[clips["speaker"] != UNKNOWN_SPEAKER]
+    if column == "split":
+        known = known[known["split"].isin(PARTS)]
+    parts = known.groupby("speaker")[column].unique()
     shared = parts[parts.map(len) > 1]
     if shared.empty:
         return []
-    where = " and ".join(sorted(shared.iloc[0], key=PARTS.index))
+    order = PARTS.index if column == "split" else int
+    where = " and ".join(str(part) for part in sorted(shared.iloc[0], key=order))
+    where = where if column == "split" else f"folds {where}"
     said = f"{len(shared)} speakers stand on both sides of the split, {shared.index[0]} in {where}"
     if not expected:
         raise CorpusUnfit(

@@ -4,16 +4,16 @@ Names only: no file is opened or asked for its size except the label files, beca
 more than 100,000 clips. Hidden names are left out everywhere, AppleDouble files (`._clip.wav`) among them:
 unzipping on another system leaves one beside each clip, with the clip's suffix and no audio in it.
 
-A name may be spelt in two ways in Unicode (é in one piece, NFC, or in two, NFD); disks and label files differ
-in which. They are one name: `audio_of` has stems as NFC, `composed` makes any text so before it is compared.
+A name may be spelt in two ways in Unicode, and disks and label files differ in which. They are one name:
+`audio_of` has stems as `composed` (`serkit.corpora.table`) gives them.
 """
 
 from __future__ import annotations
 
 import os
-import unicodedata
 from pathlib import Path
 
+from serkit.corpora.table import composed
 from serkit.errors import CorpusUnfit
 from serkit.files import open_file, read_bytes
 
@@ -23,11 +23,6 @@ SUFFIXES = ("wav", "flac")
 LFS_POINTER = b"version https://git-lfs"
 
 DELIVERED = "unpack or copy the delivered corpus again"
-
-
-def composed(text: str) -> str:
-    """The text in NFC, in which two spellings of one name are equal."""
-    return unicodedata.normalize("NFC", text)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ that (packing, training, reports, the doctor) knows only this class.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,8 @@ class Corpus:
         """SHA-256 over what the labels say (the five columns and the validation rule), not over the audio."""
         texts = (self.clips[column].astype(str).to_numpy(dtype=object) for column in COLUMNS)
         lines = map("\t".join, zip(*texts, strict=True))
-        text = "\n".join([*lines, repr(self.validation_fold)])
-        return hashlib.sha256(text.encode()).hexdigest()
+        text = composed("\n".join([*lines, repr(self.validation_fold)]))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
@@ -128,7 +129,12 @@ def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
     clips["speaker"] = clips["speaker"].where(clips["speaker"].map(is_person), UNKNOWN_SPEAKER)
     first = list(COLUMNS)
     clips = clips[first + [c for c in clips.columns if c not in first]]
-    return clips.sort_values("path", kind="stable", ignore_index=True)
+    return clips.sort_values("path", kind="stable", ignore_index=True, key=lambda paths: paths.map(composed))
+
+
+def composed(text: str) -> str:
+    """The text in NFC, in which two spellings of one name are equal: é may be one character, or two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def is_person(speaker: Any) -> bool:

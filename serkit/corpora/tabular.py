@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from serkit.corpora.folder import refuse_pointer
 from serkit.errors import CorpusUnfit, SerkitError
-from serkit.files import read_bytes, read_text
+from serkit.files import open_file, read_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,14 +34,14 @@ def column_names(path: Path, corpus: str) -> list[str]:
     """The names of a table's columns, in the file's order.
 
     Args:
-        path: a csv, or a parquet file by its suffix.
+        path: a csv (between commas, semicolons or tabs), or a parquet file by its suffix.
         corpus: the corpus's title, for messages.
 
     Raises:
         CorpusUnfit: it cannot be read, or two columns have one name.
     """
-    with _said(path, corpus):
-        names = _parquet(path).schema_arrow.names if path.suffix == ".parquet" else next(_rows(path), [])
+    with said(path, corpus):
+        names = open_parquet(path).schema_arrow.names if path.suffix == ".parquet" else next(_rows(path), [])
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two columns are called {twice[0]!r}")
@@ -52,7 +52,7 @@ def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, l
     """Columns of a table as text, None where there is no value.
 
     Args:
-        path: a csv, or a parquet file by its suffix.
+        path: a csv (between commas, semicolons or tabs), or a parquet file by its suffix.
         corpus: the corpus's title, for messages.
         names: of columns that it has.
 
@@ -62,9 +62,9 @@ def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, l
     Raises:
         CorpusUnfit: it cannot be read, rows differ in length, or a column holds neither text nor numbers.
     """
-    with _said(path, corpus):
+    with said(path, corpus):
         if path.suffix == ".parquet":
-            table = _parquet(path).read(columns=list(names), use_threads=False)
+            table = open_parquet(path).read(columns=list(names), use_threads=False)
             return {name: _texts(table.column(name)) for name in names}
         rows = _rows(path)
         places = {name: at for at, name in enumerate(next(rows, []))}
@@ -78,8 +78,10 @@ def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, l
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """The rows of a csv, the names first, all of one length."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    """The rows of a csv, the names first, all of one length; what parts them is seen from the names."""
+    text = read_text(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     length = None
     for row in reader:
         if not row:
@@ -90,11 +92,16 @@ def _rows(path: Path) -> Iterator[list[str]]:
         yield row
 
 
-def _parquet(path: Path) -> parquet.ParquetFile:
-    import pyarrow as pa
+def open_parquet(path: Path) -> parquet.ParquetFile:
+    """A parquet file, of which nothing is read but its schema.
+
+    Raises:
+        OSError: it is no file, or cannot be read.
+        ValueError: it is damaged, or promises too many rows. Other errors may come of a damaged file.
+    """
     from pyarrow import parquet
 
-    file = parquet.ParquetFile(pa.BufferReader(read_bytes(path)))
+    file = parquet.ParquetFile(open_file(path), pre_buffer=False)
     if file.metadata.num_rows > MOST_ROWS:
         raise ValueError(f"{file.metadata.num_rows:,} rows, expected {MOST_ROWS:,} at most")
     return file
@@ -120,8 +127,12 @@ def _texts(column: pa.ChunkedArray) -> list[str | None]:
 
 
 @contextmanager
-def _said(path: Path, corpus: str) -> Iterator[None]:
-    """Turns what goes wrong with a file into a message that names it."""
+def said(path: Path, corpus: str) -> Iterator[None]:
+    """Turns what goes wrong with a table into a message that names it.
+
+    Raises:
+        CorpusUnfit: in place of whatever is raised inside and is no SerkitError.
+    """
     try:
         refuse_pointer(path, corpus)
         yield

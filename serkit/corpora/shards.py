@@ -1,0 +1,200 @@
+"""Parquet files with audio inside, as Hugging Face's datasets are delivered: unpacked once, then any corpus.
+
+A dataset is one or many files (shards), such as `data/train-00000-of-00004.parquet`; a column holds structs
+of the bytes of an audio file and its name, and what the integers of a label mean stands in the schema's
+metadata (`huggingface`). `unpack` writes the audio, byte for byte, into the cache folder, a file a row; the
+names are made from the row's number and, in letters that no system minds, the delivered name: nothing in a
+shard decides where something is written. Where a shard, or the choice of rows, changes, it is unpacked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from serkit.cache import VARIABLE, cache_folder
+from serkit.corpora.table import composed
+from serkit.corpora.tabular import open_parquet, said
+from serkit.errors import SerkitError
+from serkit.files import read_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = 1  # of an unpacked folder; raise it when names or contents change
+INDEX = ".index.json"  # hidden, so no clip
+ROWS_AT_ONCE = 16  # of some 10 s each: a few MB
+NAME_BYTES = 80
+
+MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\xff\xfb": "mp3"}
+SHARD = re.compile(r"(.+)-\d+-of-\d+")
+
+
+def audio_columns(path: Path, corpus: str) -> list[str]:
+    """The columns of a parquet file that hold audio: structs with a field of bytes.
+
+    Raises:
+        CorpusUnfit: it cannot be read.
+    """
+    from pyarrow import types
+
+    def holds_audio(kind: pa.DataType) -> bool:
+        return types.is_struct(kind) and any(
+            field.name == "bytes" and (types.is_binary(field.type) or types.is_large_binary(field.type))
+            for field in kind
+        )
+
+    with said(path, corpus):
+        return [field.name for field in open_parquet(path).schema_arrow if holds_audio(field.type)]
+
+
+def class_names(path: Path, corpus: str) -> dict[str, list[str]]:
+    """What the integers of a column mean, by its name, for columns of which the schema's metadata say it.
+
+    Raises:
+        CorpusUnfit: it cannot be read.
+    """
+    with said(path, corpus):
+        about = (open_parquet(path).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+        try:
+            features = json.loads(about)["info"]["features"].items()
+            found = {name: feature["names"] for name, feature in features if _is_class(feature)}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {}  # something else under that name
+        return {name: names for name, names in found.items() if all(isinstance(one, str) for one in names)}
+
+
+def _is_class(feature: Any) -> bool:
+    return isinstance(feature, dict) and isinstance(feature.get("names"), list)
+
+
+def split_of(path: Path) -> str:
+    """What a file's name calls its split: `train` of train-00000-of-00004.parquet, of train/0000.parquet."""
+    shard = SHARD.fullmatch(path.stem)
+    if shard:
+        return shard[1]
+    return path.parent.name if path.stem.isdecimal() else path.stem
+
+
+def unpack(
+    files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], corpus: str
+) -> tuple[Path, list[str]]:
+    """Writes the audio of chosen rows into a folder of the cache, unless it is there.
+
+    Safe to call from several processes at once: one writes, the others wait.
+
+    Args:
+        files: the shards.
+        column: of structs with the audio's bytes.
+        chosen: for each shard the rows wanted, ascending.
+        corpus: the title, for messages.
+
+    Returns:
+        The folder, and the name of each chosen row's file in it, shard by shard. A row without audio has a
+        name and no file.
+
+    Raises:
+        CorpusUnfit: a shard cannot be read.
+        SerkitError: the cache folder cannot be written.
+    """
+    cache = cache_folder() / "unpacked"
+    folder = cache / _stamp(files, column, chosen, corpus)
+    names = _names(folder)
+    if names is not None:
+        return folder, names
+    try:
+        cache.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if (names := _names(folder)) is None:  # else written while this process waited
+                names = _write(folder, files, column, chosen, corpus)
+    except OSError as error:
+        raise SerkitError(
+            f"cannot write the audio of {corpus} to {folder} ({error.strerror}); free some space, or set"
+            f" {VARIABLE} to a folder that you can write"
+        ) from error
+    return folder, names
+
+
+def _stamp(files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], corpus: str) -> str:
+    digest = hashlib.sha256(f"{FORMAT} {column}".encode())
+    for path, rows in zip(files, chosen, strict=True):
+        with said(path, corpus):
+            found = os.stat(path)
+        digest.update(os.fsencode(path.resolve()))
+        digest.update(f"\t{found.st_size}\t{found.st_mtime_ns}\t{found.st_ino}\t{list(rows)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _names(folder: Path) -> list[str] | None:
+    """The files' names, if all are there at their full length; None if they are to be written."""
+    try:
+        index = read_json(folder / INDEX)
+        whole = all(size is None or os.stat(folder / name).st_size == size for name, size in index)
+        return [name for name, _ in index] if whole else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(
+    folder: Path, files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], corpus: str
+) -> list[str]:
+    draft = folder.with_name(f"{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
+    draft.mkdir()
+    index: list[tuple[str, int | None]] = []
+    first = 0
+    try:
+        with tqdm(total=sum(map(len, chosen)), desc=f"unpacking {corpus}", unit="clip", disable=None) as bar:
+            for path, rows in zip(files, chosen, strict=True):
+                with said(path, corpus):
+                    shard = open_parquet(path)
+                for row, delivered in _audio(path, column, set(rows), corpus):
+                    data = delivered.get("bytes")
+                    name = _name(first + row, delivered.get("path"), data)
+                    if data is not None:
+                        (draft / name).write_bytes(data)
+                    index.append((name, None if data is None else len(data)))
+                    bar.update()
+                first += shard.metadata.num_rows
+        (draft / INDEX).write_text(json.dumps(index), encoding="utf-8")
+        os.sync()  # once for all: a power cut must not leave names without what they hold
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return [name for name, _ in index]
+
+
+def _audio(path: Path, column: str, wanted: set[int], corpus: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows wanted of a shard, with their numbers, a few in memory at a time."""
+    with said(path, corpus):
+        shard = open_parquet(path)
+        first = 0
+        for group in range(shard.num_row_groups):
+            size = shard.metadata.row_group(group).num_rows
+            if not wanted.isdisjoint(range(first, first + size)):
+                row = first
+                for batch in shard.iter_batches(ROWS_AT_ONCE, [group], [column], use_threads=False):
+                    for delivered in batch.column(0):
+                        if row in wanted:
+                            yield row, delivered.as_py() or {}
+                        row += 1
+            first += size
+
+
+def _name(row: int, delivered: Any, data: bytes | None) -> str:
+    """A file's name: the row's number, what of its delivered name is letters, and what its bytes are."""
+    path = PurePosixPath(str(delivered or ""))
+    stem = re.sub(r"[^\w-]+", "_", composed(path.stem)).encode(errors="ignore")[:NAME_BYTES]
+    ending = re.sub(r"[^a-z0-9]", "", path.suffix.lower())[:5] or "wav"
+    ending = next((kind for magic, kind in MAGIC.items() if data and data.startswith(magic)), ending)
+    return f"{row:06d}-{stem.decode(errors='ignore') or 'clip'}.{ending}"
