@@ -305,7 +305,7 @@ def test_where_nothing_was_learnt_nothing_is_concluded(said):
 
 
 def test_a_corpus_on_which_nothing_was_learnt_is_left_out(said):
-    corpora = {**STUDY["corpora"], "three": {"reader": "emodb", "title": "THREE", "folds": 6}}
+    corpora = {**STUDY["corpora"], "three": {"reader": "made", "title": "THREE", "folds": 6}}
     changes = {"corpora": corpora, "table1": {"train": [["one"], ["two"], ["three"]]}}
     trains = [["one"], ["two"], ["three"], ["one", "two"]]
     changes["figure2"] = {"train": trains, "test": ["one", "two", "three"]}
