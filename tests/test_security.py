@@ -121,6 +121,12 @@ def audformat_parquet(mine: Mine, top: Path) -> Read:
     return lambda: corpora.load("audformat", top / "data")
 
 
+def table_parquet(mine: Mine, top: Path) -> Read:
+    (top / "data").mkdir()
+    parquet.write_table(mine.table(), top / "data" / "t.parquet")
+    return lambda: corpora.load("tables", top / "data", {"file": "t.parquet", "folds": 3})
+
+
 def scores(mine: Mine, top: Path) -> Read:
     (top / "key").mkdir()
     parquet.write_table(mine.table(), top / "key" / "scores.parquet")
@@ -176,6 +182,7 @@ REFUSED = [
     audformat_header,
     audformat_pickle,
     audformat_parquet,
+    table_parquet,
     scores,
     scores_pickled,
     result,

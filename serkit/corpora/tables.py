@@ -68,8 +68,8 @@ def title(file: str | None = None, **options: Any) -> str:
     return f"table {file}" if file else TITLE
 
 
-def choose(folders: Sequence[Path], file: str | None = None, **options: Any) -> Path:
-    """The folder that the path `file` starts from.
+def choose(folders: Sequence[Path], file: str | None = None, **options: Any) -> list[Path]:
+    """The folder that the path `file` starts from, alone.
 
     Raises:
         CorpusMissing: there is none.
@@ -85,7 +85,7 @@ def choose(folders: Sequence[Path], file: str | None = None, **options: Any) -> 
             f"{title(file)}: it is in {', '.join(map(str, found[:3]))}; set the option file to more of its"
             " path"
         )
-    return found[0]
+    return found
 
 
 def _checked(file: Any) -> str:
