@@ -28,7 +28,17 @@ class CorpusUnfit(SerkitError):
 
 
 class AudioError(SerkitError):
-    """One or more clips cannot be read as audio."""
+    """One or more clips cannot be read as audio.
+
+    Attributes:
+        kind: of a single clip: one of `serkit.audio.CURES`.
+        why: of a single clip: what is wrong with it.
+    """
+
+    def __init__(self, message: str, kind: str = "", why: str = "") -> None:
+        """Names the clips."""
+        super().__init__(message)
+        self.kind, self.why = kind, why
 
 
 class WeightsMissing(SerkitError):

@@ -58,10 +58,9 @@ def read_bytes(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
         OSError: as `open_file`, or more than `most` bytes.
     """
     with open_file(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
-    return data
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+        return file.read()
 
 
 def read_text(path: Path, errors: str = "strict") -> str:

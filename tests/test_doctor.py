@@ -240,8 +240,8 @@ def as_48_khz(path: Path) -> None:
     write(path, np.tile(speech(99), 3), 48_000)
 
 
-def as_stereo(path: Path) -> None:
-    write(path, np.stack([speech(99), speech(98)], axis=1))
+def as_stereo(path: Path, seed: int = 99) -> None:
+    write(path, np.stack([speech(seed), speech(seed + 100)], axis=1))
 
 
 def as_silence(path: Path) -> None:
@@ -312,12 +312,14 @@ def test_all_kinds_of_damage_at_once_are_each_named(copy):
 
 def test_at_most_five_examples_and_how_many(copy):
     for i in range(8):
+        as_stereo(copy[i], seed=i)
+    found = copy.examine()
+    assert (only(found).count, len(only(found).examples)) == (8, 5)
+    assert "8 clips of 24" in only(found).message
+    assert "and 3 more" in doctor.render(found)
+    for i in range(8):
         as_text(copy[i])
-    problem = only(copy.examine())
-    assert problem.count == 8
-    assert len(problem.examples) == 5
-    assert "8 clips of 24" in problem.message
-    assert "and 3 more" in doctor.render(copy.examine())
+    assert len(only(copy.examine()).examples) == 8  # unfit: each has to be mended
 
 
 def test_edges_that_are_no_problem(copy, reader):
@@ -331,16 +333,72 @@ def test_edges_that_are_no_problem(copy, reader):
     assert content[36:40] == b"data"
     assert copy.examine().problems == ()
 
-    write(copy[4], speech(96), 8_000)
-    write(copy[5], np.stack([speech(95), speech(94)], axis=1))
-    reader.RATE_HZ = reader.CHANNELS = ()  # any: nothing to hold it against
-    assert copy.examine().problems == ()
+
+def as_half_zero(path: Path) -> None:
+    wave = speech(99)
+    wave[: len(wave) // 2] = 0
+    write(path, wave)
+
+
+def as_shouting_made_soft(path: Path) -> None:
+    write(path, (speech(99).astype(np.int32) * 20).clip(-32768, 32767).astype(np.int16) // 10)
+
+
+def as_offset(path: Path) -> None:
+    write(path, speech(99) // 3 + np.int16(9000))
+
+
+def as_inverted_stereo(path: Path) -> None:
+    write(path, np.stack([speech(99), -speech(99)], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "few", "many"),
+    [
+        (as_silence, "silent", "unfit", "unfit"),  # one of 24 is more than 1 %
+        (as_half_zero, "blank", "unfit", "unfit"),
+        (as_shouting, "clipped", "note", "unfit"),
+        (as_shouting_made_soft, "clipped", "note", "unfit"),
+        (as_offset, "offset", "note", "unfit"),
+        (as_inverted_stereo, "cancelled", "unfit", "unfit"),
+    ],
+)
+def test_what_training_would_get_is_judged(copy, damage, kind, few, many):
+    damage(copy[7])
+    assert kinds(copy.examine()).get(kind) == few
+    for i in range(24):
+        damage(copy[i])
+    found = copy.examine()
+    assert kinds(found)[kind] == many
+    assert not found.fit
+    assert next(problem for problem in found.problems if problem.kind == kind).count == 24
+
+
+@pytest.mark.parametrize("delivered", [(48_000,), ()], ids=["known", "unknown"])
+def test_rates_that_differ_are_named_with_their_counts(copy, reader, delivered):
+    for i in range(24):
+        write(copy[i], speech(i, 2.1 + 0.01 * i), 8_000 if i == 7 else 16_000 if i < 5 else 48_000)
+    reader.RATE_HZ = delivered
+    found = copy.examine()
+    assert kinds(found) == {"low-rate": "unfit", "sample-rate": "note"}
+    low, other = found.problems[:2]
+    for problem in (low, other):
+        assert "(1 at 8,000 Hz, 5 at 16,000 Hz, 18 at 48,000 Hz); expected 48,000 Hz" in problem.message
+    assert (low.count, other.count) == (1, 5)
+
+
+def test_a_corpus_recorded_below_16_khz_is_fit_and_said(copy, reader):
+    for i in range(24):
+        write(copy[i], speech(i, 0.6 + 0.01 * i), 8_000)
+    reader.RATE_HZ = ()
+    problem = only(copy.examine())
+    assert (problem.kind, problem.severity, problem.count) == ("low-rate", "note", 24)
 
 
 def test_few_silent_clips_are_a_note(copy, monkeypatch):
     as_silence(copy[3])
     as_silence(copy[20])  # and two alike are no duplicates, though in different splits
-    monkeypatch.setattr(doctor, "FEW", 2 / 24)
+    monkeypatch.setattr(doctor.clips, "FEW", 2 / 24)
     assert kinds(copy.examine()) == {"silent": "note"}
 
 
@@ -411,6 +469,17 @@ def test_duplicates_are_found_whatever_the_container(copy):
     assert copy.examine().problems == ()
 
 
+def test_copies_are_found_upside_down_and_with_silence_around_them(copy):
+    for i, wave in ((8, -speech(0)), (9, np.pad(speech(0), 800))):
+        write(copy[i], wave)
+    write(copy[0], speech(0))
+    problem = only(copy.examine())
+    assert (problem.kind, problem.examples) == (
+        "duplicate-leak",
+        (f"{copy.path(0)} = {copy.path(8)} = {copy.path(9)} (test, train)",),
+    )
+
+
 def test_clips_of_unused_splits_leak_nothing(copy):
     copy.rows.loc[copy.rows["speaker"] == "s1", "split"] = "test2"
     copy.facts = {}
@@ -477,6 +546,24 @@ def test_audio_behind_links_is_found_and_circles_end(copy, tmp_path):
     assert only(copy.examine()).examples == ("clips/s0/extra.wav",)
 
 
+def test_folders_that_may_not_be_listed_are_named(copy, monkeypatch):
+    listed = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("dialogues"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    (copy.folder / "dialogues").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    problem = only(copy.examine())
+    assert (problem.kind, problem.severity, problem.examples) == (
+        "closed",
+        "note",
+        ("dialogues (Permission denied)",),
+    )
+
+
 # The table
 
 
@@ -502,7 +589,7 @@ def test_speaker_in_two_folds(make):
 
 
 def test_few_shared_speakers_of_a_delivered_split_are_a_note(make, monkeypatch):
-    monkeypatch.setattr(doctor, "FEW", 1 / 8)
+    monkeypatch.setattr(doctor.tables, "FEW", 1 / 8)
     copy = make()
     copy.facts = {}
     copy.rows.loc[8, "speaker"] = "s0"
@@ -510,7 +597,7 @@ def test_few_shared_speakers_of_a_delivered_split_are_a_note(make, monkeypatch):
 
 
 def test_few_shared_speakers_of_folds_are_not_forgiven(make, monkeypatch):
-    monkeypatch.setattr(doctor, "FEW", 1 / 8)
+    monkeypatch.setattr(doctor.tables, "FEW", 1 / 8)
     copy = make(by_fold=True)
     copy.facts = {}
     copy.rows.loc[8, "speaker"] = "s0"
@@ -521,6 +608,91 @@ def test_unknown_speakers_are_not_compared(copy):
     copy.rows["speaker"] = "Unknown"
     copy.facts = {}
     assert copy.examine().problems == ()
+
+
+@pytest.mark.parametrize("nobody", ["unknown", "", "nan", None, "-"])
+def test_nobody_is_never_compared(copy, nobody):
+    copy.rows["speaker"] = copy.rows["speaker"].astype(object)
+    copy.rows.loc[[0, 4, 8, 9], "speaker"] = nobody  # in all three parts
+    copy.facts = {}
+    assert copy.examine().problems == ()
+
+
+def relabel(copy: Copy, part: str, label: str, other: str) -> None:
+    here = (copy.rows["split"] == part) & (copy.rows["label"] == label)
+    copy.rows.loc[here, "label"] = other
+
+
+@pytest.mark.parametrize(
+    ("part", "severity"), [("train", "unfit"), ("test", "unfit"), ("validation", "note")]
+)
+def test_a_label_that_a_part_lacks(copy, part, severity):
+    copy.facts = {}
+    relabel(copy, part, "sad", "happy")
+    problem = only(copy.examine())
+    assert (problem.kind, problem.severity) == ("absent-label", severity)
+    assert problem.examples == (f"no sad in {part}",)
+
+
+def test_a_label_that_a_fold_lacks(make):
+    copy = make(by_fold=True)
+    copy.facts = {}
+    copy.rows.loc[(copy.rows["label"] == "sad") & (copy.rows["fold"] != 2), "label"] = "happy"
+    named = [problem.examples for problem in copy.examine().problems if problem.kind == "absent-label"]
+    # fold 0 is validated by 1 and trains on 2; fold 1 by 2, so trains on 0; fold 2 by 0, so trains on 1
+    assert sorted(named[0]) == [
+        "no sad in fold 0: test",
+        "no sad in fold 1: test",
+        "no sad in fold 1: train",
+        "no sad in fold 2: train",
+    ]
+
+
+def test_a_label_that_the_corpus_lacks(copy):
+    copy.facts = {}
+    copy.rows["label"] = copy.rows["label"].replace("angry", "sad")
+    problem = only(copy.examine())
+    assert (problem.kind, problem.severity, problem.examples) == ("absent-label", "unfit", ("angry",))
+
+
+def voiced(mixed: int, speakers: int = 30, clips: int = 8) -> Corpus:
+    """Speakers with one emotion only, but for some, who have all four."""
+    rows = [
+        {
+            "path": f"{speaker:02d}-{clip}",
+            "label": LABELS[clip % 4 if speaker < mixed else speaker % 4],
+            "speaker": str(speaker),
+        }
+        for speaker in range(speakers)
+        for clip in range(clips)
+    ]
+    return Corpus("fake", Path(), "1", table(rows, "Fake"))
+
+
+@pytest.mark.parametrize(
+    ("mixed", "severity", "said"),
+    [
+        (0, "unfit", "30 of 30 speakers"),
+        (3, "note", "27 of 30 speakers"),
+        (15, "note", "15 of 30 speakers"),
+        (30, "", ""),
+    ],
+)
+def test_voices_that_tell_the_label(mixed, severity, said):
+    found = doctor.tables.voices(voiced(mixed))
+    assert [problem.severity for problem in found] == ([severity] if severity else [])
+    assert all(said in problem.message and "240 clips" in problem.message for problem in found)
+
+
+def test_labels_dealt_by_chance_are_no_voices(copy):
+    """Few clips a speaker are often alike, and unknown speakers are nobody."""
+    random = np.random.default_rng(0)
+    for clips in (1, 2, 3):
+        corpus = voiced(0, 200, clips)
+        dealt = corpus.clips.assign(label=random.choice(LABELS, len(corpus.clips)))
+        assert doctor.tables.voices(Corpus("fake", Path(), "1", dealt)) == []
+    nobody = voiced(0).clips.assign(speaker="Unknown")
+    assert doctor.tables.voices(Corpus("fake", Path(), "1", nobody)) == []
 
 
 def test_empty_parts(copy):
@@ -550,7 +722,7 @@ def test_counts_far_from_the_published(copy, published, severity):
 
 
 def test_counts_near_the_published_are_a_note(copy, monkeypatch):
-    monkeypatch.setattr(doctor, "FEW", 1 / 24)
+    monkeypatch.setattr(doctor.tables, "FEW", 1 / 24)
     copy.facts = {("*", "*"): 24, ("*", "sad"): 7, ("*", "happy"): 5, ("s0", "*"): 4, ("s1", "*"): 5}
     found = copy.examine()
     problem = only(found)

@@ -37,8 +37,14 @@ serkit.corpora.msp_podcast
 serkit.corpora.ravdess
 serkit.corpora.synthetic
 serkit.corpora               finds readers by name
+serkit.containers            how long an audio file says it is
 serkit.audio                 one clip, decoded
 serkit.packs                 corpus table -> packed audio
+serkit.doctor.findings
+serkit.doctor.clips
+serkit.doctor.tables
+serkit.doctor.walk
+serkit.doctor.text
 serkit.doctor
 serkit.batches               packed audio -> batches of waves
 serkit.device                how arrays get to where they are computed with

@@ -1,0 +1,91 @@
+"""What the doctor found, as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from serkit.doctor.findings import NOTE, UNFIT, Count, Examination, n_of
+from serkit.specs import LABELS
+
+WIDTH = 100
+
+
+def render(examination: Examination) -> str:
+    """The examination as text for a terminal, without a newline at its end."""
+    if examination.missing:
+        return f"{examination.title}: missing\n" + _indented("  ", examination.problems[0].message)
+    n_notes = sum(problem.severity == NOTE for problem in examination.problems)
+    n_unfit = len(examination.problems) - n_notes
+    verdict = f"UNFIT ({n_of(n_unfit, 'reason')})" if n_unfit else "fit"
+    if n_notes:
+        verdict += f", {n_of(n_notes, 'note')}"
+    lines = [f"{examination.title}: {verdict}"]
+    if examination.folder is not None:
+        lines.append(f"  folder   {examination.folder}")
+    options = ", ".join(f"{option} {value}" for option, value in examination.options if value is not None)
+    if options:
+        lines.append(f"  options  {options}")
+    if examination.version:
+        lines.append(f"  version  {examination.version}")
+    if examination.clips:
+        lines.append(f"  audio    {n_of(examination.clips, 'clip')}, {examination.hours:.2f} hours")
+    if examination.elsewhere:
+        lines.append(f"           {n_of(examination.elsewhere, 'file')} more in folders where no clip lies")
+    if examination.counts:
+        lines += ["", *_render_counts(examination.counts)]
+    if examination.notes:
+        lines += ["", "Notes", *(_indented("  - ", note) for note in examination.notes)]
+    if examination.problems:
+        lines += ["", "Problems"]
+        for problem in examination.problems:
+            severity = problem.severity.upper() if problem.severity == UNFIT else problem.severity
+            lines.append(_indented("  - ", f"{severity} {problem.kind}: {problem.message}"))
+            lines += [f"      {example}" for example in problem.examples]
+            if problem.count > len(problem.examples) > 0:
+                lines.append(f"      and {problem.count - len(problem.examples)} more")
+    return "\n".join(lines)
+
+
+def _indented(start: str, text: str) -> str:
+    """The text in lines of the terminal's usual width, paths unbroken."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _render_counts(counts: Sequence[Count]) -> list[str]:
+    by_group: dict[str, dict[str, Count]] = defaultdict(dict)
+    for count in counts:
+        by_group[count.group][count.label] = count
+    columns = [*LABELS, "*"]
+    rows, agreeing, is_single = [], 0, False
+    for group, row in by_group.items():
+        if is_single and not any(count.differs for count in row.values()):
+            agreeing += len(row)
+            continue
+        cells = [_cell(row[label]) if label in row else "" for label in columns]
+        rows.append(["all" if group == "*" else group, *cells])
+        is_single |= group == "*"  # what follows is published speaker by speaker: shown only where it differs
+    headers = ["", *LABELS, "all"]
+    table = tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * len(columns)))
+    lines = [f"  {line}" for line in table.splitlines()]
+    if any(count.published is not None for count in counts):
+        lines.append("  found / published, ! where they differ")
+    if agreeing:
+        lines.append(f"  {n_of(agreeing, 'published count')} of single speakers agree")
+    return lines
+
+
+def _cell(count: Count) -> str:
+    if count.published is None:
+        return str(count.found)
+    return f"{'! ' if count.differs else ''}{count.found} / {count.published}"

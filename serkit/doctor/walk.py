@@ -1,0 +1,164 @@
+"""What lies in a corpus's folder, by names and sizes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from serkit.corpora.folder import LFS_POINTER
+from serkit.corpora.table import Corpus
+from serkit.doctor.clips import Clip
+from serkit.doctor.findings import NOTE, UNFIT, Problem, found
+from serkit.files import read_bytes
+
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".sph")
+POINTER_BYTES = 1024  # git-lfs's own limit for what may be a pointer
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What lies in a folder, as relative posix paths.
+
+    Attributes:
+        audio: what has an audio file's name, with its size in bytes.
+        apple: AppleDouble files.
+        closed: folders that cannot be listed, each with the reason.
+    """
+
+    audio: dict[str, int] = field(default_factory=dict)
+    apple: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+
+def walk_through(folder: Path) -> Walk:
+    """Walks a corpus's folder, links included (audio often lies on another disk), each folder once."""
+    walk = Walk()
+    seen: set[tuple[int, int]] = set()
+
+    def closed(error: OSError) -> None:
+        walk.closed.append(f"{os.path.relpath(error.filename, folder)} ({error.strerror})")
+
+    for top, folders, files in os.walk(folder, followlinks=True, onerror=closed):
+        try:
+            here = os.stat(top)
+        except OSError as error:
+            closed(error)
+            continue
+        if (here.st_dev, here.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(top, name)
+            relative = path.relative_to(folder).as_posix()
+            if name.startswith("._"):
+                walk.apple.append(relative)
+            elif not name.startswith(".") and path.suffix.lower() in SUFFIXES:
+                try:
+                    walk.audio[relative] = path.stat().st_size
+                except OSError:  # a link to nothing: a clip is then named as missing audio
+                    continue
+    return walk
+
+
+def unknown_audio(walk: Walk, corpus: Corpus, known: set[str]) -> tuple[list[str], list[str], int]:
+    """Audio that no label knows.
+
+    Returns:
+        files in folders where clips lie; files elsewhere that have exactly the size of some clip, so may be
+        copies; how many files lie elsewhere.
+    """
+    homes = {PurePosixPath(path).parent for path in known}
+    sizes = {walk.audio.get(path) for path in corpus.clips["path"]}
+    unknown = [path for path in walk.audio if path not in known]
+    among = [path for path in unknown if PurePosixPath(path).parent in homes]
+    beyond = [path for path in unknown if PurePosixPath(path).parent not in homes]
+    return among, [path for path in beyond if walk.audio[path] in sizes], len(beyond)
+
+
+def names_only(folder: Path) -> list[Problem]:
+    """What can be said without labels."""
+    walk = walk_through(folder)
+    nothing = [path for path, size in walk.audio.items() if size == 0]
+    return [
+        *_pointers(folder, True, _pointers_in(folder, walk, set())),
+        *found("empty", UNFIT, "nothing inside: {n files}; expected audio: unpack them again", nothing),
+        *_names(walk),
+    ]
+
+
+def folder_problems(
+    corpus: Corpus, walk: Walk, strays: Sequence[str], heard: Mapping[str, Clip]
+) -> list[Problem]:
+    """What lies in the folder and should not, or does not and should."""
+    used = set(corpus.clips["path"])
+    pointers = _pointers_in(corpus.folder, walk, used)
+    originals = {heard[path].digest for path in used} - {b""}
+    without_labels = [path for path in strays if path not in pointers and heard[path].digest not in originals]
+    absent = [
+        path for path in corpus.others if path not in walk.audio and not (corpus.folder / path).is_file()
+    ]
+    return [
+        *_pointers(corpus.folder, False, pointers),
+        *found(
+            "audio-without-labels",
+            NOTE,
+            "audio among the clips that no label knows and that copies none of them: {n files}; expected"
+            " none: they are not used, restore the labels or the names, or move them out",
+            without_labels,
+        ),
+        *found(
+            "missing-others",
+            NOTE,
+            "audio that the labels know, the study does not use, and is not there: {n files}; expected it:"
+            " unpack or copy the corpus again for other uses, nothing to do for this study",
+            absent,
+        ),
+        *_names(walk),
+    ]
+
+
+def _pointers_in(folder: Path, walk: Walk, used: set[str]) -> list[str]:
+    return [
+        path
+        for path, size in walk.audio.items()
+        if path not in used and 0 < size <= POINTER_BYTES and _is_pointer(folder / path)
+    ]
+
+
+def _is_pointer(path: Path) -> bool:
+    try:
+        return read_bytes(path).startswith(LFS_POINTER)
+    except OSError:
+        return False
+
+
+def _pointers(folder: Path, used: bool, paths: Sequence[str]) -> list[Problem]:
+    return found(
+        "lfs-pointer" if used else "lfs-pointer-unused",
+        UNFIT if used else NOTE,
+        f"git-lfs pointers in place of audio{'' if used else ' that the study does not use'}: {{n files}};"
+        f" expected audio: install git-lfs and run 'git lfs pull' in {folder}",
+        paths,
+    )
+
+
+def _names(walk: Walk) -> list[Problem]:
+    return [
+        *found(
+            "closed",
+            NOTE,
+            "not to be looked into: {n folders}; expected to be allowed: what lies there was not examined",
+            walk.closed,
+        ),
+        *found(
+            "apple-double",
+            NOTE,
+            "AppleDouble files (._*), left by unzipping on another system: {n files}; expected none: readers"
+            " pass over them, delete them at will",
+            walk.apple,
+        ),
+    ]
