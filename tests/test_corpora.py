@@ -830,14 +830,23 @@ def test_ravdess_song_and_video_are_another_corpus(tmp_path: Path) -> None:
         tmp_path / "Actor_01", ["03-02-05-01-01-01-01", "01-01-05-01-01-01-01", "02-01-05-01-01-01-01"]
     )
     corpus = ravdess.read(tmp_path)
-    assert len(corpus.clips) + len(corpus.others) == 1440
+    assert len(corpus.clips) == 672
+    assert len(corpus.others) == 1440 - 672 + 3
+    video = "sound tracks of videos of speech"
+    said = {"03-02": "songs", "01-01": video, "02-01": video}
+    assert set(corpus.notes) == {
+        f"1 {what} ({kind}-...) lie among the speech and are not used,"
+        f" Actor_01/{kind}-05-01-01-01-01.wav the first"
+        for kind, what in said.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("03-01-09-01-01-01-01", r"has emotion 09, .*expected 01\.\.08"),
+        ("03-01-09-01-01-01-01", r"emotion 09, .*expected 03, 01, 01\.\.08"),
         ("03-01-05-03-01-01-01", r"intensity 03"),
+        ("04-01-05-01-01-01-01", r"modality 04, channel 01"),
         ("03-01-05-01-01-01", r"is not named as its clips are; expected seven two-digit numbers"),
         ("03-01-05-01-01-01-25", r"unknown speaker '25'"),
     ],

@@ -46,6 +46,14 @@ ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))
 ACTOR_FOLDER = re.compile(r"Actor_(\d\d)")
 NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 SPEECH = ("03", "01")
+ELSE = {
+    ("03", "02"): "songs (03-02-...)",
+    ("01", "01"): "sound tracks of videos of speech (01-01-...)",
+    ("02", "01"): "sound tracks of videos of speech (02-01-...)",
+    ("01", "02"): "sound tracks of videos of songs (01-02-...)",
+    ("02", "02"): "sound tracks of videos of songs (02-02-...)",
+}
+"""By modality and channel: what shares the folders' names, and is another corpus or the same speech again."""
 
 
 def is_here(folder: Path) -> int:
@@ -83,6 +91,7 @@ def read(folder: Path, folds: int = 6) -> Corpus:
                 places.setdefault(stem, []).append(f"{actor_folder}/{file}")
 
     rows, others, notes = [], [], []
+    elsewhere: dict[str, list[str]] = {}
     for stem, paths in places.items():
         name = NAME.fullmatch(stem)
         if name is None:
@@ -91,13 +100,20 @@ def read(folder: Path, folds: int = 6) -> Corpus:
                 " 03-01-05-01-02-01-01.wav. Move it out of the folder, or restore its name"
             )
         modality, channel, emotion, intensity, statement, repetition, actor = name.groups()
-        if (modality, channel) != SPEECH:
-            continue  # song and the sound of videos share the folders' names and are another corpus
-        if emotion not in EMOTIONS or intensity not in INTENSITIES or statement not in STATEMENTS:
+        if (modality, channel) in ELSE:
+            elsewhere.setdefault(ELSE[modality, channel], []).extend(paths)
+            continue
+        if (
+            (modality, channel) != SPEECH
+            or emotion not in EMOTIONS
+            or intensity not in INTENSITIES
+            or statement not in STATEMENTS
+        ):
             raise CorpusUnfit(
-                f"{TITLE}: {paths[0]} has emotion {emotion}, intensity {intensity}, statement {statement};"
-                f" expected {min(EMOTIONS)}..{max(EMOTIONS)}, 01 or 02, 01 or 02. Move it out of the folder,"
-                " or restore its name"
+                f"{TITLE}: {paths[0]} has modality {modality}, channel {channel}, emotion {emotion},"
+                f" intensity {intensity}, statement {statement}; expected 03, 01,"
+                f" {min(EMOTIONS)}..{max(EMOTIONS)}, 01 or 02, 01 or 02. Move it out of the folder, or"
+                " restore its name"
             )
         home = f"Actor_{actor}/"
         paths = sorted(paths, key=lambda path: not path.startswith(home))
@@ -125,6 +141,9 @@ def read(folder: Path, folds: int = 6) -> Corpus:
                 gender="male" if int(actor) % 2 else "female",
             )
         )
+    for what, paths in elsewhere.items():
+        others += paths
+        notes.append(f"{len(paths)} {what} lie among the speech and are not used, {min(paths)} the first")
     clips = table(rows, TITLE)
     size = -(-len(ACTORS) // folds)
     groups = [ACTORS[first : first + size] for first in range(0, len(ACTORS), size)]

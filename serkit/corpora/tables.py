@@ -109,8 +109,11 @@ def _files(folder: Path, file: str) -> list[Path]:
     return [folder / name for name in sorted(glob.glob(file, root_dir=folder))]
 
 
-def folds(folds: int | None = None, fold: str | None = None, **options: Any) -> int | None:
-    """How many folds there are; None where a column says it."""
+def folds(
+    file: str | None = None, folds: int | None = None, fold: str | None = None, **options: Any
+) -> int | None:
+    """How many folds there are; None where a column says it. Raises SpecError where `file` is none."""
+    _checked(file)
     return None if fold is not None else folds or 1
 
 
