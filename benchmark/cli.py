@@ -20,15 +20,16 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from benchmark import options
 from benchmark import speed as speeds
 from benchmark import study as studies
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.errors import ResultsUnreadable, SerkitError
+from serkit.settings import LARGEST_SEED
 from serkit.specs import CHECKPOINTS, METRICS, CorpusSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-LARGEST_SEED = 2**32 - 1
 MOVED = 3
 """Exit code of compare where a cell moved."""
 
@@ -143,7 +144,7 @@ def main() -> None:
 @click.argument("names", metavar="[CORPUS...]", nargs=-1, type=CorpusName())
 @study_option("its corpora, with its options")
 @click.option(
-    "--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help="A reader's option; repeatable."
+    "--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help=f"A reader's option; {options.ABOUT}."
 )
 @_clear_errors
 def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...]) -> None:
@@ -155,7 +156,6 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     """
     from serkit import doctor as doctors
 
-    options = _options(pairs)
     titles: Mapping[str, str] = {}
     if study_name is not None:
         study = studies.read(study_name)
@@ -168,7 +168,7 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
             raise _no_corpus(name, known)
     healthy = True
     for name in names or known:
-        reader, chosen = known[name][0], {**known[name][1], **options}
+        reader, chosen = known[name][0], options.added(known[name][1], pairs)
         examination = doctors.examine(reader, studies.data_folder(), chosen)
         title = titles.get(name) or corpora.title_of(reader, chosen)
         examination = dataclasses.replace(examination, title=title)
@@ -178,14 +178,20 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     sys.exit(0 if healthy else 1)
 
 
-def _options(pairs: tuple[str, ...]) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise click.UsageError(f"--option {pair}: expected KEY=VALUE")
-        options[key] = int(value) if value.lstrip("-").isdigit() else value
-    return options
+@main.command()
+@click.option("--new", "name", metavar="NAME", help="Write NAME.toml for the corpora under $SERKIT_DATA.")
+@click.option("--reference", is_flag=True, help="Print every key, with what it means, at its default.")
+@_clear_errors
+def study(name: str | None, reference: bool) -> None:
+    """Start a study of your own, or look up what one may say.
+
+    A file that is there is left as it is. docs/study.md holds the reference too.
+    """
+    from benchmark import starter
+
+    if (name is None) == (not reference):
+        raise click.UsageError("expected either --new NAME or --reference")
+    click.echo(starter.then(starter.start(name, studies.data_folder())) if name else starter.reference())
 
 
 @main.command()

@@ -133,7 +133,7 @@ class ModelSpec:
         width: channels of the first block, doubled by each of the next five; 64 is CNN14.
         front_end: one of `FRONT_ENDS`, see `serkit.frontend`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
-        weights: a key of `CHECKPOINTS`, or None for random initialisation.
+        weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
     """
 
     width: int = 64

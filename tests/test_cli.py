@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 from click.testing import CliRunner
 
 import serkit
-from benchmark import cli
+from benchmark import cli, options
 from benchmark import study as studies
 from serkit import doctor
 from serkit.results import Store
@@ -233,6 +233,40 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("typed", "means"),
+    [
+        (["folds=3"], {"folds": 3}),
+        (["name=mine"], {"name": "mine"}),
+        (['name="3"'], {"name": "3"}),
+        (["name="], {"name": ""}),
+        (["name=2020-01-01"], {"name": "2020-01-01"}),  # no option is a date
+        (["name=nan"], {"name": "nan"}),
+        (["name=a = b"], {"name": "a = b"}),
+        (["split_by_clip=true"], {"split_by_clip": True}),
+        (['tables=["a", "b"]'], {"tables": ["a", "b"]}),
+        (['labels={ joy = "happy" }'], {"labels": {"joy": "happy"}}),
+        (["labels.joy=happy", "labels.Ärger=angry"], {"labels": {"joy": "happy", "Ärger": "angry"}}),
+        (["labels.a.b=sad"], {"labels": {"a.b": "sad"}}),
+        (["folds=3", "folds=4"], {"folds": 4}),
+        (["name=" + "[" * 3000], {"name": "[" * 3000}),
+    ],
+)
+def test_options_are_typed_as_a_study_has_them(typed, means):
+    assert options.added({}, typed) == means
+
+
+def test_a_typed_pair_joins_those_of_the_study():
+    """A study's mapping is pairs, as specs hold it."""
+    chosen = {"labels": (("joy", "happy"), ("calm", "neutral")), "name": "mine"}
+    assert options.added(chosen, ["labels.calm=sad", "labels.rage=angry"]) == {
+        "labels": {"joy": "happy", "calm": "sad", "rage": "angry"},
+        "name": "mine",
+    }
+    assert options.added(chosen, ['labels={ a = "sad" }'])["labels"] == {"a": "sad"}
+    assert chosen["labels"] == (("joy", "happy"), ("calm", "neutral"))
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["doctor", "iemocapp"], "no corpus 'iemocapp'; expected one of audformat, crema_d,"),
@@ -241,6 +275,13 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
             "no corpus 'iemocap'; expected one of cremad, ravdess, emodb",
         ),
         (["doctor", "--option", "labels"], "--option labels: expected KEY=VALUE"),
+        (["doctor", "--option", "labels.=happy"], "--option labels.=happy: expected KEY=VALUE"),
+        (["doctor", "--option", "=happy"], "--option =happy: expected KEY=VALUE"),
+        (
+            ["doctor", "-o", "labels=3", "-o", "labels.joy=happy"],
+            "--option labels.joy=happy: labels maps no names, it is 3",
+        ),
+        (["doctor", "--option", "\x1b[31m"], "--option \\x1b[31m: expected KEY=VALUE"),
         (["weights", "cnn15"], "'cnn15' is not one of 'cnn14-32k', 'cnn14-16k'"),
         (["doctor", "emodbb"], "did you mean 'emodb'?"),
         (["rooms", "score", "--study", "open", "ravdes"], "did you mean 'ravdess'?"),
@@ -265,6 +306,10 @@ def test_wrong_usage_is_exit_code_2(arguments, message):
             "SpecError: corpus reader 'ravdess' has no option 'colour'",
         ),
         (["doctor", "--study", "papr"], "SpecError: no study 'papr'"),
+        (
+            ["doctor", "-o", "name=\x1b[31m"],
+            "SpecError: --option.name: '\\x1b[31m' has control characters; expected plain text",
+        ),
     ],
 )
 def test_doctor_of_what_cannot_be(arguments, message):

@@ -14,6 +14,7 @@ from benchmark import study as studies
 from benchmark.study_file import DEVICES, MOST_BYTES, TAKEN, study_name
 from serkit.corpora import READERS
 from serkit.errors import SerkitError, SpecError
+from serkit.files import printable
 from serkit.settings import BOUNDS, number, plain, shown
 from serkit.specs import from_json
 from tests.fuzz import FUZZ
@@ -102,7 +103,7 @@ ABSURD = {
     ),
     "a date": (put("caution = 2020-01-01"), "caution = 2020-01-01: expected text"),
     "a time": (two("options = { name = 10:00:00 }"), "options.name = 10:00:00: expected text"),
-    "nan": (two("options = { name = nan }"), "options = nan: expected text, a finite number"),
+    "nan": (two("options = { labels = nan }"), "labels = nan; expected"),
     "title": (PLAIN.replace('"T"', f'"{"x" * 100_000}"'), "title has 100,000 characters; expected 200"),
     "title of a corpus": (one(f"title = '{'y' * 5000}'"), "corpora.one.title has 5,000 characters"),
     "name": (PLAIN.replace("one", "o" * 5000), "expected letters and digits only, 40 at most"),
@@ -136,13 +137,24 @@ ABSURD = {
         "corpora.two.folds = 5: with these options it has 3",
     ),
     "no such option": (two("options = { fold = 3 }"), "has no option 'fold'; its options: name, tables"),
+    "labels": (
+        two("options = { labels = { joy = 'hapy' } }"),
+        "option labels maps 'joy' to 'hapy'; expected one",
+    ),
+    "few folds": (two("options = { folds = 2 }"), "option folds = 2; expected 3 or more"),
+    "folds and splits": (two("options = { folds = 3, split = 'set' }"), "exclude each other"),
+    "no name": (two("options = { name = 3 }"), "option name = 3; expected a name of the database's"),
+    "split_seed": (
+        one("").replace('"emodb"', '"crema_d"\noptions = { split_seed = -1 }'),
+        "split_seed = -1; expected a whole number",
+    ),
     "folds no number": (two("options = { folds = '3' }"), "option folds = '3'; expected"),
 }
 
 
 def refused(error):
-    """One message, fit to be shown."""
-    return str(error) and str(error).isprintable()
+    """A message fit to be shown."""
+    return str(error) and printable(str(error)) == str(error)
 
 
 def read(tmp_path, text):
@@ -220,7 +232,7 @@ BAD = [
     "x" * 101,
     "x" * 300,
 ]
-BAD += ["a:b", "a|b", "a*", "~", *TAKEN, "Speed", "CON", "con", "nul.a", "lpt1", "Com9"]
+BAD += ["a:b", "a|b", "a*", "~", *sorted(TAKEN), "Speed", "CON", "con", "nul.a", "lpt1", "Com9"]
 
 
 @pytest.mark.parametrize("name", BAD, ids=ascii)
@@ -378,6 +390,8 @@ def test_any_spec_that_is_stored_is_read_or_refused(spec, data):
 def test_values_are_shown_short():
     assert shown("x" * 1000).endswith("xxx ...")
     assert len(shown([1] * 1000)) <= 80
+    with pytest.raises(SpecError, match="it = nan: expected text, a finite number"):
+        plain("it", [float("nan")])
     with pytest.raises(SpecError, match="nested deeper than 8 levels"):
         plain("it", [[[[[[[[[[1]]]]]]]]]])
     assert MOST_BYTES > 10 * max(path.stat().st_size for path in studies.BUILT_IN.glob("*.toml"))

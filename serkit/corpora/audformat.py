@@ -33,7 +33,7 @@ from serkit.corpora.columns import USUAL, Choices, Delivered, corpus_of, paths_b
 from serkit.corpora.header import Header, Table, read_header, what_is_called
 from serkit.corpora.table import Corpus
 from serkit.corpora.tabular import column_names, read_columns
-from serkit.errors import CorpusMissing, CorpusUnfit
+from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.later import Later
 
 if TYPE_CHECKING:
@@ -168,6 +168,22 @@ def read(
     )
     corpus = corpus_of("audformat", folder, database.header.version, delivered, choices)
     return dataclasses.replace(corpus, notes=(*corpus.notes, *notes, *database.notes))
+
+
+def folds(
+    labels: Any = None,
+    split: str | None = None,
+    splits: Any = None,
+    folds: int | None = None,
+    split_by_clip: bool | None = None,
+    **names: str | None,
+) -> int:
+    """How many folds these options make; 1 for a delivered split. Raises SpecError as `read`."""
+    for option, value in {"split": split, **names}.items():
+        several = option == "tables" and isinstance(value, tuple | list)
+        if value is not None and not isinstance(value, str) and not several:
+            raise SpecError(f"audformat: option {option} = {value!r}; expected a name of the database's")
+    return Choices.of("audformat", labels, split, splits, folds, split_by_clip).folds or 1
 
 
 def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:

@@ -77,9 +77,8 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
         CorpusUnfit: the votes are missing or a git-lfs pointer, a name or vote is not of the known ones.
         SpecError: a seed that is none.
     """
-    seed = 0 if split_seed is None else split_seed
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise SpecError(f"{TITLE}: split_seed = {split_seed!r}; expected a whole number of 0 or more")
+    folds(labels, split, split_seed)
+    seed = split_seed or 0
     audio, notes = _audio(folder)
     votes = None if labels == "intended" else _votes(folder, COLUMN[labels])
     rows, others = [], []
@@ -121,6 +120,14 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
         split_by_clip=split == "random",
         notes=tuple(notes),
     )
+
+
+def folds(labels: str = "voice", split: str = "random", split_seed: int | None = None) -> int:
+    """One split, whatever the options. Raises SpecError for a seed that is none."""
+    seed = 0 if split_seed is None else split_seed
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise SpecError(f"{TITLE}: split_seed = {split_seed!r}; expected a whole number of 0 or more")
+    return 1
 
 
 def _canonical(stem: str) -> str:

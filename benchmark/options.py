@@ -1,0 +1,52 @@
+"""Readers' options as a command line has them: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from serkit.files import printable
+from serkit.settings import plain, shown
+
+ABOUT = "as in a study, or a pair of one that maps names: labels.joy=happy; repeatable"
+
+
+def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
+    """A study's options with those of a command line.
+
+    Args:
+        chosen: the study's.
+        pairs: `KEY=VALUE`, or `KEY.NAME=VALUE` for a pair of an option that maps names.
+
+    Raises:
+        click.UsageError: no such pair, or one of an option that is no mapping.
+        SpecError: a text that may not be shown.
+    """
+    options = dict(chosen)
+    for pair in pairs:
+        key, equals, written = pair.partition("=")
+        option, dot, inner = key.partition(".")
+        if not (equals and option) or bool(dot) != bool(inner):
+            raise click.UsageError(f"--option {printable(pair)}: expected KEY=VALUE")
+        new = value(written)
+        plain("--option", {option: {inner: new} if dot else new})
+        try:
+            options[option] = {**dict(options.get(option) or {}), inner: new} if dot else new
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(
+                f"--option {printable(pair)}: {option} maps no names, it is {shown(options[option])}"
+            ) from error
+    return options
+
+
+def value(text: str) -> Any:
+    """A value as a command line has it: as TOML has it, or text as it stands where that is no TOML."""
+    try:
+        (read,) = tomllib.loads(f"value = {text}").values()
+        plain("value", read)
+    except (ValueError, RecursionError):  # SpecError too: a date, or a number that is none
+        return text
+    return read
