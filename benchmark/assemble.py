@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tabulate import tabulate
 
-from benchmark import answer, page, tables
+from benchmark import answer, escape, page, tables
 from benchmark.choices import choices
 from benchmark.report import Report, read
 from benchmark.study import Study
+from benchmark.tables import Table
+from serkit.files import printable
 from serkit.results import Store
 from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CHOSEN = "What was chosen where the paper is silent"
 IN_FILES_ONLY = ("-wf1", "-crossed")
 """Endings of tables that the terminal does not show: the paper's layout comes first."""
 
@@ -46,7 +48,7 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
     folder = store.folder
     numbers = {f"{name}.csv": table for name, table in report.numbers.items()}
     for name, table in numbers.items():
-        table.to_csv(folder / name, index=False)
+        (folder / name).write_text(escape.csv(table), encoding="utf-8")
     for drawn in report.tables:
         (folder / f"{drawn.name}.md").write_text(f"{drawn.markdown()}\n", encoding="utf-8")
         (folder / f"{drawn.name}.tex").write_text(drawn.latex(), encoding="utf-8")
@@ -94,12 +96,13 @@ def _draw(report: Report, folder: Path, colours: str) -> list[str]:
 
 
 def _markdown(report: Report, pictures: Iterable[str]) -> str:
-    parts = [f"# {report.study.title}", answer.QUESTION, *report.notes[:1], " ".join(report.sentences)]
-    parts += report.notes[1:]  # the first is the study's caution, or how its networks began
+    first, *notes = report.notes  # the first is the study's caution, or how its networks began
+    said = [answer.QUESTION, first, " ".join(report.sentences), *notes]
+    parts = [f"# {escape.markdown(report.study.title)}", *map(escape.paragraph, said)]
     parts += [table.markdown("##") for table in report.tables]
     parts += [f"![{name}]({name}.png)" for name in pictures]
-    chosen = tabulate(choices(report.study), headers=["Point", "Choice"], tablefmt="github")
-    return "\n\n".join([*parts, "## What was chosen where the paper is silent", chosen]) + "\n"
+    chosen = Table("choices", CHOSEN, ["Point", "Choice"], [list(pair) for pair in choices(report.study)])
+    return "\n\n".join([*parts, chosen.markdown("##")]) + "\n"
 
 
 def _terminal(report: Report, written: str) -> str:
@@ -108,4 +111,4 @@ def _terminal(report: Report, written: str) -> str:
         if not table.name.endswith(IN_FILES_ONLY):
             parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))
     parts.append("\n".join(f"{point}: {choice}" for point, choice in choices(report.study)))
-    return "\n\n".join([*parts, *report.sentences, written])
+    return printable("\n\n".join([*parts, *report.sentences, written]))

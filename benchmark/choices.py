@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.study import Study
+from benchmark.tables import PAIRED
 from serkit import corpora
 from serkit.effects import EFFECTS, SETTINGS_OF, Augmentation
 from serkit.specs import CorpusSpec
@@ -18,15 +19,7 @@ POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 def choices(study: Study) -> list[tuple[str, str]]:
     """What this study does about every point that the paper leaves open (docs/reading-the-paper.md)."""
     model, recipe = study.model, study.recipe
-    readers = "; ".join(
-        ", ".join(
-            [f"{study.titles[corpus.name]}: {corpus.reader}"]
-            + [f"{option}={_words(value)}" for option, value in _options(corpus).items()]
-            + ([f"{corpus.folds} folds"] if corpus.folds > 1 else [])
-            + ([f"at most {most} training clips"] if (most := corpus.max_training_clips) else [])
-        )
-        for corpus in study.corpora
-    )
+    readers = "; ".join(_corpus(study, corpus) for corpus in study.corpora)
     scrambles = "; ".join(
         f"{study.titles[corpus.name]}: {', '.join(f'{a}->{b}' for a, b in corpus.scramble)}"
         for corpus in study.corpora
@@ -53,11 +46,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
             "7 tail",
             f"last {recipe.tail:.0%} of iterations, {recipe.evaluations_per_epoch} evaluation(s) an epoch",
         ),
-        (
-            "8 validation",
-            "IEMOCAP: the test speaker's session partner, not trained on either; others: the next fold or the"
-            " delivered split",
-        ),
+        ("8 validation", _validation(study)),
         (
             "10 clip length",
             f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked;"
@@ -68,6 +57,26 @@ def choices(study: Study) -> list[tuple[str, str]]:
         ("14 tuning", _grid(study)),
         ("15 acoustics", _acoustics(study)),
     ]
+
+
+def _corpus(study: Study, corpus: CorpusSpec) -> str:
+    title, known = study.titles[corpus.name], corpora.reader(corpus.reader).TITLE
+    parts = [known] if known != title else []
+    parts += [f"{option}={_words(value)}" for option, value in _options(corpus).items()]
+    parts += [f"{corpus.folds} folds"] if corpus.folds > 1 else []
+    parts += [f"at most {corpus.max_training_clips} training clips"] if corpus.max_training_clips else []
+    return f"{title}: {', '.join(parts) or 'as delivered'}"
+
+
+def _validation(study: Study) -> str:
+    """What validates, corpus by corpus where they differ."""
+    of: dict[str, list[str]] = {}
+    for corpus in study.corpora:
+        how = "the next fold" if corpus.folds > 1 else "the validation part of its split"
+        if corpus.reader in PAIRED:
+            how = "the test speaker's session partner, not trained on either"
+        of.setdefault(how, []).append(study.titles[corpus.name])
+    return "; ".join(f"{', '.join(titles)}: {how}" for how, titles in of.items())
 
 
 def _words(value: Any) -> str:

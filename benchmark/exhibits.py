@@ -21,7 +21,7 @@ from benchmark import spread
 from benchmark.study import Study, TrainingSet, plan
 from serkit.metrics import in_tail
 from serkit.results import Result, Store, diverged
-from serkit.specs import METRICS, AcousticsSpec, Recipe, RunSpec, base_of
+from serkit.specs import LABELS, METRICS, SCRAMBLED, AcousticsSpec, CorpusSpec, Recipe, RunSpec, base_of
 
 PAPER = Path(__file__).parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
@@ -31,8 +31,8 @@ TUNED = " (tuned)"
 
 
 CELL = (
-    *(column for metric in METRICS for column in (metric, f"{metric}_std")),
-    *("wF1_seed_std", "wF1_low", "wF1_high", "units", "spread_of"),
+    *(f"{metric}{column}" for metric in METRICS for column in ("", "_std", "_low", "_high")),
+    *("wF1_seed_std", "units", "spread_of"),
 )
 """What a cell says besides its runs."""
 
@@ -50,6 +50,8 @@ class Answers:
     results: Mapping[RunSpec | AcousticsSpec, Result]
     mixed: tuple[str, ...]
     left_out: Mapping[RunSpec | AcousticsSpec, Result] = field(default_factory=dict)
+    made: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Cells that were made of them: exhibits share many."""
 
 
 def answers(study: Study, store: Store) -> Answers:
@@ -77,9 +79,10 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
 
     Returns:
         Columns: `exhibit`, `column` (A, B, ... in Figures 2 and 3), `train`, `test` (titles),
-        `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail), `wF1_seed_std`
-        (over seeds; NaN with one), `wF1_low` and `wF1_high` (ends of its interval), `units` (how many that
-        rests on) and `spread_of` (units of what, see `benchmark.spread`), `runs`, `runs_expected`,
+        `augment_percent`, `uACC`, `wACC`, `wF1` and for each `<metric>_std` (over the tail; NaN of one
+        evaluation), `_low` and `_high` (ends of its interval), `wF1_seed_std` (over seeds; NaN with one),
+        `units` (how many the intervals rest on) and `spread_of` (units of what, see `benchmark.spread`),
+        `runs`, `runs_expected`,
         `wF1_change` with `_low` and `_high`, `baseline_runs`, `baseline_runs_expected`, and where the study
         is the paper's `paper` (wF1 in Table 1, the change in the figures), `paper_std`, `paper_wF1`,
         `difference`, `agrees` (within 0.02). NaN where a run is missing. The `runs` of the tuned row are
@@ -123,10 +126,62 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
     return _beside_the_paper(table) if study.paper else table
 
 
-def _units(
-    found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
-) -> spread.Units:
-    return spread.units(study, found.results, train, test, rate, recipe=recipe)
+def matrix(study: Study, found: Answers) -> pd.DataFrame:
+    """Every training set under its own labels on every corpus, at every rate: single corpora come first.
+
+    Returns:
+        Columns: `train`, `test` (titles), `augment_percent`, `own` (whether the training set holds the
+        test's corpus), and a cell's as in `cells`; a row each. Empty where a study trains nothing.
+    """
+    trains = dict.fromkeys(train for exhibit in study.exhibits for train in exhibit.columns)
+    true = [train for train in trains if not any(name.endswith(SCRAMBLED) for name in train)]
+    return pd.DataFrame(
+        [
+            {
+                "train": study.title_of(train),
+                "test": study.title_of(corpus.name),
+                "augment_percent": rate,
+                "own": corpus.name in train,
+                **cell(found, study, train, corpus.name, rate),
+            }
+            for train in sorted(true, key=len)
+            for corpus in study.corpora
+            for rate in study.rates_percent
+        ]
+    )
+
+
+def guesses(study: Study, found: Answers) -> pd.DataFrame:
+    """What is had on each corpus without any learning, by the labels of its test clips.
+
+    Returns:
+        Columns: `test` (title), `uniform` (wF1 of a guess among the labels that are there, in the long run),
+        `constant` (wF1 of the label that is best said always) and `label` (which). NaN where no run is done.
+    """
+    rows = []
+    for corpus in study.corpora:
+        clips = _test_clips(found, corpus)
+        number, kinds = sum(clips.values()), len(clips)
+        row: dict[str, Any] = {"uniform": np.nan, "constant": np.nan, "label": ""}
+        if number:
+            shares = {label: of / number for label, of in clips.items()}
+            label = max(shares, key=lambda label: shares[label])
+            row["uniform"] = sum(2 * p * p / (kinds * p + 1) for p in shares.values())
+            row |= {"constant": 2 * shares[label] ** 2 / (1 + shares[label]), "label": label}
+        rows.append({"test": study.title_of(corpus.name), **row})
+    return pd.DataFrame(rows)
+
+
+def _test_clips(found: Answers, corpus: CorpusSpec) -> dict[str, int]:
+    """Test clips by label; of a corpus that every run learnt from those of the folds that were tested."""
+    of_fold: dict[int | None, dict[str, int]] = {}
+    for run, result in found.results.items():
+        if isinstance(run, RunSpec):
+            fold = run.fold if corpus.folds > 1 and corpus.name in run.trained_on else None
+            of_fold[fold] = result["corpora"][corpus.name]["clips"]["test"]
+    parts = [of_fold[None]] if None in of_fold else list(of_fold.values())
+    counts = {label: sum(part.get(label, 0) for part in parts) for label in LABELS}
+    return {label: number for label, number in counts.items() if number}
 
 
 def is_clear(cell: pd.Series) -> bool:
@@ -164,16 +219,26 @@ def cell(
 def _cell(
     found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None
 ) -> tuple[dict[str, Any], spread.Units]:
-    """A cell, and the units that it is an average of."""
-    units = _units(found, study, train, test, rate, recipe)
+    """A cell, and the units of its wF1; each is made once."""
+    place = (study.name, train, test, rate, recipe)
+    if place not in found.made:
+        found.made[place] = _made(found, study, train, test, rate, recipe)
+    return found.made[place]
+
+
+def _made(
+    found: Answers, study: Study, train: TrainingSet, test: str, rate: int, recipe: Recipe | None
+) -> tuple[dict[str, Any], spread.Units]:
     runs = study.runs(train, rate, recipe)
-    done = [run for run in runs if run in found.results]
-    averages = _averages(found, done, lambda at: list(at["tests"][test].values()))
-    around = spread.interval(units)
-    low, high = _ends(around, averages["wF1"])
-    low, high = np.clip((low, high), 0.0, 1.0).tolist()  # that of two folds may reach further
-    sure = {"wF1_low": low, "wF1_high": high, "units": around.n, "spread_of": around.of}
-    return {"runs": len(done), "runs_expected": len(runs), **averages, **sure}, units
+    done = {run: found.results[run] for run in runs if run in found.results}
+    row: dict[str, Any] = {"runs": len(done), "runs_expected": len(runs)}
+    row |= _averages(done.values(), lambda at: list(at["tests"][test].values()))
+    for metric in METRICS:  # wF1 is the last
+        units = spread.units(study, done, train, test, rate, metric, recipe)
+        around = spread.interval(units)
+        ends = np.clip(_ends(around, row[metric]), 0.0, 1.0)  # that of two folds may reach further
+        row[f"{metric}_low"], row[f"{metric}_high"] = ends.tolist()
+    return row | {"units": around.n, "spread_of": around.of}, units
 
 
 def _ends(around: spread.Spread, value: float) -> tuple[float, float]:
@@ -185,24 +250,22 @@ def _ends(around: spread.Spread, value: float) -> tuple[float, float]:
     return min(around.low, value), max(around.high, value)
 
 
-def _averages(
-    found: Answers, done: Sequence[RunSpec], scores: Callable[[Any], list[dict[str, float]]]
-) -> dict[str, float]:
+def _averages(done: Iterable[Result], scores: Callable[[Any], list[dict[str, float]]]) -> dict[str, float]:
     """Tail averages: over folds at each evaluation, over the tail, over seeds.
 
     Args:
-        found: the results.
-        done: runs of one condition that are among them.
+        done: results of one condition.
         scores: an entry of the history -> one mapping of metrics for each fold that the run scored.
     """
     row: dict[str, float] = {}
     for metric in METRICS:
         of_seed: dict[int, list[np.ndarray]] = {}
-        for run in done:
-            of_seed.setdefault(run.seed, []).append(_tail_curve(found.results[run], scores, metric))
+        for result in done:
+            of_seed.setdefault(result["spec"]["seed"], []).append(_tail_curve(result, scores, metric))
         curves = [_mean(of_folds) for of_folds in of_seed.values()]
         row[metric] = float(np.mean(curves)) if curves else np.nan
-        row[f"{metric}_std"] = float(np.mean([curve.std() for curve in curves])) if curves else np.nan
+        several = [curve.std() for curve in curves if len(curve) > 1]  # one evaluation shows no deviation
+        row[f"{metric}_std"] = float(np.mean(several)) if several else np.nan
         if metric == "wF1":
             row["wF1_seed_std"] = (
                 float(np.std([curve.mean() for curve in curves], ddof=1)) if len(curves) > 1 else np.nan
@@ -235,13 +298,18 @@ def grid(study: Study, found: Answers) -> pd.DataFrame:
     """
     if study.tuning is None:
         return pd.DataFrame()
-    (name,) = train = study.tuning.train
+    if "grid" not in found.made:
+        found.made["grid"] = _grid(study, study.tuning.train, found)
+    return found.made["grid"]
+
+
+def _grid(study: Study, train: TrainingSet, found: Answers) -> pd.DataFrame:
+    (name,) = train
     rows = []
     for recipe in study.grid():
-        done = [run for run in study.runs(train, 0, recipe) if run in found.results]
-        validation = _averages(
-            found, done, lambda at: [at["validation"][name]] if name in at["validation"] else []
-        )
+        runs = study.runs(train, 0, recipe)
+        done = [found.results[run] for run in runs if run in found.results]
+        validation = _averages(done, lambda at: [at["validation"][name]] if name in at["validation"] else [])
         rows.append(
             {
                 "train": study.title_of(train),
@@ -275,7 +343,7 @@ def _units_of_chosen(study: Study, found: Answers, points: pd.DataFrame) -> spre
     train = study.tuning.train
     for recipe, chosen in zip(study.grid(), points["chosen"], strict=True):
         if chosen:
-            return _units(found, study, train, train[0], 0, recipe)
+            return _cell(found, study, train, train[0], 0, recipe)[1]
     return spread.units(study, {}, train, train[0], 0)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark import answer, exhibits, figure4, tables
+from benchmark import answer, exhibits, figure4, spread, tables
 from benchmark.exhibits import Answers
 from benchmark.study import Study, plan
 from benchmark.tables import Table
@@ -28,6 +28,7 @@ class Report:
         study: what was asked.
         found: what is done.
         cells: of `exhibits.cells`.
+        matrix: of `exhibits.matrix`.
         points: of `exhibits.grid`; empty where nothing is tuned.
         estimates: of `figure4.estimates`; empty where nothing was measured.
         acoustics: of `figure4.cells`; likewise.
@@ -40,6 +41,7 @@ class Report:
     study: Study
     found: Answers
     cells: pd.DataFrame
+    matrix: pd.DataFrame
     points: pd.DataFrame
     estimates: pd.DataFrame
     acoustics: pd.DataFrame
@@ -56,6 +58,7 @@ class Report:
     def numbers(self) -> dict[str, pd.DataFrame]:
         """Every digit of what is there, by the name of its file."""
         tables = {
+            "matrix-cells": self.matrix,
             "cells": self.cells,
             "tuning-cells": self.points,
             "figure4-cells": self.acoustics,
@@ -68,7 +71,11 @@ def read(study: Study, store: Store) -> Report:
     """Reads whatever of a study is done."""
     found = exhibits.answers(study, store)
     cells, points = exhibits.cells(study, found), exhibits.grid(study, found)
+    matrix = exhibits.matrix(study, found)
     drawn = tables.draw(study, cells, points)
+    if not matrix.empty:
+        guesses = exhibits.guesses(study, found)
+        drawn.insert(0, tables.draw_matrix(matrix, guesses, min(study.rates_percent)))
     estimates = figure4.estimates(study, found, store)
     acoustics = distances = pd.DataFrame()
     if not estimates.empty:
@@ -78,6 +85,7 @@ def read(study: Study, store: Store) -> Report:
         study=study,
         found=found,
         cells=cells,
+        matrix=matrix,
         points=points,
         estimates=estimates,
         acoustics=acoustics,
@@ -116,9 +124,22 @@ def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:
             f" guessing ({GUESSING:.2f}): {', '.join(named[:NAMED])}{more}. Lower recipe.learning_rate."
         )
     if found.mixed:
-        said.append(f"Caution: results of different copies of {', '.join(found.mixed)} are mixed here.")
+        mixed = ", ".join(study.titles[name] for name in found.mixed)
+        said.append(f"Caution: results of different copies of {mixed} are mixed here.")
+    said += _guessed(study, found)
     said += sorted({note for result in results for note in _corpus_notes(study, result)})
     return said
+
+
+def _guessed(study: Study, found: Answers) -> Iterable[str]:
+    """Baselines at which nothing was learnt: what is relative to them says nothing."""
+    for corpus in study.corpora:
+        learnt = spread.learnt(study, found.results, (corpus.name,), corpus.name, 0)
+        if learnt and not learnt.shown:
+            yield (
+                f"Caution: nothing was learnt of {study.title_of(corpus.name)} at 0 % that can be told from"
+                f" guessing ({learnt}); changes relative to its baseline mean nothing."
+            )
 
 
 def _corpus_notes(study: Study, result: Result) -> Iterable[str]:

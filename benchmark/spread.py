@@ -37,6 +37,9 @@ BY_CHANCE = 1 - LEVEL
 RUN_TO_RUN = 0.01
 """Deviation of the difference between two trainings of one condition: the paper shows three such pairs."""
 
+FEW = 3
+"""With fewer units an interval is too wide to tell a good network from guessing."""
+
 FOLDS, RUNS, SINGLE, NONE = "folds", "runs", "single run", "nothing"
 
 
@@ -127,6 +130,56 @@ def units(
     kind = FOLDS if by_fold and _folds(means) > 1 else RUNS if len(means) > 1 else SINGLE if means else NONE
     shown = kind == NONE or (kind != SINGLE and each_its_own_run)
     return Units(means, 0.0 if shown else sum(hidden) / len(hidden) ** 2, kind)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Whether a training shows, on the test clips of a corpus that it learnt from, that it learnt anything.
+
+    Attributes:
+        recall: its uACC there.
+        guessing: the uACC of guesses, whatever they are: 1 / classes among the test clips.
+        shown: whether the recall is above guessing by more than chance gives.
+    """
+
+    recall: Spread
+    guessing: float
+    shown: bool
+
+    def __str__(self) -> str:
+        """In words: `uACC 0.27 [0.22, 0.32], 0.25 by guessing`."""
+        ends = f"{self.recall.low:.2f}, {self.recall.high:.2f}"
+        return f"uACC {self.recall.mean:.2f} [{ends}], {self.guessing:.2f} by guessing"
+
+
+def learnt(
+    study: Study, results: Mapping[Any, Result], train: TrainingSet, test: str, rate: int
+) -> Learnt | None:
+    """Whether a training can be told from guessing on one of its own corpora; None: no run of it is done.
+
+    By the lower end of the interval. Of fewer units than `FEW` that says nothing; then, and of a single run
+    besides, by two deviations of what guessing gives on so many test clips.
+    """
+    recall = interval(units(study, results, train, test, rate, "uACC"))
+    name = base_of(test)
+    by_fold = {
+        run.fold: [n for n in results[run]["corpora"][name]["clips"]["test"].values() if n]
+        for run in study.runs(train, rate)
+        if run in results
+    }
+    folds = [clips for clips in by_fold.values() if clips]
+    if not recall.known or not folds:
+        return None
+    guessing = float(np.mean([1 / len(clips) for clips in folds]))
+    shown = recall.low > guessing
+    if recall.n < FEW:
+        # Of each class's recall, a share of its clips, and of their mean over the classes.
+        one = [sum((1 - 1 / len(of)) / len(of) / n for n in of) / len(of) ** 2 for of in folds]
+        # Runs on one split share their test clips, folds do not.
+        variance = np.mean(one) / (len(folds) if recall.of == FOLDS else 1)
+        enough = recall.mean > guessing + 2 * np.sqrt(variance)
+        shown = bool(enough and (shown or recall.of != SINGLE))
+    return Learnt(recall, guessing, shown)
 
 
 def interval(cell: Units) -> Spread:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark import exhibits, figure4
+from benchmark import escape, exhibits, figure4, spread
 from benchmark.figure4 import CLOSER, MEASURES
 from benchmark.study import Exhibit, Study, Tuning
 from serkit.specs import METRICS
 
 MISSING = "--"
 TITLES = {
-    "table1": "Table 1: baselines, trained and tested on the same corpus (std over the tail in parentheses)",
+    "matrix": "wF1 of every training set on every corpus",
+    "table1": "Table 1: baselines, trained and tested on the same corpus",
     "tuning": "Table 1, tuning: wF1 on the validation clips / on the test clips, at 0 % augmentation",
     "figure2": "Figure 2: change in wF1 relative to the Table 1 baseline of the test corpus",
     "figure3": "Figure 3: change in wF1 after scrambling labels, relative to the Table 1 baseline",
@@ -30,6 +31,11 @@ REPLACEMENTS = (
     " C50 are a small network's, trained on generated speech in simulated rooms (their errors:"
     " docs/acoustics.md)."
 )
+SURE = (
+    "In brackets the 95 % interval over folds, or over runs where a corpus has none; after ± the yardstick of"
+    " a single run, which has no interval: twice what it moves over the tail, or two trainings differ by."
+)
+"""What stands beside a value."""
 DIGITS = {"c50_db": 1}  # of an estimate; two of any other
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
@@ -55,23 +61,24 @@ class Table:
 
     def text(self, style: str) -> str:
         """The table in one of tabulate's styles; headers on one line where the style has no line breaks."""
-        headers = (
-            self.headers if style == "simple" else [header.replace("\n", " ") for header in self.headers]
-        )
-        return tabulate(self.rows, headers=headers, tablefmt=style, disable_numparse=True)
+        if style == "simple":
+            return tabulate(self.rows, headers=self.headers, tablefmt=style, disable_numparse=True)
+        write = escape.markdown if style == "github" else escape.line
+        headers, *rows = ([write(cell) for cell in row] for row in (self.headers, *self.rows))
+        return tabulate(rows, headers=headers, tablefmt=style, disable_numparse=True)
 
     def markdown(self, heading: str = "#") -> str:
         """Title, table and legend."""
-        return "\n\n".join([f"{heading} {self.title}", self.text("github"), *self.legend])
+        below = [escape.paragraph(line) for line in self.legend]
+        return "\n\n".join([f"{heading} {escape.markdown(self.title)}", self.text("github"), *below])
 
     def csv(self) -> str:
         """The cells as they are drawn, headers on one line."""
-        header = [header.replace("\n", " ") for header in self.headers]
-        return pd.DataFrame(self.rows, columns=header).to_csv(index=False)
+        return escape.csv(pd.DataFrame(self.rows, columns=[escape.line(header) for header in self.headers]))
 
     def latex(self) -> str:
         """The table in booktabs style."""
-        return f"{self.text('latex_booktabs')}\n"
+        return escape.latex(f"{self.text('latex_booktabs')}\n")
 
 
 def draw(study: Study, cells: pd.DataFrame, points: pd.DataFrame) -> list[Table]:
@@ -94,6 +101,48 @@ def draw(study: Study, cells: pd.DataFrame, points: pd.DataFrame) -> list[Table]
     return tables
 
 
+def draw_matrix(cells: pd.DataFrame, guesses: pd.DataFrame, rate: int) -> Table:
+    """What each training set reaches on each corpus at one rate, with means and what guessing gives.
+
+    Args:
+        cells: of `exhibits.matrix`.
+        guesses: of `exhibits.guesses`.
+        rate: of augmentation, in percent.
+    """
+    here = cells[cells["augment_percent"] == rate]
+    tests = list(here["test"].unique())
+    rows = []
+    for train, of_train in here.groupby("train", sort=False):
+        values = [
+            _value(row, "wF1") + " own" * (row["own"] and row["runs"] > 0) for _, row in of_train.iterrows()
+        ]
+        rows.append(
+            [str(train), *values, *(_mean(of_train[of_train["own"] == own]) for own in (True, False))]
+        )
+    other = here[~here["own"]]
+    rows.append(
+        ["mean, not trained on", *(_mean(other[other["test"] == test]) for test in tests), "", _mean(other)]
+    )
+    of_test = guesses.set_index("test").loc[tests]
+    rows.append(["guesses", *map(_two_digits, of_test["uniform"]), "", ""])
+    always = [f"{_two_digits(row['constant'])} {row['label']}".strip() for _, row in of_test.iterrows()]
+    rows.append(["one label, always", *always, "", ""])
+    legend = (
+        "A row is a training set, a column a tested corpus. Own: the training set holds that corpus, and"
+        " other clips of it are tested. The means are of the cells that are own and of those that are not.",
+        f"{SURE} Guesses, and the label that is best said always, show what wF1 is without any learning.",
+    )
+    headers = ["Trained on", *tests, "mean, own", "mean, other"]
+    return Table("matrix", f"{TITLES['matrix']}, at {rate} % augmentation", headers, rows, legend)
+
+
+def _mean(cells: pd.DataFrame) -> str:
+    """Of whole cells; where one is missing there is none, since it would not compare."""
+    if cells.empty:
+        return ""
+    return _two_digits(cells["wF1"].mean(skipna=False))
+
+
 def _table1(study: Study, cells: pd.DataFrame) -> Table:
     rates = [rate for rate in study.rates_percent if rate]
     printed = _published_table1() if study.paper else {}
@@ -101,9 +150,12 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
     for title, of_corpus in cells.groupby("train", sort=False):
         by_rate = of_corpus.set_index("augment_percent")
         first = by_rate.loc[0] if 0 in by_rate.index else None
-        ours = [MISSING if first is None else _value(first, metric) for metric in METRICS]
-        at_rates = [_value(by_rate.loc[rate], "wF1") if rate in by_rate.index else "" for rate in rates]
-        rows.append([str(title), "ours", *ours, *at_rates])
+        for name, write in {"ours": _value, "ours, over the tail": _over_the_tail}.items():
+            ours = [MISSING if first is None else write(first, metric) for metric in METRICS]
+            at_rates = [write(by_rate.loc[rate], "wF1") if rate in by_rate.index else "" for rate in rates]
+            rows.append([str(title) * (name == "ours"), name, *ours, *at_rates])
+            if not printed:
+                break
         if title in printed:
             paper = printed[str(title)]
             at_rates = [_published(paper.get((rate, "wF1"))) for rate in rates]
@@ -119,10 +171,13 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
         *(f"{metric}\n0 %" for metric in METRICS),
         *(f"wF1\n{rate} %" for rate in rates),
     ]
-    if not printed:
+    legend = [SURE]
+    if printed:
+        legend.append("In parentheses the standard deviation over the tail, as the paper prints it.")
+    else:
         headers.pop(1)
         rows = [[row[0], *row[2:]] for row in rows]
-    return Table("table1", TITLES["table1"], headers, rows)
+    return Table("table1", TITLES["table1"], headers, rows, tuple(legend))
 
 
 def _tuning(study: Study, tuning: Tuning, points: pd.DataFrame) -> Table:
@@ -188,8 +243,9 @@ def _figure_as_wf1(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table
     for rate in study.rates_percent:
         at = cells[cells["augment_percent"] == rate].set_index(["column", "test"])
         rows.append([f"{rate} %", *(_value(at.loc[column], "wF1") for column in columns)])
-    title = f"{TITLES[exhibit.name].split(':')[0]} as wF1 (std over the tail in parentheses)"
-    return Table(f"{exhibit.name}-wf1", title, _headers(columns), rows, _legend(study, exhibit))
+    title = f"{TITLES[exhibit.name].split(':')[0]} as wF1"
+    legend = (*_legend(study, exhibit), SURE)
+    return Table(f"{exhibit.name}-wf1", title, _headers(columns), rows, legend)
 
 
 def _headers(columns: list[tuple[str, str]]) -> list[str]:
@@ -204,9 +260,22 @@ def _legend(study: Study, exhibit: Exhibit) -> tuple[str, ...]:
 
 
 def _value(row: pd.Series, metric: str) -> str:
+    """A metric with its interval, or the yardstick of a single run."""
+    value, low, high = (row[f"{metric}{end}"] for end in ("", "_low", "_high"))
+    if math.isnan(value):
+        return MISSING
+    ends = f" [{low:.2f}, {high:.2f}]"
+    if row["spread_of"] == spread.SINGLE:
+        ends = f" ± {max(high - value, value - low):.2f}"
+    return f"{value:.2f}{ends}{_share(row)}"
+
+
+def _over_the_tail(row: pd.Series, metric: str) -> str:
+    """A metric as the paper writes it, with its deviation over the tail; of one evaluation there is none."""
     if math.isnan(row[metric]):
         return MISSING
-    return f"{row[metric]:.2f} ({_short(row[f'{metric}_std'])}){_share(row)}"
+    std = row[f"{metric}_std"]
+    return f"{row[metric]:.2f}{'' if math.isnan(std) else f' ({_short(std)})'}{_share(row)}"
 
 
 def _change(row: pd.Series) -> str:

@@ -6,16 +6,20 @@ import itertools
 import math
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
+from sklearn.metrics import f1_score
 
 from benchmark import choices as chosen_by
-from benchmark import exhibits, tables
+from benchmark import escape, exhibits, report
 from benchmark import study as studies
 from benchmark.assemble import assemble
 from serkit import corpora
 from serkit.effects import EFFECTS, Augmentation
 from serkit.results import Store
+from serkit.specs import LABELS
 from tests import corpus_trees
 from tests.made_results import made_result, put
 
@@ -87,9 +91,7 @@ def cells_of(study, store):
 
 
 def drawn(study, store):
-    found = exhibits.answers(study, store)
-    of_all = tables.draw(study, exhibits.cells(study, found), exhibits.grid(study, found))
-    return {table.name: table for table in of_all}
+    return {table.name: table for table in report.read(study, store).tables}
 
 
 # --- cells, worked by hand ---
@@ -130,7 +132,9 @@ def test_metrics_are_not_mixed_up(store):
     put(store, made_result(runs["one-aug0"], flat({"uACC": 0.1, "wACC": 0.2, "wF1": 0.3})))
     cell = the(cells_of(study, store), "table1", "ONE", "ONE")
     assert [cell["uACC"], cell["wACC"], cell["wF1"]] == pytest.approx([0.1, 0.2, 0.3])
-    assert drawn(study, store)["table1"].rows[0] == [*("ONE", "0.10 (0)", "0.20 (0)", "0.30 (0)", "--")]
+    assert drawn(study, store)["table1"].rows[0] == [
+        *("ONE", "0.10 ± 0.01", "0.20 ± 0.01", "0.30 ± 0.01", "--")
+    ]
 
 
 def test_a_change_is_relative_to_the_test_corpus_at_0_percent(store):
@@ -165,7 +169,10 @@ def test_a_change_is_relative_to_the_test_corpus_at_0_percent(store):
     tables_of = drawn(study, store)
     assert tables_of["figure3"].headers == ["Augment", "A\nTWO-SCRAMBLED", "A\nTWO", "A\nONE"]
     assert tables_of["figure3"].rows[0] == ["0 %", "-0.05", "-0.65", "-0.40"]
-    assert tables_of["figure3-wf1"].rows[0] == ["0 %", "0.65 (0)", "0.05 (0)", "0.10 (0)"]
+    assert tables_of["figure3-wf1"].rows[0] == [
+        "0 %",
+        *(f"{at} [{at}, {at}]" for at in ("0.65", "0.05", "0.10")),
+    ]
     assert tables_of["figure2"].headers == ["Augment", "A\nTWO", "A\nONE", "B\nTWO", "B\nONE"]
     assert tables_of["figure2"].rows[1] == ["50 %", "-0.40", "+0.06", "-0.69", "-0.49"]
     assert tables_of["figure2"].legend == (
@@ -188,7 +195,7 @@ def test_what_is_missing_or_partly_done_is_seen(store):
     assert missing["runs"] == 0
     assert all(math.isnan(missing[column]) for column in ("uACC", "wACC", "wF1", "wF1_std", "wF1_change"))
     rows = {name: table.rows for name, table in drawn(study, store).items()}
-    assert rows["table1"][1] == ["TWO", *["0.60 (0) [1/2]"] * 3, "--"]
+    assert rows["table1"][1] == ["TWO", *["0.60 ± 0.01 [1/2]"] * 3, "--"]
     assert rows["figure2"] == [
         ["0 %", "-0.10 [baseline 1/2]", "+0.00", "-0.20 [1/2] [baseline 1/2]", "-0.10 [1/2]"],
         ["50 %", "--", "--", "--", "--"],
@@ -221,7 +228,7 @@ def test_the_newest_result_wins_and_mixed_copies_are_said(store):
     put(store, made_result(two, flat(0.6), copy="a", finished="2026-02-01T00:00:00+00:00"))
     assert exhibits.answers(study, store).mixed == ("one", "two")
     text, _ = assemble(study, store)
-    assert "Caution: results of different copies of one, two are mixed here." in text
+    assert "Caution: results of different copies of ONE, TWO are mixed here." in text
 
 
 @pytest.mark.usefixtures("numbers_only")
@@ -336,7 +343,7 @@ def test_validation_chooses_and_the_best_test_is_only_shown(store):
     assert marked(study, store, "chosen") == [(0.01, 16)]
     assert marked(study, store, "best_on_test") == [(0.001, 16)]
     of = drawn(study, store)
-    assert list(of)[:2] == ["table1", "tuning"]
+    assert list(of)[:3] == ["matrix", "table1", "tuning"]
     assert of["tuning"].headers == ["Learning rate", "batch 16", "batch 128"]
     assert of["tuning"].rows == [
         ["0.001", "0.500 / 0.900 ^", "0.600 / 0.400"],
@@ -350,8 +357,8 @@ def test_validation_chooses_and_the_best_test_is_only_shown(store):
     assert len(of["tuning"].legend) == 2  # nothing is missing
     # The tuned row stands above its corpus, at 0 % only, with the chosen point's numbers on the test clips.
     assert of["table1"].rows[1:] == [
-        ["TWO (tuned)", "0.70 (0)", "0.70 (0)", "0.70 (0)", ""],
-        ["TWO", "0.40 (0)", "0.40 (0)", "0.40 (0)", "--"],
+        ["TWO (tuned)", *["0.70 [0.70, 0.70]"] * 3, ""],
+        ["TWO", *["0.40 [0.40, 0.40]"] * 3, "--"],
     ]
     cell = the(cells_of(study, store), "table1", "TWO (tuned)", "TWO")
     assert (cell["runs"], cell["runs_expected"], cell["column"]) == (8, 8, "")
@@ -402,7 +409,7 @@ def test_only_complete_points_are_marked_and_gaps_are_seen(store):
     assert of["tuning"].legend[-1].startswith("2 of 4 points have all of their runs;")
     assert of["table1"].rows[1][:2] == [
         "TWO (tuned)",
-        "0.40 (0) [5/8]",
+        "0.40 [0.40, 0.40] [5/8]",
     ]  # runs of the grid: it may still move
 
 
@@ -543,7 +550,7 @@ def test_the_papers_own_results_differ_nowhere_but_where_it_contradicts_itself(p
 
 def test_the_layout_is_the_papers(paper, as_published):
     of = drawn(paper, as_published)
-    assert list(of) == ["table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
+    assert list(of)[1:] == ["table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
 
     table1 = of["table1"]
     assert [row[0] for row in table1.rows if row[0]] == [
@@ -552,15 +559,16 @@ def test_the_layout_is_the_papers(paper, as_published):
     assert table1.headers[2:] == [
         *("uACC\n0 %", "wACC\n0 %", "wF1\n0 %", "wF1\n20 %", "wF1\n50 %", "wF1\n70 %", "wF1\n100 %")
     ]
-    assert table1.rows[:4] == [
-        ["IEMOCAP (tuned)", "ours", "0.68 (0)", "0.68 (0)", "0.68 (0)", "", "", "", ""],
+    assert table1.rows[:5] == [
+        ["IEMOCAP (tuned)", "ours", *["0.68 [0.68, 0.68]"] * 3, "", "", "", ""],
+        ["", "ours, over the tail", "0.68", "0.68", "0.68", "", "", "", ""],  # of one evaluation
         ["", "paper, as printed", "0.68 (5e-3)", "0.67 (5e-3)", "0.68 (6e-3)", "", "", "", ""],
         ["", "paper, uACC and wACC swapped", "0.67 (5e-3)", "0.68 (5e-3)", "0.68 (6e-3)", "", "", "", ""],
         ["", "ours - paper", "", "", "+0.000", "", "", "", ""],
     ]
-    ours, printed, swapped, difference = table1.rows[8:12]
-    assert [row[1] for row in (ours, printed, swapped, difference)] == [
-        *("ours", "paper, as printed", "paper, uACC and wACC swapped", "ours - paper")
+    ours, over_the_tail, printed, swapped, difference = table1.rows[10:15]
+    assert [row[1] for row in (ours, over_the_tail, printed, swapped, difference)] == [
+        *("ours", "ours, over the tail", "paper, as printed", "paper, uACC and wACC swapped", "ours - paper")
     ]
     assert [cell.split()[0] for cell in ours[4:]] == ["0.79", "0.78", "0.78", "0.78", "0.76"]
     assert printed[2:] == [
@@ -656,7 +664,105 @@ def test_the_tuned_row_is_held_against_the_papers(paper, store):
     )
 
 
+# --- every training set on every corpus ---
+
+
+def test_the_matrix_has_own_other_and_joint_cells_with_means_and_what_guessing_gives(store):
+    study = small(seeds=[0])
+    level = {("one", "one"): 0.8, ("one", "two"): 0.3, ("two", "one"): 0.4, ("two", "two"): 0.6}
+    level |= {("one+two", "one"): 0.7, ("one+two", "two"): 0.5}
+    for spec in by_id(study).values():
+        wf1 = {test: at for (train, test), at in level.items() if train == "+".join(spec.train)}
+        better = 0.1 * (spec.augment_percent > 0)
+        result = made_result(spec, lambda test, *_: wf1.get(test, 0.9) + better)  # noqa: B023
+        result["corpora"]["one"]["clips"]["test"] = {"angry": 3, "happy": 1}
+        put(store, result)
+    (name, table), *_ = drawn(study, store).items()
+    assert (name, table.headers) == ("matrix", ["Trained on", "ONE", "TWO", "mean, own", "mean, other"])
+    assert table.title.endswith("at 0 % augmentation")
+    assert table.rows == [
+        ["ONE", "0.80 ± 0.01 own", "0.30 [0.21, 0.39]", "0.80", "0.30"],
+        ["TWO", "0.40 [0.40, 0.40]", "0.60 [0.60, 0.60] own", "0.60", "0.40"],
+        ["ONE+TWO", "0.70 [0.70, 0.70] own", "0.50 [0.50, 0.50] own", "0.60", ""],
+        ["mean, not trained on", "0.40", "0.30", "", "0.35"],
+        ["guesses", "0.53", "0.25", "", ""],
+        ["one label, always", "0.64 angry", "0.10 angry", "", ""],
+    ]
+    cells = exhibits.matrix(study, exhibits.answers(study, store))
+    assert len(cells) == 3 * 2 * 2, "at every rate"
+    assert cells.query("augment_percent == 50")["wF1"].tolist() == pytest.approx(
+        [0.9, 0.4, 0.5, 0.7, 0.8, 0.6]
+    )
+
+
+@pytest.mark.parametrize("counts", [[30, 30, 30, 30], [70, 10, 10, 10], [1, 0, 5, 0]])
+def test_what_guessing_gives_is_what_guesses_get(store, counts):
+    study = small(seeds=[0])
+    result = made_result(study.runs(("one",), 0)[0], flat(0.5))
+    result["corpora"]["one"]["clips"]["test"] = dict(zip(LABELS, counts, strict=True))
+    put(store, result)
+    row = exhibits.guesses(study, exhibits.answers(study, store)).set_index("test").loc["ONE"]
+    truth = np.repeat(np.arange(4), np.array(counts) * 4000)
+    there = np.flatnonzero(counts)
+    guessed = np.random.default_rng(0).choice(there, len(truth))
+    assert row["uniform"] == pytest.approx(f1_score(truth, guessed, average="weighted"), abs=0.01)
+    always = {LABELS[at]: f1_score(truth, np.full(len(truth), at), average="weighted") for at in there}
+    assert row["constant"] == pytest.approx(max(always.values()))
+    assert always[row["label"]] == max(always.values())
+
+
+def test_a_mean_of_some_cells_is_none(store):
+    runs = by_id(study := small(seeds=[0]))
+    put(store, made_result(runs["one-aug0"], flat(0.5)))
+    rows = {row[0]: row[1:] for row in drawn(study, store)["matrix"].rows}
+    assert rows["TWO"] == ["--", "--", "--", "--"]
+    assert rows["mean, not trained on"] == ["--", "0.50", "", "--"]
+
+
 # --- what is written ---
+
+
+HOSTILE = (
+    "=1-cmd|' /C calc'!A1 <script>alert(1)</script>",
+    "@[x](http://x.example) *b* `c` $d$ \\input{e} _f_ 5 % & g",
+)
+"""Titles that are markup, a formula or a command to whoever does not take them for text."""
+
+
+@pytest.mark.usefixtures("numbers_only")
+def test_a_title_is_text_wherever_it_is_written(store):
+    corpora = {
+        name: of | {"title": title}
+        for (name, of), title in zip(SMALL["corpora"].items(), HOSTILE, strict=True)
+    }
+    study = small(
+        seeds=[0], title=f"# {HOSTILE[0]}", caution=f"- {HOSTILE[1]} \n # {HOSTILE[0]}", corpora=corpora
+    )
+    result = made_result(by_id(study)["one-aug0"], flat(0.5))
+    result["corpora"]["one"]["notes"] = [f"| {HOSTILE[1]} \x1b]0;renamed\x07 |\n\n---"]
+    put(store, result)
+    text, _ = assemble(study, store)
+    assert "\x1b" not in text
+    markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for path in store.folder.glob("*.md"):
+        tokens = [at for of in markdown.parse(path.read_text()) for at in (of, *(of.children or ()))]
+        shown = "".join(at.content for at in tokens if at.type in ("text", "text_special"))
+        assert all(title in shown for title in HOSTILE)
+        for kind in ("html_inline", "html_block", "link_open", "em_open", "code_inline", "bullet_list_open"):
+            assert kind not in {at.type for at in tokens}, path.name
+        if path.name != "report.md":
+            assert [at.type for at in tokens].count("heading_open") == 1
+            cells = [at.type for at in tokens if at.type in ("tr_open", "th_open", "td_open")]
+            assert len(cells) % cells.count("tr_open") == 0, "as many cells in each row"
+    for path in store.folder.glob("*.csv"):
+        for cell in itertools.chain(*csv.reader(path.open())):
+            assert not cell.startswith(("=", "@")), path.name
+            assert not cell.startswith(("+", "-")) or escape.NUMBER.fullmatch(cell) or cell == "--"
+    for path in store.folder.glob("*.tex"):
+        body = path.read_text()
+        assert "\\input{" not in body
+        assert not re.search(r"(?<!\\)[%#_$]", body)
+        assert not re.search(r"^\s*[\[*]", body, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("numbers_only")
@@ -664,9 +770,10 @@ def test_assemble_writes_every_exhibit(paper, as_published):
     text, cells = assemble(paper, as_published)
     folder = as_published.folder
     written = {path.name for path in folder.iterdir() if path.is_file()}
-    names = ["table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
+    names = ["matrix", "table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
     assert written == {
         "report.md",
+        "matrix-cells.csv",
         "cells.csv",
         "tuning-cells.csv",
         *(f"{name}.{end}" for name in names for end in ("md", "csv", "tex")),
@@ -754,7 +861,8 @@ def test_every_open_point_of_the_paper_is_answered(name):
     for word in (study.model.front_end, study.model.head, f"batch {study.recipe.batch_size}"):
         assert word in said
     for corpus in study.corpora:
-        assert f"{study.titles[corpus.name]}: {corpus.reader}" in said
+        assert f"{study.titles[corpus.name]}: " in said
+        assert corpora.reader(corpus.reader).TITLE in said
 
 
 def test_choices_name_the_readers_defaults():
@@ -763,7 +871,7 @@ def test_choices_name_the_readers_defaults():
         assert word in corpora
     intended = {**SMALL["corpora"]["one"], "options": {"labels": "intended"}}
     corpora = dict(chosen_by.choices(small(corpora={**SMALL["corpora"], "one": intended})))
-    assert "ONE: crema_d, labels=intended, split=random;" in corpora["2, 3, 9 corpora and labels"]
+    assert "ONE: CREMA-D, labels=intended, split=random; TWO: made, " in corpora["2, 3, 9 corpora and labels"]
 
 
 def test_choices_follow_the_study():
@@ -882,6 +990,16 @@ def test_notes_of_a_copy_are_shown_with_its_title(store):
     ("std", "written"), [(0.004, "4e-3"), (0.0044, "4e-3"), (0.0096, "1e-2"), (0.05, "5e-2"), (0.0, "0")]
 )
 def test_deviations_are_written_as_in_the_paper(store, std, written):
-    runs = by_id(study := small(seeds=[0]))
+    runs = by_id(study := small(seeds=[0], paper=True))
     put(store, made_result(runs["one-aug0"], curves(fold0=[0.5 - std, 0.5 + std])))
-    assert drawn(study, store)["table1"].rows[0][3] == f"0.50 ({written})"
+    row = drawn(study, store)["table1"].rows[1]
+    assert (row[1], row[4]) == ("ours, over the tail", f"0.50 ({written})")
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_one_evaluation_has_no_deviation(store, seeds):
+    study = small(seeds=seeds, paper=True, recipe={"tail": 0.1})
+    put(store, *(made_result(run, flat(0.3)) for run in study.runs(("one",), 0)))
+    cell = the(cells_of(study, store), "table1", "ONE", "ONE")
+    assert math.isnan(cell["wF1_std"])
+    assert drawn(study, store)["table1"].rows[1][4] == "0.30"

@@ -312,9 +312,9 @@ def test_a_report_is_a_page_tables_and_figures(store):
     filled(study, store)
     text, _ = assemble(study, store)
     written = {path.name for path in store.folder.iterdir() if path.is_file()}
-    tables = ("table1", "figure2", "figure2-wf1", "figure3", "figure3-wf1")
+    tables = ("matrix", "table1", "figure2", "figure2-wf1", "figure3", "figure3-wf1")
     assert written == {
-        *("index.html", "report.md", "cells.csv"),
+        *("index.html", "report.md", "cells.csv", "matrix-cells.csv"),
         *(f"{name}.{end}" for name in tables for end in ("md", "csv", "tex")),
         *(f"{name}.{end}" for name in ("figure2", "figure3", "rates") for end in ("png", "svg", "pdf")),
     }
@@ -422,14 +422,19 @@ def test_hours_are_of_the_kind_of_device_that_worked(store):
     shown = dataclasses.replace(report.read(study, store), found=exhibits.Answers(found, ()))
     rows = page._cost(shown)
     assert [(row["device"], row["kind"], row["runs"], row["measurements"], row["hours"]) for row in rows] == [
-        ("A device", "CPU", 1, 0, 2.0),
-        ("A GPU", "GPU", 1, 1, 1.5),
+        ("A device", "CPU", 1, 0, "2.00"),
+        ("A GPU", "GPU", 1, 1, "1.50"),
     ]
     assert "1.50 GPU hours, 2.00 CPU hours." in "".join(Page(page.html(shown, store)).text)
 
 
 def test_each_file_holds_the_numbers_it_is_named_after():
-    numbers = {"cells": "cells", "points": "tuning-cells", "acoustics": "figure4-cells"}
+    numbers = {
+        "cells": "cells",
+        "matrix": "matrix-cells",
+        "points": "tuning-cells",
+        "acoustics": "figure4-cells",
+    }
     numbers |= {"distances": "figure4-distance-cells"}
     tables = {name: pd.DataFrame({file: [0.5]}) for name, file in numbers.items()}
     of_none = {"study": None, "found": None, "estimates": pd.DataFrame()}

@@ -258,3 +258,38 @@ def small_corpora(folds):
             "scramble": dict(corpora[1].scramble),
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("folds", "recalls", "shown"),
+    [
+        (6, [0.40, 0.44, 0.42, 0.39, 0.43, 0.41], True),
+        (6, [0.40, 0.10, 0.35, 0.15, 0.38, 0.20], False),  # a mean of .26
+        (2, [0.85, 0.95], True),  # whatever the interval of two may be
+        (2, [0.33, 0.31], False),  # guesses on 24 clips a fold deviate by .06
+        (1, [0.60], True),
+        (1, [0.40], False),  # of 24 clips: within two deviations, .18
+        (1, [0.25], False),  # one label for all
+    ],
+)
+def test_a_baseline_has_learnt_where_it_is_above_guessing(store, folds, recalls, shown):
+    corpora = {"two": {"reader": "ravdess", "title": "TWO", "folds": folds}}
+    asked = {"title": "One", "corpora": corpora, "table1": {"train": [["two"]]}}
+    study = studies.from_toml(asked, "one")
+    values = {"wACC": 0.9, "wF1": 0.9}
+    for run in study.runs(("two",), 0):
+        put(store, made_result(run, lambda test, fold, number: {"uACC": recalls[fold], **values}))
+    found = spread.learnt(study, exhibits.answers(study, store).results, ("two",), "two", 0)
+    assert found.shown == shown
+    assert found.guessing == 0.25
+    assert found.recall.mean == pytest.approx(np.mean(recalls))
+
+
+def test_guessing_knows_how_many_classes_there_are(store):
+    study = small(seeds=[0])
+    result = made_result(study.runs(("one",), 0)[0], lambda *_: 0.5)
+    result["corpora"]["one"]["clips"]["test"] = {"angry": 200, "sad": 200, "happy": 0}
+    put(store, result)
+    found = spread.learnt(study, exhibits.answers(study, store).results, ("one",), "one", 0)
+    assert (found.guessing, found.shown) == (0.5, False)
+    assert spread.learnt(study, {}, ("one",), "one", 0) is None

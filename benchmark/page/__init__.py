@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from benchmark import answer, claims, exhibits, progress, spread, tables
+from benchmark import answer, claims, escape, exhibits, progress, spread, tables
 from benchmark.choices import choices
 from benchmark.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
@@ -77,6 +77,7 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
     maps = [_heat_map(report, name) for name in ("figure2", "figure3") if not report.cells_of(name).empty]
     conditions = list(_conditions(report, store))
     covered, spent = coverage(report, store), _cost(report)
+    drawn = [*report.tables, *_besides(study, covered, spent)]
     data = {
         "labels": LABELS,
         "metrics": METRICS,
@@ -92,16 +93,14 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
         sentences=report.sentences,
         notes=report.notes,
         colours=colours,
-        tables={table.name: _table(table) for table in report.tables},
+        tables={table.name: _table(table) for table in drawn},
         maps=maps,
-        downloads=_downloads(report, _besides(study, covered, spent)),
+        downloads=_downloads(report, drawn),
         picture=_figure4_picture(report, store),
         conditions=conditions,
-        coverage=covered,
-        choices=choices(study),
-        cost=spent,
+        everything=covered["command"],
         hours={
-            kind: sum(row["hours"] for row in spent if row["kind"] == kind)
+            kind: sum(float(row["hours"]) for row in spent if row["kind"] == kind)
             for kind in ("GPU", "CPU")
             if any(row["kind"] == kind for row in spent)
         },
@@ -134,38 +133,41 @@ def _table(table: tables.Table) -> dict[str, Any]:
     return {
         "title": table.title,
         "headers": [header.split("\n") for header in table.headers],
-        "rows": table.rows,
+        "rows": [[cell.split("\n") for cell in row] for row in table.rows],
         "legend": table.legend,
     }
 
 
 def _besides(study: Study, covered: dict[str, Any], spent: list[dict[str, Any]]) -> list[tables.Table]:
-    """The page's tables that are no exhibits, to be saved as those are."""
+    """The page's tables that are no exhibits."""
     done = [[row["what"], *row["cells"]] for row in covered["rows"]]
-    left = [[row["what"], row["done"], "; ".join(row["problems"]), row["command"]] for row in covered["left"]]
-    hours = [
-        [row["device"], row["kind"], str(row["runs"]), str(row["measurements"]), f"{row['hours']:.2f}"]
-        for row in spent
-    ]
+    left = [[row["what"], row["done"], "\n".join(row["problems"]), row["command"]] for row in covered["left"]]
+    counted = ("device", "kind", "runs", "measurements", "hours", "pace")
+    hours = [[str(row[name]) for name in counted] for row in spent]
+    of_cost = ["Device", "Kind", "Runs", "Measurements", "Hours", "Clips/s in training, median"]
     table = tables.Table
     return [
-        table("coverage", "Coverage", ["Trained on", *covered["columns"]], done),
-        table("gaps", "Gaps and problems", ["What", "Done", "Problems", "Command"], left),
-        table("choices", "Choices", ["Point", "Choice"], [list(choice) for choice in choices(study)]),
-        table("cost", "Hours by device", ["Device", "Kind", "Runs", "Measurements", "Hours"], hours),
+        table("coverage", "Runs that are done, of those that are asked", ["", *covered["columns"]], done),
+        *(
+            [table("gaps", "Gaps and problems", ["What", "Done", "Problems", "Command"], left)]
+            if left
+            else []
+        ),
+        table("choices", "Points and choices", ["Point", "Choice"], [list(pair) for pair in choices(study)]),
+        table("cost", "Hours by device", of_cost, hours),
     ]
 
 
-def _downloads(report: Report, besides: list[tables.Table]) -> dict[str, list[dict[str, str]]]:
+def _downloads(report: Report, drawn: list[tables.Table]) -> dict[str, list[dict[str, str]]]:
     """The files that each table can be saved as, by its name; every digit under `cells` and the like."""
     files: dict[str, list[dict[str, str]]] = {}
-    for table in (*report.tables, *besides):
+    for table in drawn:
         files[table.name] = [
             _file(f"{table.name}.csv", "text/csv", table.csv()),
             _file(f"{table.name}.tex", "application/x-tex", table.latex()),
         ]
     for name, numbers in report.numbers.items():
-        files[name] = [_file(f"{name}.csv", "text/csv", numbers.to_csv(index=False, float_format="%.6g"))]
+        files[name] = [_file(f"{name}.csv", "text/csv", escape.csv(numbers, "%.6g"))]
     return files
 
 
@@ -221,7 +223,8 @@ def _cell(
         ["Runs", f"{runs} of {expected} done ({asked})"],
     ]
     if not np.isnan(row["wF1"]):
-        details.append(["wF1", f"{row['wF1']:.3f}, std {row['wF1_std']:.3f} over the tail"])
+        moves = "" if np.isnan(row["wF1_std"]) else f", std {row['wF1_std']:.3f} over the tail"
+        details.append(["wF1", f"{row['wF1']:.3f}{moves}"])
         details.append([_what(row), f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"])
     if known and np.isnan(row["wF1_change_low"]):
         details.append(["Change", f"{change:+.3f}, of one fold and another: not known how sure"])
@@ -449,7 +452,8 @@ def _cost(report: Report) -> list[dict[str, Any]]:
             row["rates"].append(result["clips_per_second"])
     for row in spent.values():
         row["pace"] = f"{np.median(row['rates']):.0f}" if row["rates"] else ""
-    return sorted(spent.values(), key=lambda row: -row["hours"])
+    rows = sorted(spent.values(), key=lambda row: -row["hours"])
+    return [row | {"hours": f"{row['hours']:.2f}"} for row in rows]
 
 
 def _versions(report: Report) -> list[tuple[str, str]]:

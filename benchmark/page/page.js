@@ -192,7 +192,7 @@
     drawCurves(one);
     drawConfusion(one);
   };
-  const quoted = (value) => typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value;
+  const quoted = (value) => typeof value === "string" ? `"${value.replace(/^(?=\s*[=+@-])/, "'").replaceAll('"', '""')}"` : value;  // no formula
   const save = (name, rows) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n"], { type: "text/csv" }));
