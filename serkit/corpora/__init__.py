@@ -6,8 +6,8 @@ A reader is a module with
 * `PAGE`: the section of `docs/corpora.md` that says how to get it;
 * `OPTIONS`: the choices a study may make, each with its allowed values, the default first
   (an empty tuple: any value; the default is then None);
-* `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values (empty: unknown, so
-  the doctor holds each clip against what most have);
+* `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values (empty: nobody
+  knows, so the doctor holds each clip against what most have);
 * `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone; better, how many of
   the corpus's files it holds: the folder with most is read, and 0 is no such folder;
 * `LOOKS_LIKE`: that in words, for a message: "no folder looks like it; looked for ...";
