@@ -601,7 +601,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trees.audformat(tmp_path_factory.mktemp("fuzz") / "mine", audio=False)
 
 
-@settings(FUZZ, max_examples=120)
+@settings(FUZZ, max_examples=80)
 @given(data=st.data())
 def test_anything_gives_a_corpus_or_a_clear_error(data: st.DataObject, scratch: Path) -> None:
     file = scratch / data.draw(st.sampled_from(["db.yaml", "db.files.csv", "db.emotion.test.csv"]))

@@ -233,7 +233,8 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
     """
     tops = [PurePosixPath(top.as_posix()) for top in (folder.absolute(), folder.resolve())]
     listings: dict[str, _Listing] = {}
-    parents = {".": "."}
+    spelt = {".": "."}
+    places: dict[str, str | None] = {}  # once a folder: a corpus has 100,000 files in some hundred of them
 
     def listing(parent: str) -> _Listing:
         if parent not in listings:
@@ -242,27 +243,33 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
 
     def on_disk(parent: PurePosixPath) -> str:
         text = str(parent)
-        if text not in parents:
+        if text not in spelt:
             above = on_disk(parent.parent)
-            parents[text] = str(PurePosixPath(above, listing(above).spelt(parent.name)))
-        return parents[text]
+            spelt[text] = str(PurePosixPath(above, listing(above).spelt(parent.name)))
+        return spelt[text]
+
+    def place(parent: PurePosixPath) -> str | None:
+        if parent.is_absolute() and not any(parent.is_relative_to(top) for top in tops):
+            parent = PurePosixPath(os.path.realpath(parent))
+        parent = next((parent.relative_to(top) for top in tops if parent.is_relative_to(top)), parent)
+        return None if parent.is_absolute() or ".." in parent.parts else on_disk(parent)
 
     paths = []
     for file in files:
-        path = PurePosixPath(file)
-        if not path.name or "\0" in file:
+        above, slash, name = file.rpartition("/")
+        if name in ("", ".", "..") or "\0" in file:
             raise CorpusUnfit(
                 f"{title}: {file!r} is no name of a file; restore the table from the delivered copy"
             )
-        if path.is_absolute() and not any(path.is_relative_to(top) for top in tops):
-            path = PurePosixPath(os.path.realpath(path.parent), path.name)
-        path = next((path.relative_to(top) for top in tops if path.is_relative_to(top)), path)
-        if path.is_absolute() or ".." in path.parts:
+        if above + slash not in places:
+            places[above + slash] = place(PurePosixPath(above + slash))
+        parent = places[above + slash]
+        if parent is None:
             raise CorpusUnfit(
                 f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
             )
-        parent = on_disk(path.parent)
-        paths.append(str(PurePosixPath(parent, listing(parent).spelt(path.name))))
+        there = listing(parent).spelt(name)
+        paths.append(there if parent == "." else f"{parent}/{there}")
     return paths
 
 
