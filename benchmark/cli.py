@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from benchmark import options
 from benchmark import speed as speeds
@@ -26,6 +25,7 @@ from benchmark import study as studies
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.errors import ResultsUnreadable, SerkitError
+from serkit.files import printable
 from serkit.settings import LARGEST_SEED
 from serkit.specs import CHECKPOINTS, METRICS, CorpusSpec
 
@@ -34,45 +34,12 @@ MOVED = 3
 """Exit code of compare where a cell moved."""
 
 
-class StudyName(click.ParamType):
-    """A built-in study's name or a file; the command reads the study and says what is wrong."""
-
-    name = "study"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The shell's own files, and the built-in names; bash drops what stands before files."""
-        return [CompletionItem(incomplete, type="file"), *_beginning(incomplete, studies.names())]
-
-
-class CorpusName(click.ParamType):
-    """A reader's name or, beside --study, that study's word for a corpus; checked by the command."""
-
-    name = "corpus"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The names that may stand here."""
-        try:
-            study = ctx.params.get("study_name")
-            known = [corpus.name for corpus in studies.read(study).corpora] if study else corpora.names()
-        except SerkitError:
-            known = []  # said when the command runs
-        return _beginning(incomplete, known)
-
-
-def _beginning(incomplete: str, known: Iterable[str]) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
-
-
 def study_option(about: str, default: str | None = None) -> Callable[[Command], Command]:
     """--study: one question's corpora, runs and settings."""
     return click.option(
         "--study",
         "study_name",
-        type=StudyName(),
+        type=options.StudyName(),
         default=default,
         show_default=default is not None,
         help=f"Built-in study, or the TOML file of one: {about}.",
@@ -111,6 +78,11 @@ def quick_option(but: str) -> Callable[[Command], Command]:
     return click.option("--quick", is_flag=True, help=f"A few seconds, to see that it works; {but}.")
 
 
+def _say(text: str = "", err: bool = False) -> None:
+    """Prints what names of files, corpora and studies stand in: none may steer the terminal."""
+    click.echo(printable(text), err=err)
+
+
 def _no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -125,7 +97,7 @@ def _clear_errors(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except SerkitError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
+            _say(f"{type(error).__name__}: {error}", err=True)
             sys.exit(1)
 
     return wrapped  # type: ignore[return-value]
@@ -141,7 +113,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=CorpusName())
+@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=options.CorpusName())
 @study_option("its corpora, with its options")
 @click.option(
     "--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help=f"A reader's option; {options.ABOUT}."
@@ -172,8 +144,8 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
         examination = doctors.examine(reader, studies.data_folder(), chosen)
         title = titles.get(name) or corpora.title_of(reader, chosen)
         examination = dataclasses.replace(examination, title=title)
-        click.echo(doctors.render(examination))
-        click.echo()
+        _say(doctors.render(examination))
+        _say()
         healthy &= examination.fit or (not names and study_name is None and examination.missing)
     sys.exit(0 if healthy else 1)
 
@@ -191,7 +163,7 @@ def study(name: str | None, reference: bool) -> None:
 
     if (name is None) == (not reference):
         raise click.UsageError("expected either --new NAME or --reference")
-    click.echo(starter.then(starter.start(name, studies.data_folder())) if name else starter.reference())
+    _say(starter.then(starter.start(name, studies.data_folder())) if name else starter.reference())
 
 
 @main.command()
@@ -204,7 +176,7 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 
     for name in names or ("cnn14-32k",):
         path = checkpoints.verify(name) if verify else checkpoints.fetch(name)
-        click.echo(f"{name}: {path} is the published file")
+        _say(f"{name}: {path} is the published file")
 
 
 @main.command()
@@ -225,7 +197,7 @@ def report(study_name: str, results: str | None, colours: str) -> None:
 
     study = studies.read(study_name)
     text, _ = assemble(study, Store(_root(results) / study.name), colours)
-    click.echo(text)
+    _say(text)
 
 
 @main.command()
@@ -249,7 +221,7 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 
         watch_it(looking, study_name, results or "")
     else:
-        click.echo(progress.status(looking.look(), study_name, results or ""))
+        _say(progress.status(looking.look(), study_name, results or ""))
 
 
 @main.command()
@@ -267,7 +239,7 @@ def plan(study_name: str, results: str | None) -> None:
 
     study = studies.read(study_name)
     root = _root(results)
-    click.echo(plans.text(study, Store(root / study.name), studies.data_folder(), root / "speed"))
+    _say(plans.text(study, Store(root / study.name), studies.data_folder(), root / "speed"))
 
 
 @main.command()
@@ -294,12 +266,12 @@ def export(study_name: str, to: str, results: str | None, output: str | None) ->
 
     study, root = studies.read(study_name), _root(results)
     folder = Path(output) if output else root / "export" / study.name / to
-    click.echo(exports.export(Store(root / study.name), to, folder))
+    _say(exports.export(Store(root / study.name), to, folder))
 
 
 @main.command()
-@click.argument("first", metavar="A", type=StudyName())
-@click.argument("second", metavar="B", type=StudyName())
+@click.argument("first", metavar="A", type=options.StudyName())
+@click.argument("second", metavar="B", type=options.StudyName())
 @click.option(
     "--metric", type=click.Choice(METRICS), default="wF1", show_default=True, help="What is compared."
 )
@@ -326,9 +298,9 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
     cells = comparing.cells(one, other, metric)
     shown = cells if every else cells[cells["moved"]]
     if len(shown) or form == "csv":
-        click.echo(comparing.drawn(shown, form))
+        _say(comparing.drawn(shown, form))
     for line in comparing.summary(one, other, cells, metric):
-        click.echo(line, err=form != "simple")
+        _say(line, err=form != "simple")
     sys.exit(MOVED if cells["moved"].any() else 0)
 
 
@@ -362,7 +334,7 @@ def listen(
     study = studies.read(study_name)
     folder = Path(output) if output else studies.results_root() / "listen"
     chosen = tuple(dict.fromkeys(effects))
-    click.echo(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
+    _say(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
 
 
 @main.command()
@@ -422,7 +394,7 @@ def speed(
         data=studies.data_folder(),
         folder=Path(output) if output else studies.results_root() / "speed",
     )
-    speeds.run_sections(sections, chosen, device, lambda line: click.echo(line, err=True), click.echo)
+    speeds.run_sections(sections, chosen, device, lambda line: _say(line, err=True), _say)
 
 
 @main.group("rooms")
@@ -451,11 +423,11 @@ def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
     """
     from benchmark import rooms
 
-    click.echo(rooms.train(rooms.training(quick, seed), jobs, Path(output)))
+    _say(rooms.train(rooms.training(quick, seed), jobs, Path(output)))
 
 
 @rooms_group.command("score")
-@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=CorpusName())
+@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=options.CorpusName())
 @study_option("its corpora, with its options, as real speech")
 @click.option("--weights", type=click.Path(dir_okay=False), help="Default: those of the package.")
 @seed_option("the speech, the rooms and the choice of clips")
@@ -490,7 +462,7 @@ def rooms_score(
     from benchmark import rooms  # now that it is known to be of use: it brings torch
     from serkit import roomnet
 
-    click.echo(
+    _say(
         rooms.score(
             Path(weights) if weights else roomnet.WEIGHTS,
             rooms.settings(quick, seed),

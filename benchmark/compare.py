@@ -27,7 +27,7 @@ from benchmark import exhibits, spread, study
 from benchmark.study import Exhibit, Study, TrainingSet
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.results import Result, Store
-from serkit.specs import METHOD, Augmentation, CorpusSpec, Recipe, RunSpec, base_of, from_json
+from serkit.specs import METHOD, Augmentation, CorpusSpec, Recipe, RunSpec, base_of, from_json, in_order
 
 FORMATS = ("simple", "github", "latex_booktabs", "csv")
 
@@ -198,6 +198,8 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
     for side in (first, second):
         for cell, exhibit in _cells(side.study):
             known = dataclasses.replace(cell, tuned=_point(cell.tuned))
+            if _has(first.study, cell):  # the other's corpora may come in another order
+                known = dataclasses.replace(known, train=in_order(cell.train, first.study.corpora))
             names = shown.setdefault(known, [])
             if exhibit not in names:
                 names.append(exhibit)

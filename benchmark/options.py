@@ -1,13 +1,17 @@
-"""Readers' options as a command line has them: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`."""
+"""What a command line holds: names of studies and corpora, which a shell completes, and readers' options."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from benchmark import study as studies
+from serkit import corpora
+from serkit.errors import SerkitError
 from serkit.files import printable
 from serkit.settings import plain, shown
 
@@ -15,7 +19,7 @@ ABOUT = "as in a study, or a pair of one that maps names: labels.joy=happy; repe
 
 
 def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
-    """A study's options with those of a command line.
+    """A study's options with those of a command line: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`.
 
     Args:
         chosen: the study's.
@@ -50,3 +54,36 @@ def value(text: str) -> Any:
     except (ValueError, RecursionError):  # SpecError too: a date, or a number that is none
         return text
     return read
+
+
+class StudyName(click.ParamType):
+    """A built-in study's name or a file; the command reads the study and says what is wrong."""
+
+    name = "study"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The shell's own files, and the built-in names; bash drops what stands before files."""
+        return [CompletionItem(incomplete, type="file"), *_beginning(incomplete, studies.names())]
+
+
+class CorpusName(click.ParamType):
+    """A reader's name or, beside --study, that study's word for a corpus; checked by the command."""
+
+    name = "corpus"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that may stand here."""
+        try:
+            study = ctx.params.get("study_name")
+            known = [corpus.name for corpus in studies.read(study).corpora] if study else corpora.names()
+        except SerkitError:
+            known = []  # said when the command runs
+        return _beginning(incomplete, known)
+
+
+def _beginning(incomplete: str, known: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]

@@ -31,6 +31,7 @@ from typing import Any
 
 from benchmark.study import Case, Study, plan
 from serkit.errors import ResultsUnreadable, SpecError
+from serkit.files import printable
 from serkit.results import Store, read
 from serkit.specs import AcousticsSpec, RunSpec, from_json
 
@@ -437,7 +438,7 @@ def status(seen: Sequence[CaseState], study: str, results: str = "") -> str:
         lines += ["", f"{name.capitalize()}:"]
         for state in ended:
             why = state.failure.partition("\n")[0] or f"at {state.share:.0%}, nobody is at it any more"
-            lines.append(f"  {state.case.id:{width}}  {why}")
+            lines.append(f"  {state.case.id:{width}}  {printable(why)}")
         lines.append(f"Again: {command([state.case for state in ended], study, results)}")
     lost = [state for state in seen if state.state == DONE and state.failure]
     if lost:

@@ -40,6 +40,12 @@ ON_A_CPU = """\
 # max_seconds = 3.0
 """
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}
+MORE = """\
+# A corpus in a table or in parquet files, or one of several databases, is named (docs/corpora.md):
+# [corpora.mine]
+# reader = "tables"
+# options = { file = "mine/clips.csv", folds = 5 }
+"""
 SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
 
 
@@ -235,6 +241,7 @@ def starter(name: str, here: Mapping[str, Mapping[str, Any]]) -> str:
             parts.append(f"options = {{ {lines} }}\n")
         if words[reader] == last:
             parts.append("scramble = { " + ", ".join(f"{a} = {_toml(b)}" for a, b in SWAP.items()) + " }\n")
+    parts.append(f"\n{MORE}")
     singles = [[word] for word in every]
     sets = [*singles, joint] if len(joint) > 1 else singles
     parts.append(f"\n[table1]\ntrain = {_toml(singles)}\n")

@@ -232,6 +232,30 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
     ]
 
 
+def test_names_that_would_steer_the_terminal_are_spelt_out(monkeypatch):
+    def examine(name, data, options):
+        return doctor.Examination(name, name, "")
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    monkeypatch.setattr(
+        doctor, "render", lambda examination: f"a clip called \x1b]0;x\x07 of {examination.name}"
+    )
+    outcome = called("doctor", "emodb")
+    assert outcome.stdout.startswith("a clip called \\x1b]0;x\\x07 of emodb\n")
+
+
+def test_why_a_case_failed_is_spelt_out(tmp_path):
+    case = studies.plan(studies.read("synthetic"))[0]
+    store = Store(tmp_path / "out" / "synthetic")
+    with contextlib.suppress(RuntimeError), store.claim(case.spec.key):
+        store.start(case.spec)
+        raise RuntimeError("no \x1b[31mluck")
+    assert (
+        "RuntimeError: no \\x1b[31mluck"
+        in called("status", "--study", "synthetic", "--results", "out").stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("typed", "means"),
     [

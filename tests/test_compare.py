@@ -165,6 +165,17 @@ def test_a_run_too_few_is_compared_by_the_others(study, tmp_path):
     assert row["difference"] == pytest.approx((0.05 + 0.07 + 0.06) / 3)  # the folds that both have
 
 
+def test_corpora_in_another_order_are_the_same_cells(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study)
+    turned = dataclasses.replace(study, corpora=study.corpora[::-1])
+    fill(tmp_path / "other", turned, only_one_on_one)
+    a, b = compare.sides("mine.toml", "other", tmp_path / "results")
+    table = compare.cells(a, b)
+    assert len(table) == len(compare.cells(a, a))
+    assert table["difference"].notna().all()
+    assert table["moved"].sum() == 1
+
+
 def test_other_folds_are_not_taken_for_the_same(study, tmp_path):
     """Another reader's fold 0 has other speakers: then no fold has its partner."""
     split = dataclasses.replace(study.corpora[0], options=(("folds", 4),))

@@ -110,11 +110,19 @@ def _files(folder: Path, file: str) -> list[Path]:
 
 
 def folds(
-    file: str | None = None, folds: int | None = None, fold: str | None = None, **options: Any
+    file: str | None = None,
+    labels: Any = None,
+    split: str | None = None,
+    splits: Any = None,
+    folds: int | None = None,
+    split_by_clip: bool | None = None,
+    fold: str | None = None,
+    **options: Any,
 ) -> int | None:
-    """How many folds there are; None where a column says it. Raises SpecError where `file` is none."""
+    """How many folds there are; None where a column says it. Raises SpecError as `read`."""
     _checked(file)
-    return None if fold is not None else folds or 1
+    choices = Choices.of("tables", labels, split, splits, folds, split_by_clip, fold)
+    return None if fold is not None else choices.folds or 1
 
 
 def read(
