@@ -6,9 +6,11 @@ import errno
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmark import plugin
 from benchmark import study as studies
 from serkit import corpora
 from serkit.corpora import folder
@@ -235,6 +237,14 @@ def test_a_relative_folder_is_one_where_the_command_is_typed(tmp_path: Path, mon
     assert corpora.load("emodb", data).folder == tmp_path / "data" / "emodb"
     monkeypatch.delenv("SERKIT_DATA")
     assert studies.data_folder("data", tmp_path) == tmp_path / "data"  # the ini file's, from anywhere
+
+
+def test_a_worker_is_told_where_corpora_are(tmp_path: Path) -> None:
+    stash = pytest.Stash()
+    stash[plugin.SESSION] = SimpleNamespace(data=tmp_path, pool=None)
+    node = SimpleNamespace(config=SimpleNamespace(stash=stash), workerinput={"workercount": 2})
+    plugin.pytest_configure_node(node)
+    assert node.workerinput["data"] == str(tmp_path)
 
 
 @pytest.mark.parametrize("link", ["corpora", "corpora/emodb", "corpora/emodb/wav"])

@@ -121,7 +121,7 @@ def _loaded(point: importlib.metadata.EntryPoint) -> ModuleType:
     """
     try:
         module: ModuleType = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SerkitError(
             f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which cannot be"
             f" imported ({type(error).__name__}: {error}); mend or uninstall that package"
