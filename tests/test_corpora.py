@@ -470,6 +470,14 @@ def test_msp_label_file_that_is_a_pointer_is_refused(tmp_path: Path) -> None:
         msp_podcast.read(tmp_path)
 
 
+def test_rows_of_another_length_are_refused(tmp_path: Path) -> None:
+    file = msp(tmp_path) / "Labels" / "labels_consensus.csv"
+    header, *lines = file.read_text().splitlines()
+    file.write_text("\n".join([header, *(f"{line}," for line in lines)]))
+    with pytest.raises(CorpusUnfit, match=r"line 2 has 9 values, the header 8"):
+        msp_podcast.read(tmp_path)
+
+
 # --- IEMOCAP ---
 
 

@@ -16,13 +16,13 @@ Differences from the paper:
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, label_text, names_in, stem_of
+from serkit.corpora.folder import audio_in, names_in, stem_of
 from serkit.corpora.table import Corpus, split_shares, table
+from serkit.corpora.tabular import label_rows
 from serkit.errors import CorpusUnfit, SpecError
 
 TITLE = "CREMA-D"
@@ -175,24 +175,19 @@ def _votes(folder: Path, column: str) -> dict[str, str | None]:
         CorpusUnfit: no table, no such column, or an unknown letter.
     """
     missing = 'copy it from the CREMA-D repository, or set the option labels = "intended"'
-    rows = csv.DictReader(label_text(folder / TABLE, TITLE, missing).splitlines())
-    for needed in ("FileName", column):
-        if needed not in (rows.fieldnames or ()):
-            raise CorpusUnfit(
-                f"{TITLE}: {TABLE} has no column {needed}; it has {', '.join(rows.fieldnames or ())}. Restore"
-                " the file from the CREMA-D repository"
-            )
+    names, rows = label_rows(folder / TABLE, TITLE, ("FileName", column), missing)
     votes: dict[str, str | None] = {}
     for row in rows:
-        letters = (row[column] or "").strip().split(":")
+        file, vote = row[names.index("FileName")], row[names.index(column)]
+        letters = vote.split(":")
         unknown = [letter for letter in letters if letter not in VOTES and letter not in NO_VOTES]
         if unknown:
             raise CorpusUnfit(
-                f"{TITLE}: {row['FileName']} has the {column} {row[column]!r}; expected one of"
+                f"{TITLE}: {file} has the {column} {vote!r}; expected one of"
                 f" {' '.join(VOTES)}, or several with colons between for a tie. Restore {TABLE} from the"
                 " CREMA-D repository"
             )
-        votes[_canonical(row["FileName"].strip())] = VOTES.get(letters[0]) if len(letters) == 1 else None
+        votes[_canonical(file)] = VOTES.get(letters[0]) if len(letters) == 1 else None
     return votes
 
 

@@ -13,13 +13,13 @@ delivered sets.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.corpora.folder import audio_in, label_text, names_in, stem_of
+from serkit.corpora.folder import audio_in, names_in, stem_of
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, table
+from serkit.corpora.tabular import label_rows
 from serkit.errors import CorpusUnfit
 from serkit.later import Later
 
@@ -157,16 +157,8 @@ def _labels(folder: Path, file: str) -> pd.DataFrame:
         CorpusUnfit: see `read`.
     """
     where = f"Labels/{file}"
-    text = label_text(folder / "Labels" / file, TITLE)
-    labels = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True)
-    labels.columns = labels.columns.str.strip()
-    for column in NEEDED:
-        if column not in labels:
-            raise CorpusUnfit(
-                f"{TITLE}: {where} has no column {column}; it has {', '.join(labels.columns)}. Restore the"
-                " file from the release"
-            )
-        labels[column] = labels[column].str.strip()
+    names, rows = label_rows(folder / "Labels" / file, TITLE, NEEDED)
+    labels = pd.DataFrame(rows, columns=names, dtype=object)
     for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
         wrong = labels[~labels[column].isin(known)]
         if len(wrong):

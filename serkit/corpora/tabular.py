@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.corpora.folder import refuse_pointer
+from serkit.corpora.folder import DELIVERED, label_text, refuse_pointer
 from serkit.errors import CorpusUnfit, SerkitError
 from serkit.files import open_file, read_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
+
+Rows = tuple[list[str], list[list[str]]]
+"""The names of columns, and rows of as many values."""
 
 MOST_ROWS = 10_000_000
 """A small parquet file can promise any number of equal rows; the largest corpus has 0.3 million clips."""
@@ -41,7 +44,11 @@ def column_names(path: Path, corpus: str) -> list[str]:
         CorpusUnfit: it cannot be read, or two columns have one name.
     """
     with said(path, corpus):
-        names = open_parquet(path).schema_arrow.names if path.suffix == ".parquet" else next(_rows(path), [])
+        names = (
+            open_parquet(path).schema_arrow.names
+            if path.suffix == ".parquet"
+            else next(_rows(read_text(path)), [])
+        )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two columns are called {twice[0]!r}")
@@ -66,7 +73,7 @@ def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, l
         if path.suffix == ".parquet":
             table = open_parquet(path).read(columns=list(names), use_threads=False)
             return {name: _texts(table.column(name)) for name in names}
-        rows = _rows(path)
+        rows = _rows(read_text(path))
         places = {name: at for at, name in enumerate(next(rows, []))}
         wanted = [places[name] for name in names]
         kept = [[row[at] for at in wanted] for row in rows]
@@ -77,11 +84,37 @@ def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, l
         }
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
+def label_rows(path: Path, corpus: str, needed: Collection[str], missing: str = DELIVERED) -> Rows:
+    """A delivered csv of labels: the names of its columns, and its rows, as text without space around.
+
+    Args:
+        path: the file.
+        corpus: the corpus's title, for messages.
+        needed: columns that must be there.
+        missing: what to do where there is no such file.
+
+    Raises:
+        CorpusUnfit: there is none, it cannot be read, rows differ in length, or a column is missing or twice.
+    """
+    text = label_text(path, corpus, missing)
+    with said(path, corpus):
+        rows = [[cell.strip() for cell in row] for row in _rows(text, spaced=True)]
+    names = rows[0] if rows else []
+    for column in needed:
+        if names.count(column) != 1:
+            what = "no column" if column not in names else "twice the column"
+            raise CorpusUnfit(
+                f"{corpus}: {path} has {what} {column}; it has {', '.join(names) or 'none'}. Restore the file"
+                " from the delivered copy"
+            )
+    return names, rows[1:]
+
+
+def _rows(text: str, spaced: bool = False) -> Iterator[list[str]]:
     """The rows of a csv, the names first, all of one length; what parts them is seen from the names."""
-    text = read_text(path)
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced, strict=True)
     length = None
     for row in reader:
         if not row:
