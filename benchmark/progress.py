@@ -143,13 +143,13 @@ class Progress:
         return [best.get(case.spec) or CaseState(case, MISSING) for case in self.cases]
 
     def reading(self) -> list[tuple[str, dict[str, Any]]]:
-        """Corpora that were read or decoded just now and are not done, each with its last event."""
+        """Titles of corpora that were read or decoded just now and are not done, each with its last event."""
         news = []
         for path in sorted((self.store.folder / ".reading").glob("*.jsonl")):
             last = (self._remembered(path, _events) or [{"time": 0.0}])[-1]
             done = "packed" in last and last["packed"] == last["of"]
             if not done and time.time() - last["time"] < READING_SECONDS:
-                news.append((path.stem, last))
+                news.append((self.study.titles.get(path.stem, path.stem), last))
         return news
 
     def _folders(self) -> list[Path]:

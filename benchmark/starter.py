@@ -74,7 +74,7 @@ def reference() -> str:
         _fields("augmentation", Augmentation),
         _table("corpora.mine", "A corpus; `mine` is the study's word for it, in ids and below."),
         _line("reader", "audformat", "its reader (docs/corpora.md)."),
-        _line("title", "mine", study["titles"] + " The study's word, unless given."),
+        _line("title", "mine", study["titles"] + " Unless given: its own, or of a layout that word."),
         _line(
             "folds", 5, of_corpus["folds"] + " Left out, it follows from reader and options.", "corpus.folds"
         ),

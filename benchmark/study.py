@@ -395,11 +395,18 @@ def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
 
 
 def _titles(tables: dict[str, Any], corpora: list[CorpusSpec]) -> dict[str, str]:
-    """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's."""
+    """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's.
+
+    Unless given it is the corpus's own, where its reader is of one corpus and the study has it once; else the
+    study's word for it.
+    """
     titles: dict[str, str] = {}
+    read = [corpus.reader for corpus in corpora]
     for corpus in corpora:
         where = f"corpora.{corpus.name}"
-        title = one_line(f"{where}.title", tables[corpus.name].get("title", corpus.name), 60)
+        own = read.count(corpus.reader) == 1 and readers.is_one(corpus.reader)
+        title = readers.reader(corpus.reader).TITLE if own else corpus.name
+        title = one_line(f"{where}.title", tables[corpus.name].get("title", title), 60)
         check("+" not in title, f"{where}.title = {title!r}: expected no +, which joins training sets")
         if title in titles.values():
             raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")

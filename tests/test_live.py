@@ -65,7 +65,7 @@ def test_a_row_for_each_case_that_was_begun(live, store):
     assert live.rows(seen) == [
         ("gw1", SECOND, " 25%, epoch 2.5, loss 0.432, about 44 s left"),
         ("", THIRD, "preparing"),
-        ("", "syniemocap", "3 of 9 clips decoded"),
+        ("", "SYN-IEMOCAP", "3 of 9 clips decoded"),
     ]
     live.ended(nodeid(THIRD), "failed")
     assert [row[1] for row in live.rows(seen)] == [SECOND]  # who reads corpora then is somebody else

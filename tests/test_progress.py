@@ -188,7 +188,7 @@ def test_corpora_that_are_read(store):
     store.report_reading("syniemocap", {"packed": 3, "of": 9})
     store.report_reading("syncremad", {"packed": 9, "of": 9})
     told = {name: progress.told_reading(event) for name, event in looking.reading()}
-    assert told == {"syniemocap": "3 of 9 clips decoded", "synmsp": "reading the corpus"}
+    assert told == {"SYN-IEMOCAP": "3 of 9 clips decoded", "SYN-MSP": "reading the corpus"}
 
 
 # --- times ---

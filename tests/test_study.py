@@ -295,9 +295,15 @@ def test_rates_that_are_close_keep_their_ids_apart(tmp_path):
 
 def test_titles(tmp_path):
     study = read(tmp_path, SMALL)
-    assert study.title_of("one") == "one"  # none is given
+    assert study.title_of("one") == "CREMA-D"  # none is given: the corpus's own
     assert study.title_of("two_scrambled") == "TWO-SCRAMBLED"
-    assert study.title_of(["one", "two"]) == "one+TWO"
+    assert study.title_of(["one", "two"]) == "CREMA-D+TWO"
+    twice = read(
+        tmp_path, SMALL + '[corpora.again]\nreader = "crema_d"\n[corpora.db]\nreader = "audformat"\n'
+    )
+    assert twice.titles == {"one": "one", "two": "TWO", "again": "again", "db": "db"}, (
+        "which, a reader cannot say"
+    )
     assert studies.read("paper").title_of(("msp", "iemocap_scrambled")) == "MSP-Podcast+IEMOCAP-SCRAMBLED"
 
 
@@ -460,7 +466,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         (changed("epochs = 3", "tail = 1.5"), "recipe tail = 1.5: expected a number above 0, 1 at most"),
         (changed('weights = ""', 'weights = "cnn14-32k"'), "model width 4 has no pretrained weights"),
         # what is asked twice, or not at all
-        (changed('title = "TWO"', 'title = "one"'), "corpora.two: another corpus has the title 'one' too"),
+        (changed('title = "TWO"', 'title = "CREMA-D"'), "two: another corpus has the title 'CREMA-D' too"),
         (changed("[0, 50]", "[0, 50, 0]"), "rates_percent: 0 twice"),
         (changed("[0, 50]", "[]"), "rates_percent = []: expected a list"),
         (changed("seeds = [0, 1]", "seeds = [1, 1]"), "seeds: 1 twice"),
