@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,7 @@ from benchmark import options
 from benchmark import speed as speeds
 from benchmark import study as studies
 from serkit import __version__, corpora
+from serkit.cache import house_libraries
 from serkit.effects import EFFECTS
 from serkit.errors import ResultsUnreadable, SerkitError
 from serkit.files import printable
@@ -110,6 +112,9 @@ def _clear_errors(command: Command) -> Command:
 @click.version_option(__version__, prog_name="serkit")
 def main() -> None:
     """Tools of the speech-emotion benchmark. The study itself runs as: pytest cases/ --study NAME."""
+    house_libraries()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal in ASCII shows § as \xa7, and no traceback
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()

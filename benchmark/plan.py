@@ -29,7 +29,7 @@ from benchmark.study import Study
 from serkit.errors import CorpusMissing
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec, RunSpec
-from serkit.weights import path as checkpoint
+from serkit.weights import is_here
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
         tabulate(_rows(study, seen, works), HEADERS, disable_numparse=True),
         _sizes(study, sizes),
     ]
-    if rest and study.model.weights is not None and not checkpoint(study.model.weights).is_file():
+    if rest and study.model.weights is not None and not is_here(study.model.weights):
         parts.append(
             f"The checkpoint {study.model.weights} is not here: python -m benchmark weights fetches it."
         )

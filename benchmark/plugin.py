@@ -20,6 +20,7 @@ from benchmark import gpus, order, threads
 from benchmark import study as studies
 from benchmark.live import Live, in_place
 from benchmark.progress import Progress
+from serkit.cache import house_libraries
 from serkit.errors import CorpusMissing, ExtraMissing, SerkitError
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec
@@ -78,6 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the study; settles the device before anything can ask CUDA."""
+    house_libraries()
     for exhibit in studies.EXHIBITS:
         config.addinivalue_line("markers", f"{exhibit}: runs that {exhibit} is made of")
     try:

@@ -518,5 +518,15 @@ def data_folder(ini: str = "", root: Path | None = None) -> Path | None:
 
 
 def results_root(ini: str = "") -> Path:
-    """Where results go: $SERKIT_RESULTS, else the ini value `serkit_results`, else `results`."""
-    return Path(os.environ.get("SERKIT_RESULTS") or ini or "results").expanduser()
+    """Where results go: $SERKIT_RESULTS, else the ini value `serkit_results`, else `results`.
+
+    Raises:
+        SpecError: it begins with `~`, and this user has no home folder.
+    """
+    given = os.environ.get("SERKIT_RESULTS") or ini or "results"
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise SpecError(
+            f"results folder {given}: this user has no home folder; write the whole path"
+        ) from error

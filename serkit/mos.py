@@ -28,6 +28,7 @@ silence is refused here, with NaN; `serkit.audio.unfit` tells which clips should
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
@@ -92,6 +93,7 @@ class Dnsmos:
         Raises:
             ExtraMissing: speechmos, onnxruntime or librosa is not installed.
         """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it keeps a number of this machine, and warns
         try:
             import librosa
             import onnxruntime

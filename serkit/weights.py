@@ -114,9 +114,26 @@ CNN14_KEYS = _cnn14_keys()
 
 
 def folder() -> Path:
-    """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`; where unset, PANNs' own `~/panns_data`."""
-    chosen = os.environ.get(VARIABLE)
-    return Path(chosen).expanduser().absolute() if chosen else Path.home() / "panns_data"
+    """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`; where unset, PANNs' own `~/panns_data`.
+
+    Raises:
+        WeightsMissing: this user has no home folder.
+    """
+    try:
+        return Path(os.environ.get(VARIABLE) or "~/panns_data").expanduser().absolute()
+    except RuntimeError as error:
+        raise WeightsMissing(
+            f"no folder of checkpoints: this user has no home folder; set {VARIABLE} to the whole path of one"
+        ) from error
+
+
+def is_here(name: str) -> bool:
+    """Whether a file is in the checkpoint's place. Raises SpecError where there is no such checkpoint."""
+    _file(name)
+    try:
+        return path(name).is_file()
+    except WeightsMissing:
+        return False
 
 
 def path(name: str) -> Path:

@@ -1,6 +1,7 @@
 """DNSMOS against the package's own scores of one window; a clip's level and company do not matter."""
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -195,6 +196,14 @@ def test_a_missing_package_is_named_with_the_way_out(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ExtraMissing, match=rf"{package} .*pip install 'serkit\[acoustics\]'"):
         Dnsmos()
+
+
+def test_onnx_runtime_counts_nobody(monkeypatch):
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setattr(mos, "_models", lambda: [])
+    with pytest.raises(ValueError, match="unpack"):  # no networks: it is enough that it was told before
+        mos.Dnsmos()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 def test_the_digest_is_of_both_networks(monkeypatch, tmp_path):
