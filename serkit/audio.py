@@ -31,7 +31,8 @@ BLOCK_SAMPLES = 1 << 18  # read at once: most clips in one go, of what promises 
 SILENT_DBFS = -66.0  # dither is at -90 or less, shaped at -80; the faintest of 673 RAVDESS clips at -56
 SILENT_FRAME_SAMPLES = 1600  # 100 ms at 16 kHz
 CLIPPED_SAMPLES = 8  # at one extreme; in RAVDESS and EmoDB at most 6, in 98 % of the clips one
-CANCELLED = 1e-3  # power of the mix beside its channels': 30 dB. Two microphones far apart lose 3
+CANCELLED = 1e-2  # power of the mix beside its channels': 20 dB. Two microphones far apart lose 3
+WEAKENED = 1e-1
 DEAD = 1e-6  # power of a channel beside the loudest: 60 dB
 
 CURES = {
@@ -269,8 +270,12 @@ def _check_mix(mono: np.ndarray, powers: np.ndarray) -> dict[str, str]:
         raise _Flaw("not-finite", "samples that are not finite")
     if len(powers) == 1 or powers.max() <= 10 ** (SILENT_DBFS / 10):
         return {}
-    if np.square(mono, dtype=np.float64).mean() < CANCELLED * powers.mean():
-        raise _Flaw("cancelled", f"its {len(powers)} channels cancel each other, mixed down it is silent")
+    left = max(1e-10, np.square(mono, dtype=np.float64).mean() / powers.mean())
+    lost = f"its {len(powers)} channels cancel each other, {-10 * np.log10(left):.0f} dB are lost in the mix"
+    if left < CANCELLED:
+        raise _Flaw("cancelled", lost)
+    if left < WEAKENED:
+        return {"weakened": lost}
     dead = int((powers < DEAD * powers.max()).sum())
     return {"dead-channel": f"{dead} of {len(powers)} channels"} if dead else {}
 

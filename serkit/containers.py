@@ -106,6 +106,9 @@ _CHUNKS = {
 def promise(data: bytes) -> Promise:
     """What a file says of its length; any bytes may be given."""
     begins = data[:4]
+    if begins[:3] == b"ID3" and (tagged := 10 + _seven_bits(data[6:10])) < len(data):
+        if data[tagged : tagged + 4] == b"fLaC":
+            data, begins = data[tagged:], b"fLaC"
     if begins == b"fLaC":
         total = int.from_bytes(data[21:26].ljust(5), "big") & (1 << 36) - 1
         return Promise(
@@ -150,6 +153,11 @@ def _au(data: bytes) -> Promise:
     if 0 < length < MOST_BYTES:
         return Promise(data, max(0, start + length - len(data)), _surplus(data, start + length))
     return Promise(data[:8] + struct.pack(f"{order}I", max(0, len(data) - start)) + data[12:])
+
+
+def _seven_bits(size: bytes) -> int:
+    """The size of a tag: seven bits a byte."""
+    return sum((byte & 127) << 7 * place for place, byte in enumerate(reversed(size)))
 
 
 def _ogg_ends(data: bytes) -> bool:

@@ -157,6 +157,10 @@ KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "not a number": (_bytes(file(LOST, "WAV", "FLOAT")), "not-finite"),
     "infinite": (_bytes(file(BEYOND, "WAV", "FLOAT")), "not-finite"),
     "channels that cancel": (_bytes(file(np.stack([speech(26), -speech(26)], axis=1))), "cancelled"),
+    "channels that cancel in part": (
+        _bytes(file(np.stack([speech(35), -speech(35) // 3 * 2], axis=1))),
+        "weakened",
+    ),
     "channel without sound": (_bytes(file(np.stack([speech(27), 0 * speech(27)], axis=1))), "dead-channel"),
     "silence": (_bytes(file(0 * speech(28))), "silent"),
     "silence with dither": (_bytes(file(speech(28) // 2000)), "silent"),

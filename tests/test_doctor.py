@@ -293,6 +293,15 @@ def test_a_corpus_recorded_below_16_khz_is_fit_and_said(copy, reader):
     assert (problem.kind, problem.severity, problem.count) == ("low-rate", "note", 24)
 
 
+def test_names_steer_no_terminal_and_forge_no_line(copy):
+    for seed, name in enumerate(("\x1b[31mred.wav", "two\nlines.wav"), 98):
+        write(copy.folder / "clips" / "s0" / name, speech(seed))
+    text = doctor.render(copy.examine())
+    assert "\\x1b[31mred.wav" in text
+    assert "two\\nlines.wav" in text
+    assert "\x1b" not in text
+
+
 def test_few_silent_clips_are_a_note(copy, monkeypatch):
     as_silence(copy[3])
     as_silence(copy[20])  # and two alike are no duplicates, though in different splits

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -284,6 +286,16 @@ def test_voices_that_tell_the_label(mixed, severity, said):
     found = doctor.tables.voices(voiced(mixed))
     assert [problem.severity for problem in found] == ([severity] if severity else [])
     assert all(said in problem.message and "240 clips" in problem.message for problem in found)
+
+
+def test_labels_that_are_not_as_frequent_in_testing(make):
+    corpus = make(by_fold=True).read(Path())
+    assert doctor.tables.other_shares(corpus) == []
+    many = pd.concat([corpus.clips] * 10, ignore_index=True)
+    many.loc[(many["fold"] == 0) & (many["label"] != "sad") & (many.index % 5 < 3), "label"] = "angry"
+    (problem,) = doctor.tables.other_shares(dataclasses.replace(corpus, clips=many))
+    assert (problem.kind, problem.severity) == ("other-shares", "note")
+    assert problem.examples[0].startswith("fold 0, 30%")
 
 
 def test_labels_dealt_by_chance_are_no_voices(copy):

@@ -18,6 +18,8 @@ be had and mean what they say, but somebody should know.
 | truncated | unfit | cut off or damaged inside: speech ends early, in WAV without any error |
 | not-finite | unfit | NaN or infinite samples: they would spread to every weight |
 | cancelled | unfit | channels whose mean, which is what is used, is silence |
+| weakened | note | more than 10 dB are lost in that mean |
+|  | unfit | in more than 10 % of the clips |
 | low-rate | unfit | below 16 kHz where more was delivered, or by most clips: the upper band is gone |
 |  | note | most of a corpus is, and nobody knows what was delivered: recorded so |
 | sample-rate, channels | note | not as delivered, or not as most: clips are resampled and mixed down anyway |
@@ -41,6 +43,7 @@ be had and mean what they say, but somebody should know.
 |  | note | split by clip (§2.1, CREMA-D), or up to 1 % of a delivered split's test clips: not to be mended |
 | voice-tells | note | who knows the speaker knows the label, more often than by chance |
 |  | unfit | always: each speaker has one label |
+| other-shares | note | labels are far from as frequent in testing as in training |
 | absent-label | unfit | no clip of a label, at all or in training or test: its recall means nothing |
 |  | note | in validation: a choice between models does not see it |
 | empty-part | unfit | no test clips |
@@ -118,6 +121,7 @@ def examine(name: str, data: Path | None, options: Mapping[str, Any] | None = No
         *tables.parts(corpus),
         *tables.labels_lacking(corpus),
         *tables.voices(corpus),
+        *tables.other_shares(corpus),
         *tables.other_counts(counted, facts),
         *folder_problems(corpus, walk, strays, heard),
     ]

@@ -104,7 +104,8 @@ def _saturated(source: np.ndarray) -> float:
     wave = source if source.dtype == np.int16 else source.clip(-1, 1)
     if max(wave.max(), -float(wave.min())) < LOUD * full:
         return 0.0
-    return sum(audio.at_extremes(wave)) / len(wave)
+    at = audio.at_extremes(wave)
+    return sum(at) / len(wave) if max(at) >= audio.CLIPPED_SAMPLES else 0.0
 
 
 def _offset(samples: np.ndarray) -> float:
@@ -213,6 +214,13 @@ def _sounds(whole: Sequence[tuple[str, Clip]], n: int) -> list[Problem]:
             f"channels without sound beside one that has some: {of}; expected sound in each: mixed down, the"
             " clip is softer than its sound, nothing to do if all are",
             those(lambda clip: clip.odd.get("dead-channel", "")),
+        ),
+        *heard(
+            "weakened",
+            MANY,
+            f"channels that cancel each other in part: {of}; expected little lost in their mean, which is"
+            " what is used: listen to them, one channel may be upside down",
+            those(lambda clip: clip.odd.get("weakened", "")),
         ),
         *heard(
             "longer",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import chdtrc
 
 from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus
 from serkit.doctor.clips import Clip
@@ -15,6 +16,8 @@ from serkit.specs import LABELS
 
 TELLING = 0.2  # of the way from chance to certainty
 DEALS = 99
+APART = 0.25  # share of test clips; in EmoDB at most 0.14
+UNLIKELY = 1e-3  # to come about by chance
 
 
 def duplicates(corpus: Corpus, heard: Mapping[str, Clip]) -> list[Problem]:
@@ -189,6 +192,31 @@ def voices(corpus: Corpus) -> list[Problem]:
         " may be about people, say so where you show them"
     )
     return [Problem("voice-tells", UNFIT if single == len(names) else NOTE, text, len(names))]
+
+
+def other_shares(corpus: Corpus) -> list[Problem]:
+    """Folds whose labels are far from as frequent in testing as in training, beyond what chance makes."""
+    labels = pd.Categorical(corpus.clips["label"], LABELS).codes
+    shifted = []
+    for fold in range(corpus.n_folds):
+        here = [np.bincount(labels[corpus.part(fold, part)], minlength=4) for part in ("train", "test")]
+        table = np.stack(here)[:, np.sum(here, axis=0) > 0]
+        if not table.sum(axis=1).all() or table.shape[1] < 2:
+            continue
+        learnt, tested = table / table.sum(axis=1, keepdims=True)
+        apart = np.abs(learnt - tested).sum() / 2
+        by_chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+        squares = (np.square(table - by_chance) / by_chance).sum()
+        if apart > APART and chdtrc(table.shape[1] - 1, squares) < UNLIKELY:
+            where = f"fold {fold}, " if corpus.validation_fold else ""
+            shifted.append(f"{where}{apart:.0%} of the clips would need another label")
+    return found(
+        "other-shares",
+        NOTE,
+        "labels that are not as frequent in testing as in training: {n splits}; expected about the same: a"
+        " network that leans to the frequent ones is punished or paid for it, say so where you show results",
+        shifted,
+    )
 
 
 def _all_parts(corpus: Corpus) -> Iterator[tuple[int, str, np.ndarray]]:

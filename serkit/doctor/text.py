@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from serkit.doctor.findings import NOTE, UNFIT, Count, Examination, n_of
+from serkit.files import printable
 from serkit.specs import LABELS
 
 WIDTH = 100
 
 
 def render(examination: Examination) -> str:
-    """The examination as text for a terminal, without a newline at its end."""
+    """The examination as text for a terminal, no newline at its end; no name in it steers it."""
     if examination.missing:
         return f"{examination.title}: missing\n" + _indented("  ", examination.problems[0].message)
     n_notes = sum(problem.severity == NOTE for problem in examination.problems)
@@ -44,10 +45,10 @@ def render(examination: Examination) -> str:
         for problem in examination.problems:
             severity = problem.severity.upper() if problem.severity == UNFIT else problem.severity
             lines.append(_indented("  - ", f"{severity} {problem.kind}: {problem.message}"))
-            lines += [f"      {example}" for example in problem.examples]
+            lines += [f"      {example}".replace("\n", "\\n") for example in problem.examples]
             if problem.count > len(problem.examples) > 0:
                 lines.append(f"      and {problem.count - len(problem.examples)} more")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _indented(start: str, text: str) -> str:
