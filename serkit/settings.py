@@ -111,8 +111,9 @@ def number(setting: str, value: Any, said: str = "") -> Any:
         and bounds.least <= value <= bounds.most
         and not (bounds.above and value == bounds.least)
     )
-    name = said or setting.replace(".", " ")
-    check(fits, f"{name} = {shown(value)}: expected {bounds} ({bounds.why})")
+    if not fits:
+        name = said or setting.replace(".", " ")
+        raise SpecError(f"{name} = {shown(value)}: expected {bounds} ({bounds.why})")
     return value if bounds.whole else float(value)
 
 
