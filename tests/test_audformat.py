@@ -496,6 +496,7 @@ HOSTILE = {
     "twice": "name: mine\nname: mine\n",
     "bomb": "name: mine\ntables: &a [x]\nb: &b [*a, *a]\n"
     + "\n".join(f"c{k}: &c{k} [*{'b' if k == 0 else f'c{k - 1}'}, *b]" for k in range(60)),
+    "long": "name: mine\n" + "#" * (4 << 20),
     "loop": "name: mine\na: &a [*a]\n",
     "pointer": trees.LFS_POINTER,
     "cut": "name: mine\ntables: {files: {type: filew",
