@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 NAME = "index.html"
+WIDE = 45
+"""Letters of a cell that makes its column one of text."""
 STRONGEST = 72
 """How much of a colour a cell at the end of the scale has, in percent: with more, its number would be hard to
 read in one of the two themes (4.5 to 1 is asked of text)."""
@@ -130,9 +132,12 @@ def vega() -> str:
 
 
 def _table(table: tables.Table) -> dict[str, Any]:
+    """A table for the template: cells as lines, and which columns hold sentences."""
+    columns = zip(*table.rows, strict=True) if table.rows else [[]] * len(table.headers)
     return {
         "title": table.title,
         "headers": [header.split("\n") for header in table.headers],
+        "text": [max(map(len, column), default=0) > WIDE for column in columns],
         "rows": [[cell.split("\n") for cell in row] for row in table.rows],
         "legend": table.legend,
     }
