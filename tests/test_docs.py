@@ -180,6 +180,15 @@ def test_make_targets_are_there(document):
             assert words[1] in targets, words
 
 
+def test_the_readme_quotes_the_report_of_the_real_study():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    report = (ROOT / "results" / "ravdess-emodb" / "report.md").read_text(encoding="utf-8")
+    quoted = " ".join(line[2:] for line in readme.splitlines() if line.startswith("> "))
+    assert quoted in report.split("\n\n")
+    table = re.search(r"(?:^\|.*own.*\|\n(?:\|.*\n)*)", readme, re.MULTILINE)[0]
+    assert table.strip() in report.split("\n\n")
+
+
 def test_the_readmes_tree_is_the_checkouts():
     text = (ROOT / "README.md").read_text()
     tree = text.partition("## The tree")[2].partition("\n## ")[0]
