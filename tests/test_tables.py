@@ -174,6 +174,19 @@ def test_two_spellings_of_one_name_are_one_name(forms, tmp_path: Path) -> None:
     assert load(tmp_path, file="t.csv").digest() == corpus.digest()
 
 
+def test_speakers_and_labels_may_be_spelt_either_way(tmp_path: Path) -> None:
+    table = rows()
+    for k, row in enumerate(table):
+        form = ("NFC", "NFD")[k % 2]
+        row["speaker"] = unicodedata.normalize(form, f"é{row['speaker']}")
+        row["label"] = unicodedata.normalize(form, str(row["label"]).replace("happy", "fröhlich"))
+        row["language"] = unicodedata.normalize(form, "français")
+    write_csv(tmp_path / "t.csv", table)
+    labels = {"fröhlich": "happy", "angry": "angry", "neutral": "neutral", "sad": "sad"}
+    corpus = load(tmp_path, file="t.csv", labels=labels, where={"language": "franc\u0327ais"}, folds=6)
+    assert corpus.clips.groupby("speaker")["label"].nunique().tolist() == [4] * 6
+
+
 def test_a_digest_does_not_depend_on_the_disks_spelling(tmp_path: Path) -> None:
     digests = set()
     for form in ("NFC", "NFD"):
@@ -193,6 +206,8 @@ def test_a_digest_does_not_depend_on_the_disks_spelling(tmp_path: Path) -> None:
         ({"file": "/t.csv"}, SpecError, r"option file = '/t\.csv'"),
         ({"file": "../t.csv"}, SpecError, r"option file = '\.\./t\.csv'"),
         ({"file": 3}, SpecError, r"option file = 3"),
+        ({"root": 3}, SpecError, r"option root = 3; expected text"),
+        ({"label": ["a"]}, SpecError, r"option label = \['a'\]; expected text"),
         ({"file": "u.csv"}, CorpusMissing, r"table u\.csv: it is in no folder at or below"),
         (
             {"path": "file"},

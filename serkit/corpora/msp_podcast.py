@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.corpora.folder import audio_in, names_in, stem_of
-from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, table
+from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, composed, table
 from serkit.corpora.tabular import label_rows
 from serkit.errors import CorpusUnfit
 from serkit.later import Later
@@ -117,7 +117,7 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     labels["split"] = labels["Split_Set"].map(SPLITS)
     version, notes = _version(labels, file)
     audio, expected = _audio(folder)
-    stems = labels["FileName"].map(stem_of)
+    stems = labels["FileName"].map(stem_of).map(composed)
     labels["path"] = [audio.get(stem, f"{expected}/{stem}.wav") for stem in stems]
     wanted = SPLITS[test]
     if wanted not in set(labels["split"]):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of an unpacked folder; raise it when names or contents change
 INDEX = ".index.json"  # hidden, so no clip
-ROWS_AT_ONCE = 16  # of some 10 s each: a few MB
+ROWS_AT_ONCE = 16  # of a group, which pyarrow has read already
 NAME_BYTES = 80
 
 MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\xff\xfb": "mp3"}
@@ -175,7 +175,7 @@ def _write(
 
 
 def _audio(path: Path, column: str, wanted: set[int], corpus: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows wanted of a shard, with their numbers, a few in memory at a time."""
+    """The rows wanted of a shard, with their numbers; about a group of rows is in memory at a time."""
     with said(path, corpus):
         shard = open_parquet(path)
         first = 0

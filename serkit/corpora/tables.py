@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.corpora import shards
 from serkit.corpora.columns import Choices, Delivered, Names, corpus_of, paths_below
-from serkit.corpora.table import Corpus
+from serkit.corpora.table import Corpus, composed
 from serkit.corpora.tabular import column_names, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.later import Later
@@ -88,7 +88,11 @@ def choose(folders: Sequence[Path], file: str | None = None, **options: Any) -> 
     return found
 
 
-def _checked(file: Any) -> str:
+def _checked(file: Any, **texts: Any) -> str:
+    """The option `file`; others that are text are checked with it. Raises SpecError."""
+    for option, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise SpecError(f"tables: option {option} = {value!r}; expected text")
     if (
         not isinstance(file, str)
         or not file
@@ -117,10 +121,12 @@ def folds(
     folds: int | None = None,
     split_by_clip: bool | None = None,
     fold: str | None = None,
-    **options: Any,
+    where: Any = None,
+    **texts: Any,
 ) -> int | None:
     """How many folds there are; None where a column says it. Raises SpecError as `read`."""
-    _checked(file)
+    _checked(file, split=split, fold=fold, **texts)
+    _conditions(where)
     choices = Choices.of("tables", labels, split, splits, folds, split_by_clip, fold)
     return None if fold is not None else choices.folds or 1
 
@@ -166,7 +172,8 @@ def read(
         SpecError: an option that cannot be.
     """
     choices = Choices.of("tables", labels, split, splits, folds, split_by_clip, fold)
-    files = _files(folder, _checked(file))
+    checked = _checked(file, path=path, root=root, label=label, speaker=speaker, split=split, fold=fold)
+    files = _files(folder, checked)
     its = _Table(title(file), files, _conditions(where))
     audio = its.audio_column(path)
     label = label or "label"
@@ -259,6 +266,8 @@ class _Table:
         read = read_columns(path, self.title, set(sought.values()) - {""})
         n = len(next(iter(read.values())))
         frame = {option: self._named(column, read[column]) for option, column in sought.items() if column}
+        for option in frame.keys() - {"path"}:  # which is spelt as the disk does
+            frame[option] = [one and composed(one) for one in frame[option]]
         if wanted.get("speaker") == "":
             frame["speaker"] = [None] * n
         if "split" in wanted:
@@ -279,8 +288,8 @@ class _Table:
         """Values in the words of the schema's classes, where it has some; other numbers are none."""
         if column not in self.classes:
             return values
-        names = dict(enumerate(self.classes[column]))
-        return [names.get(int(value)) if value and value.isdecimal() else None for value in values]
+        names = {str(number): name for number, name in enumerate(self.classes[column])}
+        return [names.get(value or "") for value in values]
 
 
 def _conditions(where: Any) -> dict[str, frozenset[str]]:
@@ -290,7 +299,9 @@ def _conditions(where: Any) -> dict[str, frozenset[str]]:
         several = {
             column: value if isinstance(value, list | tuple) else [value] for column, value in pairs.items()
         }
-        return {str(column): frozenset(str(one) for one in values) for column, values in several.items()}
+        return {
+            str(column): frozenset(composed(str(one)) for one in values) for column, values in several.items()
+        }
     except (TypeError, ValueError):
         raise SpecError(
             f'tables: option where = {where!r}; expected values by column, as {{ dataset = "emodb" }}'
