@@ -316,6 +316,14 @@ def test_device(pytestconfig):
         checkout.runpytest_inprocess("test_device.py", *arguments).assert_outcomes(passed=1)
 
 
+def test_cases_are_there_without_xdist_and_dealt_singly_with_it(checkout):
+    only = ["--study", "tiny.toml", "--collect-only", "-q"]
+    outcome = checkout.runpytest_inprocess("-p", "no:xdist", *only)
+    assert (outcome.ret, len(collected(outcome))) == (0, 7)
+    assert checkout.parseconfigure(*only).option.maxschedchunk == 1
+    assert checkout.parseconfigure("--maxschedchunk=3", *only).option.maxschedchunk == 3
+
+
 def test_unit_tests_alone_show_no_exhibits(checkout):
     checkout.makepyfile("def test_nothing(): pass")
     outcome = checkout.runpytest_inprocess("test_unit_tests_alone_show_no_exhibits.py")
