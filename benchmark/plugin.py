@@ -80,10 +80,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the study; settles the device before anything can ask CUDA."""
     house_libraries()
-    # A worker is handed one case at a time, the fastest of the distributions tried, and a crash costs one case.
-    if (
-        getattr(config.option, "maxschedchunk", 0) is None
-    ):  # no such option without xdist, so none in pytest.ini
+    # A worker is handed one case at a time: the fastest of the distributions tried, and a crash costs one
+    # case. Not in pytest.ini, which could then not be read without xdist.
+    if getattr(config.option, "maxschedchunk", 0) is None:
         config.option.maxschedchunk = 1
     for exhibit in studies.EXHIBITS:
         config.addinivalue_line("markers", f"{exhibit}: runs that {exhibit} is made of")
