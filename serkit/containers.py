@@ -29,7 +29,8 @@ ffmpeg 0xffffffff, and -1 where 64 bits are; who fills it in at the end has 0 th
 
 MOST_CHUNKS = 1000
 FEW_BYTES = 256  # behind the samples: a tag, padding
-MP3_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)  # says nothing; in memory libsndfile knows MP3 by its tag alone
+MP3_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
+"""An empty one: of an MP3 without any, libsndfile looks for a part in a file `._` in the current folder."""
 
 
 @dataclass(frozen=True)

@@ -272,6 +272,17 @@ def test_a_tag_before_the_samples_hides_no_promise(tmp_path):
     assert len(heard(tmp_path, tag + made("mp3")).samples) == 2 * RATE_HZ
 
 
+def test_what_lies_where_the_tool_runs_does_not_matter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("._").touch()  # libsndfile takes it for the resource fork of an MP3 without a tag
+    assert len(heard(tmp_path, made("mp3")).samples) == 2 * RATE_HZ
+
+
+def test_a_header_that_points_to_before_the_file_is_no_traceback(tmp_path):
+    content = audio._Content(b"RIFF")
+    assert (content.seek(2), content.seek(-3), content.seek(-9, os.SEEK_CUR), content.tell()) == (2, 2, 0, 0)
+
+
 def test_absurd_promises_take_no_memory(tmp_path):
     tracemalloc.start()
     kind, why = reason(tmp_path, flac_of(made("flac"), 2**36 - 1))
