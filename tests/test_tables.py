@@ -335,6 +335,12 @@ def test_a_dataset_is_unpacked_once_and_anew_where_it_changed(dataset: Path) -> 
     mended = load(dataset, file="data/*.parquet")
     assert mended.folder == first.folder
     assert (mended.folder / mended.clips["path"].iloc[3]).stat().st_size > 0
+    flipped = first.folder / first.clips["path"].iloc[5]
+    kept, data = flipped.stat(), flipped.read_bytes()
+    flipped.write_bytes(data[:-1] + b"\xff")
+    os.utime(flipped, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    load(dataset, file="data/*.parquet")
+    assert flipped.read_bytes() == data
     (first.folder / ".index.json").write_text("[[3]]")
     assert times(load(dataset, file="data/*.parquet"))
     write_shards(dataset / "mine" / "data", rows(speaker="s0"))

@@ -135,13 +135,19 @@ def _stamp(files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], 
 
 
 def _names(folder: Path) -> list[str] | None:
-    """The files' names, if all are there at their full length; None if they are to be written."""
+    """The files' names, if all are there as they were written; None if they are to be written."""
     try:
         index = read_json(folder / INDEX)
-        whole = all(size is None or os.stat(folder / name).st_size == size for name, size in index)
+        whole = all(stamp is None or stamp == _of_file(folder / name) for name, stamp in index)
         return [name for name, _ in index] if whole else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _of_file(path: Path) -> list[int]:
+    """What changes when a file does, also where a tool sets its time of modification back."""
+    found = os.stat(path)
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def _write(
@@ -150,7 +156,7 @@ def _write(
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
     draft.mkdir()
-    index: list[tuple[str, int | None]] = []
+    index: list[tuple[str, list[int] | None]] = []
     first = 0
     try:
         with tqdm(total=sum(map(len, chosen)), desc=f"unpacking {corpus}", unit="clip", disable=None) as bar:
@@ -162,7 +168,7 @@ def _write(
                     name = _name(first + row, delivered.get("path"), data)
                     if data is not None:
                         (draft / name).write_bytes(data)
-                    index.append((name, None if data is None else len(data)))
+                    index.append((name, None if data is None else _of_file(draft / name)))
                     bar.update()
                 first += shard.metadata.num_rows
         (draft / INDEX).write_text(json.dumps(index), encoding="utf-8")
