@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark import study_corpora
 from benchmark.study_file import (
     LIST,
-    MOST_ITEMS,
     NUMBER,
     RANGE,
     SWITCH,
@@ -28,7 +28,6 @@ from benchmark.study_file import (
     parsed,
     study_name,
 )
-from serkit import corpora as readers
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.files import printable
@@ -60,12 +59,10 @@ MOST_CASES = 20_000
 
 STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, settled=SWITCH, rates_percent=LIST, seeds=LIST)
 STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS), TABLE)
-CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, options=TABLE, scramble=TABLE)
-CORPUS |= dict(expected_training_clips=WHOLE, max_training_clips=WHOLE)
 EXHIBIT = dict(train=LIST, test=LIST)
 TUNING = dict(train=LIST, learning_rates=LIST, batch_sizes=LIST)
 ACOUSTICS = dict(corpora=LIST, clips=WHOLE, p835_clips=WHOLE, seed=WHOLE)
-"""The keys of a study's file, of each corpus in it, of each exhibit, of the tuning and of Figure 4."""
+"""The keys of a study's file, of each exhibit, of the tuning and of Figure 4."""
 
 
 @dataclass(frozen=True)
@@ -308,11 +305,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     for needed in ("title", "corpora"):
         if not data.get(needed):
             raise SpecError(f"{needed} is missing")
-    check(
-        len(data["corpora"]) <= MOST_ITEMS,
-        f"corpora: {len(data['corpora']):,} of them; expected {MOST_ITEMS} at most",
-    )
-    corpora = [_corpus(f"corpora.{name}", name, table) for name, table in data["corpora"].items()]
+    corpora = study_corpora.specs(data["corpora"])
     if not any(key in data for key in EXHIBITS):
         raise SpecError(f"no exhibit is asked for; expected at least one of {', '.join(EXHIBITS)}")
     exhibits = [_exhibit(key, data[key], corpora) for key in ("table1", "figure2", "figure3") if key in data]
@@ -337,7 +330,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         rates_percent=rates,
         seeds=seeds,
         corpora=tuple(corpora),
-        titles=_titles(data["corpora"], corpora),
+        titles=study_corpora.titles(corpora, data["corpora"]),
         expected_training_clips={
             name: table.get("expected_training_clips", 1000) for name, table in data["corpora"].items()
         },
@@ -356,64 +349,6 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
 
 
 MANY = "folds, seeds, rates_percent or training sets"
-
-
-def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
-    """A corpus of a study; its folds follow from its reader and options, where these can tell."""
-    if isinstance(table, dict) and "training_clips" in table:
-        raise SpecError(
-            f"{where}: training_clips is called expected_training_clips now, as it only orders the cases; to"
-            " learn from fewer clips, set max_training_clips"
-        )
-    check_values(where, table, CORPUS)
-    if "reader" not in table:
-        raise SpecError(f"{where}: reader is missing")
-    if "expected_training_clips" in table:
-        number(
-            "corpus.expected_training_clips",
-            table["expected_training_clips"],
-            f"{where}.expected_training_clips",
-        )
-    reader, options, folds = table["reader"], table.get("options", {}), table.get("folds")
-    try:
-        known = readers.folds(reader, options)
-    except SpecError as error:
-        raise SpecError(f"{where}: {error}") from error
-    if known is not None and folds not in (known, None):
-        raise SpecError(
-            f"{where}.folds = {shown(folds)}: with these options it has {known}; leave folds out, they follow"
-            " from the options"
-        )
-    return CorpusSpec(
-        name=name,
-        reader=reader,
-        folds=known or (1 if folds is None else folds),
-        options=frozen(options),
-        scramble=frozen(table.get("scramble", {})),
-        max_training_clips=table.get("max_training_clips"),
-    )
-
-
-def _titles(tables: dict[str, Any], corpora: list[CorpusSpec]) -> dict[str, str]:
-    """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's.
-
-    Unless given it is the corpus's own, where its reader is of one corpus and the study has it once; else the
-    study's word for it.
-    """
-    titles: dict[str, str] = {}
-    read = [corpus.reader for corpus in corpora]
-    for corpus in corpora:
-        where = f"corpora.{corpus.name}"
-        own = read.count(corpus.reader) == 1 and readers.is_one(corpus.reader)
-        title = readers.reader(corpus.reader).TITLE if own else corpus.name
-        title = one_line(f"{where}.title", tables[corpus.name].get("title", title), 60)
-        check("+" not in title, f"{where}.title = {title!r}: expected no +, which joins training sets")
-        if title in titles.values():
-            raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
-        ending = "-SCRAMBLED"
-        check(not title.endswith(ending), f"{where}.title = {title!r}: {ending} is the study's own ending")
-        titles[corpus.name] = title
-    return titles
 
 
 def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exhibit:

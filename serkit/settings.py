@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +128,7 @@ def shown(value: Any) -> str:
 
 
 def one_line(where: str, text: str, most: int = 200) -> str:
-    """A text that may stand in a table and on a terminal.
+    """A text that may stand in a table and on a terminal, in one spelling of accents.
 
     Raises:
         SpecError: empty, longer than `most` characters, or with control characters or line breaks, which are
@@ -137,7 +138,7 @@ def one_line(where: str, text: str, most: int = 200) -> str:
     check(len(text) <= most, f"{where} has {len(text):,} characters; expected {most:,} at most")
     held = printable(text) != text or len(text.splitlines()) > 1 or "\t" in text
     check(not held, f"{where} = {shown(text)}: expected one line without control characters")
-    return text
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def plain(where: str, value: Any, finite: bool = True, depth: int = 0) -> None:

@@ -136,7 +136,10 @@ def test_it_is_the_lowest_rate_and_single_corpora_that_tell_of_the_gap(said):
         unseen = base_of(test) not in {base_of(name) for name in spec.train}
         return BASELINE + 0.1 * unseen * (spec.augment_percent == 0)
 
-    corpora = {**STUDY["corpora"], "three": {"reader": "made", "title": "THREE", "folds": 5}}
+    corpora = {
+        **STUDY["corpora"],
+        "three": {"reader": "made", "options": {"labels": "three"}, "title": "THREE", "folds": 5},
+    }
     changes = {"corpora": corpora, "table1": {"train": [["one"], ["two"], ["three"]]}}
     changes["figure2"] = {"train": [["one"], ["one", "two"], ["two_scrambled"]], "test": ["two", "three"]}
     gap, _, _ = said(gap_only_plain, **changes)
@@ -204,7 +207,10 @@ def test_losses_count_as_an_effect_and_what_is_not_done_as_no_chance(said):
 
 
 def test_every_joint_training_with_swapped_labels_is_answered(said):
-    corpora = {**STUDY["corpora"], "three": {"reader": "made", "title": "THREE", "folds": 6}}
+    corpora = {
+        **STUDY["corpora"],
+        "three": {"reader": "made", "options": {"labels": "three"}, "title": "THREE", "folds": 6},
+    }
     trains = [["one", "two_scrambled"], ["three", "two_scrambled"]]
     figure3 = {"train": trains, "test": ["two_scrambled", "one"]}
     *_, scramble = said(memorising, corpora=corpora, figure3=figure3, rates_percent=[0])
@@ -305,7 +311,10 @@ def test_where_nothing_was_learnt_nothing_is_concluded(said):
 
 
 def test_a_corpus_on_which_nothing_was_learnt_is_left_out(said):
-    corpora = {**STUDY["corpora"], "three": {"reader": "made", "title": "THREE", "folds": 6}}
+    corpora = {
+        **STUDY["corpora"],
+        "three": {"reader": "made", "options": {"labels": "three"}, "title": "THREE", "folds": 6},
+    }
     changes = {"corpora": corpora, "table1": {"train": [["one"], ["two"], ["three"]]}}
     trains = [["one"], ["two"], ["three"], ["one", "two"]]
     changes["figure2"] = {"train": trains, "test": ["one", "two", "three"]}

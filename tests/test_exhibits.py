@@ -952,7 +952,9 @@ def test_more_training_sets_than_letters(store):
     study = studies.from_toml(
         {
             "title": "Many corpora",
-            "corpora": {name: {"reader": "crema_d"} for name in names},
+            "corpora": {
+                name: {"reader": "crema_d", "options": {"split_seed": int(name[1:])}} for name in names
+            },
             "figure2": {"train": [[name] for name in names], "test": ["c0"]},
         },
         "many",

@@ -234,7 +234,7 @@ SMALL = {
     "rates_percent": [0, 100],
     "corpora": {
         "one": {"reader": "made", "title": "ONE", "folds": 2},
-        "two": {"reader": "made", "title": "TWO", "folds": 2},
+        "two": {"reader": "made", "title": "TWO", "folds": 2, "options": {"labels": "two"}},
     },
     "figure4": {"clips": 120, "p835_clips": 10},
 }

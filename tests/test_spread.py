@@ -273,7 +273,7 @@ def small_corpora(folds):
     ],
 )
 def test_a_baseline_has_learnt_where_it_is_above_guessing(store, folds, recalls, shown):
-    corpora = {"two": {"reader": "ravdess", "title": "TWO", "folds": folds}}
+    corpora = {"two": {"reader": "made", "title": "TWO", "folds": folds}}
     asked = {"title": "One", "corpora": corpora, "table1": {"train": [["two"]]}}
     study = studies.from_toml(asked, "one")
     values = {"wACC": 0.9, "wF1": 0.9}

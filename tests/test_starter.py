@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from benchmark import cli, starter
 from benchmark import study as studies
+from benchmark.study_corpora import CORPUS
 from serkit.effects import Augmentation
 from serkit.errors import CorpusMissing, SpecError
 from serkit.specs import ModelSpec, Recipe
@@ -38,7 +39,7 @@ KEYS = {
     "model": set(fields(ModelSpec)),
     "recipe": set(fields(Recipe)),
     "augmentation": set(fields(Augmentation)),
-    "corpora.mine": set(studies.CORPUS) - {"options", "scramble"},
+    "corpora.mine": set(CORPUS) - {"options", "scramble"},
     "table1": {"train"},
     "tuning": set(studies.TUNING),
     "figure2": set(studies.EXHIBIT),

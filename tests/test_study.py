@@ -299,7 +299,10 @@ def test_titles(tmp_path):
     assert study.title_of("two_scrambled") == "TWO-SCRAMBLED"
     assert study.title_of(["one", "two"]) == "CREMA-D+TWO"
     twice = read(
-        tmp_path, SMALL + '[corpora.again]\nreader = "crema_d"\n[corpora.db]\nreader = "audformat"\n'
+        tmp_path,
+        SMALL
+        + '[corpora]\nagain = { reader = "crema_d", options = { labels = "intended" } }\n'
+        + 'db = { reader = "audformat" }\n',
     )
     assert twice.titles == {"one": "one", "two": "TWO", "again": "again", "db": "db"}, (
         "which, a reader cannot say"

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark import study as studies
+from benchmark.study_corpora import CORPUS
 from benchmark.study_file import DEVICES, MOST_BYTES, TAKEN, study_name
 from serkit.corpora import READERS
 from serkit.errors import SerkitError, SpecError
@@ -128,6 +129,14 @@ ABSURD = {
     "line break of others": (PLAIN.replace('"T"', r'"a\u0085b"'), "has control characters"),
     # what tables could not tell apart
     "plus": (one('title = "A+B"'), "expected no +, which joins training sets"),
+    "accents": (
+        one('title = "E\u0301"').replace("[corpora.two]", '[corpora.two]\ntitle = "\u00c9"'),
+        "corpora.two: another corpus has the title 'É' too",
+    ),
+    "twice": (
+        PLAIN.replace('"audformat"', '"emodb"\nmax_training_clips = 9'),
+        "corpora.two is corpora.one again: networks would be tested on the clips that they learnt from",
+    ),
     "scrambled": (one('title = "A-SCRAMBLED"'), "-SCRAMBLED is the study's own ending"),
     # what fits the study and would fail in the run
     "old name": (one("training_clips = 3"), "training_clips is called expected_training_clips now"),
@@ -289,8 +298,8 @@ values = st.recursive(
 KEYS = {
     "": studies.STUDY,
     "corpora": {"one": "", "two": "", "o-ne": ""},
-    "corpora.one": studies.CORPUS,
-    "corpora.two": studies.CORPUS,
+    "corpora.one": CORPUS,
+    "corpora.two": CORPUS,
     "corpora.two.options": {"folds": "", "labels": "", "name": ""},
     "corpora.two.scramble": dict.fromkeys(("angry", "happy", "neutral", "sad"), ""),
     "model": {"width": "", "weights": "", "head": "", "front_end": ""},
