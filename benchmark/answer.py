@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmark import spread
 from benchmark.exhibits import Answers
-from benchmark.spread import FOLDS, RUNS, SINGLE, Learnt, Spread
+from benchmark.spread import SINGLE, Learnt, Spread
 from benchmark.study import Study, TrainingSet, plan
 from benchmark.tables import many, signed
 from serkit.specs import SCRAMBLED, RunSpec, base_of
@@ -284,12 +284,8 @@ def _around(change: Spread) -> str:
 
 def _basis(changes: Sequence[Spread]) -> str:
     """What the intervals rest on, and how many are none: single runs have yardsticks."""
-    parts = []
-    for of in (FOLDS, RUNS):
-        numbers = sorted({change.n for change in changes if change.of == of})
-        if numbers:
-            parts.append(" to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1])))) + f" {of}")
-    said = [f"95 % over {' or '.join(parts)}"] if parts else []
+    over = spread.over((change.n, change.of) for change in changes)
+    said = [f"95 % over {over}"] if over else []
     single = sum(change.of == SINGLE for change in changes)
     said += [f"{single} of them by single runs, a yardstick and no interval"] if single else []
     return f" ({'; '.join(said)})"

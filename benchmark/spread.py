@@ -21,7 +21,7 @@ which of the two a reader looks at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,6 +189,22 @@ def interval(cell: Units) -> Spread:
     if cell.of == SINGLE:
         return _around(cell.mean, 2 * np.sqrt(cell.hidden), 1, SINGLE)
     return _student(cell.values, cell.hidden, cell.of)
+
+
+def over(rest_on: Iterable[tuple[int, str]]) -> str:
+    """What intervals rest on, in words: `5 folds or 6 to 10 runs`; empty of single runs, which have none.
+
+    Args:
+        rest_on: of each interval how many units and of what.
+    """
+    of_kind: dict[str, list[int]] = {FOLDS: [], RUNS: []}
+    for number, of in rest_on:
+        of_kind.get(of, []).append(number)
+    return " or ".join(
+        f"{' to '.join(map(str, sorted({min(numbers), max(numbers)})))} {of}"
+        for of, numbers in of_kind.items()
+        if numbers
+    )
 
 
 def difference(cell: Units, other: Units) -> Spread:

@@ -31,11 +31,6 @@ REPLACEMENTS = (
     " C50 are a small network's, trained on generated speech in simulated rooms (their errors:"
     " docs/acoustics.md)."
 )
-SURE = (
-    "In brackets the 95 % interval over folds, or over runs where a corpus has none; after ± the yardstick of"
-    " a single run, which has no interval: twice what it moves over the tail, or two trainings differ by."
-)
-"""What stands beside a value."""
 DIGITS = {"c50_db": 1}  # of an estimate; two of any other
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
@@ -130,7 +125,8 @@ def draw_matrix(cells: pd.DataFrame, guesses: pd.DataFrame, rate: int) -> Table:
     legend = (
         "A row is a training set, a column a tested corpus. Own: the training set holds that corpus, and"
         " other clips of it are tested. The means are of the cells that are own and of those that are not.",
-        f"{SURE} Guesses, and the label that is best said always, show what wF1 is without any learning.",
+        *_sure(here),
+        "Guesses, and the label that is best said always, show what wF1 is without any learning.",
     )
     headers = ["Trained on", *tests, "mean, own", "mean, other"]
     return Table("matrix", f"{TITLES['matrix']}, at {rate} % augmentation", headers, rows, legend)
@@ -171,7 +167,7 @@ def _table1(study: Study, cells: pd.DataFrame) -> Table:
         *(f"{metric}\n0 %" for metric in METRICS),
         *(f"wF1\n{rate} %" for rate in rates),
     ]
-    legend = [SURE]
+    legend = _sure(cells)
     if printed:
         legend.append("In parentheses the standard deviation over the tail, as the paper prints it.")
     else:
@@ -244,7 +240,7 @@ def _figure_as_wf1(study: Study, exhibit: Exhibit, cells: pd.DataFrame) -> Table
         at = cells[cells["augment_percent"] == rate].set_index(["column", "test"])
         rows.append([f"{rate} %", *(_value(at.loc[column], "wF1") for column in columns)])
     title = f"{TITLES[exhibit.name].split(':')[0]} as wF1"
-    legend = (*_legend(study, exhibit), SURE)
+    legend = (*_legend(study, exhibit), *_sure(cells))
     return Table(f"{exhibit.name}-wf1", title, _headers(columns), rows, legend)
 
 
@@ -268,6 +264,18 @@ def _value(row: pd.Series, metric: str) -> str:
     if row["spread_of"] == spread.SINGLE:
         ends = f" ± {max(high - value, value - low):.2f}"
     return f"{value:.2f}{ends}{_share(row)}"
+
+
+def _sure(cells: pd.DataFrame) -> list[str]:
+    """What stands beside values, in words: which intervals, over what, and where there are none."""
+    kinds = list(zip(cells["units"], cells["spread_of"], strict=True))
+    over, said = spread.over(kinds), []
+    if over:
+        said.append(f"In brackets the 95 % interval over {over}.")
+    if any(of == spread.SINGLE for _, of in kinds):
+        yardstick = "twice what it moves over the tail, or two trainings differ by"
+        said.append(f"After ± the yardstick of a single run, which has no interval: {yardstick}.")
+    return [" ".join(said)] if said else []
 
 
 def _over_the_tail(row: pd.Series, metric: str) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -105,14 +106,35 @@ def test_it_is_one_file_with_links_that_lead_somewhere(store):
 
 
 def test_nothing_a_study_says_becomes_markup(store):
-    corpora = SMALL["corpora"] | {"one": {"reader": "crema_d", "title": "<b>Größe</b> 情感</script>"}}
-    study = small(title="<b>One</b> & </script> two", caution='"<i>quoted</i>"', corpora=corpora)
-    filled(study, store)
-    made = of(study, store)
+    title = "<b>Größe</b> 情感</script> ' onload=\"alert(1)"
+    corpora = SMALL["corpora"] | {"one": {"reader": "crema_d", "title": title}}
+    study = small(title=f"{title} <!--<script>", caution='"<i>quoted</i>"', corpora=corpora)
+    filled(study, store, leave_out=lambda spec: spec.train == ("two",) and spec.fold == 0)
+    failed, noted = study.runs(("two",), 0)[0], study.runs(("one",), 0)[0]
+    with contextlib.suppress(ValueError), store.claim(failed.key):
+        store.start(failed)
+        raise ValueError(title)
+    environment = {"device_name": title, "packages": {"torch": title}, "system": title}
+    result = made_result(noted, lambda *_: 0.4, environment=environment)
+    result["corpora"]["one"]["notes"] = [title]
+    put(store, result)
+    made = of(dataclasses.replace(study, given=f"{title}.toml"), store)
     assert not made.of("b")
     assert not made.of("i")
-    assert "<b>One</b> & </script> two" in "".join(made.text)
-    assert made.data["conditions"][0]["train"] == "<b>Größe</b> 情感</script>"
+    assert len(made.of("script")) == 3, "its own"
+    assert all(not name.startswith("on") for _, at in made.tags for name in at)
+    assert "".join(made.text).count(title) > 10
+    assert made.data["conditions"][0]["train"] == title
+
+
+def test_a_name_in_a_picture_is_text(store):
+    study = small(corpora=SMALL["corpora"] | {"one": {"reader": "crema_d", "title": "--><script>x</script>"}})
+    filled(study, store)
+    assemble(study, store)
+    for path in store.folder.glob("*.svg"):
+        tree = ElementTree.parse(path)
+        assert not [at for at in tree.iter() if at.tag.endswith("script")]
+        assert "--><script>x</script>" in "".join(tree.getroot().itertext())
 
 
 def test_a_cell_tells_its_number_spread_runs_and_change(store):
