@@ -689,8 +689,8 @@ def test_the_matrix_has_own_other_and_joint_cells_with_means_and_what_guessing_g
         ["one label, always", "0.64 angry", "0.10 angry", "", ""],
     ]
     assert table.legend[1] == (
-        "In brackets the 95 % interval over 2 folds or 2 runs. After ± the yardstick of a single run, which has"
-        " no interval: twice what it moves over the tail, or two trainings differ by."
+        "In brackets the 95 % interval over 2 folds or 2 runs. After ± the yardstick of a single run, which"
+        " has no interval: twice what it moves over the tail, or two trainings differ by."
     )
     cells = exhibits.matrix(study, exhibits.answers(study, store))
     assert len(cells) == 3 * 2 * 2, "at every rate"
