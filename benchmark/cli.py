@@ -26,7 +26,7 @@ from benchmark import study as studies
 from serkit import __version__, corpora
 from serkit.cache import house_libraries
 from serkit.effects import EFFECTS
-from serkit.errors import ResultsUnreadable, SerkitError
+from serkit.errors import ResultsUnreadable, SerkitError, memory_named
 from serkit.files import printable
 from serkit.settings import LARGEST_SEED
 from serkit.specs import CHECKPOINTS, METRICS, CorpusSpec
@@ -97,7 +97,8 @@ def _clear_errors(command: Command) -> Command:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with memory_named():
+                return command(*args, **kwargs)
         except SerkitError as error:
             _say(f"{type(error).__name__}: {error}", err=True)
             sys.exit(1)

@@ -21,7 +21,7 @@ from benchmark import study as studies
 from benchmark.live import Live, in_place
 from benchmark.progress import Progress
 from serkit.cache import house_libraries
-from serkit.errors import CorpusMissing, ExtraMissing, SerkitError
+from serkit.errors import CorpusMissing, ExtraMissing, SerkitError, memory_named
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec
 
@@ -228,23 +228,24 @@ class BoundCase:
         A corpus that is not there skips the case; any other bad input fails it with one message.
         """
         try:
-            self._session.store.check_writable()
-            threads.settle(threads.share(1))  # a worker's are settled already
-            from serkit.run import measure, run  # torch comes with it
+            with memory_named():
+                self._session.store.check_writable()
+                threads.settle(threads.share(1))  # a worker's are settled already
+                from serkit.run import measure, run  # torch comes with it
 
-            session, spec = self._session, self.spec
-            if isinstance(spec, AcousticsSpec):
-                return measure(spec, session.store, session.data, session.rerun, session.worker)
-            return run(
-                spec,
-                session.store,
-                session.data,
-                session.device,
-                session.rerun,
-                session.compiled,
-                session.worker,
-                session.told,
-            )
+                session, spec = self._session, self.spec
+                if isinstance(spec, AcousticsSpec):
+                    return measure(spec, session.store, session.data, session.rerun, session.worker)
+                return run(
+                    spec,
+                    session.store,
+                    session.data,
+                    session.device,
+                    session.rerun,
+                    session.compiled,
+                    session.worker,
+                    session.told,
+                )
         except SerkitError as error:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
@@ -278,15 +279,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ours = session.config.stash.get(SESSION, None)
     if ours is None or not ours.cases_ran:
         return
-    from benchmark import exhibits  # pandas comes with it
-    from benchmark.assemble import assemble
-
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         reporter.ensure_newline()
         reporter.write_line("making the page, tables and figures ...")  # some seconds
     try:
-        ours.summary, cells = assemble(ours.study, ours.store)
+        with memory_named():
+            from benchmark import exhibits  # pandas comes with it
+            from benchmark.assemble import assemble
+
+            ours.summary, cells = assemble(ours.study, ours.store)
     except SerkitError as error:
         ours.summary = f"no exhibits: {error}"
         return

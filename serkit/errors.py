@@ -4,6 +4,10 @@ Code that is wrong raises Python's own errors; these are for wrong *input*, so a
 without a traceback.
 """
 
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from serkit.files import printable
 
 
@@ -59,3 +63,54 @@ class ExtraMissing(SerkitError):
     def __init__(self, package: str, extra: str) -> None:
         """Names the package, and the extra of serkit that brings it."""
         super().__init__(f"{package} is needed and not installed; run: pip install 'serkit[{extra}]'")
+
+
+class OutOfMemory(SerkitError):
+    """Memory, of the machine or of the GPU, does not suffice for what was asked."""
+
+
+NO_MEMORY = (
+    "allocate memory",  # the system, torch
+    "out of memory",  # CUDA
+    "not enough memory",
+    "bad_alloc",
+    "failed to map segment",  # the system's loader, of a library
+    "could not create a primitive",  # oneDNN, in a convolution
+)
+"""How libraries that raise no MemoryError say that there was none."""
+
+
+@contextmanager
+def memory_named() -> Iterator[None]:
+    """Says in one message that memory did not suffice, whichever library met it.
+
+    What the failed work held is let go for what comes next: a report of the failure, another case.
+
+    Raises:
+        OutOfMemory: in place of what says so; everything else is handed on.
+    """
+    try:
+        yield
+        return
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        if isinstance(error, SerkitError) or not (
+            isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
+        ):
+            raise
+        traceback.clear_frames(error.__traceback__)
+    raise OutOfMemory(
+        f"not enough memory{f' ({said})' * bool(said)}; a smaller recipe.batch_size, recipe.max_seconds or"
+        f" model.width takes less, and so do fewer workers{_limit()}"
+    )
+
+
+def _limit() -> str:
+    """What the system lets this process have, where that is less than there is."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    none = most == resource.RLIM_INFINITY
+    return "" if none else f"; ulimit -v allows this process {most / 1e6:,.0f} MB"

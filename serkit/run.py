@@ -28,7 +28,7 @@ import torch
 from serkit import acoustics, corpora, metrics, packs, weights
 from serkit.batches import ClipSet, join
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, some
-from serkit.errors import CorpusUnfit, SpecError
+from serkit.errors import CorpusUnfit, SpecError, memory_named
 from serkit.frontend import NAMED
 from serkit.model import build
 from serkit.packs import Pack
@@ -135,7 +135,7 @@ def run(
     fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
     spec = dataclasses.replace(plan, fingerprints=fingerprints)
 
-    with store.claim(spec.key):
+    with store.claim(spec.key), memory_named():
         done = store.get(spec.key)
         if done is not None and not rerun:
             return done
@@ -257,7 +257,7 @@ def measure(
     name = plan.corpus.name
     spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
 
-    with store.claim(spec.key):
+    with store.claim(spec.key), memory_named():
         done = store.get(spec.key)
         if done is not None and not rerun:
             return done

@@ -13,7 +13,7 @@ import pytest
 import benchmark.assemble  # pytester's sessions forget what they import, and these load once a process
 import benchmark.gpus
 import benchmark.live
-import serkit.run  # noqa: F401  (likewise)
+import serkit.run
 from benchmark.threads import share
 from serkit.errors import CorpusMissing
 from serkit.mos import Dnsmos
@@ -314,6 +314,21 @@ def test_device(pytestconfig):
     for wanted, arguments in (("cuda", []), ("cpu", ["-n", "1"])):
         monkeypatch.setenv("WANTED", wanted)
         checkout.runpytest_inprocess("test_device.py", *arguments).assert_outcomes(passed=1)
+
+
+def test_a_case_without_memory_fails_with_one_message_and_the_next_goes_on(checkout, monkeypatch):
+    def learn(spec, *_, **__):
+        raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory for {spec.label}")
+
+    monkeypatch.setattr(serkit.run, "learn", learn)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large-aug0 or fold00")
+    outcome.assert_outcomes(failed=3)
+    outcome.stdout.fnmatch_lines(
+        ["OutOfMemory: not enough memory (*for large-aug0); *batch_size*", "*exhibits*"]
+    )
+    outcome.stdout.no_fnmatch_line("*Traceback*")
+    noted = [json.loads(path.read_text()) for path in (checkout.path / "results").glob("*/*/error.json")]
+    assert [note["error"] for note in noted] == ["OutOfMemory"] * 3
 
 
 def test_cases_are_there_without_xdist_and_dealt_singly_with_it(checkout):
