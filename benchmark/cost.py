@@ -176,6 +176,9 @@ class Pace:
         """Seconds."""
         return speech.clips * self.clip_s + speech.seconds * self.second_s
 
+    def __mul__(self, times: float) -> Pace:
+        return Pace(self.clip_s * times, self.second_s * times)
+
 
 def pace(clips_per_s: Mapping[float, float]) -> Pace:
     """The pace that fits measured rates best, by relative error; neither part is below 0.
@@ -209,6 +212,10 @@ class Device:
     augmented: Pace
     scoring: Pace
     start_s: float = 0.0
+
+    def slower(self, times: float) -> Device:
+        """The same with all that grows with clips so many times as slow."""
+        return Device(self.plain * times, self.augmented * times, self.scoring * times, self.start_s)
 
     def seconds(self, work: Work) -> float:
         """How long a run takes."""

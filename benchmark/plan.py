@@ -6,27 +6,31 @@ Hours are `benchmark.cost`'s, for each device of which rates are known. They com
 
 1. finished runs of this study on it: what its trainings and evaluations took for each second of speech;
 2. `python -m benchmark speed cost` on it, if at the study's width;
-3. the sections `step` and `evaluate`, likewise; then without what a run takes besides, to make its network.
+3. the sections `step` and `evaluate`, likewise; then without what a run takes besides, to make its network;
+4. for this device alone: finished runs of other studies beside this one, of the nearest width, from a time in
+   proportion to the width to one in proportion to its square.
 
 Limits: as of `benchmark.cost`. Finished runs on a CPU were as fast as their worker was: beside others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tabulate import tabulate
 
 from benchmark import cost
-from benchmark.cost import Device, Pace, Size, Work
+from benchmark.cost import Device, Pace, Size, Speech, Work
 from benchmark.exhibits import answers
 from benchmark.progress import DONE, CaseState, lasting, states
 from benchmark.speed import cost as measured_cost
 from benchmark.speed.cost import DEVICES
-from benchmark.study import Study
-from serkit.errors import CorpusMissing
+from benchmark.study import Case, Study
+from serkit.errors import CorpusMissing, ResultsUnreadable
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec, RunSpec
 from serkit.weights import is_here
@@ -39,10 +43,17 @@ class Known:
     Attributes:
         device: how fast it is.
         source: where that comes from, in words.
+        slowest: how fast it is at worst, where that is not known better.
     """
 
     device: Device
     source: str
+    slowest: Device | None = None
+
+    def takes(self, works: Sequence[Work], devices: int) -> str:
+        """How long runs take on several like devices, in words."""
+        times = [cost.makespan(works, each, devices) for each in (self.device, self.slowest) if each]
+        return " to ".join(lasting(seconds) for seconds in sorted(times))
 
 
 def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
@@ -79,8 +90,10 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
             f"The checkpoint {study.model.weights} is not here: python -m benchmark weights fetches it."
         )
     if rest:
-        found = known_devices(study, store, works, speed)
-        parts.append(_hours(study, rest, found, this_device()))
+        found, here = known_devices(study, store, works, speed), this_device()
+        if here not in found:
+            found |= _by_other_studies(study, store, here)
+        parts.append(_hours(study, rest, found, here))
     return "\n\n".join(parts)
 
 
@@ -142,6 +155,50 @@ def known_devices(
     }
 
 
+def _by_other_studies(study: Study, store: Store, here: str) -> dict[str, Known]:
+    """This device by finished runs of other studies, scaled to the study's width; empty without any."""
+    by_width: dict[int, list[tuple[Work, Result]]] = {}
+    for folder in sorted(store.folder.parent.glob("*/")):
+        if folder == store.folder:
+            continue
+        with suppress(ResultsUnreadable):  # reports name it
+            for spec, result in Store(folder).all():
+                with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+                    if isinstance(spec, RunSpec) and result["environment"]["device_name"] == here:
+                        by_width.setdefault(spec.model.width, []).append((_work_of(spec, result), result))
+    if not by_width:
+        return {}
+    wanted = study.model.width
+    width = min(by_width, key=lambda other: (abs(math.log(other / wanted)), other))
+    device, times = timed(by_width[width]), wanted / width
+    source = f"{len(by_width[width])} finished runs of other studies, width {width}"
+    if width == wanted:
+        return {here: Known(device, source)}
+    return {here: Known(device.slower(times), f"{source}, scaled to {wanted}", device.slower(times**2))}
+
+
+def _work_of(spec: RunSpec, result: Result) -> Work:
+    """What a finished run did, as far as its result says: every clip is as long as the mean."""
+    learnt = [result["corpora"][name] for name in spec.trained_on]
+    clips = sum(sum(part.values()) for corpus in learnt for part in corpus["clips"].values())
+    seconds = min(3600 * sum(corpus["hours"] for corpus in learnt) / clips, spec.recipe.max_seconds)
+    scored = sum(
+        sum(part.values())
+        for corpus in result["corpora"].values()
+        for name, part in corpus["clips"].items()
+        if name != "train"
+    )
+
+    def speech(number: int) -> Speech:
+        return Speech(number, number * seconds)
+
+    return Work(
+        Case(spec, (), 0),
+        speech(result["training_clips"] * spec.recipe.epochs),
+        speech(scored * len(result["history"])),
+    )
+
+
 def timed(done: Iterable[tuple[Work, Result]]) -> Device:
     """How fast a device was in finished runs: seconds for each second of speech.
 
@@ -181,10 +238,14 @@ def this_device() -> str:
 def _hours(study: Study, rest: Sequence[Work], found: Mapping[str, Known], here: str) -> str:
     rows = []
     for name in sorted(found, key=lambda name: name != here):
-        times = [lasting(cost.makespan(rest, found[name].device, number)) for number in DEVICES]
+        times = [found[name].takes(rest, number) for number in DEVICES]
         rows.append([f"{name} (this one)" if name == here else name, *times, found[name].source])
     headers = ["Time for the runs that are left", *(f"on {number}" for number in DEVICES), "Rates from"]
     parts = [tabulate(rows, headers, disable_numparse=True)] if rows else []
+    if any(known.slowest for known in found.values()):
+        parts.append(
+            "Two times: in proportion to the width, as of narrow networks, and to its square, as of wide."
+        )
     if here not in found:
         parts.append(f"No rate is known for {here}, on which this would run: {_measure_it(study)}")
     parts.append("Reading and packing the corpora and measurements of acoustics are not in the time.")

@@ -8,6 +8,7 @@ import pytest
 from benchmark import plan as plans
 from benchmark import study as studies
 from benchmark.cost import Device, Pace, Speech, Work
+from benchmark.progress import lasting
 from benchmark.study import Case
 from serkit.results import Store
 from tests.made_results import made_result, put
@@ -25,6 +26,10 @@ title = "CREMA-D"
 [table1]
 train = [["cremad"]]
 """
+
+
+TWO = STUDY.replace("Two corpora", "Another {number}").replace("width = 64", 'width = {width}\nweights = ""')
+HERE = {"device": "cpu", "device_name": "Here", "packages": {"torch": "2"}}
 
 
 @pytest.fixture
@@ -63,8 +68,7 @@ def test_a_study_as_wide_as_nobody_measures_says_what_else(study, tmp_path, monk
 
 def finished(tmp_path, spec, **changes):
     times = {"train_seconds": 300.0, "evaluate_seconds": 40.0, "wall_seconds": 350.0}
-    environment = {"device": "cpu", "device_name": "Here", "packages": {"torch": "2"}}
-    result = made_result(spec, lambda *_: 0.5, environment=environment, **{**times, **changes})
+    result = made_result(spec, lambda *_: 0.5, environment=HERE, **{**times, **changes})
     put(Store(tmp_path / "small"), result)
 
 
@@ -77,6 +81,43 @@ def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
     assert "No rate" not in text
     finished(tmp_path, study.runs(("cremad",), 50)[0])
     assert "Time" not in shown()  # nothing is left
+
+
+@pytest.mark.parametrize(
+    ("widths", "least", "most", "source"),
+    [
+        ([32], 2, 4, "1 finished runs of other studies, width 32, scaled to 64"),
+        ([8, 32, 4, 32], 2, 4, "2 finished runs of other studies, width 32, scaled to 64"),
+        ([128], 0.25, 0.5, "1 finished runs of other studies, width 128, scaled to 64"),
+        ([8, 64], 1, 1, "1 finished runs of other studies, width 64"),
+    ],
+)
+def test_runs_of_another_study_say_it_roughly(shown, tmp_path, widths, least, most, source):
+    """A result's 24 clips of 15 s, cut to 10, twice, are 480 s in 480 s; a damaged one is passed over."""
+    for number, width in enumerate(widths):
+        other = TWO.format(number=number, width=width)
+        (tmp_path / f"other{number}.toml").write_text(other)
+        (spec,) = studies.read(str(tmp_path / f"other{number}.toml")).runs(("cremad",), 0)
+        result = made_result(
+            spec,
+            lambda *_: 0.5,
+            environment=HERE,
+            train_seconds=480.0,
+            evaluate_seconds=0.0,
+            wall_seconds=480.0,
+        )
+        result["corpora"]["cremad"]["hours"] = 3 * 24 * 15 / 3600
+        put(Store(tmp_path / f"other{number}"), result)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "odd" / "run").mkdir(parents=True)
+    (tmp_path / "odd" / "run" / "result.json").write_text("{")
+    text = shown()
+    seconds = 4 * 3924 * 2.5
+    times = [lasting(seconds * least), lasting(seconds * most)]
+    assert rows(text)["Here (this one)"][0] == " to ".join(dict.fromkeys(times))
+    assert rows(text)["Here (this one)"][3] == source
+    assert ("Two times" in text) == (least != most)
+    assert "No rate" not in text
 
 
 def test_speed_measurements_of_another_device_are_shown_too(shown, tmp_path):
