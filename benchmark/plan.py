@@ -77,7 +77,7 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
         sizes = cost.sizes(study, data)
     except CorpusMissing as missing:
         table = tabulate(_rows(study, seen, {}), HEADERS, disable_numparse=True)
-        return "\n\n".join([head, table, f"Clips and hours are not known: {missing}."])
+        return "\n\n".join([head, table, f"Clips and hours are not known: {study.titled(str(missing))}."])
     works = {work.case.spec: work for work in cost.work([state.case for state in seen], sizes)}
     rest = [works[s.case.spec] for s in seen if s.state != DONE and s.case.spec in works]
     parts = [

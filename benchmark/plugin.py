@@ -250,7 +250,7 @@ class BoundCase:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
         if isinstance(problem, CorpusMissing):
-            pytest.skip(str(problem))
+            pytest.skip(self._session.study.titled(str(problem)))
         pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
 
     def estimates(self, result: Result) -> Any:

@@ -28,6 +28,7 @@ from benchmark.study_file import (
     parsed,
     study_name,
 )
+from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.files import printable
@@ -157,6 +158,15 @@ class Study:
         for name in [names] if isinstance(names, str) else names:
             written.append(self.titles[base_of(name)] + ("-SCRAMBLED" if name.endswith(SCRAMBLED) else ""))
         return "+".join(written)
+
+    def titled(self, message: str) -> str:
+        """What a reader says of a corpus, which begins with its own title for it, under the study's."""
+        known, _, why = message.partition(": ")
+        for corpus in self.corpora:
+            title = self.titles[corpus.name]
+            if title != known == known_as(corpus.reader, dict(corpus.options)):
+                return f"{title} ({known}): {why}"
+        return message
 
     def grid(self) -> list[Recipe]:
         """The recipes that the tuning compares, row by row: the study's with another rate and batch size."""

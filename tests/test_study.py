@@ -310,6 +310,16 @@ def test_titles(tmp_path):
     assert studies.read("paper").title_of(("msp", "iemocap_scrambled")) == "MSP-Podcast+IEMOCAP-SCRAMBLED"
 
 
+def test_what_a_reader_says_stands_under_the_studys_title(tmp_path):
+    mine = 'mine = { reader = "audformat", title = "Mine", options = { name = "db-of-mine" } }\n'
+    study = read(tmp_path, f"{SMALL}[corpora]\n{mine}")
+    assert study.titled("audformat database db-of-mine: not here") == (
+        "Mine (audformat database db-of-mine): not here"
+    )
+    assert study.titled("CREMA-D: not here: at all") == "CREMA-D: not here: at all"
+    assert study.titled("no: such") == "no: such"
+
+
 def test_planning_is_light_and_reads_nothing_but_the_study(tmp_path, paper, fresh_python):
     """Workers must collect the same list, so neither the disk nor the process may have a say in it."""
     code = """
