@@ -13,8 +13,8 @@ from benchmark.choices import choices
 from benchmark.report import Report, read
 from benchmark.study import Study
 from benchmark.tables import Table
-from serkit.files import printable
-from serkit.results import Store
+from serkit.files import printable, write_whole
+from serkit.results import Store, unwritable
 from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
 
 if TYPE_CHECKING:
@@ -41,26 +41,39 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
         The same for the terminal, and the cells.
 
     Raises:
-        ResultsUnwritable: the folder cannot be written.
+        ResultsUnwritable: the folder cannot be written, or one of the files.
     """
     report = read(study, store)
     store.check_writable()
-    folder = store.folder
-    numbers = {f"{name}.csv": table for name, table in report.numbers.items()}
-    for name, table in numbers.items():
-        (folder / name).write_text(escape.csv(table), encoding="utf-8")
-    for drawn in report.tables:
-        (folder / f"{drawn.name}.md").write_text(f"{drawn.markdown()}\n", encoding="utf-8")
-        (folder / f"{drawn.name}.tex").write_text(drawn.latex(), encoding="utf-8")
-        (folder / f"{drawn.name}.csv").write_text(drawn.csv(), encoding="utf-8")
-    pictures = _draw(report, folder, colours)
-    (folder / "report.md").write_text(_markdown(report, pictures), encoding="utf-8")
-    page.write(report, store, colours)
+    with store.locked("report"):  # a session that ends and somebody's `report` write the same files
+        try:
+            pictures = _write(report, store, colours)
+        except OSError as error:
+            raise unwritable(Path(error.filename2 or error.filename or store.folder), error) from error
     names = ", ".join(drawn.name for drawn in report.tables)
-    written = f"written to {folder}: {', '.join([page.NAME, 'report.md', *numbers])}"
+    written = f"written to {store.folder}: {', '.join([page.NAME, 'report.md', *_numbers(report)])}"
     written += f"; as .md, .csv, .tex: {names}" if names else ""
     written += f"; as .png, .svg, .pdf: {', '.join(pictures)}" if pictures else ""
-    return _terminal(report, written), report.cells
+    return printable(_terminal(report, written)), report.cells
+
+
+def _write(report: Report, store: Store, colours: str) -> list[str]:
+    """Writes every file whole, so that who reads one meanwhile sees no half; returns the pictures' names."""
+    folder = store.folder
+    for name, table in _numbers(report).items():
+        write_whole(folder / name, escape.csv(table))
+    for drawn in report.tables:
+        write_whole(folder / f"{drawn.name}.md", f"{drawn.markdown()}\n")
+        write_whole(folder / f"{drawn.name}.tex", drawn.latex())
+        write_whole(folder / f"{drawn.name}.csv", drawn.csv())
+    pictures = _draw(report, folder, colours)
+    write_whole(folder / "report.md", _markdown(report, pictures))
+    page.write(report, store, colours)
+    return pictures
+
+
+def _numbers(report: Report) -> dict[str, pd.DataFrame]:
+    return {f"{name}.csv": table for name, table in report.numbers.items()}
 
 
 def _draw(report: Report, folder: Path, colours: str) -> list[str]:
@@ -97,7 +110,7 @@ def _draw(report: Report, folder: Path, colours: str) -> list[str]:
 
 def _markdown(report: Report, pictures: Iterable[str]) -> str:
     first, *notes = report.notes  # the first is the study's caution, or how its networks began
-    said = [answer.QUESTION, first, " ".join(report.sentences), *notes]
+    said = [*_interim(report), answer.QUESTION, first, " ".join(report.sentences), *notes]
     parts = [f"# {escape.markdown(report.study.title)}", *map(escape.paragraph, said)]
     parts += [table.markdown("##") for table in report.tables]
     parts += [f"![{name}]({name}.png)" for name in pictures]
@@ -105,8 +118,12 @@ def _markdown(report: Report, pictures: Iterable[str]) -> str:
     return "\n\n".join([*parts, chosen.markdown("##")]) + "\n"
 
 
+def _interim(report: Report) -> list[str]:
+    return [report.interim] if report.interim else []
+
+
 def _terminal(report: Report, written: str) -> str:
-    parts = [report.study.title, *report.notes]
+    parts = [report.study.title, *_interim(report), *report.notes]
     for table in report.tables:
         if not table.name.endswith(IN_FILES_ONLY):
             parts.append("\n".join([table.title, "", table.text("simple"), *table.legend]))

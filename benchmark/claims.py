@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.results import GUESSING, Result, diverged
+from serkit.resultfile import ESTIMATES, Result
+from serkit.results import GUESSING, diverged
 from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def assert_measured(result: Result, estimates: pd.DataFrame, plan: AcousticsSpec
         plan: what the study asked.
     """
     __tracebackhide__ = True
-    from serkit.acoustics import ESTIMATES, RANGES, SHORT  # torch comes with it
+    from serkit.acoustics import RANGES, SHORT  # torch comes with it
 
     assert result["label"] == plan.label
     clips = result["corpora"][plan.corpus.name]["clips"]

@@ -227,7 +227,7 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 
         watch_it(looking, study_name, results or "")
     else:
-        _say(progress.status(looking.look(), study_name, results or ""))
+        _say(progress.status(looking.look(), study_name, results or "", looking.unread))
 
 
 @main.command()

@@ -26,7 +26,7 @@ from tabulate import tabulate
 from benchmark import exhibits, spread, study
 from benchmark.study import Exhibit, Study, TrainingSet
 from serkit.errors import ResultsUnreadable, SpecError
-from serkit.results import Result, Store
+from serkit.results import Result, Store, left_out
 from serkit.specs import METHOD, Augmentation, CorpusSpec, Recipe, RunSpec, base_of, from_json, in_order
 
 FORMATS = ("simple", "github", "latex_booktabs", "csv")
@@ -88,8 +88,9 @@ def _found(given: str, root: Path) -> tuple[Path, Study | None]:
 def _side(name: str, folder: Path, asked: Study | None) -> Side:
     """Reads a folder; `asked` says which exhibits there are, if anything does."""
     runs: dict[RunSpec, Result] = {}
+    files, damaged = Store(folder).files()
     unread = []
-    for result in Store(folder).results():
+    for _, result in files:
         if "acoustics_method" in result["spec"]:
             continue
         try:
@@ -99,9 +100,10 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
             continue
         runs[spec.plan()] = result  # type: ignore[index]  # oldest first, so the newest stays
     if not runs:
-        why = f" that this serkit understands ({unread[0]})" if unread else ""
+        why = f" that this serkit understands ({[*damaged, *unread][0]})" if damaged or unread else ""
         raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}")
-    notes = [f"{len(unread)} runs left out: {unread[0]}"] if unread else []
+    notes = left_out(damaged)
+    notes += [f"{len(unread)} runs left out: {unread[0]}"] if unread else []
     made = _as_made(list(runs), asked, folder.resolve().name)
     if asked and (made.model, made.recipe, made.corpora) != (asked.model, asked.recipe, asked.corpora):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")

@@ -19,8 +19,9 @@ import pandas as pd
 
 from benchmark import spread
 from benchmark.study import Study, TrainingSet, plan
+from serkit.errors import ResultsUnreadable
 from serkit.metrics import in_tail
-from serkit.results import Result, Store, diverged
+from serkit.results import Result, Store, diverged, with_specs
 from serkit.specs import LABELS, METRICS, SCRAMBLED, AcousticsSpec, CorpusSpec, Recipe, RunSpec, base_of
 
 PAPER = Path(__file__).parent / "paper"
@@ -45,11 +46,13 @@ class Answers:
         results: for each run and measurement of the plan that is done and counts, its newest result.
         left_out: of those done, the runs that diverged (`serkit.results.diverged`).
         mixed: corpora of which the results used several versions (fingerprints).
+        unread: why stored results could not be read, a message each.
     """
 
     results: Mapping[RunSpec | AcousticsSpec, Result]
     mixed: tuple[str, ...]
     left_out: Mapping[RunSpec | AcousticsSpec, Result] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
     made: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """Cells that were made of them: exhibits share many."""
 
@@ -59,8 +62,16 @@ def answers(study: Study, store: Store) -> Answers:
     wanted = {case.spec for case in plan(study)}
     results: dict[RunSpec | AcousticsSpec, Result] = {}
     digests: dict[RunSpec | AcousticsSpec, dict[str, str]] = {}
-    for spec, result in store.all():
-        if spec.plan() in wanted:
+    files, unread = store.files()
+    for spec, result in with_specs(result for _, result in files):
+        if spec.plan() not in wanted:
+            continue
+        try:
+            if isinstance(spec, AcousticsSpec):
+                store.table(result["key"], "estimates")  # without which a measurement is none
+        except ResultsUnreadable as error:
+            unread.append(str(error))
+        else:
             results[spec.plan()] = result  # oldest first, so the newest stays
             digests[spec.plan()] = dict(spec.fingerprints)
     seen: dict[str, set[str]] = {}
@@ -71,6 +82,7 @@ def answers(study: Study, store: Store) -> Answers:
         {spec: result for spec, result in results.items() if not diverged(result)},
         tuple(sorted(name for name, of_all in seen.items() if len(of_all) > 1)),
         {spec: result for spec, result in results.items() if diverged(result)},
+        tuple(unread),
     )
 
 

@@ -35,7 +35,7 @@ import pandas as pd
 
 from benchmark import output
 from serkit.errors import ResultsUnreadable
-from serkit.results import Result, Store, load_all
+from serkit.results import Result, Store, as_table, left_out
 from serkit.specs import LABELS, METRICS, SCRAMBLED, base_of
 
 AUTRAINER = {"wACC": "accuracy", "uACC": "uar", "wF1": "weighted_f1"}
@@ -51,30 +51,40 @@ def export(store: Store, to: str, folder: Path) -> str:
         folder: where to.
 
     Returns:
-        What was written, in a line.
+        What was written, in a line, and what could not be read.
 
     Raises:
-        ResultsUnreadable: nothing is finished, or a file is damaged.
+        ResultsUnreadable: nothing is finished.
         ResultsUnwritable: `folder` cannot be written.
     """
-    runs = [result for result in store.results() if "acoustics_method" not in result["spec"]]
+    files, unread = store.files()
+    runs = [result for _, result in files if "acoustics_method" not in result["spec"]]
     if not runs:
-        raise ResultsUnreadable(f"no finished run in {store.folder}; run the study first")
+        why = f" that can be read ({unread[0]})" if unread else ""
+        raise ResultsUnreadable(f"no finished run{why} in {store.folder}; run the study first")
     output.claim(folder / "runs.csv")
     written = 0
-    for path, table in FORMATS[to](store, runs):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(folder / path, index=isinstance(table.index, pd.MultiIndex))
+    for path, table in FORMATS[to](store, runs, unread):
+        try:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            table.to_csv(folder / path, index=isinstance(table.index, pd.MultiIndex))
+        except OSError as error:
+            raise output.unwritable(folder / path, error) from error
         written += 1
-    return f"{len(runs)} runs for {to}: {written} file{'s' if written > 1 else ''} in {folder}"
+    head = f"{len(runs)} runs for {to}: {written} file{'s' if written > 1 else ''} in {folder}"
+    return "\n".join([head, *left_out(unread)])
 
 
 Tables = Iterator[tuple[Path, pd.DataFrame]]
 
 
-def _for_nkululeko(store: Store, runs: list[Result]) -> Tables:
+def _for_nkululeko(store: Store, runs: list[Result], unread: list[str]) -> Tables:
     for result in runs:
-        scores = store.table(result["key"], "scores")
+        try:
+            scores = store.table(result["key"], "scores")
+        except ResultsUnreadable as error:
+            unread.append(str(error))
+            continue
         for test in result["tests"]:
             of_test = scores[scores["corpus"] == base_of(test)]
             yield (
@@ -118,7 +128,7 @@ def predictions(scores: pd.DataFrame, key: dict[str, str]) -> pd.DataFrame:
     return table
 
 
-def _for_autrainer(store: Store, runs: list[Result]) -> Tables:
+def _for_autrainer(store: Store, runs: list[Result], unread: list[str]) -> Tables:
     for result in runs:
         yield Path("training", result["key"], "metrics.csv"), iterations(result)
     yield Path("summary", "config.csv"), pd.DataFrame([_config(result) for result in runs])
@@ -192,11 +202,11 @@ def _config(result: Result) -> dict[str, Any]:
     }
 
 
-def _as_csv(store: Store, runs: list[Result]) -> Tables:
-    yield Path("runs.csv"), load_all(store.folder.parent, store.folder.name)
+def _as_csv(store: Store, runs: list[Result], unread: list[str]) -> Tables:
+    yield Path("runs.csv"), as_table((store.folder.name, result) for result in runs)
 
 
-FORMATS: dict[str, Callable[[Store, list[Result]], Tables]] = {
+FORMATS: dict[str, Callable[[Store, list[Result], list[str]], Tables]] = {
     "nkululeko": _for_nkululeko,
     "autrainer": _for_autrainer,
     "csv": _as_csv,

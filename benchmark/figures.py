@@ -7,6 +7,7 @@ distributions have Okabe and Ito's colours, which readers with any colour vision
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from matplotlib.patches import Rectangle
 from benchmark.exhibits import colour_limit, columns_of, is_clear
 from benchmark.figure4 import CONDITIONS, MEASURES
 from benchmark.tables import signed
+from serkit.files import write_by
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -248,4 +250,5 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with matplotlib.rc_context(STYLE):
         for ending, metadata in undated.items():
-            figure.savefig(folder / f"{name}.{ending}", dpi=DOTS_PER_INCH, metadata=metadata)
+            save_it = functools.partial(figure.savefig, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
+            write_by(folder / f"{name}.{ending}", save_it)

@@ -206,7 +206,7 @@ def watch(progress: Progress, study: str, results: str = "") -> None:
     ):
         while True:
             seen = progress.look()
-            text = Text(status(seen, study, results), no_wrap=True, overflow="ellipsis")
+            text = Text(status(seen, study, results, progress.unread), no_wrap=True, overflow="ellipsis")
             if console.is_terminal:
                 shown.update(Constrain(text, console.width - ROOM_FOR_CTRL_C), refresh=True)
             else:

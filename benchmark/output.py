@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from serkit.errors import ResultsUnwritable
+from serkit.files import write_whole
 
 
 def claim(output: Path) -> None:
@@ -14,21 +14,28 @@ def claim(output: Path) -> None:
     Raises:
         ResultsUnwritable: it cannot be written.
     """
-    draft = _draft(output)
+    draft = output.with_name(f"{output.name}.draft")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
         draft.touch()
         draft.unlink()
     except OSError as error:
-        raise ResultsUnwritable(f"{output} cannot be written: {error}; give another --output") from error
+        raise unwritable(output, error) from error
 
 
 def write(output: Path, content: str) -> None:
-    """Writes a text whole or not at all."""
-    draft = _draft(output)
-    draft.write_text(content, encoding="utf-8")
-    os.replace(draft, output)
+    """Writes a text whole or not at all.
+
+    Raises:
+        ResultsUnwritable: it cannot be written.
+    """
+    try:
+        write_whole(output, content)
+    except OSError as error:
+        raise unwritable(output, error) from error
 
 
-def _draft(output: Path) -> Path:
-    return output.with_name(f"{output.name}.draft")
+def unwritable(output: Path, error: OSError) -> ResultsUnwritable:
+    """What is said of a place that cannot be written, and what helps."""
+    return ResultsUnwritable(f"{output} cannot be written: {error.strerror or error}; give another --output")

@@ -26,12 +26,12 @@ from tabulate import tabulate
 from benchmark import cost
 from benchmark.cost import Device, Pace, Size, Speech, Work
 from benchmark.exhibits import answers
-from benchmark.progress import DONE, CaseState, lasting, states
+from benchmark.progress import DONE, CaseState, Progress, lasting
 from benchmark.speed import cost as measured_cost
 from benchmark.speed.cost import DEVICES
 from benchmark.study import Case, Study
 from serkit.errors import CorpusMissing, ResultsUnreadable
-from serkit.results import Result, Store
+from serkit.results import Result, Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
 from serkit.weights import is_here
 
@@ -71,8 +71,9 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
     Raises:
         SpecError, CorpusUnfit: as `serkit.corpora.load`.
     """
-    seen = states(study, store)
-    head = f"Study {study.name}: {study.title}"
+    looking = Progress(study, store)
+    seen = looking.look()
+    head = "\n".join([f"Study {study.name}: {study.title}", *left_out(looking.unread)])
     try:
         sizes = cost.sizes(study, data)
     except CorpusMissing as missing:

@@ -21,7 +21,15 @@ from benchmark import study as studies
 from benchmark.live import Live, in_place
 from benchmark.progress import Progress
 from serkit.cache import house_libraries
-from serkit.errors import CorpusMissing, ExtraMissing, SerkitError, memory_named
+from serkit.errors import (
+    CorpusMissing,
+    ExtraMissing,
+    ResultsUnwritable,
+    SerkitError,
+    SpecError,
+    memory_named,
+)
+from serkit.files import printable
 from serkit.results import Result, Store
 from serkit.specs import AcousticsSpec
 
@@ -42,7 +50,8 @@ class Session:
     live: Live
     told: Any = None
     pool: gpus.Pool | None = None
-    cases_ran: bool = False
+    ran: bool = False
+    skipped: int = 0
     summary: str = ""
     disagreeing: list[str] = field(default_factory=list)
 
@@ -55,6 +64,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmark", "speech-emotion benchmark")
     group.addoption(
         "--study", default="paper", help=f"{', '.join(studies.names())}, or a .toml file (default: paper)"
+    )
+    group.addoption(
+        "--results",
+        metavar="FOLDER",
+        help="holds a folder for each study; default $SERKIT_RESULTS, else the ini file's, else results",
     )
     group.addoption(
         "--gpus", action="store_true", help="one GPU for each worker; CUDA_VISIBLE_DEVICES chooses which"
@@ -88,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{exhibit}: runs that {exhibit} is made of")
     try:
         study = studies.read(config.getoption("study"))
-        store = Store(config.rootpath / studies.results_root(config.getini("serkit_results")) / study.name)
+        store = Store(_results_root(config) / study.name)
         data = getattr(config, "workerinput", {}).get("data")  # a worker may start elsewhere
         data = Path(data) if data else studies.data_folder(config.getini("serkit_data"), config.rootpath)
         told = _tensorboard() if config.getoption("tensorboard") else None
@@ -114,6 +128,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = ours
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Watcher(ours), "benchmark-watcher")
+
+
+def _results_root(config: pytest.Config) -> Path:
+    """Where results go: --results, from where it is typed; else as the environment or the ini file say.
+
+    Raises:
+        SpecError: pytest took the folder for one of tests, and so another root folder than that of `cases`.
+    """
+    given = config.getoption("results")
+    if not given:
+        return config.rootpath / studies.results_root(config.getini("serkit_results"))
+    if config.inipath is None or not config.inipath.with_name("cases").is_dir():
+        raise SpecError(
+            f"--results {given}: pytest took it for a folder of tests, so that it did not find pytest.ini;"
+            f" write it in one word: --results={given}"
+        )
+    return config.invocation_params.dir / Path(given).expanduser()
 
 
 def _tensorboard() -> Any:
@@ -248,6 +279,8 @@ class BoundCase:
                 )
         except SerkitError as error:
             problem = error
+        except OSError as error:  # a disk that is full or gone, which no code can mend
+            problem = unwritable_place(error)
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
         if isinstance(problem, CorpusMissing):
             pytest.skip(self._session.study.titled(str(problem)))
@@ -256,6 +289,14 @@ class BoundCase:
     def estimates(self, result: Result) -> Any:
         """What a measurement found, a row a clip: `estimates.parquet`."""
         return self._session.store.table(result["key"], "estimates")
+
+
+def unwritable_place(error: OSError) -> ResultsUnwritable:
+    """What is said of the system's own errors: what, where, and which variables name other places."""
+    return ResultsUnwritable(
+        f"{error}. SERKIT_RESULTS names the folder of results, SERKIT_CACHE that of packed audio, SERKIT_DATA"
+        " that of corpora, TMPDIR that of temporary files"
+    )
 
 
 @pytest.fixture
@@ -275,27 +316,48 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Controller: writes the exhibits; with --assert-paper, fails the session where they disagree."""
+    """Controller: writes the exhibits; with --assert-paper, fails the session where they disagree.
+
+    Whatever goes wrong here is said after pytest's own account of what failed, which an error would hide.
+    """
     ours = session.config.stash.get(SESSION, None)
-    if ours is None or not ours.cases_ran:
+    if ours is None or not (ours.ran or ours.skipped):
         return
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    wrong = True
+    if ours.ran:
+        try:
+            with memory_named():
+                wrong = _exhibit(session.config, ours)
+        except SerkitError as error:
+            ours.summary = f"no exhibits: {error}"
+        except Exception as error:
+            again = (
+                f"python -m benchmark report --study {ours.study.given} --results {ours.store.folder.parent}"
+            )
+            ours.summary = f"no exhibits: {type(error).__name__}: {error}; all of it is shown by: {again}"
+    else:
+        ours.summary = (
+            f"no case could run: corpora of all {ours.skipped} are missing. Name the folder that they lie in"
+            " with SERKIT_DATA, and see what is found there: python -m benchmark doctor --study"
+            f" {ours.study.given}"
+        )
+    if wrong and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _exhibit(config: pytest.Config, ours: Session) -> bool:
+    """Writes the exhibits. Returns whether they disagree with the paper where they must not."""
+    from benchmark import exhibits  # pandas comes with it
+    from benchmark.assemble import assemble
+
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         reporter.ensure_newline()
         reporter.write_line("making the page, tables and figures ...")  # some seconds
-    try:
-        with memory_named():
-            from benchmark import exhibits  # pandas comes with it
-            from benchmark.assemble import assemble
-
-            ours.summary, cells = assemble(ours.study, ours.store)
-    except SerkitError as error:
-        ours.summary = f"no exhibits: {error}"
-        return
-    if session.config.getoption("assert_paper"):
+    ours.summary, cells = assemble(ours.study, ours.store)
+    if config.getoption("assert_paper"):
         ours.disagreeing = exhibits.disagreements(cells)
-        if ours.disagreeing and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return bool(ours.disagreeing)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -304,7 +366,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if ours is None or not ours.summary:
         return
     terminalreporter.section("exhibits")
-    terminalreporter.write_line(ours.summary)
+    terminalreporter.write_line(printable(ours.summary))
     if ours.disagreeing:
         terminalreporter.section("disagrees with the paper (--assert-paper)")
         terminalreporter.write_line("\n".join(ours.disagreeing))
@@ -334,9 +396,14 @@ class Watcher:
         self._session.live.started(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A case that was called or skipped is one worth a table; a worker that died reports no call."""
+        """A case that was called is one worth a table; a worker that died reports no call.
+
+        Of what a case skips itself the corpora are missing (`BoundCase.result`).
+        """
         if any(name in report.keywords for name in studies.EXHIBITS):
-            self._session.cases_ran = True
+            missing = report.when == "call" and report.skipped
+            self._session.skipped += missing
+            self._session.ran |= report.outcome == "failed" or (report.when == "call" and not missing)
         if report.when == "call" or report.outcome != "passed":
             self._session.live.ended(report.nodeid, report.outcome)
 

@@ -18,22 +18,22 @@ that run, measurements apart from trainings; costs know neither the augmentation
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmark import attempt
 from benchmark.study import Case, Study, plan
-from serkit.errors import ResultsUnreadable, SpecError
+from serkit.errors import ResultsUnreadable
 from serkit.files import printable
-from serkit.results import Store, read
-from serkit.specs import AcousticsSpec, RunSpec, from_json
+from serkit.resultfile import unreadable
+from serkit.results import Store, left_out
+from serkit.specs import AcousticsSpec, RunSpec
 
 DONE, RUNNING, FAILED, CUT_OFF, MISSING = "done", "running", "failed", "cut off", "missing"
 STATES = (DONE, RUNNING, FAILED, CUT_OFF, MISSING)
@@ -119,19 +119,28 @@ class Left:
 
 
 class Progress:
-    """Looks at a study's store again and again; a file that did not change is read once."""
+    """Looks at a study's store again and again; a file that did not change is read once.
+
+    Attributes:
+        study: what is asked.
+        store: where it looks.
+        cases: the plan.
+        unread: why stored files could not be read at the last look, a message each.
+    """
 
     def __init__(self, study: Study, store: Store) -> None:
         """Looks at nothing yet."""
         self.study = study
         self.store = store
         self.cases = plan(study)
+        self.unread: list[str] = []
         self._case_of = {case.spec: case for case in self.cases}
         self._read_before: dict[Path, tuple[tuple[int, ...], Any]] = {}
 
     def look(self) -> list[CaseState]:
         """The state of every case, in the plan's order."""
         now = time.time()
+        self.unread = []
         best: dict[RunSpec | AcousticsSpec, CaseState] = {}
         for folder in self._folders():
             found = self._state(folder, now)
@@ -146,10 +155,10 @@ class Progress:
         """Titles of corpora that were read or decoded just now and are not done, each with its last event."""
         news = []
         for path in sorted((self.store.folder / ".reading").glob("*.jsonl")):
-            last = (self._remembered(path, _events) or [{"time": 0.0}])[-1]
+            last = (self._remembered(path, attempt.events) or [{"time": 0.0}])[-1]
             done = "packed" in last and last["packed"] == last["of"]
             if not done and time.time() - last["time"] < READING_SECONDS:
-                news.append((self.study.titles.get(path.stem, path.stem), last))
+                news.append((attempt.in_a_line(self.study.titles.get(path.stem, path.stem)), last))
         return news
 
     def _folders(self) -> list[Path]:
@@ -161,16 +170,18 @@ class Progress:
 
     def _state(self, folder: Path, now: float) -> CaseState | None:
         """What a folder says of the case that it answers; None where it answers none of this study's."""
-        done: _Finished | None = self._remembered(folder / "result.json", _finished)
-        spec = done.spec if done else self._remembered(folder / "spec.json", _spec)
+        done: attempt.Finished | None = self._remembered(folder / "result.json", attempt.finished)
+        spec = done.spec if done else self._remembered(folder / "spec.json", attempt.spec)
         case = self._case_of.get(spec) if spec else None
         if case is None:
             return None
-        events: list[dict[str, Any]] = self._remembered(folder / "progress.jsonl", _events) or []
+        events: list[dict[str, Any]] = self._remembered(folder / "progress.jsonl", attempt.events) or []
         who = {name: events[0][name] for name in WHO if name in events[0]} if events else {}
         # Who reads a result claims it too, for an instant: only an attempt that began later runs.
         newer = bool(events) and (done is None or events[0]["time"] > done.at)
-        failure = (self._remembered(folder / "error.json", _failure) or "") if done is None or newer else ""
+        failure = (
+            (self._remembered(folder / "error.json", attempt.failure) or "") if done is None or newer else ""
+        )
         if newer and self._is_held(folder.name, who, events[-1]["time"], now):
             return _running(case, folder.name, events, who, now)
         if done:
@@ -197,85 +208,38 @@ class Progress:
         return now - said_at < ELSEWHERE_SECONDS if held is None else held
 
     def _remembered(self, path: Path, parse: Callable[[Path], Any]) -> Any:
-        """What a file holds, parsed again only where it changed; None where it is not there."""
+        """What a file holds, parsed again only where it changed; None where it is not there.
+
+        Likewise where it cannot be read, which `unread` says.
+        """
         try:
             about = path.stat()
             stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
             before = self._read_before.get(path)
             if before is None or before[0] != stamp:
-                self._read_before[path] = before = (stamp, parse(path))
-        except OSError:
+                self._read_before[path] = before = (stamp, attempt.tried(parse, path))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                self.unread.append(str(unreadable(path, error)))
+            return None
+        if isinstance(before[1], ResultsUnreadable):
+            self.unread.append(str(before[1]))
             return None
         return before[1]
 
 
-WHO = ("pid", "host", "device", "worker")
+WHO = ("pid", *attempt.TEXTS)
 HOST = socket.gethostname()
-
-
-@dataclass(frozen=True)
-class _Finished:
-    """What is kept of a result: `seconds` only where they were those of the whole case."""
-
-    spec: RunSpec | AcousticsSpec | None
-    at: float
-    seconds: float | None
-    who: Mapping[str, Any]
-
-
-def _finished(path: Path) -> _Finished | None:
-    try:
-        result = read(path)
-    except ResultsUnreadable:
-        return None  # it is no result until somebody mends or deletes it
-    try:
-        spec = from_json(result["spec"]).plan()
-    except (SpecError, KeyError):
-        return _Finished(None, 0.0, None, {})  # of another version
-    return _Finished(
-        spec,
-        datetime.fromisoformat(result["finished"]).timestamp(),
-        result.get("wall_seconds") if not result.get("clips_before") else None,
-        {"device": result["environment"]["device"]} if "device" in result["environment"] else {},
-    )
-
-
-def _spec(path: Path) -> RunSpec | AcousticsSpec | None:
-    try:
-        return from_json(json.loads(path.read_text(encoding="utf-8"))).plan()
-    except (ValueError, SpecError):
-        return None  # of another version, or damaged
-
-
-def _failure(path: Path) -> str:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return "its error.json cannot be read"
-    return f"{found['error']}: {found['message']}"
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    """The events of a progress file; half a line, as one that is written just now may end with, is none."""
-    events = []
-    for line in path.read_bytes().splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "time" in event:
-            events.append(event)
-    return events
 
 
 def _said(event: Mapping[str, Any]) -> dict[str, Any]:
     """What an event says of the share done, epoch, loss and clips."""
     if "iteration" in event:
-        share = event["iteration"] / event["of"]
+        share = min(1.0, event["iteration"] / event["of"])
         return {"share": share, "epoch": event["epoch"], "loss": event["loss"]}
     if "measured" in event:
         counted = (event["measured"], event["of"])
-        return {"share": counted[0] / max(1, counted[1]), "counted": counted}
+        return {"share": min(1.0, counted[0] / counted[1]), "counted": counted}
     return {}
 
 
@@ -399,6 +363,12 @@ def counts(seen: Sequence[CaseState]) -> str:
     return ", ".join(words)
 
 
+def standing(seen: Sequence[CaseState]) -> str:
+    """How far a study is, in a line: `37 of 105 done, 2 running, 66 left; about 16 min left on 2 workers`."""
+    rest = left(seen, rates(seen))
+    return f"{counts(seen)}; {rest.words(f' on {rest.workers} worker' + 's' * (rest.workers > 1))}"
+
+
 def command(cases: Sequence[Case], study: str, results: str = "") -> str:
     """What runs some cases, as typed in a shell: each by its whole id; of many, all of the study.
 
@@ -408,22 +378,21 @@ def command(cases: Sequence[Case], study: str, results: str = "") -> str:
         results: the results folder if it is not the usual one.
     """
     chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if 0 < len(cases) <= NAMED else ""
-    where = f"SERKIT_RESULTS={shlex.quote(results)} " if results else ""
-    return f"{where}pytest cases/ --study {shlex.quote(study)}{chosen}"
+    where = f" --results={shlex.quote(results)}" if results else ""
+    return f"pytest cases/ --study {shlex.quote(study)}{where}{chosen}"
 
 
-def status(seen: Sequence[CaseState], study: str, results: str = "") -> str:
+def status(seen: Sequence[CaseState], study: str, results: str = "", unread: Sequence[str] = ()) -> str:
     """What `python -m benchmark status` shows.
 
     Args:
         seen: the states of the whole study.
         study: the study as the user names it.
         results: the results folder if it is not the usual one.
+        unread: of `Progress`.
     """
-    rest = left(seen, rates(seen))
     running = [state for state in seen if state.state == RUNNING]
-    on = f" on {rest.workers} worker{'s' * (rest.workers > 1)}"
-    lines = [f"Study {study}: {counts(seen)}; {rest.words(on)}"]
+    lines = [f"Study {study}: {standing(seen)}"]
     width = max((len(state.case.id) for state in seen if state.state != MISSING), default=0)
     for state in running:
         by = ", ".join(str(state.who[name]) for name in ("worker", "device", "host") if state.who.get(name))
@@ -444,4 +413,6 @@ def status(seen: Sequence[CaseState], study: str, results: str = "") -> str:
     if lost:
         lines += ["", "Done, and failed when run again; the earlier result stands:"]
         lines += [f"  {state.case.id}  {state.failure.partition(chr(10))[0]}" for state in lost]
-    return "\n".join(lines)
+    if unread:
+        lines += ["", *left_out(unread)]
+    return printable("\n".join(lines))

@@ -5,16 +5,17 @@ Nothing is run: whatever is done is shown, and what is missing is a visible gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmark import answer, exhibits, figure4, spread, tables
+from benchmark import answer, exhibits, figure4, progress, spread, tables
 from benchmark.exhibits import Answers
+from benchmark.progress import CaseState
 from benchmark.study import Study, plan
 from benchmark.tables import Table
-from serkit.results import GUESSING, Result, Store
+from serkit.results import GUESSING, Result, Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
 
 NAMED = 5  # runs in a note; more are counted
@@ -36,6 +37,7 @@ class Report:
         tables: every table, drawn.
         sentences: the answer.
         notes: what a reader must know besides the numbers.
+        interim: how far the study is; empty where all of it is done.
     """
 
     study: Study
@@ -49,6 +51,7 @@ class Report:
     tables: tuple[Table, ...]
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
+    interim: str = ""
 
     def cells_of(self, exhibit: str) -> pd.DataFrame:
         """The cells of one exhibit; empty where the study does not show it."""
@@ -93,7 +96,14 @@ def read(study: Study, store: Store) -> Report:
         tables=tuple(drawn),
         sentences=tuple(answer.sentences(study, found)),
         notes=tuple(notes(study, found, cells)),
+        interim=_interim(progress.states(study, store)),
     )
+
+
+def _interim(seen: Sequence[CaseState]) -> str:
+    if all(state.state == progress.DONE for state in seen):
+        return ""
+    return f"Interim: {progress.standing(seen)}. What is missing is shown as {tables.MISSING}."
 
 
 def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:
@@ -126,6 +136,7 @@ def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:
     if found.mixed:
         mixed = ", ".join(study.titles[name] for name in found.mixed)
         said.append(f"Caution: results of different copies of {mixed} are mixed here.")
+    said += left_out(found.unread)
     said += _guessed(study, found)
     said += sorted({note for result in results for note in _corpus_notes(study, result)})
     return said

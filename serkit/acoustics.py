@@ -30,6 +30,7 @@ from serkit import augment, mos, roomnet
 from serkit.audio import FULL_SCALE, unfit
 from serkit.augment import Chain
 from serkit.packs import Pack
+from serkit.resultfile import ESTIMATES
 from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
 from serkit.specs import AcousticsSpec
 
@@ -39,8 +40,6 @@ WINDOW_SAMPLES = int(mos.SECONDS * RATE_HZ)
 PART_CLIPS = 100  # measured between two saves: some ten seconds on one core
 AT_ONCE = 8  # clips augmented together: what they need in between stays in the cache
 
-ESTIMATES = ("p808_mos", "t60_s", "c50_db", "ovrl_mos", "sig_mos", "bak_mos")
-"""The columns of estimates: what Figure 4 shows, then P.835's overall, signal and background quality."""
 RANGES = {"t60_s": T60_RANGE_S, "c50_db": C50_RANGE_DB} | {
     name: (0.5, 5.5) for name in ESTIMATES if name.endswith("_mos")
 }

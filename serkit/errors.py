@@ -57,6 +57,10 @@ class ResultsUnreadable(SerkitError):
     """Results are not there, damaged, incomplete, or written by a newer serkit."""
 
 
+class ResultDamaged(ResultsUnreadable):
+    """A stored result is no result: another attempt may take its place."""
+
+
 class ExtraMissing(SerkitError):
     """A package that only some commands need is not installed."""
 

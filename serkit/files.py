@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
@@ -18,6 +19,9 @@ from typing import Any
 
 MOST_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
+
+LARGEST = 1e15
+"""Of `usual_number`: sums of them stay finite, whole ones exact."""
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -41,10 +45,7 @@ def open_file(path: Path) -> BufferedReader:
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-        if kind != stat.S_IFREG:
-            what = KINDS.get(kind, "something else")
-            raise OSError(errno.EINVAL, f"{what}, expected a file", str(path))
+        _check_regular(descriptor, path)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -73,17 +74,37 @@ def read_text(path: Path, errors: str = "strict") -> str:
     return read_bytes(path).decode("utf-8-sig", errors)
 
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+def read_json(path: Path, number: Callable[[str], Any] | None = None) -> Any:
+    """What a JSON file holds. Raises OSError as `read_bytes` does, ValueError as `parse_json`."""
+    return parse_json(read_text(path), number)
+
+
+def parse_json(text: str | bytes, number: Callable[[str], Any] | None = None) -> Any:
+    """What JSON text says.
+
+    Args:
+        text: UTF-8.
+        number: makes each number of its text, `NaN` and `Infinity` too; None: as Python does.
 
     Raises:
-        OSError: as `read_bytes`.
-        ValueError: it is damaged, or nested too deep to be read.
+        ValueError: it is damaged or nested too deep to be read, or `number` refuses one.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads(text, parse_float=number, parse_int=number, parse_constant=number)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+
+
+def usual_number(text: str) -> int | float:
+    """A number of which sums stay finite and whole ones exact, as results and progress have them.
+
+    Raises:
+        ValueError: NaN, or 1e15 and more.
+    """
+    value = float(text)
+    if not abs(value) < LARGEST:
+        raise ValueError(f"{text[:20]} is no number that can be")
+    return int(text) if text.lstrip("-").isdigit() else value
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
@@ -92,9 +113,21 @@ def write_whole(path: Path, data: bytes | str) -> None:
     Raises:
         OSError: it cannot be written; what was there before stays.
     """
+    content = data.encode() if isinstance(data, str) else data
+    write_by(path, lambda draft: draft.write_bytes(content))
+
+
+def write_by(path: Path, write: Callable[[Path], Any]) -> None:
+    """As `write_whole`, for what knows how to write itself to a path. Raises likewise; no draft stays."""
     draft = path.with_name(f"{path.name}.draft")
-    draft.write_bytes(data.encode() if isinstance(data, str) else data)
-    settle(draft, path)
+    draft.unlink(missing_ok=True)  # somebody's pipe or link under that name is not written through
+    try:
+        write(draft)
+        settle(draft, path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def settle(draft: Path, path: Path) -> None:
@@ -130,6 +163,25 @@ def _settle_names(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Appends a line to a regular file, which is made where it is missing.
+
+    Raises:
+        OSError: it cannot be written, or is no regular file; never waits.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
+    with os.fdopen(descriptor, "ab") as file:
+        _check_regular(descriptor, path)
+        file.write(f"{line}\n".encode())
+
+
+def _check_regular(descriptor: int, path: Path) -> None:
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"{KINDS.get(kind, 'something else')}, expected a file", str(path))
 
 
 def printable(text: str) -> str:

@@ -14,6 +14,7 @@ The format is documented in `results/README.md` and, for machines, in `result.sc
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -21,7 +22,7 @@ import socket
 import statistics
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +30,23 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from serkit.errors import ResultsUnreadable, ResultsUnwritable, SpecError
-from serkit.files import read_json, settle, write_whole
-from serkit.specs import METHOD, METRICS, SCRAMBLED, AcousticsSpec, RunSpec, base_of, from_json
+from serkit import keeping
+from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
+from serkit.files import append_line, write_by, write_whole
+from serkit.resultfile import Result, read, read_table, unreadable
+from serkit.specs import METHOD, METRICS, SCRAMBLED, AcousticsSpec, Recipe, RunSpec, base_of, from_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
-"""Rises when a key goes, or changes its name, type, unit or meaning; not when one is added."""
-
 LEFT_BEHIND = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
 """What an attempt leaves that the next one drops; the last are TensorBoard's."""
 
-Result = dict[str, Any]
+WRITTEN = ("spec.json", "progress.jsonl", "error.json", "*.draft", "*.parquet")
+"""What an attempt writes."""
+
+ROOM_BYTES = 1 << 18  # of a result and its scores
+NAMED = 5  # files that cannot be read, by their names
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,20 @@ class Store:
     folder: Path
 
     def check_writable(self) -> None:
-        """Makes the folder and writes to it.
+        """Makes the folder and writes to it as much as a result takes.
 
         Raises:
             ResultsUnwritable: it cannot be made or written.
         """
+        probe = self.folder / f".probe-{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe-{os.getpid()}"
-            probe.write_bytes(b"")
-            probe.unlink()
+            try:
+                probe.write_bytes(bytes(ROOM_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
-            raise ResultsUnwritable(
-                f"results cannot be written to {self.folder} ({error.strerror}); make it writable, or name"
-                " another folder with SERKIT_RESULTS"
-            ) from error
+            raise unwritable(self.folder, error) from error
 
     def run_folder(self, key: str) -> Path:
         """Where the run called `key` lies, done or not."""
@@ -78,32 +81,66 @@ class Store:
 
     def get(self, key: str) -> Result | None:
         """The result of the run called `key`, or None while it is not done. Raises ResultsUnreadable."""
-        path = self.folder / key / "result.json"
-        return read(path) if path.exists() else None
+        try:
+            return read(self.folder / key / "result.json")
+        except FileNotFoundError:
+            return None
 
-    def files(self) -> list[tuple[Path, Result]]:
-        """Every result.json and what it holds, whatever method wrote it, oldest first; of one second, by key.
+    def finished(self, key: str, table: str = "") -> Result | None:
+        """As `get`, for who holds the claim and runs it otherwise: what is damaged is set aside, and said.
+
+        Args:
+            key: of the run or measurement.
+            table: the name of a table without which its result is worth nothing.
 
         Raises:
-            ResultsUnreadable: a file is damaged, or written by a newer serkit.
+            ResultsUnreadable: it may not be read, or is of a newer schema.
         """
-        found = [(path, read(path)) for path in self.folder.glob("*/result.json")]
-        for path, result in found:
-            if not {"spec", "finished"} <= result.keys():
-                raise _damaged(path, "it has no spec, or no time of its end")
-        return sorted(found, key=lambda pair: (pair[1]["finished"], pair[0]))
+        try:
+            result = self.get(key)
+            if result is not None and table:
+                self.table(key, table)
+            return result
+        except ResultDamaged as error:
+            path = self.run_folder(key) / "result.json"
+            aside = path.with_name(f"damaged-{time.time_ns()}.json")
+            try:
+                os.replace(path, aside)
+            except OSError as problem:
+                raise unwritable(path, problem) from error
+            warnings.warn(f"{error}. It is kept as {aside.name}, and run again now", stacklevel=2)
+            return None
 
-    def results(self) -> list[Result]:
-        """All that is finished, in the order of `files`, which raises likewise."""
-        return [result for _, result in self.files()]
+    def files(self) -> tuple[list[tuple[Path, Result]], list[str]]:
+        """Every result.json that can be read, whatever method wrote it, and why the others cannot.
+
+        Returns:
+            Paths and what they hold, oldest first, of one second by key; a message for each of the others.
+        """
+        found: list[tuple[Path, Result]] = []
+        unread: list[str] = []
+        for folder in self._folders(unread):
+            path = folder / "result.json"
+            try:
+                found.append((path, read(path)))
+            except FileNotFoundError:
+                continue
+            except ResultsUnreadable as error:
+                unread.append(str(error))
+        return sorted(found, key=lambda pair: (pair[1]["finished"], pair[0])), unread
+
+    def _folders(self, unread: list[str]) -> list[Path]:
+        try:
+            return [path for path in sorted(self.folder.iterdir()) if path.is_dir() and path.name[0] != "."]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            unread.append(str(unreadable(self.folder, error)))
+            return []
 
     def all(self) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
-        """As `results`, each with its spec; what another method wrote is left out, as it answers nothing."""
-        for result in self.results():
-            try:
-                yield from_json(result["spec"]), result
-            except SpecError:
-                continue
+        """What `files` can read, each with its spec; another method's is left out, as it answers nothing."""
+        return with_specs(result for _, result in self.files()[0])
 
     @contextmanager
     def claim(self, key: str) -> Iterator[None]:
@@ -111,15 +148,34 @@ class Store:
 
         The lock is the operating system's, so it ends with its process however that ends. It holds within
         one host; across hosts each key must be asked for once. An error that ends it is noted in error.json.
+        What an earlier process could not save, and kept elsewhere, comes home first.
+
+        Raises:
+            ResultsUnwritable: there can be no lock, or what was kept cannot come home.
         """
-        path = self._lock_path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path):
+        with self.locked(key):
             try:
+                keeping.bring_home(self.run_folder(key))
                 yield
             except Exception as error:
                 self._note_failure(key, error)
                 raise
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Holds a name for this process, as `claim` holds a run. Raises ResultsUnwritable."""
+        path = self._lock_path(name)
+        lock = filelock.FileLock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (OSError, NotImplementedError) as error:  # the latter of file systems without locks
+            raise unwritable(path, error) from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # its folder may have gone
+                lock.release()
 
     def claimed(self, key: str) -> bool | None:
         """Whether a process of this host holds the run; None where the system does not let us ask.
@@ -134,7 +190,7 @@ class Store:
                 return False
         except filelock.Timeout:
             return True
-        except OSError:
+        except (OSError, NotImplementedError):
             return None
 
     def _lock_path(self, key: str) -> Path:
@@ -144,23 +200,15 @@ class Store:
         about = {"time": round(time.time(), 3), "error": type(error).__name__, "message": str(error)}
         with suppress(OSError):  # the error itself matters more than its note
             self.run_folder(key).mkdir(parents=True, exist_ok=True)
-            write_whole(self.run_folder(key) / "error.json", json.dumps(about).encode())
+            write_whole(self.run_folder(key) / "error.json", json.dumps(about))
 
     def table(self, key: str, name: str) -> pd.DataFrame:
         """The table `<name>.parquet` of a finished run or measurement.
 
         Raises:
-            ResultsUnreadable: it is not there, or damaged.
+            ResultsUnreadable: it is not there, damaged, or has other columns.
         """
-        import pandas as pd
-
-        path = self.run_folder(key) / f"{name}.parquet"
-        try:
-            return pd.read_parquet(path)
-        except FileNotFoundError as error:
-            raise _damaged(path, "it is missing beside its result.json") from error
-        except (OSError, ValueError) as error:  # pyarrow's own error is a ValueError
-            raise _damaged(path, str(error)) from error
+        return read_table(self.run_folder(key) / f"{name}.parquet")
 
     def start(self, spec: RunSpec | AcousticsSpec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
@@ -171,42 +219,54 @@ class Store:
         Args:
             spec: what is run.
             about: what the first event says besides the process and its host: device, worker.
+
+        Raises:
+            ResultsUnwritable: the folder cannot be written.
         """
         folder = self.run_folder(spec.key)
-        folder.mkdir(parents=True, exist_ok=True)
-        for pattern in LEFT_BEHIND:
-            for path in folder.glob(pattern):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in [path for name in WRITTEN for path in folder.glob(name) if path.is_dir()]:
+                path.rename(path.with_name(f"damaged-{time.time_ns()}-{path.stem}"))  # no file replaces it
+            for path in [path for pattern in LEFT_BEHIND for path in folder.glob(pattern)]:
                 path.unlink(missing_ok=True)
-        write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1).encode())
+            write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1))
+        except OSError as error:
+            raise unwritable(folder, error) from error
         self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
 
     def report(self, key: str, event: dict[str, Any]) -> None:
-        """Appends one event to the run's progress.jsonl, with the time in seconds since 1970."""
+        """Appends one event to the run's progress.jsonl, with the time in seconds since 1970.
+
+        Where that is not possible it goes unsaid: no training ends for want of a line.
+        """
         _append(self.run_folder(key) / "progress.jsonl", event)
 
     def report_reading(self, corpus: str, event: dict[str, Any]) -> None:
-        """Appends one event about a corpus that is read or packed to `.reading/<corpus>.jsonl`."""
+        """Appends one event about a corpus that is read or packed to `.reading/<corpus>.jsonl`, likewise."""
         folder = self.folder / ".reading"
-        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
         _append(folder / f"{corpus}.jsonl", event)
 
-    def part(self, key: str, number: int) -> pd.DataFrame | None:
-        """A part of a measurement that was saved before, or None."""
-        import pandas as pd
-
+    def part(self, key: str, number: int, rows: Iterable[int]) -> pd.DataFrame | None:
+        """A part of a measurement that was saved before, if it is whole and of these clips; else None."""
         try:
-            return pd.read_parquet(self._part_path(key, number))
-        except FileNotFoundError:
+            table = read_table(self._part_path(key, number))
+        except ResultsUnreadable:
             return None
+        return table if table["row"].tolist() == list(rows) else None
 
     def save_part(self, key: str, number: int, clips: pd.DataFrame) -> None:
-        """Saves a part of a measurement, whole or not at all."""
-        _write_table(self._part_path(key, number), clips)
+        """Saves a part of a measurement, whole or not at all; then it is measured again after a kill."""
+        with suppress(OSError):
+            _write_table(self._part_path(key, number), clips)
 
     def drop_parts(self, key: str) -> None:
         """Deletes the parts of a measurement."""
         for path in self.run_folder(key).glob("part-*.parquet"):
-            path.unlink()
+            with suppress(OSError):
+                path.unlink()
 
     def _part_path(self, key: str, number: int) -> Path:
         return self.run_folder(key) / f"part-{number:05d}.parquet"
@@ -214,34 +274,35 @@ class Store:
     def save(
         self, spec: RunSpec | AcousticsSpec, result: Result, clips: pd.DataFrame, name: str = "scores"
     ) -> None:
-        """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done."""
-        folder = self.run_folder(spec.key)
-        _write_table(folder / f"{name}.parquet", clips)
-        write_whole(folder / "result.json", json.dumps(result, allow_nan=False).encode())
+        """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done.
+
+        Raises:
+            ResultsUnwritable: not for a minute; says where it is kept (`serkit.keeping`).
+        """
+        text = json.dumps(result, allow_nan=False)
+
+        def write(folder: Path) -> None:
+            _write_table(folder / f"{name}.parquet", clips)
+            write_whole(folder / "result.json", text)
+
+        keeping.save(self.run_folder(spec.key), write)
         self.drop_parts(spec.key)
 
 
-def read(path: Path) -> Result:
-    """One result.json: the only reader there is.
+def with_specs(results: Iterable[Result]) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
+    """Results with their specs; those by another method are left out."""
+    for result in results:
+        with suppress(SpecError):
+            yield from_json(result["spec"]), result
 
-    Raises:
-        ResultsUnreadable: it is damaged, or of a schema newer than `SCHEMA`.
-    """
-    try:
-        result = read_json(path)
-    except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(result, dict):
-        raise _damaged(path, "expected an object")
-    schema = result.get("schema", SCHEMA)
-    if not isinstance(schema, int):
-        raise _damaged(path, f"schema is {schema!r}, expected a whole number")
-    if schema > SCHEMA:
-        raise ResultsUnreadable(
-            f"{path} is of schema {schema}, written by a newer serkit; this one reads up to {SCHEMA}:"
-            " update it"
-        )
-    return result
+
+def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
+    """What is said of a place that cannot be written, and what helps."""
+    why = getattr(error, "strerror", None) or error
+    return ResultsUnwritable(
+        f"results cannot be written to {path} ({why}); make room or make it writable, or name another folder"
+        " with SERKIT_RESULTS"
+    )
 
 
 GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
@@ -260,11 +321,12 @@ def diverged(result: Result) -> bool:
     return bool(losses) and statistics.median(losses) > FAR_ABOVE * GUESSING
 
 
-def _damaged(path: Path, why: str) -> ResultsUnreadable:
-    return ResultsUnreadable(
-        f"{path} is damaged: {why}; restore it from a copy, or delete {path.parent} and the next session runs"
-        " it again"
-    )
+def left_out(unread: Sequence[str]) -> list[str]:
+    """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
+    if not unread:
+        return []
+    more = [f"... and {len(unread) - NAMED} more"] if len(unread) > NAMED else []
+    return [f"{len(unread)} stored files cannot be read and are left out:", *unread[:NAMED], *more]
 
 
 COLUMNS = {
@@ -325,7 +387,8 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
     runs by an earlier recipe among them, so group by what you compare. Runs by another method (an earlier
     serkit that gave other numbers for the same spec) are kept, since `method` tells them apart and a table
     that is to hold everything must not drop rows unasked; a warning says that they are there. Measurements of
-    acoustics have no tests, so they have no rows.
+    acoustics have no tests, so they have no rows. A file that cannot be read has none either, and a warning
+    names it.
 
     Args:
         root: the results folder, with a folder for each study in it.
@@ -338,7 +401,7 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
         `test_fold` the fold of the test corpus that the row is about.
 
     Raises:
-        ResultsUnreadable: no such folder or study, a file that is damaged, or one written by a newer serkit.
+        ResultsUnreadable: no such folder or study.
 
     Examples:
         wF1 of every condition, over folds and seeds:
@@ -346,8 +409,6 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
             runs = load_all("results", "ravdess-emodb")
             runs.groupby(["train", "test", "augment_percent"])["wF1"].agg(["mean", "std", "count"])
     """
-    import pandas as pd
-
     root = Path(root)
     folders = {path.parent.parent for path in root.glob("*/*/result.json")}
     if study is not None:
@@ -357,15 +418,15 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
         folders = {root / study}
     elif not root.is_dir():
         raise ResultsUnreadable(f"no results folder {root}; name one that pytest wrote to")
-    rows: list[dict[str, Any]] = []
+    results: list[tuple[str, Result]] = []
+    unread: list[str] = []
     for folder in sorted(folders):
-        for path, result in Store(folder).files():
-            if "acoustics_method" not in result["spec"]:
-                rows += _rows(path, result)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    for when in ("started", "finished"):
-        table[when] = pd.to_datetime(table[when], utc=True)
-    table = table.astype(COLUMNS)
+        files, of_folder = Store(folder).files()
+        unread += of_folder
+        results += [(folder.name, result) for _, result in files]
+    table = as_table(results)
+    if unread:
+        warnings.warn("\n".join(left_out(unread)), stacklevel=2)
     others = table.loc[table["method"] != METHOD, ["study", "key", "method"]].drop_duplicates()
     if len(others):
         warnings.warn(
@@ -377,20 +438,19 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
     return table
 
 
-def _rows(path: Path, result: Result) -> Iterator[dict[str, Any]]:
-    """The rows of one run. Raises ResultsUnreadable where an entry is missing."""
-    try:
-        rows = list(_rows_of_whole(path.parent.parent.name, result))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(path, f"{type(error).__name__} {error}") from error
-    for row in rows:
-        for name in (*METRICS, *(name for name, kind in COLUMNS.items() if kind == "int64")):
-            if not isinstance(row[name], float if name in METRICS else int):
-                raise _damaged(path, f"{name} is {row[name]!r}")
-    yield from rows
+def as_table(results: Iterable[tuple[str, Result]]) -> pd.DataFrame:
+    """Results, each with the name of its study, as `load_all` has them."""
+    import pandas as pd
+
+    runs = [(study, result) for study, result in results if "acoustics_method" not in result["spec"]]
+    rows = [row for study, result in runs for row in _rows(study, result)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    for when in ("started", "finished"):
+        table[when] = pd.to_datetime(table[when], utc=True)
+    return table.astype(COLUMNS)
 
 
-def _rows_of_whole(study: str, result: Result) -> Iterator[dict[str, Any]]:
+def _rows(study: str, result: Result) -> Iterator[dict[str, Any]]:
     spec, environment = result["spec"], result["environment"]
     fingerprints = dict(spec["fingerprints"])
     trained_on = [base_of(name) for name in spec["train"]]
@@ -409,7 +469,7 @@ def _rows_of_whole(study: str, result: Result) -> Iterator[dict[str, Any]]:
         "head": spec["model"]["head"],
         "width": spec["model"]["width"],
         "pool_by": "own",  # of results from before there was a choice
-        **{name: value for name, value in spec["recipe"].items() if name in COLUMNS},
+        **{name: value for name, value in spec["recipe"].items() if name in _OF_RECIPE},
         "train_fingerprint": "+".join(fingerprints[name] for name in trained_on),
         "torch": environment.get("packages", {}).get("torch"),
         **{name: environment.get(name) for name in _OF_ENVIRONMENT},
@@ -438,15 +498,14 @@ _OF_RESULT = (
     "evaluate_seconds",
     "clips_per_second",
 )
+_OF_RECIPE = tuple(field.name for field in dataclasses.fields(Recipe))
 _OF_ENVIRONMENT = ("serkit", "git_commit", "device", "device_name", "threads", "bf16", "compiled")
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+    with suppress(OSError):
+        append_line(path, json.dumps({"time": round(time.time(), 3), **event}))
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    draft = path.with_name(f"{path.name}.draft")
-    table.to_parquet(draft, index=False, compression="zstd")
-    settle(draft, path)
+    write_by(path, lambda draft: table.to_parquet(draft, index=False, compression="zstd"))

@@ -17,6 +17,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from serkit.errors import CorpusUnfit, SpecError, memory_named
 from serkit.frontend import NAMED
 from serkit.model import build
 from serkit.packs import Pack
-from serkit.results import SCHEMA, Result, Store
+from serkit.resultfile import SCHEMA, Result
+from serkit.results import Store
 from serkit.specs import LABELS, SCRAMBLED, AcousticsSpec, CorpusSpec, RunSpec, base_of
 from serkit.train import Trained, train
 
@@ -124,7 +126,9 @@ def run(
         CorpusUnfit, AudioError: a corpus cannot be used.
         WeightsMissing: the checkpoint is not there.
         TrainingDiverged: the loss is not finite.
-        ResultsUnreadable: the stored result of an equal run is damaged, or of a newer serkit.
+        ResultsUnreadable: the stored result of an equal run may not be read, or is of a newer serkit; one
+            that is damaged is set aside, with a warning.
+        ResultsUnwritable: it is finished and could not be saved; says where it is kept.
     """
     for corpus in plan.corpora:
         read(corpus, data, store)  # what is missing is said before anything is decoded
@@ -136,7 +140,7 @@ def run(
     spec = dataclasses.replace(plan, fingerprints=fingerprints)
 
     with store.claim(spec.key), memory_named():
-        done = store.get(spec.key)
+        done = store.finished(spec.key)
         if done is not None and not rerun:
             return done
         store.start(spec, {"device": device, "worker": worker})
@@ -146,7 +150,8 @@ def run(
         def report(event: dict[str, Any]) -> None:
             store.report(spec.key, {name: event[name] for name in PROGRESS})
             if told is not None:
-                told(store.run_folder(spec.key), event)
+                with suppress(OSError):  # as progress: no training ends for want of a curve
+                    told(store.run_folder(spec.key), event)
 
         trained = learn(spec, sets, device, report, compiled=compiled)
         tail = in_tail(spec, trained)
@@ -258,7 +263,7 @@ def measure(
     spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
 
     with store.claim(spec.key), memory_named():
-        done = store.get(spec.key)
+        done = store.finished(spec.key, "estimates")
         if done is not None and not rerun:
             return done
         store.start(spec, {"device": "cpu", "worker": worker})
@@ -269,7 +274,7 @@ def measure(
         tables: list[pd.DataFrame] = []
         measured = fresh = 0
         for number, positions in enumerate(meter.parts()):
-            table = store.part(spec.key, number)
+            table = store.part(spec.key, number, meter.rows[positions])
             if table is None:
                 table = meter.measure(positions)
                 store.save_part(spec.key, number, table)

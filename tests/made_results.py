@@ -3,7 +3,19 @@
 import dataclasses
 import json
 
-from serkit.specs import METRICS, SCRAMBLED
+from serkit.specs import LABELS, METRICS, SCRAMBLED
+
+ENVIRONMENT = {
+    "python": "3.11.0",
+    "serkit": "0",
+    "packages": {"torch": "2.0"},
+    "system": "Linux x86_64",
+    "device": "cpu",
+    "device_name": "A device",
+    "cpus": 2,
+    "threads": 2,
+    "git_commit": None,
+}
 
 
 def made_result(
@@ -18,7 +30,7 @@ def made_result(
         evaluations: how many; ten iterations and one epoch apart.
         copy: stands for the content of the corpora in the fingerprints.
         finished: as in the result.
-        changes: other entries of the result.
+        changes: other entries of the result; of `environment` those that differ.
     """
     spec = dataclasses.replace(spec, fingerprints=tuple((corpus.name, copy) for corpus in spec.corpora))
     trained_on = {name.removesuffix(SCRAMBLED) for name in spec.train}
@@ -67,12 +79,16 @@ def made_result(
         "tests": {test: _summary(folds) for test, folds in history[-1]["tests"].items()},
         "validation": {name: _still(values) for name, values in history[-1]["validation"].items()},
         "tail_evaluations": 1,
+        "affected": [0.0],
         "history": history,
-        "environment": {"device_name": "A device", "packages": {"torch": "2.0"}},
         "started": finished,
         "finished": finished,
         "wall_seconds": 36.0,
+        "train_seconds": 30.0,
+        "evaluate_seconds": 3.0,
+        "clips_per_second": 20.0,
         **changes,
+        "environment": ENVIRONMENT | changes.get("environment", {}),
     }
 
 
@@ -103,7 +119,7 @@ def made_measurement(store, spec, estimates):
         estimates: as in estimates.parquet.
     """
     spec = dataclasses.replace(spec, fingerprints=((spec.corpus.name, "0"),))
-    counts = estimates["label"].value_counts().to_dict()
+    counts = dict.fromkeys(LABELS, 0) | estimates["label"].value_counts().to_dict()
     about = {"version": "1", "fingerprint": "0", "folds": 1, "hours": 0.1, "notes": []}
     result = {
         "schema": 1,
@@ -112,9 +128,12 @@ def made_measurement(store, spec, estimates):
         "spec": spec.to_json(),
         "corpora": {spec.corpus.name: {**about, "clips": {"measured": counts, "all": counts}}},
         "reasons": estimates["reason"].value_counts().to_dict(),
-        "environment": {"device_name": "A device", "packages": {"torch": "2.0"}},
+        "clips_before": 0,
+        "environment": ENVIRONMENT,
+        "started": "2026-01-01T00:00:00+00:00",
         "finished": "2026-01-01T00:00:00+00:00",
         "wall_seconds": 36.0,
+        "clips_per_second": 1.0,
     }
     store.start(spec)
     store.save(spec, result, estimates, "estimates")

@@ -1,6 +1,5 @@
 """Exports for other tools: the columns they write and read, and that the numbers are those of the results."""
 
-import json
 from pathlib import Path
 
 import audformat
@@ -14,6 +13,7 @@ from benchmark import cli, export
 from benchmark import study as studies
 from serkit.results import COLUMNS, Store, load_all
 from serkit.specs import LABELS
+from tests.made_results import made_result, put
 
 RESULTS = Path(__file__).parent.parent / "results"
 KEPT = "emodb-aug0-fold00", "ravdess+emodb_scrambled-aug50-fold02", "acoustics-emodb-raw"
@@ -40,11 +40,11 @@ def written(store, tmp_path_factory):
 
 
 def result_of(store, label):
-    return next(result for result in store.results() if result["label"] == label)
+    return next(result for _, result in store.files()[0] if result["label"] == label)
 
 
 def test_nkululeko_gets_a_table_for_each_run_and_test(store, written):
-    runs = [result for result in store.results() if "tests" in result]
+    runs = [result for _, result in store.files()[0] if "tests" in result]
     expected = {
         f"{run['key']}/results/pred_emotion_{test}.csv"
         for run in runs
@@ -120,7 +120,7 @@ def test_autrainer_gets_the_mean_over_training_corpora(store, written):
 
 
 def test_autrainer_gets_a_summary_for_each_test(store, written):
-    runs = [result for result in store.results() if "tests" in result]
+    runs = [result for _, result in store.files()[0] if "tests" in result]
     summary = written / "autrainer" / "summary"
     assert sorted(path.name for path in summary.iterdir()) == [
         "config.csv",
@@ -214,10 +214,7 @@ def test_what_cannot_be_exported(tmp_path, monkeypatch, arguments, message):
     monkeypatch.delenv("SERKIT_RESULTS", raising=False)
     (tmp_path / "taken").write_text("a file, where a folder is needed")
     case = studies.plan(studies.read("synthetic"))[0]
-    folder = tmp_path / "results" / "synthetic" / case.spec.key
-    folder.mkdir(parents=True)
-    content = {"schema": 1, "spec": case.spec.to_json(), "finished": "2026-01-01T00:00:00+00:00"}
-    (folder / "result.json").write_text(json.dumps(content))
+    put(Store(tmp_path / "results" / "synthetic"), made_result(case.spec, lambda *_: 0.5))
     outcome = called(*arguments)
     assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert outcome.stderr.startswith(message)

@@ -56,6 +56,8 @@ serkit.weights
 serkit.model                 log-mel -> scores
 serkit.metrics
 serkit.train
+serkit.resultfile            one stored result, read and checked
+serkit.keeping               what cannot be saved now
 serkit.results
 serkit.mos                   waves -> quality of speech
 serkit.acoustics             packed audio -> estimates, augmented or not

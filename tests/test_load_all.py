@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import re
 import statistics
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pandas as pd
 import pytest
 
 from serkit.errors import ResultsUnreadable
-from serkit.results import COLUMNS, METHOD, SCHEMA, Store, load_all, read
+from serkit.resultfile import SCHEMA, read
+from serkit.results import COLUMNS, METHOD, Store, load_all
 from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec
 from tests.made_results import made_result, put
 
@@ -118,7 +121,7 @@ def test_the_columns_and_their_types(store):
     assert pd.isna(first["bf16"])
     assert (last["device_name"], last["torch"]) == ("A device", "2.0")
     assert last["train_seconds"] == 3.5
-    assert pd.isna(first["train_seconds"])
+    assert first["train_seconds"] == 30
     assert last["finished"] == pd.Timestamp("2026-01-01", tz="UTC")
 
 
@@ -179,42 +182,82 @@ def without(*path):
     ("damage", "why"),
     [
         (lambda result: '{"schema": 1, "ke', "Expecting|Unterminated"),
-        (lambda result: "[]", "expected an object"),
-        (without("spec"), "no spec"),
-        (without("finished"), "no spec, or no time"),
+        (lambda result: "[" * 100_000, "nested too deep"),
+        (lambda result: "[]", "must be object"),
+        (lambda result: '{"wall_seconds": NaN}', "nan is no number that can be|NaN is no"),
+        (lambda result: json.dumps(result).replace("36.0", "1e400"), "1e400 is no number that can be"),
+        (without("spec"), "'spec'"),
+        (lambda result: result.update(spec=[1, 2]), "spec must be object"),
+        (without("history"), "'history'"),
+        (without("finished"), "'finished'"),
+        (lambda result: result.update(finished=1.5), "finished must be string"),
+        (lambda result: result.update(finished="2026-13-01T00:00:00+00:00"), "month must be in 1..12"),
         (without("key"), "'key'"),
+        (lambda result: result.update(key="../../else-0123456789ab"), "its folder"),
         (without("tests"), "'tests'"),
         (without("spec", "recipe"), "'recipe'"),
+        (lambda result: result["spec"]["recipe"].update(tail=0), "tail must be"),
+        (lambda result: result["spec"]["model"].update(front_end="ears"), "ears"),
         (without("tests", "plain", "folds", "0", "wF1"), "'wF1'"),
-        (lambda result: result["spec"].update(seed=None), "seed is None"),
-        (lambda result: result["tests"]["plain"]["folds"]["0"]["wF1"].update(mean="0.5"), "wF1 is '0.5'"),
-        (lambda result: result.update(schema="one"), "schema is 'one'"),
+        (lambda result: result["spec"].update(seed=None), "seed must be integer"),
+        (
+            lambda result: result["tests"]["plain"]["folds"]["0"]["wF1"].update(mean="0.5"),
+            "mean must be number",
+        ),
+        (lambda result: result["history"][2].update(loss=None), r"history\[2\].loss must be number"),
+        (without("history", 3, "tests", "plain"), r"history\[3\] has other tests"),
+        (lambda result: result["tests"]["folded"]["folds"].update({"7": {}}), "folds"),
+        (without("corpora", "folded"), "corpora are not those of the spec"),
+        (lambda result: result["spec"].update(fingerprints=[["plain", "0"]]), "no fingerprint"),
+        (
+            lambda result: result["validation"].update(folded_scrambled=result["validation"]["folded"]),
+            "valida",
+        ),
+        (lambda result: result.update(schema="one"), "schema must be"),
     ],
 )
-def test_a_damaged_file_is_named(store, damage, why):
+def test_a_damaged_file_is_named_and_the_rest_is_there(store, damage, why):
     good, bad = made_result(ALONE, value), made_result(RUN, value)
     put(store, good, bad)
     path = store.run_folder(bad["key"]) / "result.json"
     text = damage(bad)
     path.write_text(text if isinstance(text, str) else json.dumps(bad))
-    with pytest.raises(ResultsUnreadable, match=why) as caught:
-        load_all(store.folder.parent)
-    assert str(path) in str(caught.value)
-    assert f"delete {path.parent}" in str(caught.value)
+    with pytest.warns(UserWarning, match="1 stored files cannot be read and are left out:") as caught:
+        table = load_all(store.folder.parent)
+    said = str(caught[0].message)
+    assert re.search(why, said), said
+    assert f"{path} is damaged" in said
+    assert f"delete {path.parent}" in said
+    assert set(table["key"]) == {good["key"]}
+    assert [result["key"] for _, result in store.all()] == [good["key"]]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_refused_at_once(store, make):
+    put(store, made_result(ALONE, value))
+    folder = store.run_folder(made_result(RUN, value)["key"])
+    folder.mkdir()
+    make(folder / "result.json")
+    files, unread = store.files()
+    assert len(files) == 1
+    assert len(unread) == 1
+    said = unread[0].partition(", expected a file; ")[0]
+    assert said in {
+        f"{folder / 'result.json'} is damaged: {what}" for what in ("a named pipe", "a folder", "a device")
+    }
 
 
 def test_a_newer_schema_asks_for_an_update(store):
     newer = made_result(RUN, value, schema=SCHEMA + 1)
     put(store, newer)
-    for reading in (
-        lambda: load_all(store.folder.parent),
-        lambda: list(store.all()),
-        lambda: store.get(newer["key"]),
-    ):
-        with pytest.raises(
-            ResultsUnreadable, match=f"schema {SCHEMA + 1}, written by a newer serkit.*update it"
-        ):
-            reading()
+    why = f"schema {SCHEMA + 1}, written by a newer serkit.*update it"
+    with pytest.raises(ResultsUnreadable, match=why):
+        store.get(newer["key"])
+    with pytest.raises(ResultsUnreadable, match=why):
+        store.finished(newer["key"])  # which leaves it where it is
+    with pytest.warns(UserWarning, match=why):
+        assert load_all(store.folder.parent).empty
+    assert list(store.all()) == []
 
 
 def test_results_of_one_second_come_by_key(store):

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import benchmark.gpus
 import benchmark.live
 import serkit.run
 from benchmark.threads import share
-from serkit.errors import CorpusMissing
+from serkit.errors import CorpusMissing, ResultsUnwritable
 from serkit.mos import Dnsmos
 
 pytest_plugins = "pytester"
@@ -345,3 +346,77 @@ def test_unit_tests_alone_show_no_exhibits(checkout):
     outcome.assert_outcomes(passed=1)
     outcome.stdout.no_fnmatch_line("*= exhibits =*")
     assert not (checkout.path / "results").exists()
+
+
+def finished(monkeypatch, result):
+    """Every case ends like this at once."""
+    monkeypatch.setattr("serkit.run.run", lambda *_: result())
+
+
+def missing():
+    raise CorpusMissing("no folder looks like it")
+
+
+def test_no_corpus_at_all_is_no_success(checkout, monkeypatch):
+    """With some there, the others skip and all is well."""
+    finished(monkeypatch, missing)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml")
+    outcome.assert_outcomes(skipped=7)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    outcome.stdout.fnmatch_lines(["no case could run: corpora of all 7 are missing.*SERKIT_DATA*doctor*"])
+    assert not (checkout.path / "results" / "tiny" / "report.md").exists()
+
+
+def test_a_report_that_cannot_be_written_hides_no_failure(checkout, monkeypatch):
+    for problem, said in {
+        ResultsUnwritable("report.md cannot be written"): "no exhibits: report.md cannot be written",
+        KeyError("a fault of ours"): "no exhibits: KeyError: *report --study tiny.toml*",
+    }.items():
+        monkeypatch.setattr("benchmark.assemble.assemble", Mock(side_effect=problem))
+        monkeypatch.setattr(
+            "serkit.run.run", Mock(side_effect=OSError(28, "No space left on device", "x.i16"))
+        )
+        outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded")
+        outcome.assert_outcomes(failed=1)
+        outcome.stdout.fnmatch_lines(["*No space left on device: 'x.i16'*SERKIT_RESULTS*SERKIT_CACHE*", said])
+        outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_a_session_whose_report_fails_fails(checkout, monkeypatch):
+    monkeypatch.setattr("benchmark.claims.assert_valid", lambda *_: None)
+    monkeypatch.setattr("benchmark.assemble.assemble", Mock(side_effect=ResultsUnwritable("no")))
+    finished(monkeypatch, dict)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded")
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["cases/", "--results", "{there}"], "{there}/tiny"),
+        (["--results={there}"], "{there}/tiny"),
+        (["cases/", "--results=new"], "{here}/new/tiny"),
+        (["cases/"], "{here}/results/tiny"),
+    ],
+)
+def test_results_go_where_the_command_line_says(checkout, tmp_path_factory, arguments, where):
+    """In one word or two, also a folder that is there, which pytest may take for one of tests."""
+    there, here = tmp_path_factory.mktemp("there"), checkout.path
+    given = [argument.format(there=there) for argument in arguments]
+    outcome = checkout.runpytest_inprocess(*given, "--study", "tiny.toml", "--collect-only")
+    outcome.stdout.fnmatch_lines([f"study: tiny,*, results in {where.format(there=there, here=here)}"])
+    assert outcome.ret == 0
+
+
+def test_results_for_which_another_ini_file_was_found_say_how_to_write_it(checkout):
+    """As where the folder that holds both is itself a project."""
+    (checkout.path.parent / "tox.ini").write_text("[pytest]\n")
+    (checkout.path.parent / "elsewhere").mkdir(exist_ok=True)
+    there = checkout.path.parent / "elsewhere"
+    try:
+        given = ("cases/", "--results", str(there), "--study", "tiny.toml", "--collect-only")
+        outcome = checkout.runpytest_inprocess(*given)
+    finally:
+        (checkout.path.parent / "tox.ini").unlink()
+    outcome.stderr.fnmatch_lines([f"ERROR: --results {there}:*write it in one word: --results={there}"])
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR

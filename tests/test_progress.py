@@ -64,7 +64,7 @@ def failing(store, message="the loss is nan\nand more"):
 
 
 def at(seconds_ago):
-    return datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat()
+    return datetime.fromtimestamp(time.time() - seconds_ago, UTC).isoformat(timespec="seconds")
 
 
 def saved(store, spec=SPEC, seconds_ago=100.0, **changes):
@@ -274,8 +274,8 @@ def test_status_says_who_runs_what_failed_and_how_to_run_it_again(store):
     assert f"process {os.getpid()}" in row
     assert any(line.split() == [CASE.id, *"RuntimeError: the loss is nan".split()] for line in lines)
     assert "and more" not in text  # a line each
-    assert 'Again: SERKIT_RESULTS=/elsewhere pytest cases/ --study synthetic -k "[synmsp-aug0]"' in lines
-    assert f'Again: SERKIT_RESULTS=/elsewhere pytest cases/ --study synthetic -k "[{tuned.id}]"' in lines
+    assert 'Again: pytest cases/ --study synthetic --results=/elsewhere -k "[synmsp-aug0]"' in lines
+    assert f'Again: pytest cases/ --study synthetic --results=/elsewhere -k "[{tuned.id}]"' in lines
 
 
 def test_a_command_names_a_few_cases_and_no_more():

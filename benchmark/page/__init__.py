@@ -20,6 +20,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from benchmark.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
 from serkit.errors import ResultsUnreadable
+from serkit.files import write_whole
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
 from serkit.specs import LABELS, METRICS, AcousticsSpec
@@ -60,7 +62,7 @@ def write(report: Report, store: Store, colours: str = "paper") -> Path:
         The file.
     """
     path = store.folder / NAME
-    path.write_text(html(report, store, colours), encoding="utf-8")
+    write_whole(path, html(report, store, colours))
     return path
 
 
@@ -94,6 +96,7 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
         question=answer.QUESTION,
         sentences=report.sentences,
         notes=report.notes,
+        interim=report.interim,
         colours=colours,
         tables={table.name: _table(table) for table in drawn},
         maps=maps,
@@ -126,8 +129,9 @@ def vega() -> str:
 
     packed = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    draft.write_text(packed, encoding="utf-8")
-    os.replace(draft, path)
+    with suppress(OSError):  # packed again the next time
+        draft.write_text(packed, encoding="utf-8")
+        os.replace(draft, path)
     return packed
 
 
@@ -344,7 +348,7 @@ def _confusion(study: Study, done: Sequence[Result], store: Store) -> tuple[int,
         predicted = scores[list(LABELS)].to_numpy().argmax(axis=1)
         corpus = scores["corpus"].to_numpy()
         truth = pd.Categorical(scores["label"], categories=list(LABELS)).codes
-        for name in dict.fromkeys(corpus):
+        for name in (name for name in dict.fromkeys(corpus) if name in study.titles):
             here = corpus == name
             np.add.at(counts[study.title_of(name)], (truth[here], predicted[here]), 1)
     return counted, {name: of.tolist() for name, of in counts.items()}

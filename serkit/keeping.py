@@ -1,0 +1,112 @@
+"""A finished training is never thrown away: what cannot be saved now is kept, and brought home later.
+
+    write to the run's folder -> again, for a minute -> to the cache folder, or the system's temporary one
+                                                        -> home, when the next session wants the run
+
+A folder of results may be gone for a second, or its disk be full until somebody makes room. What is kept goes
+by the run's key, which says all of what it is, so it may come home to any folder of results.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from serkit.cache import cache_folder
+from serkit.errors import ResultsUnreadable, ResultsUnwritable, SerkitError
+from serkit.files import write_by
+from serkit.resultfile import read
+
+PATIENCE_S = 60.0
+PAUSE_S = 1.0
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def save(folder: Path, write: Callable[[Path], None]) -> None:
+    """Has a finished run written into its folder.
+
+    Args:
+        folder: that of the run, named by its key.
+        write: writes all of it into a folder, `result.json` last.
+
+    Raises:
+        ResultsUnwritable: that was not possible for a minute; says where it is kept.
+    """
+    ends = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return write(folder)
+        except OSError as error:
+            problem = error
+        if time.monotonic() >= ends:
+            break
+        time.sleep(PAUSE_S)
+    tried = [f"{folder} ({problem.strerror or problem})"]
+    with suppress(OSError):
+        _in_temporary().mkdir(mode=0o700)
+    for place in _places(folder.name):
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(place)
+        except OSError as error:
+            tried.append(f"{place} ({error.strerror or error})")
+            continue
+        raise ResultsUnwritable(
+            f"the run is finished and could not be saved to {tried[0]}. It is kept in {place}: make room, or"
+            " name another folder with SERKIT_RESULTS, and call the same command again, which moves it there"
+        )
+    raise ResultsUnwritable(
+        f"the run is finished and could be saved nowhere: {', '.join(tried)}. Make room, or name other"
+        " folders with SERKIT_RESULTS and SERKIT_CACHE, and run it again"
+    )
+
+
+def bring_home(folder: Path) -> None:
+    """Moves what was kept of a run into its folder, unless something newer is there; often there is nothing.
+
+    Raises:
+        ResultsUnwritable: something is kept, and the folder still cannot be written.
+    """
+    for place in _places(folder.name):
+        try:
+            kept = read(place / "result.json")
+        except (OSError, ResultsUnreadable):
+            continue
+        with suppress(OSError, ResultsUnreadable):
+            if read(folder / "result.json")["finished"] >= kept["finished"]:
+                continue
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in sorted(place.iterdir(), key=lambda path: path.name == "result.json"):  # the last
+                write_by(folder / path.name, functools.partial(shutil.copyfile, path))
+        except OSError as error:
+            raise ResultsUnwritable(
+                f"the finished run that is kept in {place} cannot be moved to {folder} ({error.strerror}):"
+                " make room, or name another folder with SERKIT_RESULTS"
+            ) from error
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _places(key: str) -> Iterator[Path]:
+    """Where a run may be kept, best first; in the system's temporary folder nobody else may write there."""
+    with suppress(SerkitError):
+        yield cache_folder() / "kept" / key
+    with suppress(OSError):
+        about = _in_temporary().lstat()
+        if stat.S_ISDIR(about.st_mode) and about.st_uid == _user() and not about.st_mode & OTHERS:
+            yield _in_temporary() / key
+
+
+def _in_temporary() -> Path:
+    return Path(tempfile.gettempdir()) / f"serkit-kept-{_user()}"
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
