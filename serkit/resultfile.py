@@ -138,14 +138,16 @@ def _check(result: Result, folder: str) -> None:
     if "acoustics_method" in spec:
         _must(list(result["corpora"]) == [spec["corpus"]["name"]], "corpora are not those of the spec")
         if spec["acoustics_method"] == ACOUSTICS_METHOD:
-            from_json(spec)
+            hash(from_json(spec))  # results are found by it
         return
     folds = {corpus["name"]: corpus["folds"] for corpus in spec["corpora"]}
     _must(set(result["corpora"]) == set(folds), "corpora are not those of the spec")
     _must(set(folds) <= set(dict(spec["fingerprints"])), "a corpus has no fingerprint")
     _check_tests(result)
     if spec["method"] == METHOD:
-        asked = {test for corpus in cast(RunSpec, from_json(spec)).corpora for test in corpus.tests}
+        run = cast(RunSpec, from_json(spec))
+        hash(run)  # results are found by it
+        asked = {test for corpus in run.corpora for test in corpus.tests}
         _must(set(result["tests"]) == asked, "tests are not those of the spec")
 
 
@@ -166,6 +168,11 @@ def _check_tests(result: Result) -> None:
             _must(len(scored) == folds[name], f"test {test} has {len(scored)} folds, not {folds[name]}")
             expected = set(map(str, range(folds[name])))
         _must(scored == expected, f"test {test} has other folds than its spec")
+    for name, about in result["corpora"].items():
+        parts = {"test"} | ({"train", "validation"} if name in learnt else set())
+        _must(
+            set(about["clips"]) == parts, f"corpora.{name}.clips are not those of {', '.join(sorted(parts))}"
+        )
     for number, at in enumerate(result["history"]):
         same = {test: set(of) for test, of in at["tests"].items()} == tested
         _must(same, f"history[{number}] has other tests")

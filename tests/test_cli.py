@@ -133,7 +133,7 @@ def test_status_says_what_failed_and_how_to_run_it_again(tmp_path):
     assert outcome.exit_code == 0
     assert "(1 failed)" in outcome.stdout
     assert f"{case.id}  RuntimeError: no luck" in outcome.stdout
-    assert f'SERKIT_RESULTS=out pytest cases/ --study synthetic -k "[{case.id}]"' in outcome.stdout
+    assert f'pytest cases/ --study synthetic --results=out -k "[{case.id}]"' in outcome.stdout
 
 
 def test_plan_is_of_the_study_with_sizes_from_where_they_are(tmp_path):

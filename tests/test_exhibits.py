@@ -439,7 +439,7 @@ def test_without_validation_clips_nothing_is_chosen(store):
         result = made_result(spec, flat(0.5))
         for at in result["history"]:
             at["validation"] = {}
-        put(store, result)
+        put(store, result | {"validation": {}})
     assert marked(study, store, "chosen") == []
     of = drawn(study, store)
     assert of["tuning"].rows[0] == ["0.001", "-- / 0.500 ^", "-- / 0.500"]
@@ -975,8 +975,8 @@ def test_more_training_sets_than_letters(store):
 def test_results_are_read_once(store, monkeypatch):
     put(store, made_result(by_id(study := tuned())["one-aug0"], flat(0.5)))
     reads = []
-    read = Store.all
-    monkeypatch.setattr(Store, "all", lambda self: reads.append(self) or read(self))
+    read = Store.files
+    monkeypatch.setattr(Store, "files", lambda self: reads.append(self) or read(self))
     assemble(study, store)
     assert reads == [store]
 

@@ -222,6 +222,7 @@ def test_confusion_is_counted_as_scikit_learn_counts(store):
         clips = pd.DataFrame(random.dirichlet(np.ones(4), 30).astype("float32"), columns=list(LABELS))
         clips.insert(0, "label", random.choice(LABELS, 30))
         clips.insert(0, "corpus", ["one"] * 10 + ["two"] * 20)
+        clips = clips.assign(path="a.wav", fold=0)
         clips.to_parquet(store.folder / key / "scores.parquet")
         tables.append(clips)
     (one,) = [at for at in of(study, store).data["conditions"] if (at["train"], at["rate"]) == ("TWO", 0)]
@@ -468,23 +469,24 @@ def test_each_file_holds_the_numbers_it_is_named_after():
         assert base64.b64decode(file["address"].partition("base64,")[2]).decode() == f"{name}\n0.5\n"
 
 
-def test_damage_and_numbers_that_are_none_do_not_stop_the_page(store):
+def test_damaged_scores_and_a_history_cut_short_do_not_stop_the_page(store):
     study = small(seeds=[0], rates_percent=[0])
     filled(study, store)
     whole, damaged = study.runs(("two",), 0)
     found = exhibits.answers(study, store).results
-    clips = pd.DataFrame([["two", "sad", 0.1, 0.2, 0.3, 0.4]], columns=["corpus", "label", *LABELS])
+    columns = ["corpus", "path", "fold", "label", *LABELS]
+    clips = pd.DataFrame([["two", "a.wav", 0, "sad", 0.1, 0.2, 0.3, 0.4]], columns=columns)
     clips.to_parquet(store.folder / found[whole]["key"] / "scores.parquet")
     (store.folder / found[damaged]["key"] / "scores.parquet").write_bytes(b"PAR1 and no more")
     cut = dict(found[damaged], history=found[damaged]["history"][:2])
-    cut["history"][1]["loss"] = float("nan")
+    cut["history"][1]["loss"] = 0.25
     put(store, cut)
     (one,) = [at for at in of(study, store).data["conditions"] if at["train"] == "TWO"]
     assert (one["runs"], one["counted"]) == (2, 1)
     assert np.sum(one["confusion"]["TWO"]) == 1
     assert one["epochs"] == [1, 2], "that both have"
     assert one["tail"] == 2
-    assert one["loss"][0] == [0.5, None]
+    assert one["loss"][0] == [0.5, 0.375]
     cell = report.read(study, store).cells.query("exhibit == 'table1' and train == 'TWO'").iloc[0]
     ends = [level(whole, "two", 0, 4), level(damaged, "two", 1, 1)]
     assert cell["wF1"] == pytest.approx(np.mean(ends)), "each run's last evaluation"

@@ -1,0 +1,219 @@
+"""Stored files with anything in them: whoever shows a study gets a value or one of our errors."""
+
+import contextlib
+import copy
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark import attempt, compare, export, page, plan, progress, report
+from benchmark import study as studies
+from benchmark.assemble import assemble
+from serkit.errors import ResultsUnreadable
+from serkit.files import printable
+from serkit.resultfile import read
+from serkit.results import Store, load_all
+from tests.fuzz import FUZZ
+from tests.made_results import made_result, put
+
+STUDY = studies.from_toml(
+    {
+        "title": "Two corpora",
+        "corpora": {
+            "one": {"reader": "synthetic", "folds": 2, "options": {"role": "B"}},
+            "two": {
+                "reader": "synthetic",
+                "scramble": {"angry": "happy", "happy": "angry", "neutral": "sad", "sad": "neutral"},
+            },
+        },
+        "table1": {"train": [["one"], ["two"]]},
+        "figure2": {"train": [["one"], ["one", "two"]], "test": ["one", "two"]},
+        "figure3": {"train": [["two_scrambled"]], "test": ["two", "two_scrambled"]},
+        "tuning": {"train": [["two"]], "learning_rates": [1e-4, 1e-3], "batch_sizes": [128]},
+        "model": {"width": 4, "weights": ""},
+    },
+    "study",
+)
+GOOD = [json.loads(json.dumps(made_result(case.spec, lambda *_: 0.5))) for case in studies.plan(STUDY)]
+
+NUMBERS = st.one_of(
+    st.integers(-(10**20), 10**20), st.floats(), st.sampled_from([0, -1, 1e300, 1e-300, 1e14, 10**400])
+)
+LEAVES = st.one_of(
+    st.none(), st.booleans(), NUMBERS, st.text(max_size=8), st.sampled_from(["one", "two", "0"])
+)
+WORDS = [
+    "one",
+    "two",
+    "two_scrambled",
+    "0",
+    "1",
+    "angry",
+    "cpu",
+    "cuda",
+    "9999-12-31T23:59:59+00:00",
+    "three",
+]
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+)
+
+
+def places(value, at=()):
+    """The path of every entry, at every depth."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield (*at, key)
+        yield from places(value[key], (*at, key))
+
+
+@st.composite
+def damaged(draw):
+    """A result of the study of which one to three entries are gone, or something else."""
+    result = copy.deepcopy(draw(st.sampled_from(GOOD)))
+    for _ in range(draw(st.integers(1, 3))):
+        *path, last = draw(st.sampled_from(list(places(result))))
+        there = result
+        for key in path:
+            there = there[key]
+        change = draw(st.sampled_from(["anything", "alike", "elsewhere", "gone"]))
+        if change == "anything":
+            there[last] = draw(ANYTHING)
+        elif change == "alike":
+            there[last] = draw(alike(there[last]))
+        elif change == "elsewhere" and isinstance(there, dict):
+            there[draw(st.sampled_from(WORDS))] = there.pop(last)
+        else:
+            del there[last]
+    return result
+
+
+def alike(value):
+    """Other values of the same kind, which a schema may let pass."""
+    if isinstance(value, int | float):
+        return st.sampled_from([0, 1, 2, 3, 100, 1000, 0.0, 0.3, 1.0, 1e-12, 1e14])
+    if isinstance(value, str):
+        return st.sampled_from(WORDS)
+    return st.sampled_from([[], {}, [value], {"one": value}])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A study that is done."""
+    store = Store(tmp_path_factory.mktemp("results") / "study")
+    put(store, *GOOD)
+    return store
+
+
+def put_in(store, result, name="result.json"):
+    """Writes anything where a result of the study lies; returns its path and what was there."""
+    keys = [good["key"] for good in GOOD]
+    path = store.folder / (result["key"] if result.get("key") in keys else keys[0]) / name
+    before = path.read_text()
+    path.write_text(json.dumps(result))
+    return path, before
+
+
+@FUZZ
+@given(result=damaged())
+def test_what_can_be_read_can_be_shown(store, result):
+    path, before = put_in(store, result)
+    try:
+        with contextlib.suppress(ResultsUnreadable):
+            read(path)
+            show(store)
+    finally:
+        path.write_text(before)
+
+
+def show(store):
+    """What goes over results entry by entry."""
+    made = report.read(STUDY, store)
+    list(page._conditions(made, store))
+    page.coverage(made, store), page._cost(made), page._versions(made)
+    load_all(store.folder.parent)
+    results = [result for _, result in store.files()[0]]
+    side = compare._side("it", store.folder, STUDY)
+    compare.summary(side, side, compare.cells(side, side), "wF1")
+    for tables in (export._for_autrainer(store, results, []), export._as_csv(store, results, [])):
+        list(tables)
+
+
+@pytest.mark.parametrize("damage", ["{", "[" * 100_000, "[]", "7", json.dumps(GOOD[0] | {"spec": [1]})])
+def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbers_only, tmp_path, damage):
+    path = store.folder / GOOD[0]["key"] / "result.json"
+    before = path.read_text()
+    path.write_text(damage)
+    try:
+        looking = progress.Progress(STUDY, store)
+        seen = looking.look()
+        side = compare._side("it", store.folder, STUDY)
+        shown = [
+            progress.status(seen, "study", unread=looking.unread),
+            assemble(STUDY, store)[0],
+            (store.folder / "report.md").read_text(),
+            "\n".join(compare.summary(side, side, compare.cells(side, side), "wF1")),
+            export.export(store, "csv", tmp_path),
+            plan.text(STUDY, store, None, tmp_path),
+        ]
+        with pytest.warns(UserWarning, match="cannot be read") as warned:
+            load_all(store.folder.parent)
+        shown.append(str(warned[0].message))
+    finally:
+        path.write_text(before)
+    assert [state.state for state in seen].count(progress.DONE) == len(GOOD) - 1
+    for said in shown:
+        assert "1 stored files cannot be read" in said
+        assert f"{path} is damaged" in said
+
+
+LINES = st.one_of(
+    st.binary(max_size=20),
+    st.dictionaries(
+        st.sampled_from([*attempt.NUMBERS, *attempt.TEXTS, "else"]),
+        st.one_of(ANYTHING, st.sampled_from([0, 1, 5.5, "gw0\x1b[2J", "a\nb"])),
+    ).map(lambda event: json.dumps(event).encode()),
+    st.just(b'{"time": 5, "iteration": 1, "of": 2, "epoch": 0.5, "loss": 1.0, "pid": 1}'),
+)
+
+
+@FUZZ
+@given(lines=st.lists(LINES, max_size=4), spec=damaged(), error=ANYTHING)
+def test_what_an_attempt_left_can_be_shown(tmp_path, lines, spec, error):
+    store = Store(tmp_path)
+    folder = store.run_folder(GOOD[0]["key"])
+    folder.mkdir(exist_ok=True)
+    (folder / "progress.jsonl").write_bytes(b"\n".join(lines))
+    (folder / "spec.json").write_text(json.dumps(spec.get("spec", GOOD[0]["spec"])))
+    (folder / "error.json").write_text(json.dumps(error))
+    (tmp_path / ".reading").mkdir(exist_ok=True)
+    (tmp_path / ".reading" / "one\x1b.jsonl").write_bytes(b"\n".join(lines))
+    looking = progress.Progress(STUDY, store)
+    said = progress.status(looking.look(), "study", unread=looking.unread)
+    said += "".join(name + progress.told_reading(event) for name, event in looking.reading())
+    assert said == printable(said)
+
+
+@pytest.mark.parametrize(
+    "name", ["result.json", "spec.json", "progress.jsonl", "error.json", "scores.parquet"]
+)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_nothing_waits_for_what_is_no_file(store, name, make):
+    path = store.folder / GOOD[0]["key"] / name
+    before = path.read_text() if path.exists() else None
+    path.unlink(missing_ok=True)
+    make(path)
+    try:
+        looking = progress.Progress(STUDY, store)
+        text = progress.status(looking.look(), "study", unread=looking.unread)
+        list(page._conditions(report.read(STUDY, store), store))
+    finally:
+        path.rmdir() if path.is_dir() else path.unlink()
+        if before is not None:
+            path.write_text(before)
+    if name == "result.json":
+        assert f"{path} is damaged" in text
