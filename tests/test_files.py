@@ -7,7 +7,17 @@ import threading
 import pytest
 
 from serkit.errors import SpecError
-from serkit.files import open_file, printable, read_bytes, read_json, read_text, write_whole
+from serkit.files import (
+    append_line,
+    open_file,
+    parse_json,
+    printable,
+    read_bytes,
+    read_json,
+    read_text,
+    usual_number,
+    write_whole,
+)
 
 
 def bound_socket(path):
@@ -75,6 +85,34 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_whole(tmp_path / "it", b"other")
     assert (tmp_path / "it").read_bytes() == "ä".encode()
+
+
+def test_a_draft_is_not_written_through_a_link_and_does_not_stay(tmp_path, monkeypatch):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "it.draft").symlink_to("theirs")
+    write_whole(tmp_path / "it", "ours")
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "taken", "ours")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it", "taken", "theirs"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/null", path)])
+def test_lines_are_appended_to_files_alone(tmp_path, make):
+    append_line(tmp_path / "lines", "ä")
+    append_line(tmp_path / "lines", "b")
+    assert (tmp_path / "lines").read_text(encoding="utf-8") == "ä\nb\n"
+    make(tmp_path / "it")
+    with pytest.raises(OSError, match=r"expected a file|No such device|Is a directory"):
+        append_line(tmp_path / "it", "c")
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e400", "1" * 16, "-1e15"])
+def test_numbers_that_cannot_be_are_refused_where_they_are_asked_for(text):
+    with pytest.raises(ValueError, match="is no number that can be"):
+        parse_json(text, usual_number)
+    assert parse_json("[1, -2, 0.5, 1e3]", usual_number) == [1, -2, 0.5, 1000.0]
 
 
 def test_what_steers_a_terminal_is_spelt_out():

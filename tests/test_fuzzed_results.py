@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark import attempt, compare, export, page, plan, progress, report
@@ -23,7 +23,7 @@ STUDY = studies.from_toml(
     {
         "title": "Two corpora",
         "corpora": {
-            "one": {"reader": "synthetic", "folds": 2, "options": {"role": "B"}},
+            "one": {"reader": "synthetic", "options": {"role": "B"}},
             "two": {
                 "reader": "synthetic",
                 "scramble": {"angry": "happy", "happy": "angry", "neutral": "sad", "sad": "neutral"},
@@ -118,7 +118,7 @@ def put_in(store, result, name="result.json"):
     return path, before
 
 
-@FUZZ
+@settings(FUZZ, max_examples=60)
 @given(result=damaged())
 def test_what_can_be_read_can_be_shown(store, result):
     path, before = put_in(store, result)

@@ -13,13 +13,15 @@ import threading
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from serkit import results
-from serkit.errors import ResultsUnwritable
+from serkit.errors import ResultDamaged, ResultsUnwritable
+from serkit.resultfile import ESTIMATES
 from serkit.results import Store
 from serkit.specs import LABELS, METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
-from tests.made_results import made_result
+from tests.made_results import made_result, put
 
 ROOT = Path(__file__).parent.parent
 
@@ -410,8 +412,82 @@ def test_no_evaluation_of_the_real_runs_is_near_the_limit():
     """Not even the first epochs of 125 trainings, small learning sets and augmentation included."""
     losses = [
         at["loss"]
-        for result in Store(ROOT / "results" / "ravdess-emodb").results()
+        for _, result in Store(ROOT / "results" / "ravdess-emodb").files()[0]
         for at in result.get("history", [])
     ]
     assert len(losses) == 125 * 12
     assert max(losses) < 0.55 * results.FAR_ABOVE * results.GUESSING
+
+
+# --- what lies in the way ---
+
+
+def test_a_damaged_result_is_set_aside_and_run_again(store):
+    store.start(SPEC)
+    path = store.run_folder(SPEC.key) / "result.json"
+    path.write_text('{"schema": 1}')
+    with pytest.raises(ResultDamaged):
+        store.get(SPEC.key)
+    with pytest.warns(UserWarning, match="is kept as damaged-.*, and run again now"):
+        assert store.finished(SPEC.key) is None
+    (aside,) = path.parent.glob("damaged-*.json")
+    assert aside.read_text() == '{"schema": 1}'
+    assert store.get(SPEC.key) is None
+
+
+def test_a_measurement_without_its_estimates_is_made_again(store):
+    put(store, result_of(SPEC))
+    assert store.finished(SPEC.key) == result_of(SPEC)
+    with pytest.warns(UserWarning, match="estimates.parquet is damaged"):
+        assert store.finished(SPEC.key, "estimates") is None
+
+
+def test_folders_where_files_shall_be_are_moved_out_of_the_way(store):
+    names = ("spec.json", "progress.jsonl", "scores.parquet", "error.json", "result.json.draft")
+    for name in names:
+        (store.run_folder(SPEC.key) / name).mkdir(parents=True)
+    store.start(SPEC)
+    store.save(SPEC, result_of(SPEC), Frame())
+    assert store.get(SPEC.key) == result_of(SPEC)
+    assert len(list(store.run_folder(SPEC.key).glob("damaged-*"))) == len(names)
+
+
+def test_locks_that_cannot_be_are_one_message(store):
+    store.check_writable()
+    (store.folder / ".locks").write_text("a file, where a folder is needed")
+    with pytest.raises(ResultsUnwritable, match=r"locks.* or name another folder with SERKIT_RESULTS"):
+        store.claim(SPEC.key).__enter__()
+    assert store.claimed(SPEC.key) is False
+
+
+def test_a_disk_without_room_is_noticed_before_the_training(store, monkeypatch):
+    def full(self, data):
+        raise OSError(28, "No space left on device") if len(data) > 1000 else None
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ResultsUnwritable, match=r"No space left on device\); make room"):
+        store.check_writable()
+
+
+PART = pd.DataFrame({"row": [3, 5], "reason": ["", "silent"], **{name: [0.5, 1.0] for name in ESTIMATES}})
+
+
+@pytest.mark.parametrize(
+    ("part", "taken"),
+    [
+        (PART, True),
+        (PART.assign(row=[3, 6]), False),
+        (PART.drop(columns="t60_s"), False),
+        (PART.assign(c50_db="loud"), False),
+        (PART.assign(reason=[1, 2]), False),
+        (PART.iloc[:1], False),
+    ],
+)
+def test_a_part_counts_only_if_it_is_of_these_clips(store, part, taken):
+    store.start(SPEC)
+    store.save_part(SPEC.key, 0, part)
+    found = store.part(SPEC.key, 0, [3, 5])
+    assert (found is not None) == taken
+    (store.run_folder(SPEC.key) / "part-00000.parquet").write_bytes(b"PAR1 and no more")
+    assert store.part(SPEC.key, 0, [3, 5]) is None
+    assert store.part(SPEC.key, 1, [3, 5]) is None
