@@ -30,7 +30,7 @@ from benchmark.progress import DONE, CaseState, Progress, lasting
 from benchmark.speed import cost as measured_cost
 from benchmark.speed.cost import DEVICES
 from benchmark.study import Case, Study
-from serkit.errors import CorpusMissing, ResultsUnreadable
+from serkit.errors import CorpusMissing
 from serkit.results import Result, Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
 from serkit.weights import is_here
@@ -162,11 +162,10 @@ def _by_other_studies(study: Study, store: Store, here: str) -> dict[str, Known]
     for folder in sorted(store.folder.parent.glob("*/")):
         if folder == store.folder:
             continue
-        with suppress(ResultsUnreadable):  # reports name it
-            for spec, result in Store(folder).all():
-                with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
-                    if isinstance(spec, RunSpec) and result["environment"]["device_name"] == here:
-                        by_width.setdefault(spec.model.width, []).append((_work_of(spec, result), result))
+        for spec, result in Store(folder).all():
+            with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+                if isinstance(spec, RunSpec) and result["environment"]["device_name"] == here:
+                    by_width.setdefault(spec.model.width, []).append((_work_of(spec, result), result))
     if not by_width:
         return {}
     wanted = study.model.width
