@@ -18,6 +18,7 @@ MARKS = re.compile(
     r"|(?<!\s)\*|\*(?!\s|$)|~(?=~)"  # emphasis
     r"|(?<![^\W_])_|_(?![^\W_])"  # likewise, at the edge of a word; within one it is a letter
     r"|(?<=\])[(\[:]"  # links and pictures
+    r"|#(?=#*$)"  # the end of a heading
 )
 """What means something to Markdown; other letters stay as they are, for those who read the file itself."""
 FIRST = re.compile(r"^(\d{1,9}(?=[.)]\s|[.)]$)|)([#+=>.)-]|\[(?=[^\]]*\]:))")

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from benchmark import escape, exhibits, figure4, spread
 from benchmark.figure4 import CLOSER, MEASURES
 from benchmark.study import Exhibit, Study, Tuning
+from serkit.files import printable
 from serkit.specs import METRICS
 
 MISSING = "--"
@@ -69,7 +70,8 @@ class Table:
 
     def csv(self) -> str:
         """The cells as they are drawn, headers on one line."""
-        return escape.csv(pd.DataFrame(self.rows, columns=[escape.line(header) for header in self.headers]))
+        rows = [[printable(cell) for cell in row] for row in self.rows]
+        return escape.csv(pd.DataFrame(rows, columns=[escape.line(header) for header in self.headers]))
 
     def latex(self) -> str:
         """The table in booktabs style."""

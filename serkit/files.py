@@ -110,10 +110,12 @@ def usual_number(text: str) -> int | float:
 def write_whole(path: Path, data: bytes | str) -> None:
     """Writes a file so that it is there whole or not at all, even after a power cut; text as UTF-8.
 
+    Halves of characters, as in paths that are not UTF-8, are spelt out.
+
     Raises:
         OSError: it cannot be written; what was there before stays.
     """
-    content = data.encode() if isinstance(data, str) else data
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     write_by(path, lambda draft: draft.write_bytes(content))
 
 

@@ -113,12 +113,13 @@ def test_nothing_a_study_says_becomes_markup(store):
     failed, noted = study.runs(("two",), 0)[0], study.runs(("one",), 0)[0]
     with contextlib.suppress(ValueError), store.claim(failed.key):
         store.start(failed)
-        raise ValueError(title)
+        raise ValueError(f"{title} \ud800")  # half a character, as of a path that is not UTF-8
     environment = {"device_name": title, "packages": {"torch": title}, "system": title}
     result = made_result(noted, lambda *_: 0.4, environment=environment)
     result["corpora"]["one"]["notes"] = [title]
     put(store, result)
-    made = of(dataclasses.replace(study, given=f"{title}.toml"), store)
+    study = dataclasses.replace(study, given=f"{title}.toml")
+    made = Page(page.write(report.read(study, store), store).read_text(encoding="utf-8"))
     assert not made.of("b")
     assert not made.of("i")
     assert len(made.of("script")) == 3, "its own"
