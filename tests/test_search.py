@@ -108,16 +108,20 @@ def test_the_kernels_folders_are_not_searched(tmp_path: Path, monkeypatch) -> No
     assert looked == [tmp_path]
 
 
-@pytest.mark.parametrize("name", ["ravdess", "emodb"])
-def test_a_folder_of_a_corpus_that_may_not_be_listed_is_no_damaged_corpus(name, tmp_path, forbid) -> None:
-    top = getattr(trees, name)(tmp_path / "mine")
-    inner = top / ("Actor_07" if name == "ravdess" else "wav")
-    forbid(inner)
-    with pytest.raises(CorpusMissing, match=rf"passed over {inner} \(Permission denied\)"):
-        corpora.find(name, tmp_path)
-    with pytest.raises(CorpusUnfit) as caught:
-        corpora.reader(name).read(top)
-    assert f"{inner} cannot be listed (Permission denied); make it readable" in str(caught.value)
+def test_a_corpus_that_is_there_and_partly_closed_is_unfit_and_not_missing(tmp_path, forbid) -> None:
+    top = trees.ravdess(tmp_path / "mine")
+    forbid(top / "Actor_07")
+    with pytest.raises(CorpusUnfit, match=rf"{top}/Actor_07 cannot be listed \(Permission denied\); make it"):
+        corpora.load("ravdess", tmp_path)
+
+
+def test_a_closed_folder_that_may_be_the_corpus_is_named(tmp_path, forbid) -> None:
+    top = trees.emodb(tmp_path / "mine")
+    forbid(top / "wav")  # all that tells EmoDB from anything else
+    with pytest.raises(CorpusMissing, match=rf"passed over {top}/wav \(Permission denied\)"):
+        corpora.find("emodb", tmp_path)
+    with pytest.raises(CorpusUnfit, match=r"wav cannot be listed \(Permission denied\); make it readable"):
+        corpora.reader("emodb").read(top)
 
 
 @pytest.mark.parametrize("name", LABEL_FILES)

@@ -20,7 +20,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, names_in, stem_of
+from serkit.corpora.folder import audio_in, names_seen, stem_of
 from serkit.corpora.table import Corpus, split_shares, table
 from serkit.corpora.tabular import label_rows
 from serkit.errors import CorpusUnfit, SpecError
@@ -56,8 +56,8 @@ SILENT = "1076_MTI_SAD_XX"
 
 def is_here(folder: Path) -> int:
     """How many names in the folder `AudioWAV` of `folder` are as CREMA-D's are; one more for the votes."""
-    named = sum(NAME.fullmatch(stem_of(name)) is not None for name in names_in(folder / "AudioWAV"))
-    return named + (Path(TABLE).name in names_in(folder / Path(TABLE).parent))
+    named = sum(NAME.fullmatch(stem_of(name)) is not None for name in names_seen(folder / "AudioWAV"))
+    return named + (Path(TABLE).name in names_seen(folder / Path(TABLE).parent))
 
 
 def read(folder: Path, labels: str = "voice", split: str = "random", split_seed: int | None = None) -> Corpus:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, names_in, stem_of
+from serkit.corpora.folder import audio_in, names_seen, stem_of
 from serkit.corpora.table import Corpus, fold_by_speaker, table
 from serkit.errors import CorpusUnfit
 
@@ -34,7 +34,7 @@ NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])[a-z]")
 
 def is_here(folder: Path) -> int:
     """How many names in the folder `wav` of `folder` are as EmoDB's are."""
-    return sum(NAME.fullmatch(stem_of(name)) is not None for name in names_in(folder / "wav"))
+    return sum(NAME.fullmatch(stem_of(name)) is not None for name in names_seen(folder / "wav"))
 
 
 def read(folder: Path) -> Corpus:

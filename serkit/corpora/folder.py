@@ -40,6 +40,18 @@ def names_in(folder: Path) -> list[str]:
         raise CorpusUnfit(f"folder {folder} cannot be listed ({error.strerror}); {_mend(error)}") from error
 
 
+def names_seen(folder: Path) -> list[str]:
+    """As `names_in`, but none where the folder may not be listed: for `is_here`.
+
+    So the rest of a corpus is still seen, and reading it says which folder is closed; the search remembers it
+    too.
+    """
+    try:
+        return names_in(folder)
+    except CorpusUnfit:
+        return []
+
+
 def audio_in(folder: Path) -> dict[str, str]:
     """Audio files in a folder: names by stem (name without suffix); none where the folder is missing."""
     return audio_of(names_in(folder))

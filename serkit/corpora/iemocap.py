@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, label_text, names_in
+from serkit.corpora.folder import audio_in, label_text, names_in, names_seen
 from serkit.corpora.table import Corpus, fold_by_speaker, table
 from serkit.errors import CorpusUnfit
 
@@ -57,7 +57,7 @@ def is_here(folder: Path) -> int:
     return sum(
         name.endswith(".txt")
         for session in SESSIONS
-        for name in names_in(folder / session / "dialog" / "EmoEvaluation")
+        for name in names_seen(folder / session / "dialog" / "EmoEvaluation")
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.corpora.folder import audio_in, names_in, stem_of
+from serkit.corpora.folder import audio_in, names_in, names_seen, stem_of
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, composed, table
 from serkit.corpora.tabular import label_rows
 from serkit.errors import CorpusUnfit
@@ -90,8 +90,8 @@ MEAN_SECONDS = 5.7  # release 1.10: 104,267 clips of 166 hours
 
 def is_here(folder: Path) -> int:
     """Whether `folder` holds `Labels` with the consensus labels, under either spelling; 2 with audio, too."""
-    has_labels = not set(LABEL_FILES).isdisjoint(names_in(folder / "Labels"))
-    return has_labels and 2 - set(AUDIO_FOLDERS).isdisjoint(names_in(folder))
+    has_labels = not set(LABEL_FILES).isdisjoint(names_seen(folder / "Labels"))
+    return has_labels and 2 - set(AUDIO_FOLDERS).isdisjoint(names_seen(folder))
 
 
 def read(folder: Path, test: str = "Test1") -> Corpus:

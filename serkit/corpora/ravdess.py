@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, names_in, stem_of
+from serkit.corpora.folder import audio_in, names_in, names_seen, stem_of
 from serkit.corpora.table import Corpus, fold_by_speaker, table
 from serkit.errors import CorpusUnfit
 
@@ -58,11 +58,11 @@ ELSE = {
 
 def is_here(folder: Path) -> int:
     """How much speech `folder` holds in `Actor_NN` folders; song and video lie in such folders too."""
-    actors = [name for name in names_in(folder) if ACTOR_FOLDER.fullmatch(name)]
+    actors = [name for name in names_seen(folder) if ACTOR_FOLDER.fullmatch(name)]
     return sum(
         name.startswith("-".join(SPEECH)) and NAME.fullmatch(stem_of(name)) is not None
         for actor in actors
-        for name in names_in(folder / actor)
+        for name in names_seen(folder / actor)
     )
 
 
