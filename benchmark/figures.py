@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 
 from benchmark.exhibits import colour_limit, columns_of, is_clear
 from benchmark.figure4 import CONDITIONS, MEASURES
+from benchmark.output import letters_told
 from benchmark.tables import signed
 from serkit.files import write_by
 
@@ -244,11 +245,10 @@ def _say_distance(panel: Axes, distances: pd.DataFrame, measure: str, condition:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Writes `<name>.png`, `.svg` and `.pdf`."""
-    with matplotlib.rc_context(STYLE):
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out: not once more for each file
     undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), letters_told():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out: not once more for each file
         for ending, metadata in undated.items():
             save_it = functools.partial(figure.savefig, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
             write_by(folder / f"{name}.{ending}", save_it)

@@ -27,6 +27,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
+from benchmark.output import letters_told
 from benchmark.study import Study
 from serkit.audio import FULL_SCALE, decode
 from serkit.augment import Chain, Draw, draw, masked_cells
@@ -110,7 +111,8 @@ def listen(
         path = folder / f"{clip.stem}-{name}{'-each' if len(rows) > 1 else ''}.png"
         about = f"{clip.name}, study {study.name}, seed {seed}"
         panels = [[original] * draws, *rows] if len(rows) > 1 else [[version] for version in versions]
-        picture(panels, front_end, about).savefig(path)
+        with letters_told():
+            picture(panels, front_end, about).savefig(path)
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ResultsUnwritable(

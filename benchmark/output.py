@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from serkit.errors import ResultsUnwritable
@@ -39,3 +42,21 @@ def write(output: Path, content: str) -> None:
 def unwritable(output: Path, error: OSError) -> ResultsUnwritable:
     """What is said of a place that cannot be written, and what helps."""
     return ResultsUnwritable(f"{output} cannot be written: {error.strerror or error}; give another --output")
+
+
+@contextmanager
+def letters_told() -> Iterator[None]:
+    """One line for all letters that matplotlib's font lacks; matplotlib warns of each, at each drawing."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+    lacking = [str(at.message).partition("Glyph ")[2].partition(" ")[0] for at in seen]
+    letters = "".join(dict.fromkeys(chr(int(code)) for code in lacking if code.isdigit()))
+    for at, code in zip(seen, lacking, strict=True):
+        if not code.isdigit():
+            warnings.warn_explicit(at.message, at.category, at.filename, at.lineno)
+    if letters:
+        warnings.warn(
+            f"pictures show boxes for {letters}, which matplotlib's font lacks; SVG files have them as text",
+            stacklevel=3,
+        )

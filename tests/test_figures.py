@@ -1,13 +1,17 @@
 """Figures 2 and 3 and the rates as pictures: what is drawn is what the cells say. Figure 4: test_figure4."""
 
+import warnings
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from benchmark import exhibits, figures
+from benchmark.output import letters_told
 from serkit.results import Store
 from tests.test_exhibits import small
 from tests.test_page import filled, level
@@ -37,6 +41,22 @@ def numbers(panel):
         for text in panel.texts
         if text.get_text()[0] in "+-"
     }
+
+
+def test_letters_that_the_font_lacks_are_told_once_and_stay_in_the_svg(tmp_path, recwarn):
+    figure = Figure()
+    figure.text(0.1, 0.5, "情感 $5 情")
+    figures.save(figure, tmp_path, "one")
+    (told,) = [str(at.message) for at in recwarn]
+    assert told.startswith("pictures show boxes for 情感,")
+    assert "情感 $5 情" in (tmp_path / "one.svg").read_text(encoding="utf-8")
+
+
+def test_other_warnings_while_drawing_are_handed_on(recwarn):
+    with letters_told():
+        warnings.warn("something else", FutureWarning, stacklevel=1)
+    (told,) = recwarn
+    assert (str(told.message), told.category) == ("something else", FutureWarning)
 
 
 def test_a_heat_map_has_a_row_a_rate_and_a_column_a_test(cells):
