@@ -20,8 +20,8 @@ from typing import Any
 MOST_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
 
-LARGEST = 1e15
-"""Of `usual_number`: sums of them stay finite, whole ones exact."""
+LARGEST, LARGEST_WHOLE = 1e100, 1e15
+"""Of `usual_number`; a training that is thrown off has losses of 1e18."""
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -96,15 +96,15 @@ def parse_json(text: str | bytes, number: Callable[[str], Any] | None = None) ->
 
 
 def usual_number(text: str) -> int | float:
-    """A number of which sums stay finite and whole ones exact, as results and progress have them.
+    """A number of which sums and squares stay finite and whole ones exact, as results and progress have them.
 
     Raises:
-        ValueError: NaN, or 1e15 and more.
+        ValueError: NaN, 1e15 and more of a whole one, 1e100 and more of any other.
     """
-    value = float(text)
-    if not abs(value) < LARGEST:
+    value, whole = float(text), text.lstrip("-").isdigit()
+    if not abs(value) < (LARGEST_WHOLE if whole else LARGEST):
         raise ValueError(f"{text[:20]} is no number that can be")
-    return int(text) if text.lstrip("-").isdigit() else value
+    return int(text) if whole else value
 
 
 def write_whole(path: Path, data: bytes | str) -> None:

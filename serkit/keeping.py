@@ -60,7 +60,8 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
             continue
         raise ResultsUnwritable(
             f"the run is finished and could not be saved to {tried[0]}. It is kept in {place}: make room, or"
-            " name another folder with SERKIT_RESULTS, and call the same command again, which moves it there"
+            " name another folder with --results or SERKIT_RESULTS, and call the same command again: it moves"
+            " it there"
         )
     raise ResultsUnwritable(
         f"the run is finished and could be saved nowhere: {', '.join(tried)}. Make room, or name other"

@@ -675,7 +675,7 @@ def test_the_matrix_has_own_other_and_joint_cells_with_means_and_what_guessing_g
         wf1 = {test: at for (train, test), at in level.items() if train == "+".join(spec.train)}
         better = 0.1 * (spec.augment_percent > 0)
         result = made_result(spec, lambda test, *_: wf1.get(test, 0.9) + better)  # noqa: B023
-        result["corpora"]["one"]["clips"]["test"] = {"angry": 3, "happy": 1}
+        result["corpora"]["one"]["clips"]["test"] = {"angry": 3, "happy": 1, "neutral": 0, "sad": 0}
         put(store, result)
     (name, table), *_ = drawn(study, store).items()
     assert (name, table.headers) == ("matrix", ["Trained on", "ONE", "TWO", "mean, own", "mean, other"])

@@ -40,7 +40,7 @@ STUDY = studies.from_toml(
 GOOD = [json.loads(json.dumps(made_result(case.spec, lambda *_: 0.5))) for case in studies.plan(STUDY)]
 
 NUMBERS = st.one_of(
-    st.integers(-(10**20), 10**20), st.floats(), st.sampled_from([0, -1, 1e300, 1e-300, 1e14, 10**400])
+    st.integers(-(10**20), 10**20), st.floats(), st.sampled_from([0, -1, 1e300, 1e99, 1e-300, 1e14, 10**400])
 )
 LEAVES = st.one_of(
     st.none(), st.booleans(), NUMBERS, st.text(max_size=8), st.sampled_from(["one", "two", "0"])
@@ -95,7 +95,7 @@ def damaged(draw):
 def alike(value):
     """Other values of the same kind, which a schema may let pass."""
     if isinstance(value, int | float):
-        return st.sampled_from([0, 1, 2, 3, 100, 1000, 0.0, 0.3, 1.0, 1e-12, 1e14])
+        return st.sampled_from([0, 1, 2, 3, 100, 1000, 0.0, 0.3, 1.0, 1e-12, 1e14, 1e99])
     if isinstance(value, str):
         return st.sampled_from(WORDS)
     return st.sampled_from([[], {}, [value], {"one": value}])

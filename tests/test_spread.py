@@ -288,7 +288,7 @@ def test_a_baseline_has_learnt_where_it_is_above_guessing(store, folds, recalls,
 def test_guessing_knows_how_many_classes_there_are(store):
     study = small(seeds=[0])
     result = made_result(study.runs(("one",), 0)[0], lambda *_: 0.5)
-    result["corpora"]["one"]["clips"]["test"] = {"angry": 200, "sad": 200, "happy": 0}
+    result["corpora"]["one"]["clips"]["test"] = {"angry": 200, "sad": 200, "happy": 0, "neutral": 0}
     put(store, result)
     found = spread.learnt(study, exhibits.answers(study, store).results, ("one",), "one", 0)
     assert (found.guessing, found.shown) == (0.5, False)
