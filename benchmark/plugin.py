@@ -366,7 +366,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if ours is None or not ours.summary:
         return
     terminalreporter.section("exhibits")
-    terminalreporter.write_line(printable(ours.summary))
+    for line in printable(ours.summary).split(
+        "\n"
+    ):  # in ASCII pytest spells out all of what it is given at once
+        terminalreporter.write_line(line)
     if ours.disagreeing:
         terminalreporter.section("disagrees with the paper (--assert-paper)")
         terminalreporter.write_line("\n".join(ours.disagreeing))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from serkit import corpora
 from serkit.corpora import audformat as audformat_reader
 from serkit.corpora import crema_d, emodb, folder, iemocap, msp_podcast, ravdess
-from serkit.corpora.table import PARTS, Corpus
+from serkit.corpora.table import PARTS, Corpus, table
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.specs import LABELS
 from tests import corpus_trees as trees
@@ -282,6 +283,23 @@ def test_of_two_suffixes_wav_wins(tmp_path: Path) -> None:
     for name in ("a.flac", "a.wav"):
         (tmp_path / name).touch()
     assert folder.audio_in(tmp_path) == {"a": "a.wav"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "said"),
+    [
+        ("ascii", "Zoë.wav", r"Zoë\.wav cannot .* ascii here; set PYTHONUTF8=1"),
+        ("ascii", "Zo\udcc3\udcab.wav", r"Zo\\udcc3\\udcab\.wav cannot .* ascii here; set PYTHONUTF8=1"),
+        ("utf-8", "Zo\udceb.wav", r"Zo\\udceb\.wav cannot .* utf-8 here; rename it"),
+    ],
+)
+def test_names_that_cannot_be_looked_up_are_said_to_be_so(monkeypatch, encoding, name, said) -> None:
+    """The clips are there, so "fetch it again" would be no help; as labels or as the system names them."""
+    rows = [{"path": path, "label": "sad", "speaker": "1"} for path in ("a.wav", name)]
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: encoding)
+    with pytest.raises(CorpusUnfit, match=f"^Mine: {said}"):
+        table(rows, "Mine")
+    assert len(table(rows[:1], "Mine")) == 1
 
 
 def test_a_missing_folder_has_no_names(tmp_path: Path) -> None:

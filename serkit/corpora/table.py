@@ -7,6 +7,7 @@ that (packing, training, reports, the doctor) knows only this class.
 from __future__ import annotations
 
 import hashlib
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -110,9 +111,11 @@ def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
         corpus: the corpus's title, for the messages.
 
     Raises:
-        CorpusUnfit: no rows, an unknown label, or the same path twice.
+        CorpusUnfit: no rows, an unknown label, the same path twice, or one that cannot be looked up.
     """
-    clips = rows.copy() if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    rows = rows.copy() if isinstance(rows, pd.DataFrame) else list(rows)
+    _check_names(rows["path"] if isinstance(rows, pd.DataFrame) else [row["path"] for row in rows], corpus)
+    clips = pd.DataFrame(rows)
     if clips.empty:
         raise CorpusUnfit(
             f"{corpus}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor"
@@ -130,6 +133,21 @@ def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
     first = list(COLUMNS)
     clips = clips[first + [c for c in clips.columns if c not in first]]
     return clips.sort_values("path", kind="stable", ignore_index=True, key=lambda paths: paths.map(composed))
+
+
+def _check_names(paths: Iterable[str], corpus: str) -> None:
+    """Raises CorpusUnfit where a clip's name is no text, or cannot be looked up however well it is there."""
+    encoding = sys.getfilesystemencoding()
+    for path in paths:
+        try:
+            path.isascii() or (path.encode(), path.encode(encoding))
+        except UnicodeEncodeError as error:
+            way_out = "rename it, in the labels too"
+            if encoding != "utf-8":
+                way_out = "set PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
+            raise CorpusUnfit(
+                f"{corpus}: {path} cannot be looked up, since names of files are {encoding} here; {way_out}"
+            ) from error
 
 
 def composed(text: str) -> str:
