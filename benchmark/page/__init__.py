@@ -14,9 +14,9 @@ confusion matrices are not, and the page says which files have their numbers.
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.metadata
 import json
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from benchmark.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
 from serkit.errors import ResultsUnreadable
-from serkit.files import write_whole
+from serkit.files import read_bytes, write_whole
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
 from serkit.specs import LABELS, METRICS, AcousticsSpec
@@ -118,21 +118,26 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
 
 
 def vega() -> str:
-    """Vega, Vega-Lite and their embedding, JavaScript that makes a global `vegaEmbed`; kept in the cache."""
+    """Vega, Vega-Lite and their embedding, JavaScript that makes a global `vegaEmbed`; kept in the cache.
+
+    Its digest is in its name: what is damaged is packed again, since a page without charts would not say why.
+    """
     version = importlib.metadata.version("vl-convert-python")
-    path = cache_folder() / f"vega-of-vl-convert-{version}.js"
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        pass
+
+    def kept(packed: bytes) -> Path:
+        return cache_folder() / f"vega-of-vl-convert-{version}-{hashlib.sha256(packed).hexdigest()[:16]}.js"
+
+    for path in sorted(cache_folder().glob(f"vega-of-vl-convert-{version}-*.js")):
+        with suppress(OSError):
+            packed = read_bytes(path)
+            if path == kept(packed):
+                return packed.decode()
     import vl_convert  # packing takes some seconds
 
-    packed = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    packed = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode()
     with suppress(OSError):  # packed again the next time
-        draft.write_text(packed, encoding="utf-8")
-        os.replace(draft, path)
-    return packed
+        write_whole(kept(packed), packed)
+    return packed.decode()
 
 
 def _table(table: tables.Table) -> dict[str, Any]:
