@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.resultfile import ESTIMATES, Result
-from serkit.results import GUESSING, diverged
+from serkit.resultfile import ESTIMATES, GUESSING, Result, diverged
 from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
 
 if TYPE_CHECKING:

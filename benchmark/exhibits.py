@@ -21,7 +21,8 @@ from benchmark import spread
 from benchmark.study import Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.metrics import in_tail
-from serkit.results import Result, Store, diverged, with_specs
+from serkit.resultfile import Result, diverged
+from serkit.results import Store, with_specs
 from serkit.specs import LABELS, METRICS, SCRAMBLED, AcousticsSpec, CorpusSpec, Recipe, RunSpec, base_of
 
 PAPER = Path(__file__).parent / "paper"
@@ -44,7 +45,7 @@ class Answers:
 
     Attributes:
         results: for each run and measurement of the plan that is done and counts, its newest result.
-        left_out: of those done, the runs that diverged (`serkit.results.diverged`).
+        left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         mixed: corpora of which the results used several versions (fingerprints).
         unread: why stored results could not be read, a message each.
     """

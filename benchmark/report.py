@@ -15,7 +15,8 @@ from benchmark.exhibits import Answers
 from benchmark.progress import CaseState
 from benchmark.study import Study, plan
 from benchmark.tables import Table
-from serkit.results import GUESSING, Result, Store, left_out
+from serkit.resultfile import GUESSING, Result
+from serkit.results import Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
 
 NAMED = 5  # runs in a note; more are counted

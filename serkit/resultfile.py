@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import functools
+import math
+import statistics
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +30,9 @@ Result = dict[str, Any]
 
 ESTIMATES = ("p808_mos", "t60_s", "c50_db", "ovrl_mos", "sig_mos", "bak_mos")
 """The columns of estimates: what Figure 4 shows, then P.835's overall, signal and background quality."""
+
+SPLIT = {"shared_speakers", "split_by_clip"}
+"""What is said besides of a corpus that was trained on."""
 
 TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "scores": (("corpus", "path", "label"), ("fold", *LABELS)),
@@ -137,6 +142,8 @@ def _check(result: Result, folder: str) -> None:
     spec = result["spec"]
     if "acoustics_method" in spec:
         _must(list(result["corpora"]) == [spec["corpus"]["name"]], "corpora are not those of the spec")
+        (about,) = result["corpora"].values()
+        _must(set(about["clips"]) == {"measured", "all"}, "clips are not those measured and all")
         if spec["acoustics_method"] == ACOUSTICS_METHOD:
             hash(from_json(spec))  # results are found by it
         return
@@ -170,6 +177,7 @@ def _check_tests(result: Result) -> None:
         _must(scored == expected, f"test {test} has other folds than its spec")
     for name, about in result["corpora"].items():
         parts = {"test"} | ({"train", "validation"} if name in learnt else set())
+        _must(name not in learnt or SPLIT <= about.keys(), f"corpora.{name} does not say how it is split")
         _must(
             set(about["clips"]) == parts, f"corpora.{name}.clips are not those of {', '.join(sorted(parts))}"
         )
@@ -182,3 +190,19 @@ def _check_tests(result: Result) -> None:
 def _must(holds: bool, why: str) -> None:
     if not holds:
         raise SpecError(why)
+
+
+GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
+"""Loss of a network that gives each of the four classes a quarter, whatever it hears: 0.56."""
+FAR_ABOVE = 4.0
+"""Times `GUESSING`. Ours: the first epochs of trainings that learn reach 2.1 times, their tails 1.2 times."""
+
+
+def diverged(result: Result) -> bool:
+    """Whether the loss of a finished run was far above that of guessing in at least half of its tail.
+
+    A network that learns nothing comes down to guessing; one that stays far above it was thrown off by steps
+    too large to come back from, and what it says of the test clips is chance.
+    """
+    losses = [at["loss"] for at in result.get("history", [])][-result.get("tail_evaluations", 1) :]
+    return bool(losses) and statistics.median(losses) > FAR_ABOVE * GUESSING

@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import socket
-import statistics
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -206,9 +204,16 @@ class Store:
         """The table `<name>.parquet` of a finished run or measurement.
 
         Raises:
-            ResultsUnreadable: it is not there, damaged, or has other columns.
+            ResultsUnreadable: it is not there, damaged, or has other columns or clips than its result says.
         """
-        return read_table(self.run_folder(key) / f"{name}.parquet")
+        path = self.run_folder(key) / f"{name}.parquet"
+        table, result = read_table(path), self.get(key)
+        part = "measured" if name == "estimates" else "test"
+        parts = [about["clips"][part] for about in result["corpora"].values()] if result else []
+        clips = sum(sum(per_label.values()) for per_label in parts)
+        if result and len(table) != clips:
+            raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
+        return table
 
     def start(self, spec: RunSpec | AcousticsSpec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
@@ -303,22 +308,6 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
         f"results cannot be written to {path} ({why}); make room or make it writable, or name another folder"
         " with SERKIT_RESULTS"
     )
-
-
-GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
-"""Loss of a network that gives each of the four classes a quarter, whatever it hears: 0.56."""
-FAR_ABOVE = 4.0
-"""Times `GUESSING`. Ours: the first epochs of trainings that learn reach 2.1 times, their tails 1.2 times."""
-
-
-def diverged(result: Result) -> bool:
-    """Whether the loss of a finished run was far above that of guessing in at least half of its tail.
-
-    A network that learns nothing comes down to guessing; one that stays far above it was thrown off by steps
-    too large to come back from, and what it says of the test clips is chance.
-    """
-    losses = [at["loss"] for at in result.get("history", [])][-result.get("tail_evaluations", 1) :]
-    return bool(losses) and statistics.median(losses) > FAR_ABOVE * GUESSING
 
 
 def left_out(unread: Sequence[str]) -> list[str]:

@@ -110,6 +110,15 @@ def put(store, *results):
         (folder / "result.json").write_text(json.dumps(result))
 
 
+def put_scores(store, result, clips):
+    """Stores a result with the scores of some clips, which are those that it was tested on."""
+    for name, about in result["corpora"].items():
+        labels = clips[clips["corpus"] == name]["label"].value_counts()
+        about["clips"]["test"] = {label: int(labels.get(label, 0)) for label in LABELS}
+    put(store, result)
+    clips.to_parquet(store.folder / result["key"] / "scores.parquet")
+
+
 def made_measurement(store, spec, estimates):
     """A whole measurement in the store.
 

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from serkit import keeping
-from serkit.errors import ResultsUnwritable
+from serkit.errors import ResultsUnreadable, ResultsUnwritable
 from serkit.results import Store
 from tests.made_results import made_result
 from tests.test_results import SPEC
 
 RESULT = made_result(SPEC, lambda *_: 0.5, copy="0123")
+RESULT["corpora"]["one"]["clips"]["test"] = {"angry": 0, "happy": 0, "neutral": 0, "sad": 1}
 CLIPS = pd.DataFrame({"corpus": ["one"], "path": ["a"], "fold": [1], "label": ["sad"]}).assign(
     angry=0.1, happy=0.2, neutral=0.3, sad=0.4
 )
@@ -113,3 +114,14 @@ def test_with_no_cache_it_is_kept_in_a_temporary_folder_that_is_ours_alone(store
     else:
         assert f"kept in {ours / SPEC.key}" in str(caught.value)
         assert ours.stat().st_mode & 0o077 == 0
+
+
+def test_scores_of_other_clips_than_the_result_says_are_damaged(store):
+    store.save(SPEC, RESULT, CLIPS)
+    assert store.table(SPEC.key, "scores").equals(CLIPS)
+    store.save(SPEC, RESULT, pd.concat([CLIPS, CLIPS]))
+    with pytest.raises(ResultsUnreadable, match=r"2 clips; its result\.json says 1"):
+        store.table(SPEC.key, "scores")
+    store.save(SPEC, RESULT, CLIPS.assign(sad="often"))
+    with pytest.raises(ResultsUnreadable, match="column sad holds"):
+        store.table(SPEC.key, "scores")

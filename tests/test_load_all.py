@@ -207,6 +207,8 @@ def without(*path):
         (lambda result: result["history"][2].update(loss=None), r"history\[2\].loss must be number"),
         (without("history", 3, "tests", "plain"), r"history\[3\] has other tests"),
         (lambda result: result["tests"]["folded"]["folds"].update({"7": {}}), "folds"),
+        (without("corpora", "folded", "split_by_clip"), "does not say how it is split"),
+        (without("corpora", "plain", "clips", "train"), "clips are not those of test, train, validation"),
         (without("corpora", "folded"), "corpora are not those of the spec"),
         (lambda result: result["spec"].update(fingerprints=[["plain", "0"]]), "no fingerprint"),
         (

@@ -21,7 +21,7 @@ from benchmark import study as studies
 from benchmark.assemble import assemble
 from serkit.results import Store
 from serkit.specs import LABELS
-from tests.made_results import made_result, put
+from tests.made_results import made_result, put, put_scores
 from tests.test_exhibits import SMALL, small, tuned
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -219,12 +219,11 @@ def test_confusion_is_counted_as_scikit_learn_counts(store):
     random = np.random.default_rng(0)
     tables, found = [], exhibits.answers(study, store)
     for run in study.runs(("two",), 0):
-        key = found.results[run]["key"]
         clips = pd.DataFrame(random.dirichlet(np.ones(4), 30).astype("float32"), columns=list(LABELS))
         clips.insert(0, "label", random.choice(LABELS, 30))
         clips.insert(0, "corpus", ["one"] * 10 + ["two"] * 20)
         clips = clips.assign(path="a.wav", fold=0)
-        clips.to_parquet(store.folder / key / "scores.parquet")
+        put_scores(store, found.results[run], clips)
         tables.append(clips)
     (one,) = [at for at in of(study, store).data["conditions"] if (at["train"], at["rate"]) == ("TWO", 0)]
     clips = pd.concat(tables).query("corpus == 'two'")
@@ -480,7 +479,7 @@ def test_damaged_scores_and_a_history_cut_short_do_not_stop_the_page(store):
     found = exhibits.answers(study, store).results
     columns = ["corpus", "path", "fold", "label", *LABELS]
     clips = pd.DataFrame([["two", "a.wav", 0, "sad", 0.1, 0.2, 0.3, 0.4]], columns=columns)
-    clips.to_parquet(store.folder / found[whole]["key"] / "scores.parquet")
+    put_scores(store, found[whole], clips)
     (store.folder / found[damaged]["key"] / "scores.parquet").write_bytes(b"PAR1 and no more")
     cut = dict(found[damaged], history=found[damaged]["history"][:2])
     cut["history"][1]["loss"] = 0.25

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from serkit import results
+from serkit import resultfile
 from serkit.errors import ResultDamaged, ResultsUnwritable
 from serkit.resultfile import ESTIMATES
 from serkit.results import Store
@@ -392,11 +392,11 @@ def run_with(losses, tail):
     ],
 )
 def test_a_loss_far_above_that_of_guessing(losses, tail, off):
-    assert results.diverged(run_with(losses, tail)) is off
+    assert resultfile.diverged(run_with(losses, tail)) is off
 
 
 def test_measurements_learn_nothing_and_cannot_be_thrown_off():
-    assert not results.diverged({"spec": {"acoustics_method": 1}})
+    assert not resultfile.diverged({"spec": {"acoustics_method": 1}})
 
 
 def test_the_loss_of_guessing_is_that_of_equal_scores():
@@ -405,7 +405,7 @@ def test_the_loss_of_guessing_is_that_of_equal_scores():
     from serkit.train import bce_of_softmax
 
     loss = bce_of_softmax(torch.zeros(3, len(LABELS)), torch.tensor([0, 1, 3]))
-    assert results.GUESSING == pytest.approx(loss.item())
+    assert resultfile.GUESSING == pytest.approx(loss.item())
 
 
 def test_no_evaluation_of_the_real_runs_is_near_the_limit():
@@ -416,7 +416,7 @@ def test_no_evaluation_of_the_real_runs_is_near_the_limit():
         for at in result.get("history", [])
     ]
     assert len(losses) == 125 * 12
-    assert max(losses) < 0.55 * results.FAR_ABOVE * results.GUESSING
+    assert max(losses) < 0.55 * resultfile.FAR_ABOVE * resultfile.GUESSING
 
 
 # --- what lies in the way ---
