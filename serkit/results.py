@@ -43,8 +43,8 @@ LEFT_BEHIND = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*
 WRITTEN = ("spec.json", "progress.jsonl", "error.json", "*.draft", "*.parquet")
 """What an attempt writes."""
 
-ROOM_BYTES = 1 << 18  # of a result and its scores
-NAMED = 5  # files that cannot be read, by their names
+ROOM_BYTES, NAMED = 1 << 18, 5
+"""Of a result and its scores; files that cannot be read, by their names."""
 
 
 @dataclass(frozen=True)
@@ -312,10 +312,9 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
 
 def left_out(unread: Sequence[str]) -> list[str]:
     """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
-    if not unread:
-        return []
     more = [f"... and {len(unread) - NAMED} more"] if len(unread) > NAMED else []
-    return [f"{len(unread)} stored files cannot be read and are left out:", *unread[:NAMED], *more]
+    files = "1 stored file" if len(unread) == 1 else f"{len(unread)} stored files"
+    return [f"{files} cannot be read, left out here:", *unread[:NAMED], *more] if unread else []
 
 
 COLUMNS = {

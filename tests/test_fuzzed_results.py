@@ -167,7 +167,7 @@ def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbe
         path.write_text(before)
     assert [state.state for state in seen].count(progress.DONE) == len(GOOD) - 1
     for said in shown:
-        assert "1 stored files cannot be read" in said
+        assert "1 stored file cannot be read" in said
         assert f"{path} is damaged" in said
 
 

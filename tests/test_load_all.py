@@ -224,7 +224,7 @@ def test_a_damaged_file_is_named_and_the_rest_is_there(store, damage, why):
     path = store.run_folder(bad["key"]) / "result.json"
     text = damage(bad)
     path.write_text(text if isinstance(text, str) else json.dumps(bad))
-    with pytest.warns(UserWarning, match="1 stored files cannot be read and are left out:") as caught:
+    with pytest.warns(UserWarning, match="1 stored file cannot be read, left out here:") as caught:
         table = load_all(store.folder.parent)
     said = str(caught[0].message)
     assert re.search(why, said), said
