@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 FORMATS = "WAV, FLAC, AIFF, CAF, AU, Ogg, MP3 and NIST SPHERE"
 BEGINNINGS = re.compile(
-    rb"RIF[FX]....WAVE|RF64....WAVE|riff|FORM....AIF[FC]|caff|\.snd|dns\.|fLaC|OggS|ID3|\xff[\xe0-\xff]|NIST_1A",
+    rb"RIF[FX]....WAVE|RF64....WAVE|riff|FORM....AIF[FC]|caff|\.snd|dns\.|fLaC|OggS|ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]|NIST_1A",
     re.DOTALL,
 )
+"""MP3 without a tag begins with a frame of layer II or III: one of layer I may be text in UTF-16."""
 
 MOST_BYTES = 1 << 30
 """No clip has more: half an hour in 16-bit stereo at 48 kHz has a third. A greater length says *unknown*:
@@ -106,10 +107,9 @@ _CHUNKS = {
 
 def promise(data: bytes) -> Promise:
     """What a file says of its length; any bytes may be given."""
+    while data[:3] == b"ID3" and BEGINNINGS.match(data, tagged := 10 + _seven_bits(data[6:10])):
+        data = data[tagged:]  # libsndfile would count its bytes as samples
     begins = data[:4]
-    if begins[:3] == b"ID3" and (tagged := 10 + _seven_bits(data[6:10])) < len(data):
-        if data[tagged : tagged + 4] == b"fLaC":
-            data, begins = data[tagged:], b"fLaC"
     if begins == b"fLaC":
         total = int.from_bytes(data[21:26].ljust(5), "big") & (1 << 36) - 1
         return Promise(

@@ -43,7 +43,12 @@ def open_file(path: Path) -> BufferedReader:
     Raises:
         OSError: not there, not permitted, or no regular file (`strerror` says what it is); never waits.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # as a socket, which cannot even be opened
+            _check_regular(path, path)
+        raise
     try:
         _check_regular(descriptor, path)
         return os.fdopen(descriptor, "rb")
@@ -71,7 +76,12 @@ def read_text(path: Path, errors: str = "strict") -> str:
         OSError: as `read_bytes`.
         ValueError: it is not UTF-8, where `errors` is `strict`.
     """
-    return read_bytes(path).decode("utf-8-sig", errors)
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not in UTF-8; save it as UTF-8") from error
 
 
 def read_json(path: Path, number: Callable[[str], Any] | None = None) -> Any:
@@ -180,8 +190,8 @@ def append_line(path: Path, line: str) -> None:
         file.write(f"{line}\n".encode())
 
 
-def _check_regular(descriptor: int, path: Path) -> None:
-    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+def _check_regular(file: int | Path, path: Path) -> None:
+    kind = stat.S_IFMT(os.stat(file).st_mode)
     if kind != stat.S_IFREG:
         raise OSError(errno.EINVAL, f"{KINDS.get(kind, 'something else')}, expected a file", str(path))
 

@@ -289,9 +289,25 @@ def test_clip_in_two_tables_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "db.emotion.train.csv").open("a") as file:
         file.write(row + "\n")
     with pytest.raises(
-        CorpusUnfit, match=r"is in the tables emotion\.test, emotion\.train; set the option tables"
+        CorpusUnfit, match=r"stands twice in emotion\.test and emotion\.train; set the option tables"
     ):
         reader.read(tmp_path)
+
+
+def test_a_clip_twice_in_one_table_is_no_overlap_of_tables(tmp_path: Path) -> None:
+    trees.audformat(tmp_path)
+    file = tmp_path / "db.emotion.test.csv"
+    file.write_text(file.read_text() + file.read_text().splitlines()[1] + "\n")
+    with pytest.raises(CorpusUnfit, match=r"stands twice in emotion\.test; restore it"):
+        reader.read(tmp_path)
+
+
+def test_a_label_is_the_same_in_any_case_though_the_header_has_another(tmp_path: Path) -> None:
+    clips = len(reader.read(trees.audformat(tmp_path)).clips)
+    for file in tmp_path.glob("db.emotion.*.csv"):
+        file.write_text(file.read_text().replace(",anger", ",Anger"))
+    assert len(reader.read(tmp_path, labels=dict(anger="angry", sadness="sad")).clips) == clips // 2
+    assert len(reader.read(tmp_path).clips) == clips
 
 
 def test_clip_outside_the_folder_is_refused(tmp_path: Path) -> None:
@@ -498,6 +514,7 @@ HOSTILE = {
     + "\n".join(f"c{k}: &c{k} [*{'b' if k == 0 else f'c{k - 1}'}, *b]" for k in range(60)),
     "long": "name: mine\n" + "#" * (4 << 20),
     "loop": "name: mine\na: &a [*a]\n",
+    "merged": "name: mine\na: &a {b: c}\nd:\n  <<: *a\n",
     "pointer": trees.LFS_POINTER,
     "cut": "name: mine\ntables: {files: {type: filew",
     "bytes": "\udcff\udcfe\udc80",

@@ -272,6 +272,20 @@ def test_a_tag_before_the_samples_hides_no_promise(tmp_path):
     assert len(heard(tmp_path, tag + made("mp3")).samples) == 2 * RATE_HZ
 
 
+@pytest.mark.parametrize("name", ["wav", "aiff", "au", "caf", "w64", "rf64", "nist"])
+def test_a_tag_before_any_container_is_passed_over(name, tmp_path):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, noise(0, RATE_HZ), RATE_HZ, format=name.upper(), subtype="PCM_16")
+    tag = b"ID3\4\0\0\0\0\1\x08" + bytes(136)
+    for tags in (tag, tag + tag):
+        np.testing.assert_array_equal(heard(tmp_path, tags + buffer.getvalue()).samples, noise(0, RATE_HZ))
+    assert reason(tmp_path, tag + buffer.getvalue()[:20_000])[0] == "truncated"
+
+
+def test_text_is_no_mp3(tmp_path):
+    assert reason(tmp_path, "hi".encode("utf-16") * 1000)[0] == "unreadable"
+
+
 def test_what_lies_where_the_tool_runs_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("._").touch()  # libsndfile takes it for the resource fork of an MP3 without a tag

@@ -154,7 +154,7 @@ def _instead_of(path: Path, kind: str) -> str:
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(path.name)
     os.chdir(here)
-    return "No such device or address"
+    return "a socket"
 
 
 def _msp(top: Path) -> Path:

@@ -174,6 +174,30 @@ def test_two_spellings_of_one_name_are_one_name(forms, tmp_path: Path) -> None:
     assert load(tmp_path, file="t.csv").digest() == corpus.digest()
 
 
+def test_a_word_in_several_cases_is_one_word(tmp_path: Path) -> None:
+    table = [
+        {**row, "label": str(row["label"]).upper() if k % 3 else row["label"]} for k, row in enumerate(rows())
+    ]
+    write_csv(tmp_path / "t.csv", table)
+    assert len(load(tmp_path, file="t.csv").clips) == 24
+
+
+def test_space_around_a_name_makes_no_second_speaker(tmp_path: Path) -> None:
+    write_csv(
+        tmp_path / "t.csv", [{**row, "speaker": f" s{k % 3} "[k % 2 :]} for k, row in enumerate(rows())]
+    )
+    with pytest.raises(CorpusUnfit, match=r"3 speakers stand on both sides of the split"):
+        load(tmp_path, file="t.csv")
+
+
+def test_text_that_is_not_utf_8_is_said_with_its_line(tmp_path: Path) -> None:
+    text = write_csv(tmp_path / "t.csv", rows()).read_text().replace("s2", "sé")
+    for encoding, line in (("latin-1", 10), ("utf-16", 1)):
+        (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+        with pytest.raises(CorpusUnfit, match=rf"line {line} is not in UTF-8; save it as UTF-8"):
+            load(tmp_path, file="t.csv")
+
+
 def test_speakers_and_labels_may_be_spelt_either_way(tmp_path: Path) -> None:
     table = rows()
     for k, row in enumerate(table):
@@ -402,6 +426,26 @@ def test_labels_outside_of_the_classes_are_none(dataset: Path) -> None:
     )
     corpus = load(dataset, file="data/*.parquet")
     assert "2 clips with no label are not used" in corpus.notes
+
+
+def test_each_shard_says_what_its_numbers_mean(dataset: Path) -> None:
+    digest = load(dataset, file="data/*.parquet").clips[["label", "speaker"]].value_counts().to_dict()
+    file = dataset / "mine" / "data" / "test-00000-of-00001.parquet"
+    table = parquet.read_table(file)
+    about = json.loads(table.schema.metadata[b"huggingface"])
+    names = about["info"]["features"]["label"]["names"]
+    names.reverse()
+    turned = pa.array([len(names) - 1 - number for number in table["label"].to_pylist()])
+    table = table.set_column(1, "label", turned).replace_schema_metadata({"huggingface": json.dumps(about)})
+    parquet.write_table(table, file)
+    assert load(dataset, file="data/*.parquet").clips[["label", "speaker"]].value_counts().to_dict() == digest
+
+
+def test_a_column_that_one_shard_lacks_is_refused(dataset: Path) -> None:
+    first = min((dataset / "mine" / "data").iterdir())
+    parquet.write_table(parquet.read_table(first).drop(["speaker"]), first)
+    with pytest.raises(CorpusUnfit, match=rf"{first.name} has no column 'speaker'"):
+        load(dataset, file="data/*.parquet")
 
 
 def test_two_columns_of_audio_are_not_guessed(dataset: Path) -> None:

@@ -147,11 +147,9 @@ def read(
     clips = pd.concat([_clips(database, one, label) for one in chosen])
     if clips.index.has_duplicates:
         file = clips.index[clips.index.duplicated()][0]
-        where = ", ".join(clips.loc[[file], "table"])
-        raise CorpusUnfit(
-            f"{database.title}: {file} is in the tables {where}; set the option tables to some without"
-            " overlap"
-        )
+        where = sorted(set(clips.loc[[file], "table"]))
+        todo = "restore it" if len(where) == 1 else "set the option tables to some without overlap"
+        raise CorpusUnfit(f"{database.title}: {file} stands twice in {' and '.join(where)}; {todo}")
     clips["path"] = paths_below(folder, clips.index, database.title)
     clips["speaker"] = _column(database, chosen, speaker or "speaker", clips.index, speaker is not None)
     usual: Mapping[str, str] = USUAL

@@ -8,7 +8,7 @@ in the parts of a delivered split or in folds that leave speakers out.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -321,12 +321,13 @@ def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
     Raises:
         CorpusUnfit: one that is asked for is not there, or none of the usual names is.
     """
-    known = set(delivered.clips["delivered"].dropna()) | delivered.declared
-    found = _meant(wanted or SAME, known)
-    bare = set(map(_bare, found))
+    used = set(delivered.clips["delivered"].dropna())
+    known = used | delivered.declared
+    found = _meant(wanted, SAME, used)
+    bare = set(map(_bare, known))
     missing = [word for word in wanted if _bare(word) not in bare]
     if missing or not found:
-        given = repr(missing[0]) if missing else "of " + ", ".join(SAME)
+        given = repr(missing[0]) if missing else "of " + ", ".join(wanted or SAME)
         raise CorpusUnfit(
             f"{delivered.title}: no label {given} in column {delivered.label}; it has"
             f" {', '.join(sorted(known)) or 'none'}. Set the option labels to map them to {', '.join(LABELS)}"
@@ -334,12 +335,15 @@ def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _meant(wanted: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """The corpus's words to the study's, as written or else in any case: `Angry` is anger as `angry` is."""
-    known = sorted(known)
-    anyhow = {_bare(word): own for word, own in wanted.items() if word not in known}
+def _meant(named: Mapping[str, str], usual: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+    """The corpus's words to the study's, in any case: `Angry` is anger as `angry` is.
+
+    Where a study names one of two spellings, it means that one.
+    """
+    wanted = named or usual
+    anyhow = {_bare(word): own for word, own in wanted.items() if not (named and word in known)}
     exact = {word: own for word, own in wanted.items() if word in known}
-    return {word: anyhow[_bare(word)] for word in known if _bare(word) in anyhow} | exact
+    return {word: anyhow[_bare(word)] for word in sorted(known) if _bare(word) in anyhow} | exact
 
 
 def _bare(word: str) -> str:
@@ -353,7 +357,7 @@ def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
         CorpusUnfit: it lacks a split that the option names.
     """
     known = set(delivered.clips["split"])
-    mapping = _meant(to_split or delivered.usual, known)
+    mapping = _meant(to_split, delivered.usual, known)
     bare = set(map(_bare, mapping))
     missing = [word for word in to_split if _bare(word) not in bare]
     if missing:

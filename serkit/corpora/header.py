@@ -127,6 +127,8 @@ def _tree(text: str) -> Any:
         line = event.start_mark.line + 1
         if getattr(event, "tag", None) not in PLAIN:
             raise ValueError(f"line {line} has the tag {event.tag}, expected plain values: tags can run code")
+        if getattr(event, "value", None) == "<<":
+            raise ValueError(f"line {line} takes fields from elsewhere (<<), expected them written out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_LEVELS:
             raise ValueError(f"line {line} is nested more than {MOST_LEVELS} levels deep")

@@ -129,7 +129,9 @@ def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
     twice = clips["path"][clips["path"].duplicated()]
     if len(twice):
         raise CorpusUnfit(f"{corpus}: {twice.iloc[0]} is listed twice")
-    clips["speaker"] = clips["speaker"].where(clips["speaker"].map(is_person), UNKNOWN_SPEAKER).map(composed)
+    clips["speaker"] = [
+        composed(str(who)).strip() if is_person(who) else UNKNOWN_SPEAKER for who in clips["speaker"]
+    ]
     first = list(COLUMNS)
     clips = clips[first + [c for c in clips.columns if c not in first]]
     return clips.sort_values("path", kind="stable", ignore_index=True, key=lambda paths: paths.map(composed))

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from serkit.corpora import shards
 from serkit.corpora.columns import Choices, Delivered, Names, corpus_of, paths_below
 from serkit.corpora.table import Corpus, composed
-from serkit.corpora.tabular import column_names, read_columns
+from serkit.corpora.tabular import column_names, is_parquet, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.later import Later
 
@@ -197,7 +197,7 @@ def read(
         has=", ".join(its.columns),
         label=label,
         speaker=speaker or "speaker",
-        declared=frozenset(its.classes.get(label, ())),
+        declared=frozenset(its.declared),
     )
     return corpus_of("tables", top, "unknown", delivered, choices)
 
@@ -213,9 +213,9 @@ class _Table:
     def __init__(self, title: str, files: Sequence[Path], where: Mapping[str, frozenset[str]]) -> None:
         """Reads the columns' names. Raises CorpusUnfit where it cannot."""
         self.title, self.files, self.where = title, files, where
-        self.columns = column_names(files[0], title)
-        self.is_parquet = files[0].suffix == ".parquet"
-        self.classes = shards.class_names(files[0], title) if self.is_parquet else {}
+        self.columns = [*dict.fromkeys(name for path in files for name in column_names(path, title))]
+        self.is_parquet = is_parquet(files[0])
+        self.declared: set[str] = set()  # labels that the schemas' classes name
 
     def audio_column(self, path: str | None) -> str | None:
         """The column with the audio itself, `path` or the only one; None where paths are to be read."""
@@ -265,7 +265,12 @@ class _Table:
                 )
         read = read_columns(path, self.title, set(sought.values()) - {""})
         n = len(next(iter(read.values())))
-        frame = {option: self._named(column, read[column]) for option, column in sought.items() if column}
+        classes = shards.class_names(path, self.title) if self.is_parquet else {}
+        self.declared.update(classes.get(wanted["label"], ()))
+        for column in classes.keys() & read.keys():  # other numbers are none
+            named = {str(number): name for number, name in enumerate(classes[column])}
+            read[column] = [named.get(value or "") for value in read[column]]
+        frame = {option: read[column] for option, column in sought.items() if column}
         for option in frame.keys() - {"path"}:  # which is spelt as the disk does
             frame[option] = [one and composed(one) for one in frame[option]]
         if wanted.get("speaker") == "":
@@ -283,13 +288,6 @@ class _Table:
                 f" to one of its columns ({', '.join(self.columns)}), or folds to 3 or more"
             )
         return shards.split_of(path)
-
-    def _named(self, column: str, values: list[str | None]) -> list[str | None]:
-        """Values in the words of the schema's classes, where it has some; other numbers are none."""
-        if column not in self.classes:
-            return values
-        names = {str(number): name for number, name in enumerate(self.classes[column])}
-        return [names.get(value or "") for value in values]
 
 
 def _conditions(where: Any) -> dict[str, frozenset[str]]:

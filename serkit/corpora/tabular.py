@@ -33,6 +33,11 @@ NO_VALUE = frozenset(
 """How a csv says that there is no value: Arrow's words for it, as audformat takes them."""
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a table is a parquet file by its suffix; else it is a csv."""
+    return path.suffix.lower() == ".parquet"
+
+
 def column_names(path: Path, corpus: str) -> list[str]:
     """The names of a table's columns, in the file's order.
 
@@ -45,9 +50,7 @@ def column_names(path: Path, corpus: str) -> list[str]:
     """
     with said(path, corpus):
         names = (
-            open_parquet(path).schema_arrow.names
-            if path.suffix == ".parquet"
-            else next(_rows(read_text(path)), [])
+            open_parquet(path).schema_arrow.names if is_parquet(path) else next(_rows(read_text(path)), [])
         )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -70,7 +73,7 @@ def read_columns(path: Path, corpus: str, names: Collection[str]) -> dict[str, l
         CorpusUnfit: it cannot be read, rows differ in length, or a column holds neither text nor numbers.
     """
     with said(path, corpus):
-        if path.suffix == ".parquet":
+        if is_parquet(path):
             table = open_parquet(path).read(columns=list(names), use_threads=False)
             return {name: _texts(table.column(name)) for name in names}
         rows = _rows(read_text(path))
