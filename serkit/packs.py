@@ -26,8 +26,9 @@ import json
 import os
 import shutil
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -43,7 +44,7 @@ from serkit.errors import AudioError, SerkitError
 from serkit.files import open_file, read_bytes, read_json, settle_folder
 
 PACK_FORMAT = 2
-CLIPS_AT_ONCE = 256  # decoded ahead of the writer: bounds memory to about 100 MB of 10 s clips
+CLIPS_AHEAD = 16  # decoded ahead of the writer: of clips of half an hour, the longest there may be, 1 GB
 REPORTED = 10  # unreadable clips named in an error
 ANY_NAME = "surrogateescape"  # names that are not UTF-8 are names
 
@@ -228,8 +229,13 @@ def _decoded(corpus: Corpus, rate_hz: int) -> Iterator[np.ndarray | AudioError]:
             return error
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        for start in range(0, len(paths), CLIPS_AT_ONCE):
-            yield from threads.map(attempt, paths[start : start + CLIPS_AT_ONCE])
+        ahead: deque[Future[np.ndarray | AudioError]] = deque()
+        for path in paths:
+            ahead.append(threads.submit(attempt, path))
+            if len(ahead) > CLIPS_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _open(folder: Path, corpus: Corpus, rate_hz: int, whole: bool) -> Pack:

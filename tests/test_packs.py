@@ -60,7 +60,7 @@ def corpus_in(folder, clips, suffix="wav", label=LABEL):
 
 
 def test_a_pack_holds_every_clip_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(packs, "CLIPS_AT_ONCE", 3)
+    monkeypatch.setattr(packs, "CLIPS_AHEAD", 3)
     told = []
     packed = pack(corpus_of(tmp_path / "c"), RATE_HZ, lambda *at: told.append(at))
     clips = [packed.samples[a:b] for a, b in zip(packed.offsets, packed.offsets[1:], strict=False)]
