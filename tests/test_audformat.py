@@ -9,7 +9,7 @@ from pathlib import Path
 import audformat
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from serkit import corpora
@@ -20,7 +20,7 @@ from serkit.corpora.table import Corpus
 from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError, SpecError
 from tests import corpus_trees as trees
 from tests.corpus_trees import EMOTIONS
-from tests.fuzz import FUZZ
+from tests.fuzz import FEWER
 
 
 @pytest.fixture(scope="module")
@@ -619,7 +619,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trees.audformat(tmp_path_factory.mktemp("fuzz") / "mine", audio=False)
 
 
-@settings(FUZZ, max_examples=80)
+@FEWER
 @given(data=st.data())
 def test_anything_gives_a_corpus_or_a_clear_error(data: st.DataObject, scratch: Path) -> None:
     file = scratch / data.draw(st.sampled_from(["db.yaml", "db.files.csv", "db.emotion.test.csv"]))

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serkit import corpora
@@ -18,9 +18,8 @@ from serkit.corpora.table import Corpus
 from serkit.errors import SerkitError
 from tests import corpus_trees as trees
 from tests import test_tables
-from tests.fuzz import FUZZ
+from tests.fuzz import FEWER
 
-FEWER = settings(FUZZ, max_examples=40)
 PIECES = st.one_of(
     st.binary(max_size=6),
     st.sampled_from(

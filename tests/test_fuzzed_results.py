@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import attempt, compare, export, page, plan, progress, report
@@ -16,7 +16,7 @@ from serkit.errors import ResultsUnreadable
 from serkit.files import printable
 from serkit.resultfile import read
 from serkit.results import Store, load_all
-from tests.fuzz import FUZZ
+from tests.fuzz import FEWER, FUZZ
 from tests.made_results import made_result, put
 
 STUDY = studies.from_toml(
@@ -118,7 +118,7 @@ def put_in(store, result, name="result.json"):
     return path, before
 
 
-@settings(FUZZ, max_examples=60)
+@FEWER
 @given(result=damaged())
 def test_what_can_be_read_can_be_shown(store, result):
     path, before = put_in(store, result)

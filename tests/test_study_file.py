@@ -7,7 +7,7 @@ import time
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import study as studies
@@ -319,7 +319,7 @@ changes = st.lists(
 )
 
 
-@settings(FUZZ, max_examples=250)
+@FUZZ
 @given(changes)
 def test_any_values_are_a_study_or_one_message(made):
     data = tomllib.loads(PLAIN)
