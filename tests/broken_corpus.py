@@ -166,6 +166,10 @@ KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "silence with dither": (_bytes(file(speech(28) // 2000)), "silent"),
     "silence with an offset": (_bytes(file(0 * speech(28) + np.int16(900))), "silent"),
     "half of it zero": (_bytes(file(np.where(np.arange(12_800) < 6400, 0, speech(29)))), "blank"),
+    "every other 25 ms zero": (
+        _bytes(file(np.where(np.arange(12_800) // 400 % 2, 0, speech(36)))),
+        "blank",
+    ),
     "saturated": (_bytes(file(SHOUT)), "clipped"),
     "saturated, then made softer": (_bytes(file(SHOUT // 5)), "clipped"),
     "offset": (_bytes(file(speech(30) // 4 + np.int16(9000))), "offset"),

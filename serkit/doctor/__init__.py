@@ -28,7 +28,7 @@ be had and mean what they say, but somebody should know.
 | one-length | note | every clip lasts exactly as long: cut or padded, no original |
 | silent | note | no tenth of a second reaches -66 dBFS: published corpora have a few |
 |  | unfit | more than 1 % of the clips: a bad copy |
-| blank | note | digital silence for 45 % or more: lost, or padded; RAVDESS has up to 37 % |
+| blank | note | digital silence for 45 % or more: lost, or padded; RAVDESS has up to 44 % |
 |  | unfit | more than 1 % of the clips: a bad copy |
 | clipped | note | more than 1 % of a clip's samples at its extremes: usually recorded so |
 |  | unfit | more than 10 % of the clips: people do not all shout, a conversion was too loud |
