@@ -148,8 +148,8 @@ class Learnt:
 
     def __str__(self) -> str:
         """In words: `uACC 0.27 [0.22, 0.32], 0.25 by guessing`."""
-        ends = f"{self.recall.low:.2f}, {self.recall.high:.2f}"
-        return f"uACC {self.recall.mean:.2f} [{ends}], {self.guessing:.2f} by guessing"
+        low, high = np.clip((self.recall.low, self.recall.high), 0, 1)  # that of few folds may reach further
+        return f"uACC {self.recall.mean:.2f} [{low:.2f}, {high:.2f}], {self.guessing:.2f} by guessing"
 
 
 def learnt(

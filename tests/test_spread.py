@@ -293,3 +293,8 @@ def test_guessing_knows_how_many_classes_there_are(store):
     found = spread.learnt(study, exhibits.answers(study, store).results, ("one",), "one", 0)
     assert (found.guessing, found.shown) == (0.5, False)
     assert spread.learnt(study, {}, ("one",), "one", 0) is None
+
+
+def test_a_recall_is_said_within_what_a_recall_can_be():
+    wide = spread.Learnt(spread.Spread(0.31, -0.13, 1.2, 2, spread.FOLDS), 0.25, False)
+    assert str(wide) == "uACC 0.31 [0.00, 1.00], 0.25 by guessing"
