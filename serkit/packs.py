@@ -201,7 +201,7 @@ def _write_samples(
         raise AudioError(
             f"{len(bad)} of {len(corpus.clips)} clips of {corpus.name} cannot be read:\n"
             + "\n".join(bad[:REPORTED])
-            + f"{more}\nrun: python -m benchmark doctor {corpus.name}"
+            + f"{more}\nrun: python -m benchmark doctor, with the same --study"
         )
     digest.update(f"{rate_hz} {lengths}".encode())
     return digest.hexdigest(), lengths

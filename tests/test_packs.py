@@ -153,7 +153,7 @@ def test_all_bad_clips_are_counted_ten_are_named_nothing_is_left(tmp_path, cache
     assert message.startswith(f"{bad} of 16 clips of fake cannot be read:")
     assert re.findall(r"(\d\d)\.wav: an empty file", message) == [f"{i:02d}" for i in range(named)]
     assert (f"... and {bad - named} more" in message) == (bad > named)
-    assert message.endswith("run: python -m benchmark doctor fake")
+    assert message.endswith("run: python -m benchmark doctor, with the same --study")
     assert [path for path in (cache / "packed").iterdir() if path.suffix != ".lock"] == []
     assert pack(corpus_of(tmp_path / "c", waves), RATE_HZ).samples.tolist() == np.concatenate(waves).tolist()
 

@@ -72,6 +72,21 @@ def test_a_broken_one_names_its_package(text: str, message: str, plug) -> None:
     assert corpora.reader("emodb")  # and stops nobody who does not ask for it
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def is_here(folder): 1 / 0", r"their_package_reader failed to say whether .*ZeroDivisionError"),
+        ("def is_here(folder): return 'yes'", r"their_package_reader failed .*expected a number"),
+        ("def read(folder): return None", r"failed with AttributeError: .*report a fault of the reader"),
+    ],
+)
+def test_one_that_breaks_at_work_is_a_message(text: str, message: str, plug, tmp_path: Path) -> None:
+    plug("mine", f"{WHOLE}\n{text}\n")
+    trees.emodb(tmp_path / "data")
+    with pytest.raises(SerkitError, match=message):
+        corpora.load("mine", tmp_path / "data")
+
+
 def test_a_name_that_is_taken_is_refused(plug) -> None:
     plug("emodb", WHOLE)
     with pytest.raises(

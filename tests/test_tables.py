@@ -190,6 +190,13 @@ def test_space_around_a_name_makes_no_second_speaker(tmp_path: Path) -> None:
         load(tmp_path, file="t.csv")
 
 
+def test_a_root_that_is_forgotten_is_thought_of(tmp_path: Path) -> None:
+    write_csv(tmp_path / "in" / "t.csv", rows())
+    (tmp_path / "in" / "audio").rename(tmp_path / "audio")
+    assert any("set the option root" in note for note in load(tmp_path, file="t.csv").notes)
+    assert load(tmp_path, file="t.csv", root="..").notes == ("1 clips with boredom are not used",)
+
+
 def test_text_that_is_not_utf_8_is_said_with_its_line(tmp_path: Path) -> None:
     text = write_csv(tmp_path / "t.csv", rows()).read_text().replace("s2", "sé")
     for encoding, line in (("latin-1", 10), ("utf-16", 1)):

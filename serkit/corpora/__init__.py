@@ -217,6 +217,7 @@ def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
     module = reader(name)
     try:
         corpus = module.read(found.folder, **options)
+        return replace(corpus, notes=(*corpus.notes, *found.notes))
     except SerkitError:
         raise
     except Exception as error:  # a damaged label file can make a parser raise anything
@@ -225,7 +226,6 @@ def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
             f" {type(error).__name__}: {error}; expected them as delivered: restore the label files"
             f" ({module.PAGE}), and report a fault of the reader if that does not help"
         ) from error
-    return replace(corpus, notes=(*corpus.notes, *found.notes))
 
 
 def load(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Corpus:

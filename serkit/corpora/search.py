@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from serkit.errors import CorpusMissing, CorpusUnfit
+from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError
 
 DEPTH = 6  # below the data folder: any delivered layout, wrapped in a few folders of the user's own
 NAMED = 3  # folders in a message
@@ -82,10 +82,15 @@ def _alike(module: ModuleType, data: Path, passed: dict[str, str]) -> list[tuple
     for level in _levels(data, passed):
         for folder in level:
             try:
-                likeness = int(module.is_here(folder))
+                likeness = int(module.is_here(folder) or 0)
             except (CorpusUnfit, OSError) as error:
                 _pass_over(folder, error, passed)
                 continue
+            except Exception as error:  # of a reader in somebody's package
+                raise SerkitError(
+                    f"the corpus reader {module.__name__} failed to say whether {folder} is its corpus"
+                    f" ({type(error).__name__}: {error}); expected a number: mend that reader"
+                ) from error
             if likeness:
                 alike.append((likeness, folder))
         if enough and any(likeness >= enough for likeness, _ in alike):

@@ -20,6 +20,7 @@ Not part of the paper.
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -199,7 +200,11 @@ def read(
         speaker=speaker or "speaker",
         declared=frozenset(its.declared),
     )
-    return corpus_of("tables", top, "unknown", delivered, choices)
+    corpus = corpus_of("tables", top, "unknown", delivered, choices)
+    if not any(os.path.isfile(top / one) for one in (*corpus.clips["path"], *corpus.others)):
+        note = f"no file of the table is below {top}: set the option root to where its paths start"
+        corpus = dataclasses.replace(corpus, notes=(*corpus.notes, note))
+    return corpus
 
 
 def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
