@@ -195,7 +195,7 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
     try:
         file = _Straight(content)
     except soundfile.LibsndfileError:
-        if told.lacking > 1:
+        if told.lacking:
             raise _Flaw("truncated", "cut off, so that it cannot be opened") from None
         raise
     with file:
@@ -255,7 +255,7 @@ def _check_whole(told: Promise, wave: _Wave, promised: int, unread: int) -> dict
     n = len(wave.mono)
     if n == 0 and not told.lacking and not wave.failed:
         raise _Flaw("empty", "no samples in it")
-    if told.lacking > 1 or n < promised or (wave.failed and not promised):  # one: a missing pad byte
+    if told.lacking or n < promised or (wave.failed and not promised):
         of = f" of {promised:,}" if promised > n else ""
         raise _Flaw("truncated", f"cut off or damaged after {n:,}{of} samples")
     if told.frames and n > told.frames:

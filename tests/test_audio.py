@@ -197,6 +197,11 @@ def test_a_cut_file_is_called_cut(tmp_path, name, share):
     assert (kind, why[:7]) == ("truncated", "cut off")
 
 
+@pytest.mark.parametrize("name", [name for name in EVERY if name.split("-")[0] not in ("mp3", "flac")])
+def test_a_file_that_lacks_its_last_byte_is_cut(tmp_path, name):
+    assert reason(tmp_path, made(name)[:-1])[0] == "truncated"
+
+
 def at(content, place, value):
     return content[:place] + value + content[place + len(value) :]
 
