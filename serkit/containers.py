@@ -138,7 +138,10 @@ def _chunks(data: bytes, kind: _Chunks) -> Promise:
         length = int.from_bytes(data[28:36], "little")  # in its first chunk, ds64
     there = max(0, len(data) - start)
     if 0 < length < MOST_BYTES:
-        return Promise(data, max(0, length - there), kind.surplus(data, start + length + length % kind.step))
+        surplus = kind.surplus(data, start + length + length % kind.step)
+        if data[:4] == b"riff":  # of which libsndfile takes all that follows for samples
+            data = data[: start + length]
+        return Promise(data, max(0, length - there), surplus)
     if length == 0 and kind.surplus(data, start) == 0:
         return Promise(data)
     size = kind.size.pack(there + kind.lead + kind.counted)
