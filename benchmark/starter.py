@@ -35,7 +35,7 @@ ON_A_CPU = """\
 # [recipe]
 # learning_rate = 1e-3
 # batch_size = 16
-# epochs = 12
+# epochs = 24
 # tail = 0.25
 # max_seconds = 3.0
 """
