@@ -544,7 +544,9 @@ def test_a_broken_header_of_the_wanted_database_is_unfit_and_not_missing(tmp_pat
         with pytest.raises(CorpusUnfit, match=r"b.db\.yaml cannot be read"):
             corpora.load("audformat", tmp_path, {"name": "second"})
         assert corpora.load("audformat", tmp_path, {"name": "first"}).folder == tmp_path / "a"
-        assert corpora.load("audformat", tmp_path).folder == tmp_path / "a"
+        alone = corpora.load("audformat", tmp_path)
+        assert alone.folder == tmp_path / "a"
+        assert alone.notes[-1].endswith(f"are not read: {tmp_path / 'b'}")
     header.write_text(text.replace("name: second", "name: other") + "x: [")
     with pytest.raises(CorpusMissing, match=r"second: no audformat database of that name.*other"):
         corpora.load("audformat", tmp_path, {"name": "second"})

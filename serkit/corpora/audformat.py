@@ -70,9 +70,9 @@ def is_here(folder: Path) -> bool:
 def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> list[Path]:
     """Which of the folders with a header are the database called `name`, in their order; copies of one.
 
-    Without a name there may be one database only, in one copy or several. A header that cannot be read is
-    passed over where the database is found without it; where it is not, that may be the one, and `read` says
-    what is wrong with it.
+    Without a name there may be one database only, in one copy or several. A header that cannot be read comes
+    last: where the database is found without it, it is named beside; where it is not, that may be the one,
+    and `read` says what is wrong with it.
 
     Raises:
         CorpusMissing: none is.
@@ -86,10 +86,11 @@ def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> 
             f"{len(set(sound.values()))} audformat databases, expected one: set the option name to one of "
             + ", ".join(f"{its} ({folder})" for folder, its in sound.items())
         )
-    broken = [folder for folder, (its, readable) in called.items() if not readable and name in (None, its)]
-    broken += [folder for folder, (its, readable) in called.items() if not readable and not its]
+    damaged = {folder: its for folder, (its, readable) in called.items() if not readable}
+    broken = [folder for folder, its in damaged.items() if its in ("", name or its)]
+    broken.sort(key=lambda folder: not damaged[folder])  # those whose name can be seen first
     if wanted or broken:
-        return wanted or broken[:1]
+        return [*wanted, *broken]
     found = ", ".join(f"{its or 'something else'} ({folder})" for folder, (its, _) in called.items())
     raise CorpusMissing(f"{title(name)}: no audformat database of that name; found {found}")
 
