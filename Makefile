@@ -1,5 +1,6 @@
 # make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff and mypy.
-# make gpu: what needs a GPU: checks, the embedded study, all measurements of speed (about half an hour).
+# make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
+# make speed: how fast training works here, beside the usual way.
 # make browser: the page in the Chromium that is installed (apt-get install chromium).
 # make retest: the unit tests even where nothing changed.
 # Each sets up what it needs in .venv first, and does again only what something changed for.
@@ -8,13 +9,13 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find serkit benchmark cases tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md' -o -name 'page.*') \
+SOURCES := $(shell find serkit benchmark cases tools tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md' -o -name 'page.*') \
 	conftest.py pytest.ini README.md CONTRIBUTING.md CHANGELOG.md results/README.md
 
 # Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test retest check browser gpu env clean
+.PHONY: bench test retest check browser gpu speed env clean
 
 bench: env
 	$(BIN)/python -m pytest cases/ --study synthetic -n $(JOBS)
@@ -40,11 +41,13 @@ browser: env
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python -m pytest tests/browser_checks.py -q
 
-gpu: env
-	$(BIN)/python -m pytest tests/gpu_checks.py
-	$(BIN)/python -m pytest cases/ --study synthetic -n 2 --gpus --rerun
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[speed]'
-	$(BIN)/python -m benchmark speed --device cuda
+gpu:
+	@PYTHON=$(PYTHON) tools/gpu
+
+speed: env
+	@$(BIN)/python -c 'import audiomentations' 2>/dev/null || \
+		$(BIN)/python -m pip install -q -c constraints.txt -e '.[speed]'
+	$(BIN)/python -m tools.speed
 
 env: $(VENV)/.made
 

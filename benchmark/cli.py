@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import io
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -21,7 +20,6 @@ from typing import Any, TypeVar
 import click
 
 from benchmark import options
-from benchmark import speed as speeds
 from benchmark import study as studies
 from serkit import __version__, corpora
 from serkit.cache import house_libraries
@@ -80,18 +78,19 @@ def quick_option(but: str) -> Callable[[Command], Command]:
     return click.option("--quick", is_flag=True, help=f"A few seconds, to see that it works; {but}.")
 
 
-def _say(text: str = "", err: bool = False) -> None:
+def say(text: str = "", err: bool = False) -> None:
     """Prints what names of files, corpora and studies stand in: none may steer the terminal."""
     click.echo(printable(text), err=err)
 
 
-def _no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
+def no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
+    """What is said of a corpus that nobody knows."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}{hint}")
 
 
-def _clear_errors(command: Command) -> Command:
+def clear_errors(command: Command) -> Command:
     """Bad input becomes one message on stderr and exit code 1, never a traceback."""
 
     @wraps(command)
@@ -100,7 +99,7 @@ def _clear_errors(command: Command) -> Command:
             with memory_named():
                 return command(*args, **kwargs)
         except SerkitError as error:
-            _say(f"{type(error).__name__}: {error}", err=True)
+            say(f"{type(error).__name__}: {error}", err=True)
             sys.exit(1)
 
     return wrapped  # type: ignore[return-value]
@@ -124,7 +123,7 @@ def main() -> None:
 @click.option(
     "--option", "-o", "pairs", multiple=True, metavar="KEY=VALUE", help=f"A reader's option; {options.ABOUT}."
 )
-@_clear_errors
+@clear_errors
 def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...]) -> None:
     """Examine corpora under $SERKIT_DATA: counts beside the published ones, and every problem seen.
 
@@ -143,15 +142,15 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
         known = {name: (name, {}) for name in corpora.names() if names or corpora.is_one(name)}
     for name in names:
         if name not in known:
-            raise _no_corpus(name, known)
+            raise no_corpus(name, known)
     healthy = True
     for name in names or known:
         reader, chosen = known[name][0], options.added(known[name][1], pairs)
         examination = doctors.examine(reader, studies.data_folder(), chosen)
         title = titles.get(name) or corpora.title_of(reader, chosen)
         examination = dataclasses.replace(examination, title=title)
-        _say(doctors.render(examination))
-        _say()
+        say(doctors.render(examination))
+        say()
         healthy &= examination.fit or (not names and study_name is None and examination.missing)
     sys.exit(0 if healthy else 1)
 
@@ -159,7 +158,7 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
 @main.command()
 @click.option("--new", "name", metavar="NAME", help="Write NAME.toml for the corpora under $SERKIT_DATA.")
 @click.option("--reference", is_flag=True, help="Print every key, with what it means, at its default.")
-@_clear_errors
+@clear_errors
 def study(name: str | None, reference: bool) -> None:
     """Start a study of your own, or look up what one may say.
 
@@ -169,20 +168,20 @@ def study(name: str | None, reference: bool) -> None:
 
     if (name is None) == (not reference):
         raise click.UsageError("expected either --new NAME or --reference")
-    _say(starter.then(starter.start(name, studies.data_folder())) if name else starter.reference())
+    say(starter.then(starter.start(name, studies.data_folder())) if name else starter.reference())
 
 
 @main.command()
 @click.argument("names", metavar="[CHECKPOINT...]", nargs=-1, type=click.Choice(list(CHECKPOINTS)))
 @click.option("--verify", is_flag=True, help="Only check a file put in place by hand.")
-@_clear_errors
+@clear_errors
 def weights(names: tuple[str, ...], verify: bool) -> None:
     """Fetch the published CNN14 checkpoints, resuming what was cut off; check their size and SHA-256."""
     from serkit import weights as checkpoints
 
     for name in names or ("cnn14-32k",):
         path = checkpoints.verify(name) if verify else checkpoints.fetch(name)
-        _say(f"{name}: {path} is the published file")
+        say(f"{name}: {path} is the published file")
 
 
 @main.command()
@@ -195,7 +194,7 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
     show_default=True,
     help="Of heat maps: green and red as the paper's, or told apart by any colour vision.",
 )
-@_clear_errors
+@clear_errors
 def report(study_name: str, results: str | None, colours: str) -> None:
     """Rebuild a study's page, figures and tables from the results there are, without running anything."""
     from benchmark.assemble import assemble
@@ -203,14 +202,14 @@ def report(study_name: str, results: str | None, colours: str) -> None:
 
     study = studies.read(study_name)
     text, _ = assemble(study, Store(_root(results) / study.name), colours)
-    _say(text)
+    say(text)
 
 
 @main.command()
 @study_option("how far it is", default="paper")
 @results_option
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until all is done; Ctrl-C ends.")
-@_clear_errors
+@clear_errors
 def status(study_name: str, results: str | None, watch: bool) -> None:
     """Show how far a study is: what is done, what runs and for how long, what failed or was cut off and why.
 
@@ -227,25 +226,25 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 
         watch_it(looking, study_name, results or "")
     else:
-        _say(progress.status(looking.look(), study_name, results or "", looking.unread))
+        say(progress.status(looking.look(), study_name, results or "", looking.unread))
 
 
 @main.command()
 @study_option("what is left of it", default="paper")
 @results_option
-@_clear_errors
+@clear_errors
 def plan(study_name: str, results: str | None) -> None:
     """Show what a study would do from here: cases done and left, clips to train on and to score, and hours.
 
-    Hours for 1, 4 and 16 devices of each kind whose rates are known: from finished runs of the study, or from
-    python -m benchmark speed. Corpora are counted where they are there, and taken as published elsewhere.
+    Hours for 1, 4 and 16 devices of each kind whose rates are known: from finished runs of the study, or of
+    others beside it. Corpora are counted where they are there, and taken as published elsewhere.
     """
     from benchmark import plan as plans
     from serkit.results import Store
 
     study = studies.read(study_name)
     root = _root(results)
-    _say(plans.text(study, Store(root / study.name), studies.data_folder(), root / "speed"))
+    say(plans.text(study, Store(root / study.name), studies.data_folder()))
 
 
 @main.command()
@@ -261,7 +260,7 @@ def plan(study_name: str, results: str | None) -> None:
 @click.option(
     "--output", type=click.Path(), help="Folder to write to; default export/STUDY/TO in the results folder."
 )
-@_clear_errors
+@clear_errors
 def export(study_name: str, to: str, results: str | None, output: str | None) -> None:
     """Write a study's finished runs as files for other tools.
 
@@ -272,7 +271,7 @@ def export(study_name: str, to: str, results: str | None, output: str | None) ->
 
     study, root = studies.read(study_name), _root(results)
     folder = Path(output) if output else root / "export" / study.name / to
-    _say(exports.export(Store(root / study.name), to, folder))
+    say(exports.export(Store(root / study.name), to, folder))
 
 
 @main.command()
@@ -291,7 +290,7 @@ def export(study_name: str, to: str, results: str | None, output: str | None) ->
     help="Of the table; csv has every digit. The rest goes to stderr beside any other than simple.",
 )
 @results_option
-@_clear_errors
+@clear_errors
 def compare(first: str, second: str, metric: str, every: bool, form: str, results: str | None) -> None:
     """Say which cells moved by more than their spread from A to B, and in what the two were not made alike.
 
@@ -304,9 +303,9 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
     cells = comparing.cells(one, other, metric)
     shown = cells if every else cells[cells["moved"]]
     if len(shown) or form == "csv":
-        _say(comparing.drawn(shown, form))
+        say(comparing.drawn(shown, form))
     for line in comparing.summary(one, other, cells, metric):
-        _say(line, err=form != "simple")
+        say(line, err=form != "simple")
     sys.exit(MOVED if cells["moved"].any() else 0)
 
 
@@ -320,7 +319,7 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
 @study_option("its effects and ranges", default="paper")
 @seed_option("the draws")
 @click.option("--output", type=click.Path(), help="Folder to write to; default listen in the results folder.")
-@_clear_errors
+@clear_errors
 def listen(
     clip: str,
     effects: tuple[str, ...],
@@ -340,67 +339,7 @@ def listen(
     study = studies.read(study_name)
     folder = Path(output) if output else studies.results_root() / "listen"
     chosen = tuple(dict.fromkeys(effects))
-    _say(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
-
-
-@main.command()
-@click.argument("sections", metavar="[SECTION...]", nargs=-1, type=click.Choice(list(speeds.SECTIONS)))
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="auto: the GPU where there is one; augment on the CPU as well.",
-)
-@click.option("--rounds", type=click.IntRange(1), help="Turns of each; default 7.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of a turn, at least; default 2.")
-@click.option(
-    "--threads", type=click.IntRange(1), help="Measured after one thread; default all that there are."
-)
-@click.option("--batch", type=click.IntRange(2), help="Clips a batch; default: the section's own.")
-@quick_option("no figures to go by")
-@study_option(
-    "its clips where real ones are measured, generated ones where its corpora are not there",
-    default=speeds.Settings.study,
-)
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False),
-    help="Folder to write to; default speed in the results folder.",
-)
-@_clear_errors
-def speed(
-    sections: tuple[str, ...],
-    device: str,
-    rounds: int | None,
-    seconds: float | None,
-    threads: int | None,
-    batch: int | None,
-    quick: bool,
-    study_name: str,
-    output: str | None,
-) -> None:
-    """Measure how fast it works on this machine: tables here, and a JSON file for each SECTION.
-
-    SECTION is augment, logmel, step, pipeline, epoch, evaluate, memory, cost or precision; all without any.
-    What cannot be measured here (no GPU, no corpora, a package not installed) is said and left out. Other
-    libraries to compare with are an extra: pip install 'serkit[speed]'.
-    """
-    # Read when torch is loaded. Threads that spin while they wait take the CPU from those they wait for as
-    # soon as another job runs: ours was 12 times slower with two threads than with one (docs/performance.md).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    studies.read(study_name)  # said now, not by each section
-    chosen = speeds.settings(
-        quick,
-        rounds,
-        seconds,
-        threads,
-        batch,
-        study=study_name,
-        data=studies.data_folder(),
-        folder=Path(output) if output else studies.results_root() / "speed",
-    )
-    speeds.run_sections(sections, chosen, device, lambda line: _say(line, err=True), _say)
+    say(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
 
 
 @main.group("rooms")
@@ -421,7 +360,7 @@ def rooms_group() -> None:
 )
 @seed_option("the examples, the first weights and the order")
 @quick_option("the weights are no good")
-@_clear_errors
+@clear_errors
 def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
     """Make the estimator's weights from generated speech in simulated rooms; about an hour on one core.
 
@@ -429,7 +368,7 @@ def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
     """
     from benchmark import rooms
 
-    _say(rooms.train(rooms.training(quick, seed), jobs, Path(output)))
+    say(rooms.train(rooms.training(quick, seed), jobs, Path(output)))
 
 
 @rooms_group.command("score")
@@ -443,7 +382,7 @@ def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
     type=click.Path(dir_okay=False),
     help="File to write, JSON; default acoustics/rooms.json in the results folder.",
 )
-@_clear_errors
+@clear_errors
 def rooms_score(
     names: tuple[str, ...],
     study_name: str | None,
@@ -464,11 +403,11 @@ def rooms_score(
         known = {name: CorpusSpec(name.replace("_", ""), name) for name in corpora.names()}
     for name in names:
         if name not in known:
-            raise _no_corpus(name, known)
+            raise no_corpus(name, known)
     from benchmark import rooms  # now that it is known to be of use: it brings torch
     from serkit import roomnet
 
-    _say(
+    say(
         rooms.score(
             Path(weights) if weights else roomnet.WEIGHTS,
             rooms.settings(quick, seed),

@@ -3,8 +3,7 @@
     study -> sizes of its corpora -> work of each run -> seconds on a device -> hours on several
 
 Sizes are counted where a corpus is there, and as published where it is not; a `Size` says which. The time of
-a clip is taken to be a part of its own and a part in proportion to its length, because the network's
-arithmetic grows with its frames; both are fitted to rates that were measured at one length or more.
+a clip is taken to be in proportion to its length, as the network's arithmetic is.
 
 Limits: the lengths of a corpus that is not there are all its mean (clips over the cap count too long); a rate
 measured at one batch size stands for all, so the tuning's small batches are taken to be as fast a clip;
@@ -161,68 +160,31 @@ def _work(case: Case, spec: RunSpec, of: Mapping[str, Size]) -> Work:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """The time that clips take.
-
-    Attributes:
-        clip_s: seconds a clip, whatever its length.
-        second_s: seconds for each second of it.
-    """
-
-    clip_s: float
-    second_s: float
-
-    def __call__(self, speech: Speech) -> float:
-        """Seconds."""
-        return speech.clips * self.clip_s + speech.seconds * self.second_s
-
-    def __mul__(self, times: float) -> Pace:
-        return Pace(self.clip_s * times, self.second_s * times)
-
-
-def pace(clips_per_s: Mapping[float, float]) -> Pace:
-    """The pace that fits measured rates best, by relative error; neither part is below 0.
-
-    Args:
-        clips_per_s: by length of clip in seconds; of one length all time is taken to be in proportion to it.
-    """
-    import numpy as np
-    from scipy.optimize import nnls
-
-    lengths = np.array(list(clips_per_s))
-    rates = np.array(list(clips_per_s.values()))
-    if len(lengths) == 1:
-        return Pace(0.0, float(1 / (rates[0] * lengths[0])))
-    clip_s, second_s = nnls(np.stack([rates, rates * lengths], axis=1), np.ones(len(rates)))[0]
-    return Pace(float(clip_s), float(second_s))
-
-
-@dataclass(frozen=True)
 class Device:
     """How fast a device is.
 
     Attributes:
-        plain: the pace of a training step without augmentation.
+        plain: seconds that a training step takes for each second of speech, without augmentation.
         augmented: with every clip augmented; at rates in between, so much of each.
-        scoring: the pace of an evaluation.
+        scoring: seconds that an evaluation takes for each second of speech.
         start_s: what a run takes besides: building the network, loading weights, compiling.
     """
 
-    plain: Pace
-    augmented: Pace
-    scoring: Pace
+    plain: float
+    augmented: float
+    scoring: float
     start_s: float = 0.0
 
     def slower(self, times: float) -> Device:
-        """The same with all that grows with clips so many times as slow."""
+        """The same with all that grows with speech so many times as slow."""
         return Device(self.plain * times, self.augmented * times, self.scoring * times, self.start_s)
 
     def seconds(self, work: Work) -> float:
         """How long a run takes."""
         assert isinstance(work.case.spec, RunSpec)
         share = work.case.spec.augment_percent / 100
-        training = (1 - share) * self.plain(work.training) + share * self.augmented(work.training)
-        return training + self.scoring(work.scoring) + self.start_s
+        training = (1 - share) * self.plain + share * self.augmented
+        return training * work.training.seconds + self.scoring * work.scoring.seconds + self.start_s
 
 
 def makespan(works: Sequence[Work], device: Device, devices: int) -> float:

@@ -5,9 +5,7 @@
 Hours are `benchmark.cost`'s, for each device of which rates are known. They come from, best first:
 
 1. finished runs of this study on it: what its trainings and evaluations took for each second of speech;
-2. `python -m benchmark speed cost` on it, if at the study's width;
-3. the sections `step` and `evaluate`, likewise; then without what a run takes besides, to make its network;
-4. for this device alone: finished runs of other studies beside this one, of the nearest width, from a time in
+2. for this device alone: finished runs of other studies beside this one, of the nearest width, from a time in
    proportion to the width to one in proportion to its square.
 
 Limits: as of `benchmark.cost`. Finished runs on a CPU were as fast as their worker was: beside others.
@@ -24,16 +22,17 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmark import cost
-from benchmark.cost import Device, Pace, Size, Speech, Work
+from benchmark.cost import Device, Size, Speech, Work
 from benchmark.exhibits import answers
 from benchmark.progress import DONE, CaseState, Progress, lasting
-from benchmark.speed import cost as measured_cost
-from benchmark.speed.cost import DEVICES
 from benchmark.study import Case, Study
 from serkit.errors import CorpusMissing
 from serkit.results import Result, Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
 from serkit.weights import is_here
+
+DEVICES = (1, 4, 16)
+"""How many, for the hours."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,13 @@ class Known:
         return " to ".join(lasting(seconds) for seconds in sorted(times))
 
 
-def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
+def text(study: Study, store: Store, data: Path | None) -> str:
     """What `python -m benchmark plan` shows.
 
     Args:
         study: the study.
         store: its results.
         data: the folder the corpora lie in.
-        speed: the folder that `python -m benchmark speed` wrote to.
 
     Returns:
         Tables; without clips and hours where a corpus is neither there nor its published sizes known.
@@ -91,10 +89,10 @@ def text(study: Study, store: Store, data: Path | None, speed: Path) -> str:
             f"The checkpoint {study.model.weights} is not here: python -m benchmark weights fetches it."
         )
     if rest:
-        found, here = known_devices(study, store, works, speed), this_device()
+        found, here = known_devices(study, store, works), this_device()
         if here not in found:
             found |= _by_other_studies(study, store, here)
-        parts.append(_hours(study, rest, found, here))
+        parts.append(_hours(rest, found, here))
     return "\n\n".join(parts)
 
 
@@ -132,28 +130,20 @@ def _sizes(study: Study, sizes: Mapping[str, Size]) -> str:
 
 
 def known_devices(
-    study: Study, store: Store, works: Mapping[RunSpec | AcousticsSpec, Work], speed: Path
+    study: Study, store: Store, works: Mapping[RunSpec | AcousticsSpec, Work]
 ) -> dict[str, Known]:
-    """The devices of which rates are known for a study, by name, each with the best source.
+    """The devices on which runs of a study finished, by name.
 
     Args:
         study: the study.
         store: its results.
         works: what its runs do.
-        speed: the folder of `python -m benchmark speed`.
     """
-    known = {}
-    for kind in ("cpu", "cuda"):
-        written = measured_cost.written(speed, kind, study.model.width)
-        if written is not None:
-            known[written[0]] = Known(written[1], written[2])
     found: dict[str, list[tuple[Work, Result]]] = {}
     for spec, result in answers(study, store).results.items():
         if spec in works and result.get("train_seconds"):
             found.setdefault(result["environment"]["device_name"], []).append((works[spec], result))
-    return known | {
-        name: Known(timed(of), f"{len(of)} finished runs of this study") for name, of in found.items()
-    }
+    return {name: Known(timed(of), f"{len(of)} finished runs of this study") for name, of in found.items()}
 
 
 def _by_other_studies(study: Study, store: Store, here: str) -> dict[str, Known]:
@@ -223,7 +213,7 @@ def timed(done: Iterable[tuple[Work, Result]]) -> Device:
     scoring_s = total("evaluate_seconds", shares) / sum(work.scoring.seconds for _, work, _ in shares)
     worked = total("train_seconds", shares) + total("evaluate_seconds", shares)
     start_s = max(0.0, total("wall_seconds", shares) - worked) / len(shares)
-    return Device(Pace(0.0, plain_s), Pace(0.0, augmented_s), Pace(0.0, scoring_s), start_s)
+    return Device(plain_s, augmented_s, scoring_s, start_s)
 
 
 def this_device() -> str:
@@ -235,7 +225,7 @@ def this_device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
 
 
-def _hours(study: Study, rest: Sequence[Work], found: Mapping[str, Known], here: str) -> str:
+def _hours(rest: Sequence[Work], found: Mapping[str, Known], here: str) -> str:
     rows = []
     for name in sorted(found, key=lambda name: name != here):
         times = [found[name].takes(rest, number) for number in DEVICES]
@@ -247,14 +237,6 @@ def _hours(study: Study, rest: Sequence[Work], found: Mapping[str, Known], here:
             "Two times: in proportion to the width, as of narrow networks, and to its square, as of wide."
         )
     if here not in found:
-        parts.append(f"No rate is known for {here}, on which this would run: {_measure_it(study)}")
+        parts.append(f"No rate is known for {here}, on which this would run: finish a run, and it is.")
     parts.append("Reading and packing the corpora and measurements of acoustics are not in the time.")
     return "\n".join(parts)
-
-
-def _measure_it(study: Study) -> str:
-    from benchmark import study as studies
-
-    if study.model.width == studies.read(measured_cost.STUDY).model.width:
-        return "python -m benchmark speed cost measures it."
-    return "finish a run of the study there, and it is known from that."

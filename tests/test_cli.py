@@ -436,7 +436,6 @@ def test_the_version():
         (["doctor", "--study", "open"], "", {"cremad", "ravdess", "emodb"}),
         (["doctor", "--study", "papr"], "", set()),
         (["rooms", "score", "ravdess"], "em", {"emodb"}),
-        (["speed"], "p", {"pipeline", "precision"}),
         (["export", "--to"], "n", {"nkululeko"}),
     ],
 )

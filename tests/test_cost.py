@@ -4,7 +4,7 @@ import pytest
 
 from benchmark import cost
 from benchmark import study as studies
-from benchmark.cost import Device, Pace, Speech, Work, makespan, pace
+from benchmark.cost import Device, Speech, Work, makespan
 from benchmark.study import Case
 from serkit import run
 from serkit.errors import CorpusMissing
@@ -36,7 +36,7 @@ train = [["large", "folded_scrambled"], ["mixed"]]
 test = ["folded_scrambled", "folded"]
 """
 
-PLAIN = Device(Pace(0, 1), Pace(0, 1), Pace(0, 1))
+PLAIN = Device(1, 1, 1)
 
 
 def as_long_as(*seconds):
@@ -106,23 +106,11 @@ def test_a_corpus_of_which_nothing_is_known_must_be_there(tmp_path):
         cost.sizes(studies.read("open"), tmp_path)
 
 
-def test_pace_goes_through_exact_rates():
-    """A clip takes 2 ms and 1 ms for each second of it."""
-    fitted = pace({2.5: 1 / 4.5e-3, 5.7: 1 / 7.7e-3, 10.0: 1 / 12e-3})
-    assert (fitted.clip_s, fitted.second_s) == (pytest.approx(2e-3), pytest.approx(1e-3))
-    assert fitted(Speech(10, 30.0)) == pytest.approx(0.05)
-
-
-def test_pace_of_one_length_is_proportional_and_no_part_is_negative():
-    assert pace({5.0: 100.0})(Speech(2, 4.0)) == pytest.approx(0.008)
-    assert pace({1.0: 100.0, 10.0: 5.0}).clip_s == 0.0  # a line through both would begin below 0
-
-
 def test_augmentation_counts_by_its_rate():
     spec = studies.read("paper").runs(("cremad",), 20)[0]
     work = Work(Case(spec, ("table1",), 1), Speech(100, 250.0), Speech(10, 25.0))
-    device = Device(plain=Pace(1, 0), augmented=Pace(2, 0), scoring=Pace(0, 4), start_s=7)
-    assert device.seconds(work) == pytest.approx(80 * 1 + 20 * 2 + 25 * 4 + 7)
+    device = Device(plain=1, augmented=2, scoring=4, start_s=7)
+    assert device.seconds(work) == pytest.approx(200 * 1 + 50 * 2 + 25 * 4 + 7)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from benchmark import cli
 from benchmark import study as studies
+from tools.speed import __main__ as speed
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results" / "README.md"])
@@ -19,6 +20,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 BLOCK = re.compile(r"(?:^ {4}.*\n(?:[ ]*\n(?= {4}))*)+", re.MULTILINE)
+
+TOOLS = {("python", "-m", "tools.speed"): speed.main}
 
 EXAMPLE = "/mine.py"
 """The reader that the recipe for a corpus makes."""
@@ -49,7 +52,7 @@ def commands(text):
     """Every line of a block and every span, cut into words; comments are none."""
     lines = [line for block in BLOCK.findall(text) for line in block.splitlines()] + spans(text)
     for line in lines:
-        if re.search(r"python -m benchmark\b|\bserbench\b|\bpytest\b|^\s*make \w", line):
+        if re.search(r"python -m (?:benchmark|tools\.\w+)\b|\bserbench\b|\bpytest\b|^\s*make \w", line):
             try:
                 yield shlex.split(line, comments=True)
             except ValueError:  # half of a quotation
@@ -79,7 +82,7 @@ def test_links_lead_somewhere(document):
 @every_document
 def test_files_that_are_named_are_there(document):
     for span in spans(document.read_text()):
-        if re.fullmatch(r"(serkit|benchmark|cases|tests|docs|results|\.ci)/[\w./*-]+", span):
+        if re.fullmatch(r"(serkit|benchmark|cases|tools|tests|docs|results|\.ci)/[\w./*-]+", span):
             made = span.startswith("results/") and span != "results/README.md"  # by a command, not kept
             assert made or span.endswith(EXAMPLE) or list(ROOT.glob(span.rstrip("/"))), span
 
@@ -87,11 +90,11 @@ def test_files_that_are_named_are_there(document):
 @every_document
 def test_code_that_is_named_is_there(document):
     """Modules, what they define, and tests: looked up as text, nothing is imported."""
-    tests = "".join(path.read_text() for path in sorted((ROOT / "tests").glob("test_*.py")))
+    tests = "".join(path.read_text() for path in sorted((ROOT / "tests").rglob("test_*.py")))
     for span in spans(document.read_text()):
         if re.fullmatch(r"test(_[a-z0-9]+){2,}", span):  # with one word it is a column
             assert re.search(rf"^def {span}\w*\(", tests, re.MULTILINE), span
-        if re.fullmatch(r"(serkit|benchmark)(\.\w+)+(\(.*\))?", span) and not span.endswith(".toml"):
+        if re.fullmatch(r"(serkit|benchmark|tools)(\.\w+)+(\(.*\))?", span) and not span.endswith(".toml"):
             parts = span.partition("(")[0].split(".")
             depth = max(
                 n
@@ -116,9 +119,9 @@ def test_environment_variables_that_are_named_are_read(document):
 @every_document
 def test_commands_and_options_are_there(document):
     for words in commands(unlisted(document.read_text())):
-        calls = [*behind(words, ["python", "-m", "benchmark"]), *behind(words, ["serbench"])]
-        for arguments in calls:
-            command = cli.main
+        programs = {("python", "-m", "benchmark"): cli.main, ("serbench",): cli.main} | TOOLS
+        calls = [(main, rest) for program, main in programs.items() for rest in behind(words, list(program))]
+        for command, arguments in calls:
             for word in arguments:
                 if word.isupper():  # stands for any
                     break

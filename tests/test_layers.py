@@ -1,4 +1,4 @@
-"""Who may import whom: cases -> benchmark -> serkit, and inside serkit only upstream."""
+"""Who may import whom: cases -> benchmark -> serkit, tools -> benchmark; inside serkit only upstream."""
 
 import ast
 import graphlib
@@ -75,8 +75,8 @@ def modules(package):
     return found
 
 
-SOURCES = {package: modules(package) for package in ("serkit", "benchmark", "cases")}
-EVERY = {**SOURCES["serkit"], **SOURCES["benchmark"], **SOURCES["cases"]}
+SOURCES = {package: modules(package) for package in ("serkit", "benchmark", "cases", "tools")}
+EVERY = {name: path for of in SOURCES.values() for name, path in of.items()}
 
 
 def imports(path):
@@ -101,9 +101,10 @@ def test_there_is_something_to_look_at():
 @pytest.mark.parametrize(
     ("package", "barred"),
     [
-        ("serkit", {"benchmark", "cases", "tests", "pytest", "_pytest", "xdist"}),
-        ("benchmark", {"cases", "tests"}),
-        ("cases", {"tests"}),
+        ("serkit", {"benchmark", "cases", "tools", "tests", "pytest", "_pytest", "xdist"}),
+        ("benchmark", {"cases", "tools", "tests"}),
+        ("cases", {"tools", "tests"}),
+        ("tools", {"cases", "tests"}),
     ],
 )
 def test_imports_point_one_way(package, barred):
@@ -121,7 +122,7 @@ def test_serkit_imports_only_upstream(name):
     assert ours <= set(SERKIT[: SERKIT.index(name)])
 
 
-@pytest.mark.parametrize("package", ["serkit", "benchmark"])
+@pytest.mark.parametrize("package", ["serkit", "benchmark", "tools"])
 def test_no_cycles(package):
     graph = {
         name: {word for word in imports(path) if word in SOURCES[package]}
@@ -148,7 +149,7 @@ def test_light_modules_stay_light(name, fresh_python):
     assert (told.returncode, told.stdout.split(), told.stderr) == (0, [], "")
 
 
-@pytest.mark.parametrize("name", sorted({**SOURCES["serkit"], **SOURCES["benchmark"], **SOURCES["cases"]}))
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_module_says_what_it_is(name):
     assert ast.get_docstring(ast.parse(EVERY[name].read_text()))
 
@@ -196,6 +197,6 @@ def test_a_text_without_encoding_is_seen(line, found):
     assert bool(list(texts_without_encoding(ast.parse(line)))) == found
 
 
-@pytest.mark.parametrize("name", sorted({**SOURCES["serkit"], **SOURCES["benchmark"]}))
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_text_is_utf_8(name):
     assert list(texts_without_encoding(ast.parse(EVERY[name].read_text()))) == []

@@ -249,7 +249,6 @@ KNOWN = {
     ("serkit/corpora/__init__.py", "import_module"),  # a reader by its name in READERS
     ("serkit/later.py", "import_module"),  # the rest: by a name in our own code
     ("serkit/model.py", "import_module"),
-    ("benchmark/speed/__init__.py", "import_module"),
 }
 
 

@@ -1,7 +1,7 @@
 """One epoch of a study's condition, end to end, beside the same epoch written the usual way.
 
     serkit  `serkit.train.train`, as a run calls it; its own `train_seconds`. On a GPU compiled, too
-    stock   `benchmark.speed.stock`: files, a data loader, the stock PANNs class, float32
+    stock   `tools.speed.stock`: files, a data loader, the stock PANNs class, float32
 
 over the same clips at the same width, batch size and learning rate, with none and with all of the clips
 augmented. The condition is the study's heaviest (`clips.condition`), so by default RAVDESS and EmoDB joined;
@@ -17,7 +17,7 @@ evaluation that there must be, of one clip. Wall time does not. An epoch of the 
 data loader's processes waiting.
 
 Epochs take turns in rounds; a ratio is of two epochs in the same round. Before that, each way runs once for
-warmth: on a CPU over two batches, on a GPU over everything, so that compiling is not counted.
+warmth, over two batches; ours on a GPU over everything, so that compiling is not counted.
 """
 
 from __future__ import annotations
@@ -35,11 +35,16 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmark import study as studies
-from benchmark.speed import Settings, stock
-from benchmark.speed.clips import condition, corpora_of, made_lengths, packed_lengths
-from benchmark.speed.peers import PER_CLIP, WaveByWave, missing_peers
-from benchmark.speed.pipeline import write_files
-from benchmark.speed.turns import (
+from serkit import model, run, train
+from serkit.batches import ClipSet
+from serkit.errors import CorpusMissing
+from serkit.frontend import NAMED
+from serkit.specs import Augmentation, RunSpec, base_of
+from tools.speed import Settings, stock
+from tools.speed.clips import condition, corpora_of, made_lengths, packed_lengths
+from tools.speed.peers import NOT_COMPARED, WaveByWave, installed
+from tools.speed.pipeline import write_files
+from tools.speed.turns import (
     RATE_HEADERS,
     Turn,
     cores,
@@ -52,17 +57,11 @@ from benchmark.speed.turns import (
     wait,
     wall_ms,
 )
-from serkit import model, run, train
-from serkit.batches import ClipSet
-from serkit.errors import CorpusMissing
-from serkit.frontend import NAMED
-from serkit.specs import Augmentation, RunSpec, base_of
 
 FULL_WIDTH = 64
-MADE_CLIPS = 4096  # on a GPU: 20 s and more at the peers' pace on 16 cores
+MADE_CLIPS = 2048  # on a GPU: 10 s at the peers' pace on 16 cores
 EPOCHS = {"cpu": 1, "cuda": 10}  # of ours in a turn: on a GPU one takes less than a second
 PERCENTS = (0, 100)
-TRAINING_CLIPS, TRAINING_EPOCHS = 41_000, 30  # the paper's largest corpus, and its recipe
 OURS, COMPILED, THEIRS = "serkit", "serkit, compiled", "stock class, data loader"
 
 
@@ -108,7 +107,7 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
             "width": taken.spec.model.width,
             "batch": taken.spec.recipe.batch_size,
             "rows": rows,
-            "not_compared": [PER_CLIP] if PER_CLIP in missing_peers() else [],
+            "compared": installed(),
         }
 
 
@@ -248,14 +247,15 @@ def take_epochs(
     taken: Condition, percent: int, workers: int, device: str, rounds: int
 ) -> dict[str, list[Turn]]:
     """Epochs in turns, in an order that rotates; ours alone where the peers' chain is not installed."""
-    comparable = not percent or PER_CLIP not in missing_peers()
-    warmth = taken if device == "cuda" else taken.first(2 * taken.spec.recipe.batch_size)
+    comparable = not percent or installed()
+    first = taken.first(2 * taken.spec.recipe.batch_size)
+    warmth = taken if device == "cuda" else first
     ways: dict[str, Callable[[], Turn]] = {}
     for name in (OURS, COMPILED) if device == "cuda" else (OURS,):
         Ours(warmth, percent, device, 1, name == COMPILED)()
         ways[name] = Ours(taken, percent, device, EPOCHS[device], name == COMPILED)
     if comparable:
-        Theirs(warmth, percent, 0, device)()
+        Theirs(first, percent, 0, device)()
         ways[THEIRS] = Theirs(taken, percent, workers, device)
     turns: dict[str, list[Turn]] = {name: [] for name in ways}
     for name in in_rotation(ways, rounds):
@@ -264,34 +264,21 @@ def take_epochs(
 
 
 def rows_of(turns: Mapping[str, Sequence[Turn]], clips: int) -> list[dict[str, Any]]:
-    """A row a way: seconds an epoch, clips a second, times as fast as the stock class, a whole training."""
-    rows = []
-    for name, of in turns.items():
-        clips_per_s = rates(of, clips)
-        training_s = TRAINING_CLIPS * TRAINING_EPOCHS / clips_per_s["clips_per_s"]["median"]
-        rows.append(
-            {
-                "way": name,
-                "epoch_s": spread(wall_ms(of) / 1e3),
-                **clips_per_s,
-                **(times_as_fast(of, turns[THEIRS]) if THEIRS in turns else {}),
-                "whole_training_minutes": training_s / 60,
-                "rounds": [vars(turn) for turn in of],
-            }
-        )
-    return rows
+    """A row a way: seconds an epoch, clips a second, times as fast as the stock class."""
+    return [
+        {
+            "way": name,
+            "epoch_s": spread(wall_ms(of) / 1e3),
+            **rates(of, clips),
+            **(times_as_fast(of, turns[THEIRS]) if THEIRS in turns else {}),
+            "rounds": [vars(turn) for turn in of],
+        }
+        for name, of in turns.items()
+    ]
 
 
 def text(measured: Mapping[str, Any]) -> str:
     """The table."""
-    headers = [
-        "Augmented",
-        "Threads",
-        "Way",
-        "s an epoch",
-        *RATE_HEADERS,
-    ]
-    whole = f"{TRAINING_EPOCHS} epochs of {TRAINING_CLIPS:,}"
     rows = [
         [
             f"{row['percent']} %",
@@ -299,21 +286,15 @@ def text(measured: Mapping[str, Any]) -> str:
             row["way"] + (f", {row['workers']} processes" if row["way"] == THEIRS and row["workers"] else ""),
             shown(row["epoch_s"], 2),
             *rate_cells(row),
-            f"{row['whole_training_minutes'] / 60:.2f} h",
         ]
         for row in measured["rows"]
     ]
+    headers = ["Augmented", "Threads", "Way", "s an epoch", *RATE_HEADERS]
     seconds = measured["seconds_of_audio"] / measured["clips"]
     parts = [
         f"{measured['condition']}: {measured['clips']} clips, {seconds:.1f} s on average, width"
         f" {measured['width']}, {measured['batch']} clips a batch",
-        tabulate(rows, [*headers, whole], disable_numparse=True),
-        "Median (quartiles) of the rounds. times: against the stock class in the same round. The last column"
-        "\nis for such clips at this pace, without evaluations.",
+        tabulate(rows, headers, disable_numparse=True),
+        "Median (quartiles) of the rounds. times: against the stock class in the same round.",
     ]
-    if measured["not_compared"]:
-        parts.append(
-            f"Not compared at 100 %, as not installed: {', '.join(measured['not_compared'])}. To install:"
-            " pip install 'serkit[speed]'"
-        )
-    return "\n\n".join(parts)
+    return "\n\n".join(parts + [NOT_COMPARED] * (not measured["compared"]))

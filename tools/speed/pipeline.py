@@ -4,7 +4,7 @@ Both give log-mel of the same made clips (2 to 11 s, cropped to 10 s), as the ne
 with 100 % of them augmented:
 
     serkit       `Loader.load` of shuffled batches out of packed int16, as in training
-    data loader  `benchmark.speed.stock`: decode, resample, crop and augment in N processes; torchlibrosa's
+    data loader  `tools.speed.stock`: decode, resample, crop and augment in N processes; torchlibrosa's
                  log-mel and the masks in this process, on the device
 
 The files are 16 kHz FLAC, 16 kHz WAV and 44.1 kHz FLAC, in a temporary folder: the operating system keeps
@@ -29,10 +29,16 @@ import torch
 from tabulate import tabulate
 from torch import nn
 
-from benchmark.speed import Settings, stock
-from benchmark.speed.clips import FRONT_END, SEED, made_lengths, packed_lengths
-from benchmark.speed.peers import PER_CLIP, WaveByWave, mask, missing_peers, torchlibrosa_layers
-from benchmark.speed.turns import (
+from serkit import audio
+from serkit.batches import ClipSet
+from serkit.frontend import NAMED, FrontEnd
+from serkit.loader import Loader
+from serkit.packs import Pack
+from serkit.specs import Augmentation, Recipe
+from tools.speed import Settings, stock
+from tools.speed.clips import FRONT_END, SEED, made_lengths, packed_lengths
+from tools.speed.peers import NOT_COMPARED, WaveByWave, installed, mask, torchlibrosa_layers
+from tools.speed.turns import (
     RATE_HEADERS,
     Work,
     cores,
@@ -42,12 +48,6 @@ from benchmark.speed.turns import (
     take_turns,
     times_as_fast,
 )
-from serkit import audio
-from serkit.batches import ClipSet
-from serkit.frontend import NAMED, FrontEnd
-from serkit.loader import Loader
-from serkit.packs import Pack
-from serkit.specs import Augmentation, Recipe
 
 FORMATS = {"16 kHz FLAC": ("flac", 16_000), "16 kHz WAV": ("wav", 16_000), "44.1 kHz FLAC": ("flac", 44_100)}
 """Suffix and sample rate by name."""
@@ -89,7 +89,7 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
         "batch": batch,
         "rows": rows,
         "packing": packing,
-        "not_compared": [PER_CLIP] if PER_CLIP in missing_peers() else [],
+        "compared": installed(),
     }
 
 
@@ -124,7 +124,7 @@ def compare(
     ours = Ours(packed_files(paths, front_end), front_end, percent, batch_size, device)
     works: dict[str, Work] = {OURS: ours}
     clock: Callable[[], float] = time.process_time
-    if not percent or PER_CLIP not in missing_peers():
+    if not percent or installed():
         theirs = Theirs(paths, front_end, percent, batch_size, workers, device)
         works[THEIRS] = theirs
         clock = theirs.cpu_clock
@@ -221,9 +221,4 @@ def text(measured: Mapping[str, Any]) -> str:
             disable_numparse=True,
         ),
     ]
-    if measured["not_compared"]:
-        parts.append(
-            f"Not compared at 100 %, as not installed: {', '.join(measured['not_compared'])}. To install:"
-            " pip install 'serkit[speed]'"
-        )
-    return "\n\n".join(parts)
+    return "\n\n".join(parts + [NOT_COMPARED] * (not measured["compared"]))

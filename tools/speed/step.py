@@ -14,28 +14,20 @@ device does in a large matrix product of the type the network computes in (bfloa
 CPU), which takes its turns with the rest. Augmentation makes some clips longer and masks cells, so the
 network has more to do; that counts as a cost of augmentation, not as arithmetic done.
 
-**Overheads.** Of steps on real batches (the study's training set in the order it is trained in, where its
-corpora are there; on a GPU and elsewhere, made clips with lengths as of MSP-Podcast), as shares of the step:
+**Real batches.** Of made clips with lengths as of MSP-Podcast, all of them augmented, in the order that they
+are trained in:
 
-    padding    frames past the clips' ends, exactly, over whole epochs; the network computes them like others
-    reading    clips out of the pack (`ClipSet.read`); on a GPU, copies to it
-    Python     with PyTorch's dispatch, between two bounds. At most: what `torch.profiler` finds outside of
-               operators, its own cost included, or the bare step, whichever is less; that is as many
-               operators with next to nothing to compute (one clip of the shortest length, one channel). At
-               least: what is outside of operators less all that the profiler adds to the bare step, some of
-               which it adds inside of operators
-
-On a GPU the host's work is hidden behind the device's as long as it is shorter; there the device's idle share
-counts, from the time in its kernels by the profiler and the wall time of steps without it.
+    padding    share of frames past the clips' ends, exactly, over whole epochs: the network computes them too
+    idle       on a GPU, share of the wall time (of steps without the profiler) in which no kernel ran
+    network    on a GPU, share of the wall time in the kernels of steps on batches loaded before
+    by name    where the time went, by the profiler: kernels on a GPU, PyTorch's operators on a CPU
 """
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -43,19 +35,18 @@ import numpy as np
 import torch
 from tabulate import tabulate
 from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.speed import Settings, clips
-from benchmark.speed.clips import FRONT_END, SEED, made_waves, packed
-from benchmark.speed.ours import Load, Step
-from benchmark.speed.turns import Turn, Work, cpu_ms, shown, spread, take_turns, threads, wait, wall_ms
-from serkit import run
 from serkit.batches import ClipSet
 from serkit.errors import SerkitError
 from serkit.frontend import NAMED
-from serkit.loader import CPU_CLIPS, GPU_FRAMES, Inputs, Loader
+from serkit.loader import GPU_FRAMES, Loader
 from serkit.specs import Augmentation, Recipe
+from tools.speed import Settings
+from tools.speed.clips import FRONT_END, SEED, made_lengths, made_waves, packed, packed_lengths
+from tools.speed.ours import Load, Step
+from tools.speed.turns import Turn, Work, cpu_ms, shown, spread, take_turns, threads, wait, wall_ms
 
 SIZES = {
     "cpu": ((4, 2.5), (8, 2.5), (16, 2.5), (8, 5.7)),
@@ -65,7 +56,7 @@ SIZES = {
 QUICK_SIZES = ((2, 1.0),)
 
 CLIPS = {"cpu": 16, "cuda": Recipe().batch_size}
-WIDTH = {"cpu": 8, "cuda": 64}  # of the overheads, where no study is taken
+WIDTH = {"cpu": 8, "cuda": 64}  # of the real batches
 MADE_BATCHES = 16  # in an epoch of made clips
 CYCLED = 4  # batches of augmented clips that the network gets in turn: their lengths differ
 PEAK = {"cpu": (2048, torch.float32), "cuda": (8192, torch.bfloat16)}
@@ -79,16 +70,14 @@ NETWORK_COMPILED, BOTH_COMPILED = "network, 100 %, compiled", "both, 100 %, comp
 
 EPOCHS = 5  # that padding is counted over
 PROFILED = 4  # batches in a profiled pass
-READ = "ClipSet.read"
-LISTED = 12  # operators in the table
+LISTED = 12  # kernels or operators in the table
 
 
 def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict[str, Any]:
-    """Every size, then the overheads; on a CPU with all threads.
+    """Every size, then real batches; on a CPU with all threads.
 
     Raises:
         SerkitError: a batch does not fit into the GPU's memory.
-        SpecError, CorpusUnfit, AudioError: the study or its corpora cannot be used.
     """
     batch = settings.clips or CLIPS[device]
     number = settings.threads[-1]
@@ -103,10 +92,9 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
                     f"a batch of {batch} clips of {seconds} s does not fit into the memory of {device}; give"
                     " a smaller --batch"
                 ) from error
-        setting = real(settings, device)
-        say(f"overheads, {setting.title} ...")
-        found = overheads(setting, settings, device)
-    return {"device": device, "threads": number, "clips": batch, "sizes": rows, "overheads": found}
+        say("batches of clips of 2 to 11 s ...")
+        found = real_batches(settings, device, batch)
+    return {"device": device, "threads": number, "clips": batch, "sizes": rows, "real": found}
 
 
 # --- sizes ---
@@ -227,152 +215,49 @@ def figures(
     }
 
 
-# --- overheads ---
+# --- real batches ---
 
 
-@dataclass(frozen=True, eq=False)
-class Real:
-    """What real steps are taken of.
-
-    Attributes:
-        title: one line.
-        width: of the network.
-        front_end: its name.
-        recipe: batch size, cap on lengths.
-        augmentation: of the affected clips.
-        percent: how many are.
-        clips: the training set.
-    """
-
-    title: str
-    width: int
-    front_end: str
-    recipe: Recipe
-    augmentation: Augmentation
-    percent: int
-    clips: ClipSet
-
-
-def real(settings: Settings, device: str) -> Real:
-    """A study's heaviest condition; made clips on a GPU, where its corpora are not there, and for a trial."""
-    batch = settings.clips or CLIPS[device]
-    found = clips.real(settings, device)
-    if found is not None:
-        spec, there = found
-        return Real(
-            title=f"{settings.study} ({' + '.join(spec.train)})",
-            width=spec.model.width,
-            front_end=spec.model.front_end,
-            recipe=spec.recipe,
-            augmentation=spec.augmentation or Augmentation(),
-            percent=spec.augment_percent,
-            clips=run.training_set(spec, there),
-        )
-    rate_hz = NAMED[FRONT_END].rate_hz
+def real_batches(settings: Settings, device: str, batch: int) -> dict[str, Any]:
+    """Padding, and where the time goes."""
+    front_end, on_gpu = NAMED[FRONT_END], device == "cuda"
+    width, seconds = (2, 1.0) if settings.quick else (WIDTH[device], Recipe().max_seconds)
+    recipe = Recipe(batch_size=batch, max_seconds=seconds)
     number = batch if settings.quick else batch * MADE_BATCHES
-    return Real(
-        title="made clips, lengths as of MSP-Podcast",
-        width=2 if settings.quick else WIDTH[device],
-        front_end=FRONT_END,
-        recipe=Recipe(batch_size=batch, max_seconds=1.0 if settings.quick else Recipe().max_seconds),
-        augmentation=Augmentation(),
-        percent=100,
-        clips=clips.packed_lengths(clips.made_lengths(number, rate_hz), rate_hz),
-    )
-
-
-class Watched(ClipSet):
-    """A set whose reading the profiler sees."""
-
-    def read(self, *arguments: Any) -> Any:
-        """As it is."""
-        with record_function(READ):
-            return super().read(*arguments)
-
-
-@dataclass
-class Passes:
-    """What was found in the rounds, milliseconds a pass; entries in the order of the rounds.
-
-    Attributes:
-        wall: of passes without the profiler.
-        cpu: CPU time of the same.
-        bare_wall: of as many steps with next to nothing to compute.
-        bare_cpu: CPU time of the same.
-        bare_traced_cpu: CPU time of the same with the profiler.
-        traces: with the profiler.
-    """
-
-    wall: list[float]
-    cpu: list[float]
-    bare_wall: list[float]
-    bare_cpu: list[float]
-    bare_traced_cpu: list[float]
-    traces: list[dict[str, Any]]
-
-
-def overheads(real: Real, settings: Settings, device: str) -> dict[str, Any]:
-    """What is not the network's arithmetic, as shares of the step."""
-    front_end = NAMED[real.front_end]
-    loader = Loader(front_end, real.recipe, device, real.augmentation, SEED)
-    step = Step(loader, real.width)
-    watched = Watched(real.clips.packs, real.clips.corpus, real.clips.row, real.clips.label)
-    epoch = loader.epoch(watched, 0, real.percent)
+    training = packed_lengths(made_lengths(number, front_end.rate_hz), front_end.rate_hz)
+    loader = Loader(front_end, recipe, device, Augmentation(), SEED)
+    step, epoch = Step(loader, width), loader.epoch(training, 0, 100)
     chosen = epoch.batches[:PROFILED]
 
-    def loaded(batch: np.ndarray) -> Inputs:
-        return loader.load(watched, batch, *epoch.of(batch))
+    def steps() -> None:
+        for each in chosen:
+            step(loader.load(training, each, *epoch.of(each)))
 
-    def training() -> None:
-        for batch in chosen:
-            step(loaded(batch))
-
-    on_gpu = device == "cuda"
-    at_once = real.recipe.batch_size if on_gpu else CPU_CLIPS
-    parts = sum(-(-len(batch) // at_once) for batch in chosen)
-    shortest = clips.packed_lengths(np.array([front_end.min_samples]), front_end.rate_hz)
-    bare_load, bare_step = Load(loader, shortest, real.percent), Step(loader, 1)
-    bare_inputs = bare_load()
-
-    def bare() -> None:
-        for _ in range(parts):
-            bare_load()
-        for _ in chosen:
-            bare_step(bare_inputs)
-
-    found = Passes([], [], [], [], [], [])
-    for work in (training, bare):
-        work()
-    for _ in range(settings.rounds):
-        for work, wall, cpu in (
-            (training, found.wall, found.cpu),
-            (bare, found.bare_wall, found.bare_cpu),
-        ):
-            wait(device)
-            wall_before, cpu_before = time.perf_counter(), time.process_time()
-            work()
-            wait(device)
-            wall.append(1e3 * (time.perf_counter() - wall_before))
-            cpu.append(1e3 * (time.process_time() - cpu_before))
-        found.traces.append(traced(training, device))
-        found.bare_traced_cpu.append(under_profiler(bare, device)[1]["cpu_ms"])
-    network = None
-    if on_gpu:
-        ready = [partial(step, loaded(batch)) for batch in chosen]
-        network = traced(lambda: [work() for work in ready], device)["kernels_ms"]
-    return {
-        "title": real.title,
-        "width": real.width,
-        "clips": len(watched),
-        "batch_clips": real.recipe.batch_size,
-        "percent": real.percent,
+    steps()
+    turns = take_turns({BOTH: steps}, settings.rounds, 0.0, device)[BOTH]
+    traces = [traced(steps, device) for _ in range(settings.rounds)]
+    found = {
+        "width": width,
         "batches": len(chosen),
         "padding": {
-            str(percent): padding(loader, watched, percent, GPU_FRAMES if on_gpu else 1)
-            for percent in sorted({0, real.percent})
+            str(percent): padding(loader, training, percent, GPU_FRAMES if on_gpu else 1)
+            for percent in (0, 100)
         },
-        **shares(found, network),
+        "wall_ms_per_pass": spread(wall_ms(turns)),
+        "by_name_ms": traces[-1]["by_name"],
     }
+    if on_gpu:
+        loaded = [loader.load(training, each, *epoch.of(each)) for each in chosen]
+
+        def network_alone() -> None:
+            for inputs in loaded:
+                step(inputs)
+
+        network = traced(network_alone, device)["kernels_ms"]
+        busy = np.array([trace["kernels_ms"] for trace in traces])
+        found["idle"] = spread(1 - busy / wall_ms(turns))
+        found["network"] = spread(network / wall_ms(turns))
+    return found
 
 
 def padding(loader: Loader, training: ClipSet, percent: int, multiple: int = 1) -> float:
@@ -402,25 +287,14 @@ def padding(loader: Loader, training: ClipSet, percent: int, multiple: int = 1) 
 
 
 def traced(work: Work, device: str) -> dict[str, Any]:
-    """What one pass takes under the profiler, `wall_ms` and `cpu_ms`, and what that says (`times_in`)."""
-    profiler, times = under_profiler(work, device)
-    return {**times, **times_in(profiler.key_averages())}
-
-
-def under_profiler(work: Work, device: str) -> tuple[profile, dict[str, float]]:
-    """The profiler after one pass, and what that took; the trace is not read yet, which takes longer."""
-    if device == "cpu":
-        os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else it reports that there is no GPU as an error
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device == "cuda")
+    """What `times_in` says of one pass under the profiler."""
+    activities = [ProfilerActivity.CUDA] if device == "cuda" else [ProfilerActivity.CPU]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Profiler clears events")  # there are none before
         with profile(activities=activities) as profiler:
-            wait(device)
-            wall, cpu = time.perf_counter(), time.process_time()
             work()
             wait(device)
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return profiler, {"wall_ms": 1e3 * wall, "cpu_ms": 1e3 * cpu}
+    return times_in(profiler.key_averages())
 
 
 def times_in(events: Iterable[Any]) -> dict[str, Any]:
@@ -430,65 +304,19 @@ def times_in(events: Iterable[Any]) -> dict[str, Any]:
         events: `torch.profiler.profile.key_averages()`.
 
     Returns:
-        `operators_ms`, own time of PyTorch's operators on the host; `read_ms`, in `ClipSet.read`;
-        `kernels_ms` and `copies_ms`, time on the GPU, in all and in copies to it; `by_name`, the largest own
-        times, of kernels where there are any.
+        `kernels_ms`, time on the GPU; `by_name`, the largest own times, of kernels where there are any, else
+        of PyTorch's operators on the host.
     """
     operators: dict[str, float] = {}
     kernels: dict[str, float] = {}
-    read = 0.0
     for event in events:
-        if event.device_type == DeviceType.CPU:
-            if event.key == READ:
-                read += event.cpu_time_total / 1e3
-            elif event.key.startswith("aten::"):
-                operators[event.key] = event.self_cpu_time_total / 1e3
-        elif not event.is_user_annotation:  # they span kernels that are counted already
-            kernels[event.key] = event.self_device_time_total / 1e3
+        if event.device_type != DeviceType.CPU:
+            if not event.is_user_annotation:  # they span kernels that are counted already
+                kernels[event.key] = event.self_device_time_total / 1e3
+        elif event.key.startswith("aten::"):
+            operators[event.key] = event.self_cpu_time_total / 1e3
     listed = sorted((kernels or operators).items(), key=lambda item: -item[1])[:LISTED]
-    return {
-        "operators_ms": sum(operators.values()),
-        "read_ms": read,
-        "kernels_ms": sum(kernels.values()),
-        "copies_ms": sum(ms for name, ms in kernels.items() if name.startswith("Memcpy HtoD")),
-        "by_name": dict(listed),
-    }
-
-
-def shares(found: Passes, network_kernels_ms: float | None) -> dict[str, Any]:
-    """Shares of the step, round by round; against CPU time, on a GPU against wall time."""
-    wall, cpu = np.array(found.wall), np.array(found.cpu)
-    bare_wall, bare_cpu = np.array(found.bare_wall), np.array(found.bare_cpu)
-    of_traces = {
-        name: np.array([trace[name] for trace in found.traces])
-        for name in ("wall_ms", "cpu_ms", "operators_ms", "read_ms", "kernels_ms", "copies_ms")
-    }
-    result = {
-        "wall_ms_per_pass": spread(wall),
-        "cpu_ms_per_pass": spread(cpu),
-        "read": spread(of_traces["read_ms"] / of_traces["wall_ms"]),
-        "by_name_ms": found.traces[-1]["by_name"],
-        "rounds": vars(found),
-    }
-    if network_kernels_ms is not None:
-        return {
-            **result,
-            "copies": spread(of_traces["copies_ms"] / wall),
-            "bare": spread(bare_wall / wall),
-            "idle": spread(1 - of_traces["kernels_ms"] / wall),
-            "not_network_kernels": spread(1 - network_kernels_ms / wall),
-        }
-    outside = 1 - (of_traces["operators_ms"] + of_traces["read_ms"]) / of_traces["wall_ms"]
-    profiler = (np.array(found.bare_traced_cpu) - bare_cpu) / of_traces["cpu_ms"]
-    most = np.minimum(outside, bare_cpu / cpu)
-    return {
-        **result,
-        "python_at_least": spread(np.clip(outside - profiler, 0, most)),
-        "python_at_most": spread(most),
-        "outside_operators": spread(outside),
-        "profiler": spread(profiler),
-        "bare": spread(bare_cpu / cpu),
-    }
+    return {"kernels_ms": sum(kernels.values()), "by_name": dict(listed)}
 
 
 # --- the tables ---
@@ -496,7 +324,7 @@ def shares(found: Passes, network_kernels_ms: float | None) -> dict[str, Any]:
 
 def text(measured: Mapping[str, Any]) -> str:
     """Both tables, as printed."""
-    return "\n\n".join([_sizes(measured), _overheads(measured)])
+    return "\n\n".join([_sizes(measured), _real(measured)])
 
 
 def _sizes(measured: Mapping[str, Any]) -> str:
@@ -550,37 +378,18 @@ def _won_back(size: Mapping[str, Any], on_gpu: bool) -> str:
     return f"{1e3 * size['compile_s'] / saved:.0f}" if saved > 0 else "never"
 
 
-def _overheads(measured: Mapping[str, Any]) -> str:
-    of = measured["overheads"]
-    on_gpu = measured["device"] == "cuda"
-    rows = [
-        [f"padding, {percent} % augmented", f"{100 * share:.1f}"] for percent, share in of["padding"].items()
-    ]
+def _real(measured: Mapping[str, Any]) -> str:
+    of = measured["real"]
+    rows = [[f"padding, {percent} %", f"{100 * share:.1f}"] for percent, share in of["padding"].items()]
     rows += [
         [title, shown(of[key], 1, 100)]
-        for title, key in (
-            ("reading clips", "read"),
-            ("copies to the GPU", "copies"),
-            ("Python and dispatch, at least", "python_at_least"),
-            ("Python and dispatch, at most", "python_at_most"),
-            ("... outside of operators, profiled", "outside_operators"),
-            ("... the profiler's own cost", "profiler"),
-            ("... the bare step" + on_gpu * " (hidden below 100)", "bare"),
-            ("GPU idle", "idle"),
-            ("not the network's kernels", "not_network_kernels"),
-        )
+        for title, key in (("GPU idle", "idle"), ("the network's kernels", "network"))
         if key in of
     ]
-    if not on_gpu:
-        known = of["padding"][str(of["percent"])] + of["read"]["median"]
-        least, most = (known + of[f"python_at_{bound}"]["median"] for bound in ("least", "most"))
-        rows.append(["padding, reading, Python together", f"{100 * least:.1f} to {100 * most:.1f}"])
-    headers = ["Overheads", "% of the step"]
     where = [[name[:70], f"{ms / of['batches']:.2f}"] for name, ms in of["by_name_ms"].items()]
-    what = f"width {of['width']}, batches of {of['batch_clips']}, {of['percent']} % augmented"
+    headers = [f"Real batches, width {of['width']}", "% of frames; of the step"]
     return "\n\n".join(
         [
-            f"{of['title']}: {what}",
             tabulate(rows, headers, disable_numparse=True),
             tabulate(where, ["Most time in", "ms a step"], disable_numparse=True),
         ]

@@ -30,15 +30,14 @@ import soundfile
 import soxr
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from benchmark.speed.clips import SEED
-from benchmark.speed.peers import torchlibrosa_layers
 from serkit.frontend import MEL_BANDS, FrontEnd
 from serkit.model import BLOCKS, stock_models
 from serkit.specs import LABELS
 from serkit.train import bce_of_softmax
+from tools.speed.clips import SEED
+from tools.speed.peers import torchlibrosa_layers
 
 Chain = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """One clip to the same augmented, float32 [samples] each."""
@@ -215,14 +214,3 @@ class Training:
             losses.append(loss.detach())
             self.worker_cpu_s += batch.worker_cpu_s
         return float(torch.stack(losses).mean())
-
-    @torch.inference_mode()
-    def predict(self, loader: DataLoader[Any]) -> np.ndarray:
-        """Probabilities of every clip in the loader's order, float32 [clips, 4]."""
-        self.network.eval()
-        scores = []
-        for batch in loader:
-            logits = self.network(batch.waves.to(self.device, non_blocking=True))
-            scores.append(F.softmax(logits, dim=1).cpu())
-            self.worker_cpu_s += batch.worker_cpu_s
-        return torch.cat(scores).numpy()

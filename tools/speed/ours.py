@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.speed.clips import SEED
 from serkit import augment, train
 from serkit.batches import ClipSet
 from serkit.loader import Inputs, Loader
 from serkit.model import Cnn14
 from serkit.specs import LABELS, Recipe
+from tools.speed.clips import SEED
 
 DRAWN = 16  # batches in an epoch: it is drawn at once, as in training
 

@@ -1,14 +1,12 @@
-"""`python -m benchmark speed`: how fast it works on this machine, a section a question.
+"""`python -m tools.speed`: how fast training works on this machine, a section a question.
 
-    augment   the augmentation chain, beside the same of other libraries
-    logmel    the front end, beside others
     step      the training step: FLOP/s, what is not the network, what augmentation adds
+    augment   the augmentation chain, beside the same of another library
     pipeline  clips to the network's door, beside a data loader that decodes files
     epoch     one epoch of a study's condition, beside the same written the usual way
-    evaluate  scoring clips, beside the usual way
-    memory    what a training takes
-    cost      hours for the paper's study, from what was measured
-    precision what bf16 changes in the answers
+
+Beside the product: nothing in serkit or benchmark imports it, and it is not installed with them. It runs in
+the checkout.
 
 A section is a module with two functions:
 
@@ -16,7 +14,7 @@ A section is a module with two functions:
     text(measured: Mapping[str, Any]) -> str
 
 `measure` is given `cpu` or `cuda`, tells `say` what it is at, and returns what JSON can hold without NaN;
-`text` makes tables of that alone. Every figure is measured in turns (`benchmark.speed.turns`), because
+`text` makes tables of that alone. Every figure is measured in turns (`tools.speed.turns`), because
 machines are busy with other things too: ratios are of turns in the same round, and CPU time stands beside
 wall time.
 
@@ -25,7 +23,7 @@ Each section's JSON is written whole as soon as it is measured:
     section, date, cpu_name, packages, omp_wait_policy, settings
     devices.<cpu or cuda>: environment, load_before, measured, load_after, seconds
 
-Nothing heavy is imported here: the command line takes the names of the sections from it.
+Nothing heavy is imported here, so that --help is quick.
 """
 
 from __future__ import annotations
@@ -46,25 +44,12 @@ from benchmark.output import claim, write
 from benchmark.threads import share
 from serkit.errors import SerkitError
 
-SECTIONS = {
-    name: f"benchmark.speed.{name}"
-    for name in (
-        "augment",
-        "logmel",
-        "step",
-        "pipeline",
-        "epoch",
-        "evaluate",
-        "memory",
-        "cost",
-        "precision",
-    )
-}
+SECTIONS = {name: f"tools.speed.{name}" for name in ("step", "augment", "pipeline", "epoch")}
 """The modules by the sections' names, in the order in which they run; each is imported when it does."""
 
 ON_BOTH = ("augment",)  # measured on the CPU too where there is a GPU: other libraries' chains run there
 
-PACKAGES = ("audiomentations", "torch-audiomentations", "pedalboard", "torchlibrosa")
+PACKAGES = ("audiomentations", "pedalboard", "torchlibrosa")
 """What is compared with, besides what `serkit.run.environment` lists."""
 
 
@@ -84,7 +69,7 @@ class Settings:
         quick: the smallest sizes that show that it works; the figures mean little.
         study: whose corpora, condition and recipe are taken where a section needs a real one.
         data: the folder the corpora lie in.
-        folder: where the sections' JSON goes, and that of earlier ones is found.
+        folder: where the sections' JSON goes.
     """
 
     rounds: int = 7

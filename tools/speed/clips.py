@@ -13,11 +13,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmark import study as studies
-from benchmark.speed import Settings
 from serkit import run
 from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
-from serkit.errors import CorpusMissing
 from serkit.frontend import NAMED
 from serkit.packs import Pack
 from serkit.results import Store
@@ -82,25 +80,6 @@ def condition(study_name: str) -> RunSpec:
     study = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, pool_by=Recipe().pool_by))
     columns = [columns for exhibit in study.exhibits for columns in exhibit.columns]
     return study.runs(max(columns, key=len), max(study.rates_percent))[0]
-
-
-def real(settings: Settings, device: str) -> tuple[RunSpec, dict[str, Loaded]] | None:
-    """The study's condition and its corpora, with the batch size asked for.
-
-    None on a GPU, where narrow studies say little, for a trial, and where a corpus is not there.
-
-    Raises:
-        SpecError, CorpusUnfit, AudioError: the study or one of its corpora cannot be used.
-    """
-    if device != "cpu" or settings.quick:
-        return None
-    spec = condition(settings.study)
-    try:
-        there = corpora_of(spec, settings.data)
-    except CorpusMissing:
-        return None
-    recipe = dataclasses.replace(spec.recipe, batch_size=settings.clips or spec.recipe.batch_size)
-    return dataclasses.replace(spec, recipe=recipe), there
 
 
 def corpora_of(spec: RunSpec, data: Path | None) -> dict[str, Loaded]:
