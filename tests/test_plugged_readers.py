@@ -62,6 +62,9 @@ def test_a_package_may_bring_a_reader(plug, tmp_path: Path) -> None:
         ("1 / 0", r"\(ZeroDivisionError: "),
         ("def (", r"\(SyntaxError: "),
         ("raise SystemExit(3)", r"\(SystemExit: 3\)"),
+        (f"{WHOLE}\nOPTIONS = ['folds']", "lacks OPTIONS; expected"),
+        (f"{WHOLE}\nOPTIONS = {{'folds': 5}}", "lacks tuples of allowed values in OPTIONS; expected"),
+        (f"{WHOLE}\nread = None", "lacks read; expected"),
         ("TITLE = PAGE = 'x'", r"lacks OPTIONS, RATE_HZ, CHANNELS, is_here, read, facts; expected a module"),
     ],
 )

@@ -34,7 +34,7 @@ import functools
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -55,7 +55,12 @@ READERS = {
 }
 """Modules of the readers that come with serkit, by name."""
 
-PROTOCOL = ("TITLE", "PAGE", "OPTIONS", "RATE_HZ", "CHANNELS", "is_here", "read", "facts")
+PROTOCOL: dict[str, Any] = {
+    **{name: str for name in ("TITLE", "PAGE")},
+    "OPTIONS": dict,
+    **{name: tuple for name in ("RATE_HZ", "CHANNELS")},
+    **{name: Callable for name in ("is_here", "read", "facts")},
+}
 
 
 def names() -> tuple[str, ...]:
@@ -126,11 +131,14 @@ def _loaded(point: importlib.metadata.EntryPoint) -> ModuleType:
             f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which cannot be"
             f" imported ({type(error).__name__}: {error}); mend or uninstall that package"
         ) from error
-    lacking = [part for part in PROTOCOL if not hasattr(module, part)]
+    lacking = [part for part, kind in PROTOCOL.items() if not isinstance(getattr(module, part, None), kind)]
+    if not lacking and not all(isinstance(values, tuple) for values in module.OPTIONS.values()):
+        lacking = ["tuples of allowed values in OPTIONS"]
     if lacking:
         raise SerkitError(
             f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which lacks"
-            f" {', '.join(lacking)}; expected a module with {', '.join(PROTOCOL)}: mend that package"
+            f" {', '.join(lacking)}; expected a module with {', '.join(PROTOCOL)} as serkit's own:"
+            " mend that package"
         )
     return module
 
