@@ -168,7 +168,7 @@ def study(name: str | None, reference: bool) -> None:
 
     if (name is None) == (not reference):
         raise click.UsageError("expected either --new NAME or --reference")
-    say(starter.then(starter.start(name, studies.data_folder())) if name else starter.reference())
+    say(starter.reference() if name is None else starter.then(starter.start(name, studies.data_folder())))
 
 
 @main.command()

@@ -177,8 +177,9 @@ class Progress:
             return None
         events: list[dict[str, Any]] = self._remembered(folder / "progress.jsonl", attempt.events) or []
         who = {name: events[0][name] for name in WHO if name in events[0]} if events else {}
-        # Who reads a result claims it too, for an instant: only an attempt that began later runs.
-        newer = bool(events) and (done is None or events[0]["time"] > done.at)
+        # Who reads a result claims it too, for an instant: only an attempt that began later runs, by whole
+        # seconds, which results are dated by.
+        newer = bool(events) and (done is None or int(events[0]["time"]) > done.at)
         failure = (
             (self._remembered(folder / "error.json", attempt.failure) or "") if done is None or newer else ""
         )

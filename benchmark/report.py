@@ -14,7 +14,7 @@ from benchmark import answer, exhibits, figure4, progress, spread, tables
 from benchmark.exhibits import Answers
 from benchmark.progress import CaseState
 from benchmark.study import Study, plan
-from benchmark.tables import Table
+from benchmark.tables import Table, many
 from serkit.resultfile import GUESSING, Result
 from serkit.results import Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
@@ -131,7 +131,7 @@ def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:
         named = [result["label"] for result in found.left_out.values()]
         more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
         said.append(
-            f"Caution: {len(named)} finished runs count as missing, since their loss stayed far above that of"
+            f"Caution: {many(len(named), 'finished run')} left out as missing, for a loss far above that of"
             f" guessing ({GUESSING:.2f}): {', '.join(named[:NAMED])}{more}. Lower recipe.learning_rate."
         )
     if found.mixed:

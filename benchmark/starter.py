@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.study import Acoustics, Exhibit, Study, Tuning
+from benchmark.study import Acoustics, Exhibit, Study, Tuning, names
 from benchmark.study_file import study_name
 from serkit import corpora
 from serkit.effects import ALLOWED, EFFECTS, Augmentation
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
-from serkit.settings import BOUNDS
+from serkit.settings import BOUNDS, check
 from serkit.specs import CHECKPOINTS, FRONT_ENDS, AcousticsSpec, CorpusSpec, ModelSpec, Recipe
 
 WIDTH = 100
@@ -169,6 +169,7 @@ def start(name: str, data: Path | None) -> Path:
         CorpusMissing: no corpus is there.
     """
     file = Path(name if name.endswith(".toml") else f"{name}.toml")
+    check(file.stem not in names(), f"{file.stem} is a built-in study; give yours another name")
     text = starter(study_name(file), found(data))
     try:
         with file.open("x", encoding="utf-8") as draft:

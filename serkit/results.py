@@ -306,7 +306,7 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
     why = getattr(error, "strerror", None) or error
     return ResultsUnwritable(
         f"results cannot be written to {path} ({why}); make room or make it writable, or name another folder"
-        " with SERKIT_RESULTS"
+        " with --results or SERKIT_RESULTS"
     )
 
 

@@ -131,10 +131,11 @@ def one_line(where: str, text: str, most: int = 200) -> str:
     """A text that may stand in a table and on a terminal, in one spelling of accents.
 
     Raises:
-        SpecError: empty, longer than `most` characters, or with control characters or line breaks, which are
-            shown spelt out.
+        SpecError: nothing to see in it, longer than `most` characters, or with control characters or line
+            breaks, which are shown spelt out.
     """
-    check(bool(text.strip()), f"{where} is empty; expected a text")
+    seen = any(letter.isprintable() and not letter.isspace() for letter in text)
+    check(seen, f"{where} is empty; expected a text")
     check(len(text) <= most, f"{where} has {len(text):,} characters; expected {most:,} at most")
     held = printable(text) != text or len(text.splitlines()) > 1 or "\t" in text
     check(not held, f"{where} = {shown(text)}: expected one line without control characters")

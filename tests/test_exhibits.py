@@ -242,10 +242,7 @@ def test_a_run_thrown_off_counts_as_missing_and_is_named(store):
     assert (cell["wF1"], cell["runs"], cell["runs_expected"]) == (0.7, 1, 2)
     assert list(exhibits.answers(study, store).left_out) == [runs["one-aug0-seed1"]]
     text, _ = assemble(study, store)
-    assert (
-        "1 finished runs count as missing, since their loss stayed far above that of guessing (0.56): "
-        in text
-    )
+    assert "1 finished run left out as missing, for a loss far above that of guessing (0.56): " in text
     assert "one-aug0-seed1. Lower recipe.learning_rate." in text
 
 

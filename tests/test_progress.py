@@ -100,6 +100,13 @@ def test_a_run_from_its_start_to_its_end(store, look):
     assert (seen.state, seen.seconds, seen.share) == (DONE, 36.0, 1.0)
 
 
+def test_a_run_of_less_than_a_second_is_done_where_nobody_may_ask_for_its_lock(store, look, monkeypatch):
+    saved(store, seconds_ago=0)
+    begun(store, seconds_ago=0)  # results are dated by whole seconds, attempts by thousandths
+    monkeypatch.setattr(Store, "claimed", lambda *_: None)
+    assert look().state == DONE
+
+
 def test_a_run_that_failed_says_why(store, look):
     failing(store)
     seen = look()

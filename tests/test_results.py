@@ -366,7 +366,7 @@ def test_results_that_cannot_be_written_say_what_to_do(tmp_path, store, taken):
         store.check_writable()
     said = str(caught.value)
     assert str(store.folder) in said
-    assert "make room or make it writable, or name another folder with SERKIT_RESULTS" in said
+    assert "make room or make it writable, or name another folder with --results or SERKIT_RESULTS" in said
 
 
 def test_a_folder_that_can_be_written_is_made_and_left_empty(store):
@@ -455,7 +455,9 @@ def test_folders_where_files_shall_be_are_moved_out_of_the_way(store):
 def test_locks_that_cannot_be_are_one_message(store):
     store.check_writable()
     (store.folder / ".locks").write_text("a file, where a folder is needed")
-    with pytest.raises(ResultsUnwritable, match=r"locks.* or name another folder with SERKIT_RESULTS"):
+    with pytest.raises(
+        ResultsUnwritable, match=r"locks.* or name another folder with --results or SERKIT_RESULTS"
+    ):
         store.claim(SPEC.key).__enter__()
     assert store.claimed(SPEC.key) is False
 

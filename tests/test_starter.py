@@ -184,10 +184,11 @@ def test_nothing_is_written_over(data):
     assert Path("mine.toml").read_text() == "kept"
 
 
-@pytest.mark.parametrize("name", ["..", "speed", "-n.toml", "a b"])
+@pytest.mark.parametrize("name", ["..", "speed", "-n.toml", "a b", "", "paper", "open.toml"])
 def test_a_name_that_no_study_can_have_is_refused_before_anything_is_looked_for(data, name):
-    with pytest.raises(SpecError, match="Give it another name"):
-        starter.start(name, None)
+    outcome = called("--new", name)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert re.match(r"SpecError: .* [Gg]ive (it|yours) another name\n$", outcome.stderr)
     assert not list(Path().glob("*.toml"))
 
 

@@ -119,6 +119,7 @@ ABSURD = {
     "expected": (one("expected_training_clips = -1"), "clips = -1: expected a whole number in 1.."),
     # sequences that would reach a terminal
     "escape": (PLAIN.replace('"T"', r'"a\u001b[31mb"'), r"'a\x1b[31mb' has control characters"),
+    "nothing to see": (one(r'title = "\u200b \ufeff"'), "title is empty; expected a text"),
     "escape in a title": (one(r'title = "\u001b]0;x\u0007"'), r"'\x1b]0;x\x07' has control characters"),
     "escape in an option": (two(r'options = { name = "\u202eabc" }'), r"'\u202eabc' has control characters"),
     "escape in an option's key": (two(r'options = { labels = { "\u001bx" = "sad" } }'), r"'\x1bx' has"),
