@@ -18,7 +18,6 @@ that run, measurements apart from trainings; costs know neither the augmentation
 
 from __future__ import annotations
 
-import os
 import shlex
 import socket
 import time
@@ -142,7 +141,7 @@ class Progress:
         now = time.time()
         self.unread = []
         best: dict[RunSpec | AcousticsSpec, CaseState] = {}
-        for folder in self._folders():
+        for folder in self.store.folders(self.unread):
             found = self._state(folder, now)
             if found is None:
                 continue
@@ -160,13 +159,6 @@ class Progress:
             if not done and time.time() - last["time"] < READING_SECONDS:
                 news.append((attempt.in_a_line(self.study.titles.get(path.stem, path.stem)), last))
         return news
-
-    def _folders(self) -> list[Path]:
-        try:
-            with os.scandir(self.store.folder) as found:
-                return [Path(at.path) for at in found if at.is_dir() and not at.name.startswith(".")]
-        except OSError:
-            return []
 
     def _state(self, folder: Path, now: float) -> CaseState | None:
         """What a folder says of the case that it answers; None where it answers none of this study's."""

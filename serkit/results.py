@@ -117,7 +117,7 @@ class Store:
         """
         found: list[tuple[Path, Result]] = []
         unread: list[str] = []
-        for folder in self._folders(unread):
+        for folder in self.folders(unread):
             path = folder / "result.json"
             try:
                 found.append((path, read(path)))
@@ -127,14 +127,17 @@ class Store:
                 unread.append(str(error))
         return sorted(found, key=lambda pair: (pair[1]["finished"], pair[0])), unread
 
-    def _folders(self, unread: list[str]) -> list[Path]:
+    def folders(self, unread: list[str]) -> list[Path]:
+        """Those of runs, done or not, by name; why they cannot be listed is added to `unread`."""
         try:
-            return [path for path in sorted(self.folder.iterdir()) if path.is_dir() and path.name[0] != "."]
+            names = sorted(os.listdir(self.folder))
         except FileNotFoundError:
             return []
         except OSError as error:
             unread.append(str(unreadable(self.folder, error)))
             return []
+        # `isdir` says no to what cannot be looked at, such as a link in a loop.
+        return [self.folder / name for name in names if name[0] != "." and os.path.isdir(self.folder / name)]
 
     def all(self) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
         """What `files` can read, each with its spec; another method's is left out, as it answers nothing."""

@@ -107,6 +107,22 @@ def test_a_run_of_less_than_a_second_is_done_where_nobody_may_ask_for_its_lock(s
     assert look().state == DONE
 
 
+@pytest.mark.parametrize("to", ["loop", "x" * 300, "nowhere"])
+def test_one_link_that_leads_nowhere_hides_no_run(store, look, to):
+    saved(store)
+    (store.folder / "loop").symlink_to(to)
+    assert look().state == DONE
+    assert len(store.files()[0]) == 1
+
+
+def test_a_results_folder_that_cannot_be_listed_is_named(store):
+    store.folder.write_text("no folder")
+    looking = Progress(STUDY, store)
+    assert {state.state for state in looking.look()} == {MISSING}
+    (said,) = looking.unread
+    assert f"{store.folder} cannot be read (Not a directory)" in said
+
+
 def test_a_run_that_failed_says_why(store, look):
     failing(store)
     seen = look()
