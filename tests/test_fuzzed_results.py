@@ -158,7 +158,7 @@ def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbe
             (store.folder / "report.md").read_text(),
             "\n".join(compare.summary(side, side, compare.cells(side, side), "wF1")),
             export.export(store, "csv", tmp_path),
-            plan.text(STUDY, store, None, tmp_path),
+            plan.text(STUDY, store, None),
         ]
         with pytest.warns(UserWarning, match="cannot be read") as warned:
             load_all(store.folder.parent)
