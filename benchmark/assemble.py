@@ -15,7 +15,7 @@ from benchmark.study import Study
 from benchmark.tables import Table
 from serkit.files import printable, write_whole
 from serkit.results import Store, unwritable
-from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
+from serkit.roomnet import C50_RANGE_DB, T60_RANGE_S
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

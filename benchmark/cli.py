@@ -27,7 +27,7 @@ from serkit.effects import EFFECTS
 from serkit.errors import ResultsUnreadable, SerkitError, memory_named
 from serkit.files import printable
 from serkit.settings import LARGEST_SEED
-from serkit.specs import CHECKPOINTS, METRICS, CorpusSpec
+from serkit.specs import CHECKPOINTS, METRICS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOVED = 3
@@ -340,79 +340,3 @@ def listen(
     folder = Path(output) if output else studies.results_root() / "listen"
     chosen = tuple(dict.fromkeys(effects))
     say(listening.listen(Path(clip), study, chosen, each, draws, seed, folder))
-
-
-@main.group("rooms")
-def rooms_group() -> None:
-    """Train the estimator of reverberation time and clarity, and score it where the truth is known."""
-
-
-@rooms_group.command("train")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False),
-    default="roomnet.npz",
-    show_default=True,
-    help="File to write.",
-)
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes making examples."
-)
-@seed_option("the examples, the first weights and the order")
-@quick_option("the weights are no good")
-@clear_errors
-def rooms_train(output: str, jobs: int, seed: int, quick: bool) -> None:
-    """Make the estimator's weights from generated speech in simulated rooms; about an hour on one core.
-
-    How they were made stands beside them as JSON. Needs pip install 'serkit[acoustics]'.
-    """
-    from benchmark import rooms
-
-    say(rooms.train(rooms.training(quick, seed), jobs, Path(output)))
-
-
-@rooms_group.command("score")
-@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=options.CorpusName())
-@study_option("its corpora, with its options, as real speech")
-@click.option("--weights", type=click.Path(dir_okay=False), help="Default: those of the package.")
-@seed_option("the speech, the rooms and the choice of clips")
-@quick_option("few clips and rooms")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False),
-    help="File to write, JSON; default acoustics/rooms.json in the results folder.",
-)
-@clear_errors
-def rooms_score(
-    names: tuple[str, ...],
-    study_name: str | None,
-    weights: str | None,
-    seed: int,
-    quick: bool,
-    output: str | None,
-) -> None:
-    """Errors on generated speech and on real corpora, in rooms the training never saw, and the speed.
-
-    CORPUS is a reader's name (ravdess, emodb, ...) or, with --study, the study's name for it; none: generated
-    speech alone, or with --study all of its corpora. Needs pip install 'serkit[acoustics]'.
-    """
-    if study_name is not None:
-        known = {corpus.name: corpus for corpus in studies.read(study_name).corpora}
-        names = names or tuple(known)
-    else:
-        known = {name: CorpusSpec(name.replace("_", ""), name) for name in corpora.names()}
-    for name in names:
-        if name not in known:
-            raise no_corpus(name, known)
-    from benchmark import rooms  # now that it is known to be of use: it brings torch
-    from serkit import roomnet
-
-    say(
-        rooms.score(
-            Path(weights) if weights else roomnet.WEIGHTS,
-            rooms.settings(quick, seed),
-            [known[name] for name in names],
-            studies.data_folder(),
-            Path(output) if output else studies.results_root() / "acoustics" / "rooms.json",
-        )
-    )

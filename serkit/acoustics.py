@@ -31,7 +31,7 @@ from serkit.audio import FULL_SCALE, unfit
 from serkit.augment import Chain
 from serkit.packs import Pack
 from serkit.resultfile import ESTIMATES
-from serkit.rooms import C50_RANGE_DB, T60_RANGE_S
+from serkit.roomnet import C50_RANGE_DB, T60_RANGE_S
 from serkit.specs import AcousticsSpec
 
 RATE_HZ = mos.RATE_HZ

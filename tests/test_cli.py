@@ -18,6 +18,8 @@ from benchmark import study as studies
 from serkit import doctor
 from serkit.results import Store
 from tests.made_results import made_result, put
+from tools.roomnet import __main__ as roomnet
+from tools.speed import __main__ as speed
 
 ROOT = Path(__file__).parent.parent
 
@@ -308,8 +310,6 @@ def test_a_typed_pair_joins_those_of_the_study():
         (["doctor", "--option", "\x1b[31m"], "--option \\x1b[31m: expected KEY=VALUE"),
         (["weights", "cnn15"], "'cnn15' is not one of 'cnn14-32k', 'cnn14-16k'"),
         (["doctor", "emodbb"], "did you mean 'emodb'?"),
-        (["rooms", "score", "--study", "open", "ravdes"], "did you mean 'ravdess'?"),
-        (["rooms", "score", "emodbb"], "no corpus 'emodbb'; expected one of audformat, crema_d,"),
         (["export", "--to", "excel"], "'excel' is not one of 'nkululeko', 'autrainer', 'csv'"),
         (["compare", "open"], "Missing argument 'B'"),
         (["reports"], "No such command 'reports'"),
@@ -365,18 +365,12 @@ def test_weights_that_are_another_file(tmp_path):
 
 # --- options ---
 
-COMMANDS = {
-    " ".join(path): command
-    for path, command in [
-        *(((name,), command) for name, command in cli.main.commands.items() if name != "rooms"),
-        *((("rooms", name), command) for name, command in cli.rooms_group.commands.items()),
-    ]
-}
+COMMANDS = cli.main.commands
 
 
 def test_an_option_means_the_same_in_every_command():
     found = {}
-    for name, command in COMMANDS.items():
+    for name, command in {**COMMANDS, "speed": speed.main, **roomnet.main.commands}.items():
         for option in command.params:
             if isinstance(option, click.Option):
                 found.setdefault(option.opts[0], {})[name] = option
@@ -435,7 +429,6 @@ def test_the_version():
         (["doctor"], "r", {"ravdess"}),
         (["doctor", "--study", "open"], "", {"cremad", "ravdess", "emodb"}),
         (["doctor", "--study", "papr"], "", set()),
-        (["rooms", "score", "ravdess"], "em", {"emodb"}),
         (["export", "--to"], "n", {"nkululeko"}),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from benchmark import cli
 from benchmark import study as studies
+from tools.roomnet import __main__ as roomnet
 from tools.speed import __main__ as speed
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +22,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 BLOCK = re.compile(r"(?:^ {4}.*\n(?:[ ]*\n(?= {4}))*)+", re.MULTILINE)
 
-TOOLS = {("python", "-m", "tools.speed"): speed.main}
+TOOLS = {("python", "-m", "tools.speed"): speed.main, ("python", "-m", "tools.roomnet"): roomnet.main}
 
 EXAMPLE = "/mine.py"
 """The reader that the recipe for a corpus makes."""

@@ -19,7 +19,6 @@ serkit.effects               what augmentation is, as plain data
 serkit.specs                 what a run is, as plain data
 serkit.cache
 serkit.synthetic             speech that is made
-serkit.rooms                 speech that is made, in rooms that are made
 serkit.roomnet               waves -> what the room is like
 serkit.corpora.table         what every corpus becomes
 serkit.corpora.folder

@@ -1,7 +1,6 @@
-"""`python -m benchmark rooms`: trains the room estimator, and scores it where the truth is known.
+"""Scores of the room estimator where the truth is known: speech in rooms that the training never saw.
 
-`train` makes the weights that the package ships. `score` judges weights on speech in rooms that the training
-never saw; truth is always `serkit.rooms.decay` of the room's own impulse response:
+Truth is always `tools.roomnet.rooms.decay` of the room's own impulse response:
 
     generated     held-out generated voices in image-source rooms
     <corpus>      real clips: their silent edges taken off, one speaker's strung together with pauses, in the
@@ -16,8 +15,6 @@ simulated one is drier than that: C50 is also given where the true one is below 
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -26,19 +23,18 @@ from typing import Any
 
 import numpy as np
 import pedalboard
-import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
 from benchmark.output import claim, write
-from serkit import audio, corpora, packs, roomnet, rooms
-from serkit.rooms import RATE_HZ, Examples
+from serkit import audio, corpora, packs, roomnet
+from serkit.roomnet import RATE_HZ
 from serkit.run import cpu_name, environment
 from serkit.specs import CorpusSpec
+from tools.roomnet import rooms
+from tools.roomnet.training import score_of, shown, versions
 
 GENERATED, PEDALBOARD = "generated", "pedalboard"
-CLEAR_DB = 20.0
-"""Above it, a studio's own room hides the simulated one."""
 SNR_BANDS_DB = ((5.0, 15.0), (15.0, 30.0), (30.0, 50.0))
 PEDALBOARD_SNR_DB = (20.0, 50.0)
 EDGE_SHARE = 0.01  # of a clip's peak: what is below it before and after speech is its edge
@@ -58,7 +54,6 @@ class Settings:
         seconds: length of clips; the shorter ones are the beginnings of the longest.
         snr_db: range.
         seed: of everything; nothing of the training's.
-        speed_clips: timed, one thread.
     """
 
     clips: int = 400
@@ -67,13 +62,12 @@ class Settings:
     seconds: tuple[float, ...] = (4.0, 2.0, 1.0)
     snr_db: tuple[float, float] = (5.0, 50.0)
     seed: int = 0
-    speed_clips: int = 200
 
 
 def settings(quick: bool = False, seed: int = 0) -> Settings:
     """The defaults, or far fewer clips and rooms."""
     chosen = Settings(seed=seed)
-    return replace(chosen, clips=24, rooms=4, voices=3, speed_clips=10) if quick else chosen
+    return replace(chosen, clips=24, rooms=4, voices=3) if quick else chosen
 
 
 _ROOMS, _VOICES, _CORPUS, _PEDALBOARD = range(4)
@@ -153,39 +147,6 @@ def clips_of(
 # --- scores ---
 
 
-def score_of(truth: np.ndarray, found: np.ndarray) -> dict[str, Any]:
-    """Root mean square error, bias and correlation.
-
-    Args:
-        truth: [clips, 2] T60 in s and C50 in dB.
-        found: likewise.
-
-    Returns:
-        `n`, and for each of `t60_s`, `c50_db` and `c50_db_below_20`: `rmse`, `bias` (found less true),
-        `correlation` (None where one of both does not vary) and `n`.
-    """
-    unclear = truth[:, 1] < CLEAR_DB
-    return {
-        "n": len(truth),
-        "t60_s": _figures(truth[:, 0], found[:, 0]),
-        "c50_db": _figures(truth[:, 1], found[:, 1]),
-        "c50_db_below_20": _figures(truth[unclear, 1], found[unclear, 1]),
-    }
-
-
-def _figures(truth: np.ndarray, found: np.ndarray) -> dict[str, Any]:
-    if len(truth) == 0:
-        return {"n": 0, "rmse": None, "bias": None, "correlation": None}
-    off = found - truth
-    varies = len(truth) > 1 and truth.std() > 0 and found.std() > 0
-    return {
-        "n": len(truth),
-        "rmse": float(np.sqrt(np.square(off).mean())),
-        "bias": float(off.mean()),
-        "correlation": float(np.corrcoef(truth, found)[0, 1]) if varies else None,
-    }
-
-
 def scored(net: roomnet.RoomNet, block: rooms.Block, settings: Settings) -> dict[str, Any]:
     """Scores of all clips, by duration, by SNR."""
     by_seconds = {
@@ -202,26 +163,6 @@ def scored(net: roomnet.RoomNet, block: rooms.Block, settings: Settings) -> dict
             for name, chosen in bands.items()
             if chosen.any()
         },
-    }
-
-
-def speed_of(net: roomnet.RoomNet, waves: Sequence[np.ndarray], clips: int) -> dict[str, float]:
-    """Clips a second with one thread, features included, by wall and by CPU time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        chosen = [waves[number % len(waves)] for number in range(clips)]
-        roomnet.estimate(net, chosen[:5])
-        wall, cpu = time.perf_counter(), time.process_time()
-        roomnet.estimate(net, chosen)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    finally:
-        torch.set_num_threads(before)
-    return {
-        "clips": clips,
-        "seconds_a_clip": len(waves[0]) / RATE_HZ,
-        "clips_per_s": clips / wall,
-        "clips_per_cpu_s": clips / cpu,
     }
 
 
@@ -251,12 +192,10 @@ def score(
     random = rooms.stream(_SEEDS + settings.seed, 0, _PEDALBOARD)
     reverbs = [through_pedalboard(random) for _ in range(settings.rooms)]
     sets: dict[str, Any] = {}
-    timed: list[np.ndarray] = []
     all_speech = {GENERATED: generated(settings), **speech}
     for number, (name, speakers) in enumerate(tqdm(all_speech.items(), desc="sets of speech")):
         random = rooms.stream(_SEEDS + settings.seed, number, _CORPUS)
         block = clips_of(speakers, shoeboxes, settings, settings.snr_db, random)
-        timed = timed or list(block.waves)
         again = clips_of(speakers, reverbs, settings, PEDALBOARD_SNR_DB, random)
         sets[name] = {
             "speakers": len(speakers),
@@ -267,12 +206,11 @@ def score(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment("cpu"),
         "cpu_name": cpu_name(),
-        "packages": roomnet.versions(),
+        "packages": versions(),
         "weights": roomnet.digest(weights),
         "settings": asdict(settings),
         "pedalboard_snr_db": PEDALBOARD_SNR_DB,
         "sets": sets,
-        "speed": speed_of(net, timed, settings.speed_clips),
     }
     write(output, json.dumps(measured, allow_nan=False, indent=1) + "\n")
     return text(measured) + f"\n\nAll figures: {output}"
@@ -299,14 +237,12 @@ def text(measured: Mapping[str, Any]) -> str:
         rows += [["", f"first {key} s", *_row(each)] for key, each in list(of["by_seconds"].items())[1:]]
         rows += [["", f"SNR {key} dB", *_row(each)] for key, each in of["by_snr_db"].items()]
         rows.append(["", "pedalboard's Reverb", *_row(of[PEDALBOARD])])
-    speed, where = measured["speed"], measured["environment"]
+    where = measured["environment"]
     return "\n\n".join(
         [
             f"weights {measured['weights']}, {measured['cpu_name']}, torch {where['packages']['torch']},"
             f" {measured['date']}",
             tabulate(rows, headers, disable_numparse=True),
-            f"Speed: {speed['clips_per_s']:.0f} clips of {speed['seconds_a_clip']:g} s a second with one"
-            f" thread, features included ({speed['clips_per_cpu_s']:.0f} a second of CPU time).",
         ]
     )
 
@@ -315,77 +251,12 @@ def _row(of: Mapping[str, Any]) -> list[str]:
     t60, c50, low = of["t60_s"], of["c50_db"], of["c50_db_below_20"]
     return [
         str(of["n"]),
-        _shown(t60["rmse"], ".3f"),
-        _shown(t60["bias"], "+.3f"),
-        _shown(t60["correlation"], ".3f"),
-        _shown(c50["rmse"], ".2f"),
-        _shown(c50["bias"], "+.2f"),
-        _shown(c50["correlation"], ".3f"),
-        _shown(low["rmse"], ".2f"),
-        _shown(low["bias"], "+.2f"),
+        shown(t60["rmse"], ".3f"),
+        shown(t60["bias"], "+.3f"),
+        shown(t60["correlation"], ".3f"),
+        shown(c50["rmse"], ".2f"),
+        shown(c50["bias"], "+.2f"),
+        shown(c50["correlation"], ".3f"),
+        shown(low["rmse"], ".2f"),
+        shown(low["bias"], "+.2f"),
     ]
-
-
-def _shown(value: float | None, how: str) -> str:
-    return "--" if value is None else format(value, how)
-
-
-# --- training ---
-
-
-def training(quick: bool = False, seed: int = 0) -> roomnet.Training:
-    """The settings of the shipped weights, or a few seconds' worth without image-source rooms."""
-    if not quick:
-        return roomnet.Training(seed=seed)
-    few = Examples(block=24, voices=2, phrases=3, image_source=0, stochastic=8)
-    return roomnet.Training(seed=seed, blocks=4, held_out_blocks=1, epochs=1, batch=8, examples=few)
-
-
-def train(settings: roomnet.Training, jobs: int, output: Path) -> str:
-    """Trains, writes the weights to `output` and how they came to be beside it, as JSON.
-
-    Raises:
-        ResultsUnwritable: `output` cannot be written.
-        ExtraMissing: pyroomacoustics is not installed.
-    """
-    claim(output)
-    torch.set_num_threads(1)  # else the weights depend on how many there are
-    began = time.perf_counter()
-    bars: dict[str, tqdm] = {}
-
-    def report(what: str, done: int, of: int, how: str) -> None:
-        if what not in bars:
-            bars[what] = tqdm(total=of, desc=what, mininterval=1.0)
-        bar = bars[what]
-        bar.set_postfix_str(how, refresh=False)
-        bar.update(done - bar.n)
-        if done == of:
-            bar.close()
-
-    net = roomnet.train(settings, jobs, report)
-    draft = output.with_name(f"{output.name}.draft.npz")
-    roomnet.save(net, draft)
-    os.replace(draft, output)
-    held_out = replace(settings.examples, held_out=True)
-    found, truth = [], []
-    net = roomnet.load(output)
-    for number in range(settings.held_out_blocks):
-        block = rooms.make_block(roomnet.HELD_OUT_SEEDS + settings.seed, number, held_out)
-        found.append(roomnet.estimate(net, list(block.waves)))
-        truth.append(block.truth)
-    made: dict[str, Any] = {
-        "weights": roomnet.digest(output),
-        "settings": roomnet.settings_as_json(settings),
-        "versions": roomnet.versions(),
-        "cpu_name": cpu_name(),
-        "minutes": round((time.perf_counter() - began) / 60, 1),
-        "jobs": jobs,
-        "held_out": score_of(np.concatenate(truth), np.concatenate(found)),
-    }
-    write(output.with_suffix(".json"), json.dumps(made, indent=1) + "\n")
-    held = made["held_out"]
-    return (
-        f"{output}: {made['weights']}, {made['minutes']} min; held-out generated speech:"
-        f" T60 RMSE {_shown(held['t60_s']['rmse'], '.3f')} s,"
-        f" C50 RMSE {_shown(held['c50_db']['rmse'], '.2f')} dB"
-    )

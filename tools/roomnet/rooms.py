@@ -5,7 +5,7 @@ comes from `serkit.synthetic`, rooms from two models.
 
 * Stochastic: `serkit.synthetic.room_response` (decaying noise after a few reflections), varied here: another
   decay at high frequencies, a second, slower decay, more early reflections, a coloured tail. NumPy alone.
-* Image-source: shoebox rooms by pyroomacoustics (`pip install 'serkit[acoustics]'`), with geometry: after
+* Image-source: shoebox rooms by pyroomacoustics (`pip install 'serkit[roomnet]'`), with geometry: after
   Allen & Berkley 1979, "Image method for efficiently simulating small-room acoustics".
 
 What is true of a room is measured on its impulse response by `decay`, after ISO 3382-1: reverberation time
@@ -34,13 +34,8 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from serkit import synthetic
 from serkit.errors import ExtraMissing, SpecError
+from serkit.roomnet import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.synthetic import HOP, Prosody, Speaker
-
-RATE_HZ = synthetic.RATE_HZ
-T60_RANGE_S = (0.05, 2.0)
-"""What examples are labelled with. Nearest to no room at all: 0.05 s."""
-C50_RANGE_DB = (-10.0, 35.0)
-"""Above 35 dB the reverberation drowns in any recording's noise."""
 
 EARLY_S = 0.05
 ONSET_DB = -20.0
@@ -219,7 +214,7 @@ def _pyroomacoustics() -> ModuleType:
     try:
         import pyroomacoustics
     except ImportError as error:
-        raise ExtraMissing("pyroomacoustics", "acoustics") from error
+        raise ExtraMissing("pyroomacoustics", "roomnet") from error
     return pyroomacoustics
 
 
