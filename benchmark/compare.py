@@ -314,7 +314,6 @@ def unlike(first: Side, second: Side) -> list[str]:
     results = [list(side.results.values()) for side in (first, second)]
     say("method", *(_every(of, "spec", "method") for of in results))
     say("bf16", *(_every(of, "environment", "bf16") for of in results))
-    say("compiled", *(_every(of, "environment", "compiled") for of in results))
     say("run on", *(tuple(exhibits.devices(of)) for of in results))
     return said
 

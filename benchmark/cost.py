@@ -167,7 +167,7 @@ class Device:
         plain: seconds that a training step takes for each second of speech, without augmentation.
         augmented: with every clip augmented; at rates in between, so much of each.
         scoring: seconds that an evaluation takes for each second of speech.
-        start_s: what a run takes besides: building the network, loading weights, compiling.
+        start_s: what a run takes besides: building the network, loading weights.
     """
 
     plain: float

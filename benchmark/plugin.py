@@ -44,7 +44,6 @@ class Session:
     store: Store
     data: Path | None
     rerun: bool
-    compiled: bool
     device: str
     worker: str
     live: Live
@@ -74,11 +73,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gpus", action="store_true", help="one GPU for each worker; CUDA_VISIBLE_DEVICES chooses which"
     )
     group.addoption("--rerun", action="store_true", help="train again even where the result is there")
-    group.addoption(
-        "--compile",
-        action="store_true",
-        help="compile a part of the network first: pays on a GPU in long sessions, see docs/performance.md",
-    )
     group.addoption(
         "--tensorboard",
         action="store_true",
@@ -118,7 +112,6 @@ def pytest_configure(config: pytest.Config) -> None:
         store=store,
         data=data,
         rerun=config.getoption("rerun"),
-        compiled=config.getoption("compile"),
         device=settled,
         worker=getattr(config, "workerinput", {}).get("workerid", ""),
         live=Live(Progress(study, store), config.getoption("rerun")),
@@ -273,7 +266,6 @@ class BoundCase:
                     session.data,
                     session.device,
                     session.rerun,
-                    session.compiled,
                     session.worker,
                     session.told,
                 )

@@ -15,12 +15,10 @@ checkpoint loads as it is). The forward pass is ours, because the stock one cann
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,9 +73,6 @@ class Cnn14(nn.Module):
     """CNN14 with a four-class head; masked, without SpecAugment.
 
     Parameters are called as in the stock class (`bn0`, `conv_block1` to `conv_block6`, `fc1`); `head` is new.
-
-    Attributes:
-        compiled: whether training compiles the passes between two convolutions; false at first.
     """
 
     live: Tensor
@@ -106,7 +101,6 @@ class Cnn14(nn.Module):
                 stock.init_layer(layer)
         live = torch.ones(MEL_BANDS, dtype=torch.bool) if live_bands is None else live_bands
         self.register_buffer("live", live.to(torch.float32), persistent=False)
-        self.compiled = False
 
     def forward(self, logmel: Tensor, frames: np.ndarray, masked: Tensor | None = None) -> Tensor:
         """Class scores before the softmax.
@@ -138,8 +132,8 @@ class Cnn14(nn.Module):
             # The window of the pooling that is astride a clip's end would hold half a frame: it is left out.
             kept = outside if last else _outside(frames // 2 * 2, x.shape[2], x.device)
             valid = int(frames.sum())
-            x = _normalise(block.bn1, block.conv1(x), valid, outside, outside, True, self.compiled)
-            x = _normalise(block.bn2, block.conv2(x), valid, outside, kept, True, self.compiled)
+            x = _normalise(block.bn1, block.conv1(x), valid, outside, outside, relu=True)
+            x = _normalise(block.bn2, block.conv2(x), valid, outside, kept, relu=True)
             if not last:
                 x = F.avg_pool2d(x, 2)
                 frames = frames // 2
@@ -159,13 +153,7 @@ def _outside(frames: np.ndarray, longest: int, device: torch.device) -> Tensor:
 
 
 def _normalise(
-    norm: nn.BatchNorm2d,
-    x: Tensor,
-    valid: int,
-    outside: Tensor,
-    emptied: Tensor,
-    relu: bool = False,
-    compiled: bool = False,
+    norm: nn.BatchNorm2d, x: Tensor, valid: int, outside: Tensor, emptied: Tensor, relu: bool = False
 ) -> Tensor:
     """Batch normalisation over valid frames only, and a ReLU if wanted.
 
@@ -179,7 +167,6 @@ def _normalise(
         outside: rows past the clips' ends (`_outside`).
         emptied: rows where the result is to be 0: those, or more.
         relu: whether negative values become 0.
-        compiled: whether training takes what `torch.compile` makes of the passes over x; with a ReLU only.
 
     Returns:
         The same shape.
@@ -194,7 +181,7 @@ def _normalise(
         return F.relu_(y) if relu else y
     count = valid * x.shape[3]
     y, mean, variance = _MaskedBatchNorm.apply(
-        x, norm.weight, norm.bias, norm.eps, count, outside, emptied, relu, compiled
+        x, norm.weight, norm.bias, norm.eps, count, outside, emptied, relu
     )
     with torch.no_grad():
         assert norm.running_mean is not None
@@ -214,8 +201,6 @@ class _MaskedBatchNorm(torch.autograd.Function):
     their statistics of the whole batch give the clips' own, and the derivative needs the right count in the
     place of the batch's. The GPU's kernels take such a count (they are SyncBatchNorm's, made for batches of
     which a part is elsewhere); on the CPU the derivative's two terms that it divides are added here.
-
-    Compiled, on either device, ReLU and derivative are one pass with what is before or after them.
     """
 
     @staticmethod
@@ -229,22 +214,16 @@ class _MaskedBatchNorm(torch.autograd.Function):
         outside: Tensor,
         emptied: Tensor,
         relu: bool,
-        compiled: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalises x [clips, channels, frames, bands], see `_normalise`; `count` valid positions."""
         x = _empty(x, outside)
         mean, variance = _statistics(x, count)
         scale = torch.rsqrt(variance + eps)
-        if compiled:
-            slope = weight * scale
-            shift, slope = _for_each_band([bias - mean * slope, slope], x.shape[3])
-            y = _empty(_of_rows(_compiled(_scaled_relu)(_rows(x), shift, slope), x), emptied)
-        else:
-            y = _empty(_scaled(x, mean, scale, weight, bias), emptied)
-            y = y.relu_() if relu else y
+        y = _empty(_scaled(x, mean, scale, weight, bias), emptied)
+        y = y.relu_() if relu else y
         ctx.save_for_backward(x, y, weight, mean, scale, outside, emptied)
         ctx.mark_non_differentiable(mean, variance)
-        ctx.count, ctx.relu, ctx.compiled = count, relu, compiled
+        ctx.count, ctx.relu = count, relu
         return y, mean, variance
 
     @staticmethod
@@ -253,18 +232,13 @@ class _MaskedBatchNorm(torch.autograd.Function):
         x, y, weight, mean, scale, outside, emptied = ctx.saved_tensors
         given = gradients[0].contiguous(memory_format=torch.channels_last)
         wanted = ctx.needs_input_grad[0]
-        if ctx.compiled:
-            of_x, of_weight, of_bias = _derivative_on_rows(
-                given, x, weight, mean, scale, ctx.count, wanted, y
-            )
-        else:
-            # A ReLU's derivative is 0 where its result is; without one the emptied rows are cleared by hand.
-            given = threshold_backward(given, y, 0) if ctx.relu else _empty(given.clone(), emptied)
-            derivative = _derivative_on_gpu if on_gpu(x.device) else _derivative_on_rows
-            of_x, of_weight, of_bias = derivative(given, x, weight, mean, scale, ctx.count, wanted)
+        # A ReLU's derivative is 0 where its result is; without one the emptied rows are cleared by hand.
+        given = threshold_backward(given, y, 0) if ctx.relu else _empty(given.clone(), emptied)
+        derivative = _derivative_on_gpu if on_gpu(x.device) else _derivative_on_rows
+        of_x, of_weight, of_bias = derivative(given, x, weight, mean, scale, ctx.count, wanted)
         if of_x is not None:
             of_x = _empty(of_x, outside)
-        return of_x, of_weight, of_bias, None, None, None, None, None, None
+        return of_x, of_weight, of_bias, None, None, None, None, None
 
 
 # On a CPU all this is done on rows: a frame a row, its bands one after the other, all channels of each. A
@@ -343,62 +317,22 @@ def _derivative_on_gpu(
 
 
 def _derivative_on_rows(
-    given: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    mean: Tensor,
-    scale: Tensor,
-    count: int,
-    of_x: bool,
-    y: Tensor | None = None,
+    given: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, count: int, of_x: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """The same; compiled, and with the derivative of the ReLU whose result is `y`, where that is given."""
+    """The same."""
     rows, gradient = _rows(x), _rows(given)
     bands, channels = x.shape[3], x.shape[1]
-    if y is None:
-        sums = _sums(gradient, rows)
-    else:
-        sums = _compiled(_sums_under_relu)(gradient, rows, _rows(y))
-    of_product, of_bias = sums.view(2, bands, channels).sum(dim=1)
+    sums = [of.sum(dim=0, dtype=_exact(rows)) for of in (gradient * rows, gradient)]
+    of_product, of_bias = torch.stack(sums).view(2, bands, channels).sum(dim=1)
     of_weight = (of_product - mean * of_bias) * scale
     if not of_x:
         return None, of_weight, of_bias
     gain = weight * scale
     slope = gain * scale * of_weight / count
     shift = slope * mean - gain * of_bias / count
-    gain, slope, shift = _for_each_band([gain, slope, shift], bands)
-    if y is None:
-        gain, slope, shift = (each.to(x.dtype) for each in (gain, slope, shift))
-        made = torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1)
-    else:
-        made = _compiled(_gradient_under_relu)(gradient, rows, _rows(y), gain, slope, shift)
+    gain, slope, shift = (each.to(x.dtype) for each in _for_each_band([gain, slope, shift], bands))
+    made = torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1)
     return _of_rows(made, x), of_weight, of_bias
-
-
-# What is compiled: [frames, bands * channels], the same for every layer, so that three kernels do for all.
-
-
-@functools.cache
-def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return torch.compile(function, dynamic=True)
-
-
-def _scaled_relu(rows: Tensor, shift: Tensor, slope: Tensor) -> Tensor:
-    return torch.relu(shift + rows * slope).to(rows.dtype)
-
-
-def _sums(given: Tensor, rows: Tensor) -> Tensor:
-    return torch.stack([(given * rows).sum(dim=0, dtype=_exact(rows)), given.sum(dim=0, dtype=_exact(rows))])
-
-
-def _sums_under_relu(given: Tensor, rows: Tensor, y: Tensor) -> Tensor:
-    return _sums(torch.where(y > 0, given.to(_exact(given)), 0), rows)
-
-
-def _gradient_under_relu(
-    given: Tensor, rows: Tensor, y: Tensor, gain: Tensor, slope: Tensor, shift: Tensor
-) -> Tensor:
-    return (shift + torch.where(y > 0, given, 0) * gain - rows * slope).to(rows.dtype)
 
 
 def build(spec: ModelSpec, seed: int) -> Cnn14:

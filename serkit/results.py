@@ -360,7 +360,6 @@ COLUMNS = {
     "device_name": "string",
     "threads": "Int64",
     "bf16": "boolean",
-    "compiled": "boolean",
     "started": "datetime64[ns, UTC]",
     "finished": "datetime64[ns, UTC]",
     "wall_seconds": "float64",
@@ -490,7 +489,7 @@ _OF_RESULT = (
     "clips_per_second",
 )
 _OF_RECIPE = tuple(field.name for field in dataclasses.fields(Recipe))
-_OF_ENVIRONMENT = ("serkit", "git_commit", "device", "device_name", "threads", "bf16", "compiled")
+_OF_ENVIRONMENT = ("serkit", "git_commit", "device", "device_name", "threads", "bf16")
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:

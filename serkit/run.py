@@ -31,6 +31,7 @@ from serkit.batches import ClipSet, join
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, some
 from serkit.errors import CorpusUnfit, SpecError, memory_named
 from serkit.frontend import NAMED
+from serkit.loader import Loader
 from serkit.model import build
 from serkit.packs import Pack
 from serkit.resultfile import SCHEMA, Result
@@ -101,7 +102,6 @@ def run(
     data: Path | None,
     device: str = "cpu",
     rerun: bool = False,
-    compiled: bool = False,
     worker: str = "",
     told: Told | None = None,
 ) -> Result:
@@ -113,7 +113,6 @@ def run(
         data: the folder the corpora lie in.
         device: `cpu`, `cuda` or `cuda:<n>`.
         rerun: train even if the result is there.
-        compiled: compile the passes between two convolutions, as `serkit.train.train` has it.
         worker: the name of the worker that this process is, for those who watch; empty: it is alone.
         told: told of each evaluation.
 
@@ -153,7 +152,7 @@ def run(
                 with suppress(OSError):  # as progress: no training ends for want of a curve
                     told(store.run_folder(spec.key), event)
 
-        trained = learn(spec, sets, device, report, compiled=compiled)
+        trained = learn(spec, sets, device, report)
         tail = in_tail(spec, trained)
         result: Result = {
             "schema": SCHEMA,
@@ -172,7 +171,7 @@ def run(
             "tail_evaluations": len(tail),
             "affected": trained.affected,
             "history": trained.history,
-            "environment": {**environment(device), "bf16": trained.bf16, "compiled": compiled},
+            "environment": {**environment(device), "bf16": trained.bf16},
             **since(started),
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
@@ -193,7 +192,6 @@ def learn(
     device: str,
     report: Callable[[dict[str, Any]], None] | None = None,
     bf16: bool | None = None,
-    compiled: bool = False,
 ) -> Trained:
     """Builds the network that a run asks for and trains it; nothing is stored.
 
@@ -203,7 +201,6 @@ def learn(
         device: `cpu`, `cuda` or `cuda:<n>`.
         report: told of each evaluation.
         bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
-        compiled: compile the passes between two convolutions.
 
     Raises:
         WeightsMissing: the checkpoint is not there.
@@ -213,21 +210,9 @@ def learn(
     def score(scores: np.ndarray) -> dict[str, Any]:
         return scored(spec, sets.evaluation, sets.test_folds, sets.validation, scores)
 
-    return train(
-        build(spec.model, spec.seed),
-        NAMED[spec.model.front_end],
-        spec.recipe,
-        spec.seed,
-        sets.training,
-        sets.evaluation,
-        score,
-        device,
-        report,
-        spec.augmentation,
-        spec.augment_percent,
-        bf16,
-        compiled,
-    )
+    model = build(spec.model, spec.seed)
+    loader = Loader(NAMED[spec.model.front_end], spec.recipe, device, spec.augmentation, spec.seed, bf16)
+    return train(model, loader, sets.training, sets.evaluation, score, report, spec.augment_percent)
 
 
 def in_tail(spec: RunSpec, trained: Trained) -> list[dict[str, Any]]:

@@ -21,10 +21,9 @@ from torch.nn import functional as F
 from serkit.batches import ClipSet, sorted_batches
 from serkit.device import send
 from serkit.errors import SerkitError
-from serkit.frontend import FrontEnd
 from serkit.loader import Inputs, Loader
 from serkit.model import Cnn14
-from serkit.specs import LABELS, Augmentation, Recipe
+from serkit.specs import LABELS, Recipe
 
 EVALUATED = (
     2  # times the longest batch of training: where nothing is kept for gradients, it takes less memory
@@ -61,44 +60,30 @@ class Trained:
 
 def train(
     model: Cnn14,
-    front_end: FrontEnd,
-    recipe: Recipe,
-    seed: int,
+    loader: Loader,
     training: ClipSet,
     evaluation: ClipSet,
     score: Callable[[np.ndarray], dict[str, Any]],
-    device: str,
-    progress: Callable[[dict[str, Any]], None] | None = None,
-    augmentation: Augmentation | None = None,
-    augment_percent: int = 0,
-    bf16: bool | None = None,
-    compiled: bool = False,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    percent: int = 0,
 ) -> Trained:
     """Trains `model` in place.
 
     Args:
         model: from `serkit.model.build`.
-        front_end: the front end `training` and `evaluation` are packed for.
-        recipe: the recipe.
-        seed: of batch order, crops, dropout and augmentation.
-        training: clips to learn from, with the labels to learn.
+        loader: of the recipe, the seed (batch order, crops, dropout, augmentation) and the device.
+        training: clips to learn from, with the labels to learn, packed for the loader's front end.
         evaluation: clips to score at each evaluation; their labels are not used here.
         score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
-        device: `cpu`, `cuda` or `cuda:<n>`.
-        progress: called with each evaluation's entry of the history, plus `of` (iterations in all).
-        augmentation: what affected clips go through; None: nothing is augmented.
-        augment_percent: share of the clips affected in an epoch, in 0..100.
-        bf16: compute the network in bfloat16 where it loses nothing; None: on a GPU.
-        compiled: compile the passes between two convolutions with `torch.compile`, half a minute to two in
-            each process before the first step (docs/performance.md says where that is won back).
+        report: called with each evaluation's entry of the history, plus `of` (iterations in all).
+        percent: share of the clips augmented in an epoch, in 0..100.
 
     Raises:
         TrainingDiverged: the loss is not finite at an evaluation.
     """
-    torch.manual_seed(seed)
-    loader = Loader(front_end, recipe, device, augmentation, seed, bf16)
+    recipe, device = loader.recipe, loader.device
+    torch.manual_seed(loader.seed)
     optimiser = prepare(model, recipe, device)
-    model.compiled = compiled
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
     due = {max(1, round(total * (i + 1) / recipe.evaluations)) for i in range(recipe.evaluations)}
@@ -111,7 +96,7 @@ def train(
     affected: list[float] = []
     started = time.perf_counter()
     for number in range(recipe.epochs):
-        epoch = loader.epoch(training, number, augment_percent)
+        epoch = loader.epoch(training, number, percent)
         affected.append(epoch.affected)
         for batch in epoch.batches:
             model.train()
@@ -138,8 +123,8 @@ def train(
             entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": mean_loss}
             entry |= score(scores)
             history.append(entry)
-            if progress is not None:
-                progress({**entry, "of": total})
+            if report is not None:
+                report({**entry, "of": total})
             losses.zero_()
             since = 0
     train_seconds = time.perf_counter() - started - evaluate_seconds

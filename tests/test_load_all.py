@@ -83,7 +83,7 @@ def test_the_table_is_what_the_files_say():
 
 
 def test_the_columns_and_their_types(store):
-    bits = {"bf16": True, "compiled": False, "threads": 2}
+    bits = {"bf16": True, "threads": 2}
     environment = {"device_name": "A device", "packages": {"torch": "2.0"}, **bits}
     put(
         store,
@@ -117,7 +117,7 @@ def test_the_columns_and_their_types(store):
     assert pd.isna(last["loudness_dbfs"])
     assert (last["learning_rate"], last["batch_size"], last["epochs"], last["width"]) == (1e-3, 16, 12, 8)
     assert (first["train_fingerprint"], last["train_fingerprint"]) == ("other", "0+0")
-    assert (last["bf16"], last["compiled"], last["threads"]) == (True, False, 2)
+    assert (last["bf16"], last["threads"]) == (True, 2)
     assert pd.isna(first["bf16"])
     assert (last["device_name"], last["torch"]) == ("A device", "2.0")
     assert last["train_seconds"] == 3.5

@@ -453,7 +453,7 @@ def test_closed_form_gradient(relu):
 
     def value(x, scale, shift):
         x = x.clone(memory_format=torch.channels_last)
-        given = (x, scale, shift, 1e-5, 18, outside, emptied, relu, False)
+        given = (x, scale, shift, 1e-5, 18, outside, emptied, relu)
         return subject._MaskedBatchNorm.apply(*given)[0]
 
     assert torch.autograd.gradcheck(value, at)

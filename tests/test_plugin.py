@@ -229,19 +229,17 @@ def test_tensorboard_that_is_not_installed_is_said_at_the_start(checkout, monkey
     outcome.stderr.fnmatch_lines(["ERROR: tensorboard is needed*pip install 'serkit?tensorboard?'"])
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_run_is_compiled_where_asked(checkout, monkeypatch, compiled):
+def test_a_run_is_made_again_where_asked(checkout, monkeypatch):
     asked = []
 
-    def run(spec, store, data, device, rerun, compiled, worker, told):
-        asked.append((rerun, compiled))
+    def run(spec, store, data, device, rerun, worker, told):
+        asked.append(rerun)
         raise CorpusMissing("nothing is trained here")
 
     monkeypatch.setattr("serkit.run.run", run)
-    options = ["--compile"] * compiled + ["--rerun"]
-    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded", *options)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded", "--rerun")
     outcome.assert_outcomes(skipped=1)
-    assert asked == [(True, compiled)]
+    assert asked == [True]
 
 
 def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):

@@ -90,22 +90,8 @@ def trainings(monkeypatch):
     """Replaces training by a list of what would have been trained; scores are random, no two clips alike."""
     trained = []
 
-    def pretend(
-        model,
-        front_end,
-        recipe,
-        seed,
-        training,
-        evaluation,
-        score,
-        device,
-        progress,
-        augmentation,
-        augment_percent,
-        bf16,
-        compiled,
-    ):
-        assert (augmentation is None) == (augment_percent == 0)
+    def pretend(model, loader, training, evaluation, score, report, percent):
+        assert (loader.augmentation is None) == (percent == 0)
         trained.append(training)
         scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation)).astype(np.float32)
         entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **score(scores)}
@@ -184,10 +170,10 @@ def test_the_environment_says_what_it_ran_on(finished):
     environment = finished[1]["environment"]
     assert set(environment) == {
         *("python", "serkit", "packages", "system", "device", "device_name", "cpus", "threads", "git_commit"),
-        *("bf16", "compiled"),
+        "bf16",
     }
     assert environment["device"] == "cpu"
-    assert environment["bf16"] is environment["compiled"] is False
+    assert environment["bf16"] is False
     assert environment["packages"]["numpy"] == np.__version__
     assert environment["packages"]["pandas"] == pd.__version__
     assert {"torch", "torchaudio", "scikit-learn", "soundfile", "soxr"} <= set(environment["packages"])

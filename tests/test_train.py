@@ -69,19 +69,8 @@ def trained(
     model = model or network(seed)
     recipe = Recipe(**{"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, **recipe})
     evaluation = evaluation or clips_of(noises(3, seed=9))
-    done = train(
-        model,
-        FRONT_END,
-        recipe,
-        seed,
-        training,
-        evaluation,
-        score,
-        "cpu",
-        progress,
-        augmentation,
-        percent,
-    )
+    loader = Loader(FRONT_END, recipe, "cpu", augmentation, seed)
+    done = train(model, loader, training, evaluation, score, progress, percent)
     return done, model.state_dict()
 
 

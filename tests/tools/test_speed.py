@@ -254,27 +254,6 @@ def test_flop_are_those_of_the_layers():
     assert step.flop_of(lambda: work(inputs)) == 3 * count * forward  # backward: inputs and weights
 
 
-def test_when_compiling_is_won_back(monkeypatch):
-    calls = []
-    clock = types.SimpleNamespace(perf_counter=iter([0.0, 5.0, 6.0, 7.0]).__next__)
-    works = [lambda: calls.append("a"), lambda: calls.append("b")]
-    with monkeypatch.context() as patched:
-        patched.setattr(step, "time", clock)
-        assert step.seconds_to_compile(works, "cpu") == (4.0, None)
-    assert calls == ["a", "b", "a", "b"]
-
-    def broken():
-        raise RuntimeError("no compiler\nand many lines more")
-
-    assert step.seconds_to_compile([broken], "cpu") == (None, "no compiler")
-
-    ms = {step.BOTH: {"median": 100.0}, step.BOTH_COMPILED: {"median": 90.0}}
-    size = {"compile_s": 2.0, "wall": {"ms_per_batch": ms}}
-    assert step._won_back(size, on_gpu=True) == "200"
-    ms[step.BOTH_COMPILED]["median"] = 101.0
-    assert step._won_back(size, on_gpu=True) == "never"
-
-
 def test_figures_of_a_step():
     ms = {
         step.PRODUCT: 2,
@@ -284,7 +263,6 @@ def test_figures_of_a_step():
         step.NETWORK: 18,
         step.BOTH_PLAIN: 20,
         step.BOTH: 24,
-        step.BOTH_COMPILED: 18,
     }
     # Half as fast in the second round: rates differ, shares do not.
     taken = {name: [Turn(2, 2 * each / 1e3, 1.0), Turn(1, 2 * each / 1e3, 1.0)] for name, each in ms.items()}
@@ -300,7 +278,6 @@ def test_figures_of_a_step():
         ("not_network", "100"): 0.25,
         ("augmentation_adds",): 0.2,
         ("network_adds",): 0.125,
-        ("compiling_saves",): 0.25,
     }
     for keys, share in expected.items():
         here = found

@@ -1,6 +1,6 @@
 """One epoch of a study's condition, end to end, beside the same epoch written the usual way.
 
-    serkit  `serkit.train.train`, as a run calls it; its own `train_seconds`. On a GPU compiled, too
+    serkit  `serkit.train.train`, as a run calls it; its own `train_seconds`
     stock   `tools.speed.stock`: files, a data loader, the stock PANNs class, float32
 
 over the same clips at the same width, batch size and learning rate, with none and with all of the clips
@@ -17,7 +17,7 @@ evaluation that there must be, of one clip. Wall time does not. An epoch of the 
 data loader's processes waiting.
 
 Epochs take turns in rounds; a ratio is of two epochs in the same round. Before that, each way runs once for
-warmth, over two batches; ours on a GPU over everything, so that compiling is not counted.
+warmth, over two batches; ours on a GPU over everything, since cuDNN plans anew for each length.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from serkit import model, run, train
 from serkit.batches import ClipSet
 from serkit.errors import CorpusMissing
 from serkit.frontend import NAMED
+from serkit.loader import Loader
 from serkit.specs import Augmentation, RunSpec, base_of
 from tools.speed import Settings, stock
 from tools.speed.clips import condition, corpora_of, made_lengths, packed_lengths
@@ -62,7 +63,7 @@ FULL_WIDTH = 64
 MADE_CLIPS = 2048  # on a GPU: 10 s at the peers' pace on 16 cores
 EPOCHS = {"cpu": 1, "cuda": 10}  # of ours in a turn: on a GPU one takes less than a second
 PERCENTS = (0, 100)
-OURS, COMPILED, THEIRS = "serkit", "serkit, compiled", "stock class, data loader"
+OURS, THEIRS = "serkit", "stock class, data loader"
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,11 +187,9 @@ def made(spec: RunSpec, clips: int) -> Iterator[Condition]:
 class Ours:
     """serkit's own training; a call is a turn of `epochs` epochs."""
 
-    def __init__(
-        self, taken: Condition, percent: int, device: str, epochs: int, compiled: bool = False
-    ) -> None:
+    def __init__(self, taken: Condition, percent: int, device: str, epochs: int) -> None:
         """Makes the network; it is trained on from turn to turn."""
-        self.taken, self.percent, self.device, self.compiled = taken, percent, device, compiled
+        self.taken, self.percent, self.device = taken, percent, device
         self.recipe = dataclasses.replace(taken.spec.recipe, epochs=epochs, evaluations_per_epoch=1 / epochs)
         self.network = model.build(taken.spec.model, taken.spec.seed)
 
@@ -200,16 +199,17 @@ class Ours:
         before = time.process_time()
         trained = train.train(
             self.network,
-            NAMED[spec.model.front_end],
-            self.recipe,
-            spec.seed,
+            Loader(
+                NAMED[spec.model.front_end],
+                self.recipe,
+                self.device,
+                spec.augmentation if self.percent else None,
+                spec.seed,
+            ),
             training,
             self.taken.first(1).training,
             lambda scores: {},
-            self.device,
-            augmentation=spec.augmentation if self.percent else None,
-            augment_percent=self.percent,
-            compiled=self.compiled,
+            percent=self.percent,
         )
         cpu_s = time.process_time() - before
         return Turn(self.recipe.epochs, trained.train_seconds, cpu_s)
@@ -250,10 +250,8 @@ def take_epochs(
     comparable = not percent or installed()
     first = taken.first(2 * taken.spec.recipe.batch_size)
     warmth = taken if device == "cuda" else first
-    ways: dict[str, Callable[[], Turn]] = {}
-    for name in (OURS, COMPILED) if device == "cuda" else (OURS,):
-        Ours(warmth, percent, device, 1, name == COMPILED)()
-        ways[name] = Ours(taken, percent, device, EPOCHS[device], name == COMPILED)
+    Ours(warmth, percent, device, 1)()
+    ways: dict[str, Callable[[], Turn]] = {OURS: Ours(taken, percent, device, EPOCHS[device])}
     if comparable:
         Theirs(first, percent, 0, device)()
         ways[THEIRS] = Theirs(taken, percent, workers, device)

@@ -38,11 +38,10 @@ class Load:
 class Step:
     """One training step, as `serkit.train.train` takes it: forward, loss, backward, Adam."""
 
-    def __init__(self, loader: Loader, width: int, compiled: bool = False) -> None:
-        """Makes the network and its optimiser on the loader's device; `compiled` as `serkit.train.train`."""
+    def __init__(self, loader: Loader, width: int) -> None:
+        """Makes the network and its optimiser on the loader's device."""
         torch.manual_seed(SEED)
         self.model = Cnn14(width, live_bands=loader.front_end.live_bands()).train()
-        self.model.compiled = compiled
         self.optimiser = train.prepare(self.model, Recipe(), loader.device)
         self.loader = loader
 

@@ -6,8 +6,6 @@ and then in turn as in training, where the host queues the next batch's loading 
     load      packed int16 to what the network takes
     network   forward, loss, backward, Adam, on batches that were loaded before
     both      as in training
-    compiled  the same with what `torch.compile` makes of the network's passes; how long that takes, and after
-              how many batches it is won back
 
 FLOP are counted (`torch.utils.flop_counter`) on the network's step at 0 %. They stand beside what this
 device does in a large matrix product of the type the network computes in (bfloat16 on a GPU, float32 on a
@@ -25,7 +23,6 @@ are trained in:
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -66,7 +63,6 @@ PRODUCT = "matrix product"
 LOAD_PLAIN, LOAD = "load, 0 %", "load, 100 %"
 NETWORK_PLAIN, NETWORK = "network, 0 %", "network, 100 %"
 BOTH_PLAIN, BOTH = "both, 0 %", "both, 100 %"
-NETWORK_COMPILED, BOTH_COMPILED = "network, 100 %, compiled", "both, 100 %, compiled"
 
 EPOCHS = 5  # that padding is counted over
 PROFILED = 4  # batches in a profiled pass
@@ -120,22 +116,12 @@ def of_size(settings: Settings, device: str, width: int, seconds: float, batch: 
         BOTH_PLAIN: lambda: step(plain()),
         BOTH: lambda: step(augmented()),
     }
-    compile_s: float | None = None
-    why_not: str | None = "not tried"
-    if not settings.quick:
-        compiled = Step(loader, width, compiled=True)
-        compile_s, why_not = seconds_to_compile([partial(compiled, inputs) for inputs in cycled], device)
-    if compile_s is not None:
-        works[NETWORK_COMPILED] = Cycle([partial(compiled, inputs) for inputs in cycled])
-        works[BOTH_COMPILED] = lambda: compiled(augmented())
     turns = take_turns(works, settings.rounds, settings.seconds, device)
     return {
         "width": width,
         "clip_seconds": seconds,
         "clips": batch,
         "gflop_a_clip": flop / batch / 1e9,
-        "compile_s": compile_s,
-        "not_compiled": why_not,
         "wall": figures(turns, wall_ms, batch, flop, 2 * size**3),
         "cpu": figures(turns, cpu_ms, batch, flop, 2 * size**3),
         "rounds": {name: [vars(turn) for turn in of] for name, of in turns.items()},
@@ -147,23 +133,6 @@ def flop_of(work: Work) -> int:
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
-
-
-def seconds_to_compile(works: Sequence[Work], device: str) -> tuple[float | None, str | None]:
-    """What the first calls take longer than the second ones; or None and why nothing was compiled."""
-    passes = []
-    for _ in range(2):
-        before = time.perf_counter()
-        try:
-            for work in works:
-                work()
-        except torch.cuda.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # no compiler, or one that does not work
-            return None, str(error).partition("\n")[0]
-        wait(device)
-        passes.append(time.perf_counter() - before)
-    return max(0.0, passes[0] - passes[1]), None
 
 
 class Cycle:
@@ -197,8 +166,7 @@ def figures(
     """
     ms = {name: clock(of) for name, of in turns.items()}
     peak = flop_of_product / ms[PRODUCT]
-    steps = [name for name in (NETWORK_PLAIN, BOTH_PLAIN, BOTH, BOTH_COMPILED) if name in ms]
-    compiled = {"compiling_saves": spread(1 - ms[BOTH_COMPILED] / ms[BOTH])} if BOTH_COMPILED in ms else {}
+    steps = [name for name in (NETWORK_PLAIN, BOTH_PLAIN, BOTH)]
     return {
         "peak_tflops": spread(peak / 1e9),
         "ms_per_batch": {name: spread(of) for name, of in ms.items() if name != PRODUCT},
@@ -211,7 +179,6 @@ def figures(
         },
         "augmentation_adds": spread(ms[BOTH] / ms[BOTH_PLAIN] - 1),
         "network_adds": spread(ms[NETWORK] / ms[NETWORK_PLAIN] - 1),
-        **compiled,
     }
 
 
@@ -341,8 +308,8 @@ def _sizes(measured: Mapping[str, Any]) -> str:
         if set(cells) != {shown(None)}:
             rows.append([title, *cells])
 
-    steps = (NETWORK_PLAIN, BOTH_PLAIN, BOTH, BOTH_COMPILED)
-    for name in (LOAD_PLAIN, LOAD, NETWORK_PLAIN, NETWORK, NETWORK_COMPILED, *steps[1:]):
+    steps = (NETWORK_PLAIN, BOTH_PLAIN, BOTH)
+    for name in (LOAD_PLAIN, LOAD, NETWORK_PLAIN, NETWORK, *steps[1:]):
         line(f"{name}: ms", (of["ms_per_batch"].get(name) for of in by))
     for name in (LOAD, *steps):
         line(f"{name}: clips/s", (of["clips_per_s"].get(name) for of in by), 0)
@@ -354,28 +321,12 @@ def _sizes(measured: Mapping[str, Any]) -> str:
         line(f"not network, {percent} %: % of step", (of["not_network"][percent] for of in by), 1, 100)
     line("augmentation adds, %", (of["augmentation_adds"] for of in by), 1, 100)
     line("... in the network, %", (of["network_adds"] for of in by), 1, 100)
-    line("compiling saves, 100 %: % of step", (of.get("compiling_saves") for of in by), 1, 100)
-    rows.append(["compiling takes, s", *(_seconds(size["compile_s"]) for size in sizes)])
-    rows.append(["... batches to win it back", *(_won_back(size, on_gpu) for size in sizes)])
     headers = ["A batch", *(f"width {size['width']}, {size['clip_seconds']} s" for size in sizes)]
     clock = "wall time" if on_gpu else f"CPU time, threads: {measured['threads']}"
     return (
         f"{tabulate(rows, headers, disable_numparse=True)}\n\n{measured['clips']} clips a batch; by {clock};"
         " median (quartiles) of the rounds, shares within them. 0 %, 100 %: of the clips augmented."
     )
-
-
-def _seconds(value: float | None) -> str:
-    return "--" if value is None else f"{value:.1f}"
-
-
-def _won_back(size: Mapping[str, Any], on_gpu: bool) -> str:
-    """After how many batches compiling has saved the time it took; `never` where it saves none."""
-    if size["compile_s"] is None:
-        return "--"
-    ms = size["wall" if on_gpu else "cpu"]["ms_per_batch"]
-    saved = ms[BOTH]["median"] - ms[BOTH_COMPILED]["median"]
-    return f"{1e3 * size['compile_s'] / saved:.0f}" if saved > 0 else "never"
 
 
 def _real(measured: Mapping[str, Any]) -> str:
