@@ -400,17 +400,17 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
             runs.groupby(["train", "test", "augment_percent"])["wF1"].agg(["mean", "std", "count"])
     """
     root = Path(root)
-    folders = {path.parent.parent for path in root.glob("*/*/result.json")}
+    unread: list[str] = []
+    folders = Store(root).folders(unread)
     if study is not None:
         if not (root / study).is_dir():
-            there = ", ".join(sorted(folder.name for folder in folders)) or "none"
+            there = ", ".join(folder.name for folder in folders) or "none"
             raise ResultsUnreadable(f"no results of study {study!r} in {root}; of those there: {there}")
-        folders = {root / study}
+        folders = [root / study]
     elif not root.is_dir():
         raise ResultsUnreadable(f"no results folder {root}; name one that pytest wrote to")
     results: list[tuple[str, Result]] = []
-    unread: list[str] = []
-    for folder in sorted(folders):
+    for folder in folders:
         files, of_folder = Store(folder).files()
         unread += of_folder
         results += [(folder.name, result) for _, result in files]

@@ -12,7 +12,7 @@ import pytest
 from benchmark import progress
 from benchmark import study as studies
 from benchmark.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress, lasting
-from serkit.results import Store
+from serkit.results import Store, load_all
 from tests.made_results import made_result, put
 
 STUDY = studies.read("synthetic")
@@ -113,6 +113,7 @@ def test_one_link_that_leads_nowhere_hides_no_run(store, look, to):
     (store.folder / "loop").symlink_to(to)
     assert look().state == DONE
     assert len(store.files()[0]) == 1
+    assert len(load_all(store.folder.parent)) > 0
 
 
 def test_a_results_folder_that_cannot_be_listed_is_named(store):
