@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from serkit.audio import FULL_SCALE
 from serkit.augment import draw, masked_cells
+from serkit.errors import SerkitError
 from serkit.frontend import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
@@ -94,7 +95,7 @@ def put(monkeypatch, name, measure):
 
 def test_a_section_that_cannot_be_measured_is_left_out(tmp_path, monkeypatch):
     def lacking(settings, device, say):
-        raise speed.SectionSkipped("no corpora")
+        raise SerkitError("no corpora")
 
     put(monkeypatch, "augment", lacking)
     put(monkeypatch, "step", lambda settings, device, say: {"found": settings.rounds})
@@ -107,7 +108,7 @@ def test_a_section_that_cannot_be_measured_is_left_out(tmp_path, monkeypatch):
 
 def test_nothing_measured_is_a_failure(monkeypatch):
     def lacking(settings, device, say):
-        raise speed.SectionSkipped("no corpora")
+        raise SerkitError("no corpora")
 
     put(monkeypatch, "augment", lacking)
     outcome = called("augment", "--device", "cpu")
@@ -117,24 +118,19 @@ def test_nothing_measured_is_a_failure(monkeypatch):
 
 @pytest.mark.parametrize(
     ("there", "asked", "expected"),
-    [
-        (False, "auto", {"augment": ["cpu"], "step": ["cpu"]}),
-        (True, "auto", {"augment": ["cpu", "cuda"], "step": ["cuda"]}),
-        (True, "cpu", {"augment": ["cpu"], "step": ["cpu"]}),
-        (True, "cuda", {"augment": ["cuda"], "step": ["cuda"]}),
-    ],
+    [(False, "auto", "cpu"), (True, "auto", "cuda"), (True, "cpu", "cpu"), (True, "cuda", "cuda")],
 )
 def test_what_is_measured_where(monkeypatch, tmp_path, there, asked, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
-    for name in expected:
+    for name in ("augment", "step"):
         put(monkeypatch, name, lambda settings, device, say: {"at": device})
     shown = []
-    speed.run_sections(["step", "augment"], speed.Settings(folder=tmp_path), asked, print, shown.append)
-    written = {name: json.loads((tmp_path / f"{name}.json").read_text())["devices"] for name in expected}
-    assert {name: list(devices) for name, devices in written.items()} == expected
-    assert all(here["measured"] == {"at": at} for devices in written.values() for at, here in devices.items())
-    assert [text.split(",")[0] for text in shown] == ["step", "augment"]
+    speed.run_sections(["augment", "step"], speed.Settings(folder=tmp_path), asked, print, shown.append)
+    for name in ("augment", "step"):
+        written = json.loads((tmp_path / f"{name}.json").read_text())["devices"]
+        assert {device: here["measured"] for device, here in written.items()} == {expected: {"at": expected}}
+    assert [text.split(",")[0] for text in shown[::3]] == ["step", "augment"]
 
 
 def test_leaves_the_number_of_threads_as_it_was():
@@ -257,7 +253,6 @@ def test_flop_are_those_of_the_layers():
 def test_figures_of_a_step():
     ms = {
         step.PRODUCT: 2,
-        step.LOAD_PLAIN: 3,
         step.LOAD: 6,
         step.NETWORK_PLAIN: 16,
         step.NETWORK: 18,
@@ -265,25 +260,22 @@ def test_figures_of_a_step():
         step.BOTH: 24,
     }
     # Half as fast in the second round: rates differ, shares do not.
-    taken = {name: [Turn(2, 2 * each / 1e3, 1.0), Turn(1, 2 * each / 1e3, 1.0)] for name, each in ms.items()}
-    found = step.figures(taken, turns.wall_ms, batch=128, flop=8 * 10**9, flop_of_product=4 * 10**9)
-    assert found["peak_tflops"] == pytest.approx({"median": 1.5, "q1": 1.25, "q3": 1.75})
+    rounds = {name: np.array([each, 2 * each]) for name, each in ms.items()}
+    found = step.figures(rounds, batch=128, flop=8 * 10**9, flop_of_product=4 * 10**9)
+    assert found["tflops"][step.PRODUCT] == pytest.approx({"median": 1.5, "q1": 1.25, "q3": 1.75})
     assert found["ms_per_batch"][step.BOTH]["q1"] == pytest.approx(30)
     assert found["clips_per_s"][step.NETWORK_PLAIN]["q3"] == pytest.approx(7000)
     assert found["tflops"][step.BOTH_PLAIN]["q3"] == pytest.approx(0.35)
     expected = {
-        ("share_of_peak", step.NETWORK_PLAIN): 0.25,
-        ("share_of_peak", step.BOTH): 1 / 6,
-        ("not_network", "0"): 0.2,
-        ("not_network", "100"): 0.25,
-        ("augmentation_adds",): 0.2,
-        ("network_adds",): 0.125,
+        ("of_the_product", step.NETWORK_PLAIN): 0.25,
+        ("of_the_product", step.BOTH): 1 / 6,
+        ("of_the_step", "not network, 0 %"): 0.2,
+        ("of_the_step", "not network, 100 %"): 0.25,
+        ("of_the_step", "augmentation adds"): 0.2,
+        ("of_the_step", "augmentation adds in the network"): 0.125,
     }
-    for keys, share in expected.items():
-        here = found
-        for key in keys:
-            here = here[key]
-        assert here == pytest.approx({"median": share, "q1": share, "q3": share})
+    for (kind, name), share in expected.items():
+        assert found[kind][name] == pytest.approx({"median": share, "q1": share, "q3": share})
 
 
 @pytest.mark.parametrize(

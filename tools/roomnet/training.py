@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,11 +82,8 @@ PACKAGES = ("numpy", "scipy", "torch", "torchaudio", "pyroomacoustics")  # the l
 HELD_OUT_SEEDS = 1_000_000
 """Added to the training's seed for held-out examples."""
 
-Report = Callable[[str, int, int, str], None]
-"""Told what is being done, how much of it is done, out of how much, and how it goes."""
 
-
-def trained(settings: Training, jobs: int = 1, report: Report | None = None) -> RoomNet:
+def trained(settings: Training, jobs: int = 1) -> RoomNet:
     """A network that learnt from examples made for it.
 
     Equal settings give equal weights, for any number of processes, on one machine with one thread.
@@ -95,22 +91,19 @@ def trained(settings: Training, jobs: int = 1, report: Report | None = None) -> 
     Args:
         settings: how.
         jobs: processes that make examples.
-        report: told of the progress.
 
     Raises:
         ExtraMissing: pyroomacoustics is not installed, and image-source rooms are asked for.
     """
     levels, truth = [], []
     blocks = rooms.make_blocks(settings.seed, settings.blocks, settings.examples, jobs)
-    for number, block in enumerate(blocks, start=1):
+    for block in tqdm(blocks, desc="examples", total=settings.blocks):
         levels.append(features(torch.from_numpy(block.waves)).half().numpy())
         truth.append(block.truth)
-        if report is not None:
-            report("examples", number, settings.blocks, "")
-    return fit(np.concatenate(levels), np.concatenate(truth), settings, report)
+    return fit(np.concatenate(levels), np.concatenate(truth), settings)
 
 
-def fit(levels: np.ndarray, truth: np.ndarray, settings: Training, report: Report | None = None) -> RoomNet:
+def fit(levels: np.ndarray, truth: np.ndarray, settings: Training) -> RoomNet:
     """Trains on features and truth that are there."""
     torch.manual_seed(settings.seed)
     random = np.random.default_rng([settings.seed, 1])
@@ -125,7 +118,7 @@ def fit(levels: np.ndarray, truth: np.ndarray, settings: Training, report: Repor
     target = torch.from_numpy((truth - np.array(MEAN)) / np.array(SPREAD)).float()
     frames = levels.shape[1]
     least = min(frames, round(settings.least_seconds * RATE_HZ / HOP_SAMPLES))
-    done, running = 0, 0.0
+    bar = tqdm(total=steps, desc="training", mininterval=1.0)
     net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for _ in range(settings.epochs):
         order = random.permutation(len(levels))
@@ -140,10 +133,9 @@ def fit(levels: np.ndarray, truth: np.ndarray, settings: Training, report: Repor
             optimiser.step()
             schedule.step()
             average.update_parameters(net)
-            done += 1
-            running = loss.item() if done == 1 else 0.99 * running + 0.01 * loss.item()
-            if report is not None:
-                report("training", done, steps, f"loss {running:.4f}")
+            bar.set_postfix_str(f"loss {loss.item():.4f}", refresh=False)
+            bar.update()
+    bar.close()
     # The average of the layers' statistics is not the statistics of the average of the weights.
     some = random.permutation(len(levels))[: STATISTICS_BATCHES * settings.batch]
     batches_of = (
@@ -250,18 +242,7 @@ def train(settings: Training, jobs: int, output: Path) -> str:
     claim(output)
     torch.set_num_threads(1)  # else the weights depend on how many there are
     began = time.perf_counter()
-    bars: dict[str, tqdm] = {}
-
-    def report(what: str, done: int, of: int, how: str) -> None:
-        if what not in bars:
-            bars[what] = tqdm(total=of, desc=what, mininterval=1.0)
-        bar = bars[what]
-        bar.set_postfix_str(how, refresh=False)
-        bar.update(done - bar.n)
-        if done == of:
-            bar.close()
-
-    net = trained(settings, jobs, report)
+    net = trained(settings, jobs)
     draft = output.with_name(f"{output.name}.draft.npz")
     save(net, draft)
     os.replace(draft, output)

@@ -47,14 +47,8 @@ from serkit.errors import SerkitError
 SECTIONS = {name: f"tools.speed.{name}" for name in ("step", "augment", "pipeline", "epoch")}
 """The modules by the sections' names, in the order in which they run; each is imported when it does."""
 
-ON_BOTH = ("augment",)  # measured on the CPU too where there is a GPU: other libraries' chains run there
-
 PACKAGES = ("audiomentations", "pedalboard", "torchlibrosa")
 """What is compared with, besides what `serkit.run.environment` lists."""
-
-
-class SectionSkipped(SerkitError):
-    """A section cannot be measured here, for lack of a GPU, of corpora or of packages."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ def run_sections(
     Args:
         names: some of `SECTIONS`; empty: all.
         settings: how.
-        device: `cpu`, `cuda`, or `auto`: the GPU where there is one, for `ON_BOTH` the CPU as well.
+        device: `cpu`, `cuda`, or `auto`: the GPU where there is one.
         say: told what is being measured, and what is left out.
         show: given each section's tables.
 
@@ -135,81 +129,66 @@ def run_sections(
     """
     import torch
 
-    names = [name for name in SECTIONS if name in names or not names]
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise SerkitError("--device cuda: PyTorch sees no GPU here; give --device cpu")
-    outputs = {name: settings.folder / f"{name}.json" for name in names}
+    device = ("cuda" if there else "cpu") if device == "auto" else device
+    outputs = {name: settings.folder / f"{name}.json" for name in SECTIONS if name in names or not names}
     for output in outputs.values():
         claim(output)
     done = False
     for name, output in outputs.items():
-        if device != "auto":
-            devices = [device]
-        else:
-            devices = ["cpu"] * (not there or name in ON_BOTH) + ["cuda"] * there
-        measured = _measured(name, settings, devices, say)
-        if not measured["devices"]:
+        try:
+            measured = _measured(name, settings, device, say)
+        except SerkitError as error:
+            say(f"{name}, {device}: left out. {error}")
             continue
-        write(output, json.dumps(measured, allow_nan=False) + "\n")
-        show(f"{text(measured)}\n\nAll of it: {output}\n")
+        about = {"section": name, **_about(settings), "devices": {device: measured}}
+        write(output, json.dumps(about, allow_nan=False) + "\n")
+        where, load = measured["environment"], measured["load_before"]
+        torch_is = where["packages"]["torch"]
+        show(f"{name}, {device}: {where['device_name']}, {where['cpus']} CPUs, torch {torch_is}")
+        show(f"{about['date']}" + (f", load {load[0]:.1f} before" if load else ""))
+        show(f"\n{_module(name).text(measured['measured'])}\n\nAll of it: {output}\n")
         done = True
     if not done:
         raise SerkitError("nothing could be measured; the lines above say why, section by section")
 
 
-def _measured(
-    name: str, settings: Settings, devices: Sequence[str], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """One section on some devices, as its JSON has it; `devices` are those where it could be measured."""
-    from serkit.run import cpu_name, environment
+def _about(settings: Settings) -> dict[str, Any]:
+    """When, with what and how; not where things lie."""
+    from serkit.run import cpu_name
 
     asked = dataclasses.asdict(settings)
-    where: dict[str, Any] = {}
-    measured = {
-        "section": name,
+    return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu_name": cpu_name(),
         "packages": {package: _version(package) for package in PACKAGES},
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
         "settings": {key: value for key, value in asked.items() if key not in ("data", "folder")},
-        "devices": where,
     }
-    for device in devices:
-        before, load_before = time.perf_counter(), load()
-        try:
-            found = importlib.import_module(SECTIONS[name]).measure(
-                settings, device, lambda line, device=device: say(f"{name}, {device}: {line}")
-            )
-        except SerkitError as error:
-            say(f"{name}, {device}: left out. {error}")
-            continue
-        where[device] = {
-            "environment": environment(device),
-            "load_before": load_before,
-            "measured": found,
-            "load_after": load(),
-            "seconds": round(time.perf_counter() - before, 1),
-        }
-    return measured
 
 
-def text(measured: dict[str, Any]) -> str:
-    """A section's tables, each device's under a line that says where and when."""
-    section = importlib.import_module(SECTIONS[measured["section"]])
-    parts = []
-    for device, here in measured["devices"].items():
-        where, busy = here["environment"], here["load_before"]
-        parts.append(
-            f"{measured['section']}, {device}: {where['device_name']}, {where['cpus']} CPUs, torch"
-            f" {where['packages']['torch']}, {measured['date']}"
-            + (f", load {busy[0]:.1f} before" if busy else "")
-        )
-        parts.append(section.text(here["measured"]))
-    return "\n\n".join(parts)
+def _module(name: str) -> Any:
+    return importlib.import_module(SECTIONS[name])
 
 
-def load() -> list[float] | None:
+def _measured(name: str, settings: Settings, device: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """What a section finds, between the load before and after."""
+    from serkit.run import environment
+
+    before, load_before = time.perf_counter(), _load()
+    found = _module(name).measure(settings, device, lambda line: say(f"{name}, {device}: {line}"))
+    return {
+        "environment": environment(device),
+        "load_before": load_before,
+        "measured": found,
+        "load_after": _load(),
+        "seconds": round(time.perf_counter() - before, 1),
+    }
+
+
+def _load() -> list[float] | None:
     """Jobs that ran or waited, on average over 1, 5 and 15 minutes; None where the system does not say."""
     return list(os.getloadavg()) if hasattr(os, "getloadavg") else None
 

@@ -19,7 +19,7 @@ from tools import speed
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="auto: the GPU where there is one; augment on the CPU as well.",
+    help="auto: the GPU where there is one.",
 )
 @click.option("--rounds", type=click.IntRange(1), help="Turns of each; default 7.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of a turn, at least; default 2.")
@@ -28,9 +28,7 @@ from tools import speed
 )
 @click.option("--batch", type=click.IntRange(2), help="Clips a batch; default: the section's own.")
 @quick_option("no figures to go by")
-@study_option(
-    "its clips in epoch, generated ones where its corpora are not there", default=speed.Settings.study
-)
+@study_option("its clips in epoch, made ones where its corpora are not there", default=speed.Settings.study)
 @click.option(
     "--output",
     type=click.Path(file_okay=False),

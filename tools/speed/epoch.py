@@ -5,12 +5,12 @@
 
 over the same clips at the same width, batch size and learning rate, with none and with all of the clips
 augmented. The condition is the study's heaviest (`clips.condition`), so by default RAVDESS and EmoDB joined;
-where its corpora are not there, that of the study `synthetic`. On a GPU it is one of full width: the study's
-own if it has that, else that of `paper`; where its corpora are not there, made clips as MSP-Podcast's, in
-memory and as 16 kHz WAV files. Networks are initialised at random, which is as fast as any other weights.
+on a GPU one of full width: the study's own if it has that, else that of `paper`. Where its corpora are not
+there, the clips are made, as long as MSP-Podcast's, in memory and as 16 kHz WAV files. Networks are
+initialised at random, which is as fast as any other weights.
 
 Both have the same cores: serkit with T threads, the data loader with as many processes besides the T threads
-that train (T = 1: none). Decoding and packing, which serkit does once a corpus, is in `pipeline`.
+that train (T = 1: none). Decoding and packing, which serkit does once a corpus, is not in it.
 
 CPU time of ours is of the whole call: it counts what a training does once (tables, pink noise) and the one
 evaluation that there must be, of one clip. Wall time does not. An epoch of the stock class begins with its
@@ -60,7 +60,7 @@ from tools.speed.turns import (
 )
 
 FULL_WIDTH = 64
-MADE_CLIPS = 2048  # on a GPU: 10 s at the peers' pace on 16 cores
+MADE_CLIPS = {"cpu": 256, "cuda": 2048}  # on a GPU: 10 s at the peers' pace on 16 cores
 EPOCHS = {"cpu": 1, "cuda": 10}  # of ours in a turn: on a GPU one takes less than a second
 PERCENTS = (0, 100)
 OURS, THEIRS = "serkit", "stock class, data loader"
@@ -104,7 +104,6 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
             "condition": taken.title,
             "clips": len(taken.training),
             "seconds_of_audio": float(audio_seconds(taken).sum()),
-            "longest_s": float(audio_seconds(taken).max()),
             "width": taken.spec.model.width,
             "batch": taken.spec.recipe.batch_size,
             "rows": rows,
@@ -131,32 +130,23 @@ def chosen(settings: Settings, device: str, say: Callable[[str], None]) -> Itera
     name = settings.study
     if device == "cuda" and studies.read(name).model.width != FULL_WIDTH:
         name = "paper"
-    spec = at_random(condition(name))
+    spec = condition(name)
+    recipe = dataclasses.replace(spec.recipe, batch_size=settings.clips or spec.recipe.batch_size)
+    network = dataclasses.replace(spec.model, weights=None)  # as fast as any other weights
     if settings.quick:
-        small = dataclasses.replace(spec.model, width=2)
-        recipe = dataclasses.replace(spec.recipe, batch_size=settings.clips or 2, max_seconds=1.0)
-        spec = dataclasses.replace(spec, model=small, recipe=recipe)
-        with made(spec, 2 * recipe.batch_size) as taken:
-            yield taken
-        return
-    if settings.clips:
-        recipe = dataclasses.replace(spec.recipe, batch_size=settings.clips)
-        spec = dataclasses.replace(spec, recipe=recipe)
+        recipe = dataclasses.replace(recipe, max_seconds=1.0)
+        network = dataclasses.replace(network, width=2)
+    spec = dataclasses.replace(spec, model=network, recipe=recipe)
+    taken = None
     try:
-        taken = delivered(f"study {name}", spec, settings.data)
+        taken = None if settings.quick else delivered(f"study {name}", spec, settings.data)
     except CorpusMissing as error:
-        say(f"study {name} is not used: {error}")
-        if device == "cuda":
-            with made(spec, MADE_CLIPS) as taken:
-                yield taken
-            return
-        taken = delivered("study synthetic", at_random(condition("synthetic")), settings.data)
-    yield taken
-
-
-def at_random(spec: RunSpec) -> RunSpec:
-    """The same run from random initialisation."""
-    return dataclasses.replace(spec, model=dataclasses.replace(spec.model, weights=None))
+        say(f"study {name}: made clips in place of its own. {error}")
+    if taken is not None:
+        yield taken
+        return
+    with made(spec, 2 * recipe.batch_size if settings.quick else MADE_CLIPS[device]) as taken:
+        yield taken
 
 
 def delivered(study: str, spec: RunSpec, data: Path | None) -> Condition:

@@ -8,8 +8,7 @@ with 100 % of them augmented:
                  log-mel and the masks in this process, on the device
 
 The files are 16 kHz FLAC, 16 kHz WAV and 44.1 kHz FLAC, in a temporary folder: the operating system keeps
-them in memory, so no disk is measured. serkit decodes each once, when a corpus is packed; that is measured
-too, and comes once a corpus and machine.
+them in memory, so no disk is measured. serkit decodes each once, when a corpus is packed; that is not in it.
 
 With one thread the data loader works in this process (N = 0), with T threads it has T processes more, on the
 same T cores (`turns.cores`). Its processes stay from pass to pass.
@@ -44,7 +43,6 @@ from tools.speed.turns import (
     cores,
     rate_cells,
     rates,
-    shown,
     take_turns,
     times_as_fast,
 )
@@ -63,7 +61,7 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
     batch = settings.clips or BATCH[device]
     clips = 2 * batch if settings.quick else CLIPS[device]
     front_end = NAMED[FRONT_END]
-    rows, packing = [], []
+    rows = []
     for title, (suffix, rate_hz) in FORMATS.items():
         with TemporaryDirectory() as folder:
             paths = write_files(packed_lengths(made_lengths(clips, rate_hz), rate_hz), Path(folder), suffix)
@@ -75,20 +73,10 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
                         compared = compare(paths, front_end, percent, batch, workers, device, settings)
                         about = {"format": title, "threads": threads, "workers": workers}
                         rows += [{**about, "percent": percent, **row} for row in compared]
-            say(f"{title}, packing ...")
-            with cores(1):
-                turns = take_turns(
-                    {OURS: lambda paths=paths: packed_files(paths, front_end)},  # type: ignore[misc]
-                    settings.rounds,
-                    settings.seconds,
-                    "cpu",
-                )
-            packing.append({"format": title, **rates(turns[OURS], clips)})
     return {
         "clips": clips,
         "batch": batch,
         "rows": rows,
-        "packing": packing,
         "compared": installed(),
     }
 
@@ -212,13 +200,5 @@ def text(measured: Mapping[str, Any]) -> str:
     parts = [
         tabulate(rows, headers, disable_numparse=True),
         "Median (quartiles) of the rounds. times: against the data loader in the same round.",
-        tabulate(
-            [
-                [row["format"], shown(row["clips_per_s"]), shown(row["clips_per_cpu_s"])]
-                for row in measured["packing"]
-            ],
-            ["Packed, once", "Clips/s", "Clips/s of CPU time"],
-            disable_numparse=True,
-        ),
     ]
     return "\n\n".join(parts + [NOT_COMPARED] * (not measured["compared"]))

@@ -10,7 +10,8 @@ and then in turn as in training, where the host queues the next batch's loading 
 FLOP are counted (`torch.utils.flop_counter`) on the network's step at 0 %. They stand beside what this
 device does in a large matrix product of the type the network computes in (bfloat16 on a GPU, float32 on a
 CPU), which takes its turns with the rest. Augmentation makes some clips longer and masks cells, so the
-network has more to do; that counts as a cost of augmentation, not as arithmetic done.
+network has more to do; that counts as a cost of augmentation, not as arithmetic done. Figures are of CPU time
+on a CPU, of wall time on a GPU.
 
 **Real batches.** Of made clips with lengths as of MSP-Podcast, all of them augmented, in the order that they
 are trained in:
@@ -23,8 +24,9 @@ are trained in:
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -43,7 +45,7 @@ from serkit.specs import Augmentation, Recipe
 from tools.speed import Settings
 from tools.speed.clips import FRONT_END, SEED, made_lengths, made_waves, packed, packed_lengths
 from tools.speed.ours import Load, Step
-from tools.speed.turns import Turn, Work, cpu_ms, shown, spread, take_turns, threads, wait, wall_ms
+from tools.speed.turns import Work, cpu_ms, shown, spread, take_turns, threads, wait, wall_ms
 
 SIZES = {
     "cpu": ((4, 2.5), (8, 2.5), (16, 2.5), (8, 5.7)),
@@ -59,8 +61,7 @@ CYCLED = 4  # batches of augmented clips that the network gets in turn: their le
 PEAK = {"cpu": (2048, torch.float32), "cuda": (8192, torch.bfloat16)}
 """Rows and columns, and type, of the matrix product."""
 
-PRODUCT = "matrix product"
-LOAD_PLAIN, LOAD = "load, 0 %", "load, 100 %"
+PRODUCT, LOAD = "matrix product", "load, 100 %"
 NETWORK_PLAIN, NETWORK = "network, 0 %", "network, 100 %"
 BOTH_PLAIN, BOTH = "both, 0 %", "both, 100 %"
 
@@ -104,26 +105,25 @@ def of_size(settings: Settings, device: str, width: int, seconds: float, batch: 
     made = packed(made_waves(batch, seconds, front_end.rate_hz), front_end.rate_hz)
     plain, augmented = Load(loader, made, 0), Load(loader, made)
     plain_inputs, cycled = plain(), [augmented() for _ in range(CYCLED)]
+    in_turn = itertools.cycle(cycled)
     flop = flop_of(partial(step, plain_inputs))
     size, kind = (256, torch.float32) if settings.quick else PEAK[device]
     factors = torch.randn(2, size, size, device=device).to(kind)  # a GPU is faster on ones
     works: dict[str, Work] = {
         PRODUCT: partial(torch.mm, factors[0], factors[1], out=torch.empty_like(factors[0])),
-        LOAD_PLAIN: plain,
         LOAD: augmented,
         NETWORK_PLAIN: partial(step, plain_inputs),
-        NETWORK: Cycle([partial(step, inputs) for inputs in cycled]),
+        NETWORK: lambda: step(next(in_turn)),
         BOTH_PLAIN: lambda: step(plain()),
         BOTH: lambda: step(augmented()),
     }
     turns = take_turns(works, settings.rounds, settings.seconds, device)
+    clock = wall_ms if device == "cuda" else cpu_ms
     return {
         "width": width,
         "clip_seconds": seconds,
-        "clips": batch,
         "gflop_a_clip": flop / batch / 1e9,
-        "wall": figures(turns, wall_ms, batch, flop, 2 * size**3),
-        "cpu": figures(turns, cpu_ms, batch, flop, 2 * size**3),
+        **figures({name: clock(of) for name, of in turns.items()}, batch, flop, 2 * size**3),
         "rounds": {name: [vars(turn) for turn in of] for name, of in turns.items()},
     }
 
@@ -135,50 +135,29 @@ def flop_of(work: Work) -> int:
     return counter.get_total_flops()
 
 
-class Cycle:
-    """Several works, one a call, in turn."""
-
-    def __init__(self, works: Sequence[Work]) -> None:
-        """Begins with the first."""
-        self.works, self.done = works, 0
-
-    def __call__(self) -> None:
-        """The next."""
-        self.works[self.done % len(self.works)]()
-        self.done += 1
-
-
-def figures(
-    turns: Mapping[str, Sequence[Turn]],
-    clock: Callable[[Sequence[Turn]], np.ndarray],
-    batch: int,
-    flop: int,
-    flop_of_product: int,
-) -> dict[str, Any]:
-    """What rounds give by one clock; every share is of turns in the same round.
+def figures(ms: Mapping[str, np.ndarray], batch: int, flop: int, flop_of_product: int) -> dict[str, Any]:
+    """What rounds give; every share is of turns in the same round.
 
     Args:
-        turns: of every work.
-        clock: milliseconds a batch, round by round.
+        ms: milliseconds a batch of every work, round by round.
         batch: clips.
         flop: of the network's step at 0 %.
         flop_of_product: of the matrix product.
     """
-    ms = {name: clock(of) for name, of in turns.items()}
     peak = flop_of_product / ms[PRODUCT]
-    steps = [name for name in (NETWORK_PLAIN, BOTH_PLAIN, BOTH)]
+    steps = (NETWORK_PLAIN, BOTH_PLAIN, BOTH)
+    shares = {
+        "not network, 0 %": 1 - ms[NETWORK_PLAIN] / ms[BOTH_PLAIN],
+        "not network, 100 %": 1 - ms[NETWORK] / ms[BOTH],
+        "augmentation adds": ms[BOTH] / ms[BOTH_PLAIN] - 1,
+        "augmentation adds in the network": ms[NETWORK] / ms[NETWORK_PLAIN] - 1,
+    }
     return {
-        "peak_tflops": spread(peak / 1e9),
         "ms_per_batch": {name: spread(of) for name, of in ms.items() if name != PRODUCT},
         "clips_per_s": {name: spread(1e3 * batch / of) for name, of in ms.items() if name != PRODUCT},
-        "tflops": {name: spread(flop / ms[name] / 1e9) for name in steps},
-        "share_of_peak": {name: spread(flop / ms[name] / peak) for name in steps},
-        "not_network": {
-            "0": spread(1 - ms[NETWORK_PLAIN] / ms[BOTH_PLAIN]),
-            "100": spread(1 - ms[NETWORK] / ms[BOTH]),
-        },
-        "augmentation_adds": spread(ms[BOTH] / ms[BOTH_PLAIN] - 1),
-        "network_adds": spread(ms[NETWORK] / ms[NETWORK_PLAIN] - 1),
+        "tflops": {PRODUCT: spread(peak / 1e9), **{name: spread(flop / ms[name] / 1e9) for name in steps}},
+        "of_the_product": {name: spread(flop / ms[name] / peak) for name in steps},
+        "of_the_step": {name: spread(share) for name, share in shares.items()},
     }
 
 
@@ -291,57 +270,35 @@ def times_in(events: Iterable[Any]) -> dict[str, Any]:
 
 def text(measured: Mapping[str, Any]) -> str:
     """Both tables, as printed."""
-    return "\n\n".join([_sizes(measured), _real(measured)])
-
-
-def _sizes(measured: Mapping[str, Any]) -> str:
-    on_gpu = measured["device"] == "cuda"
-    sizes = measured["sizes"]
-    by = [size["wall" if on_gpu else "cpu"] for size in sizes]
+    on_gpu, sizes, of = measured["device"] == "cuda", measured["sizes"], measured["real"]
     unit, scale = ("TFLOP/s", 1.0) if on_gpu else ("GFLOP/s", 1e3)
     rows = [["GFLOP a clip", *(f"{size['gflop_a_clip']:.3g}" for size in sizes)]]
-
-    def line(
-        title: str, found: Iterable[Mapping[str, float] | None], digits: int = 1, scale: float = 1
-    ) -> None:
-        cells = [shown(each, digits, scale) for each in found]
-        if set(cells) != {shown(None)}:
-            rows.append([title, *cells])
-
-    steps = (NETWORK_PLAIN, BOTH_PLAIN, BOTH)
-    for name in (LOAD_PLAIN, LOAD, NETWORK_PLAIN, NETWORK, *steps[1:]):
-        line(f"{name}: ms", (of["ms_per_batch"].get(name) for of in by))
-    for name in (LOAD, *steps):
-        line(f"{name}: clips/s", (of["clips_per_s"].get(name) for of in by), 0)
-    line(f"matrix product: {unit}", (of["peak_tflops"] for of in by), 0, scale)
-    for name in steps:
-        line(f"{name}: {unit}", (of["tflops"].get(name) for of in by), 1, scale)
-        line(f"{name}: % of product", (of["share_of_peak"].get(name) for of in by), 1, 100)
-    for percent in ("0", "100"):
-        line(f"not network, {percent} %: % of step", (of["not_network"][percent] for of in by), 1, 100)
-    line("augmentation adds, %", (of["augmentation_adds"] for of in by), 1, 100)
-    line("... in the network, %", (of["network_adds"] for of in by), 1, 100)
+    for key, what, digits, factor in (
+        ("ms_per_batch", "ms", 1, 1),
+        ("clips_per_s", "clips/s", 0, 1),
+        ("tflops", unit, 1, scale),
+        ("of_the_product", "% of product", 1, 100),
+        ("of_the_step", "% of step", 1, 100),
+    ):
+        rows += [
+            [f"{name}: {what}", *(shown(size[key][name], digits, factor) for size in sizes)]
+            for name in sizes[0][key]
+        ]
     headers = ["A batch", *(f"width {size['width']}, {size['clip_seconds']} s" for size in sizes)]
     clock = "wall time" if on_gpu else f"CPU time, threads: {measured['threads']}"
-    return (
-        f"{tabulate(rows, headers, disable_numparse=True)}\n\n{measured['clips']} clips a batch; by {clock};"
-        " median (quartiles) of the rounds, shares within them. 0 %, 100 %: of the clips augmented."
-    )
-
-
-def _real(measured: Mapping[str, Any]) -> str:
-    of = measured["real"]
-    rows = [[f"padding, {percent} %", f"{100 * share:.1f}"] for percent, share in of["padding"].items()]
-    rows += [
-        [title, shown(of[key], 1, 100)]
-        for title, key in (("GPU idle", "idle"), ("the network's kernels", "network"))
-        if key in of
-    ]
+    real = [[f"padding, {percent} %", f"{100 * share:.1f}"] for percent, share in of["padding"].items()]
+    real += [[name, shown(of[name], 1, 100)] for name in ("idle", "network") if name in of]
     where = [[name[:70], f"{ms / of['batches']:.2f}"] for name, ms in of["by_name_ms"].items()]
-    headers = [f"Real batches, width {of['width']}", "% of frames; of the step"]
     return "\n\n".join(
         [
             tabulate(rows, headers, disable_numparse=True),
+            f"{measured['clips']} clips a batch; by {clock}; median (quartiles) of the rounds, shares within"
+            " them. 0 %, 100 %: of the clips augmented.",
+            tabulate(
+                real,
+                [f"Real batches, width {of['width']}", "% of frames; of the step"],
+                disable_numparse=True,
+            ),
             tabulate(where, ["Most time in", "ms a step"], disable_numparse=True),
         ]
     )
