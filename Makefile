@@ -1,4 +1,4 @@
-# make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff and mypy.
+# make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff, mypy, the tools' tests.
 # make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
 # make speed: how fast training works here, beside the usual way.
 # make browser: the page in the Chromium that is installed (apt-get install chromium).
@@ -29,13 +29,14 @@ retest:
 	@$(MAKE) --no-print-directory test
 
 $(VENV)/.tested: $(VENV)/.made $(SOURCES)
-	$(BIN)/python -m pytest tests/ -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/ --ignore=tests/tools -n $(JOBS) --dist=worksteal -q
 	@touch $@
 
 check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/tools -n $(JOBS) --dist=worksteal -q
 
 browser: env
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
