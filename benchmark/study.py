@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -186,20 +187,28 @@ class Study:
     def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
         """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
         folds = self.folds(train)
+        augmentation = self.augmentation if augment_percent else None
+        common = (augment_percent, self.model, recipe or self.recipe, augmentation)
         return [
-            RunSpec(
-                train=train,
-                corpora=self.corpora,
-                augment_percent=augment_percent,
-                fold=fold if folds > 1 else None,
-                seed=seed,
-                model=self.model,
-                recipe=recipe or self.recipe,
-                augmentation=self.augmentation if augment_percent else None,
-            )
+            _run(train, self.corpora, fold if folds > 1 else None, seed, *common)
             for seed in self.seeds
             for fold in range(folds)
         ]
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _run(
+    train: TrainingSet,
+    corpora: tuple[CorpusSpec, ...],
+    fold: int | None,
+    seed: int,
+    augment_percent: int,
+    model: ModelSpec,
+    recipe: Recipe,
+    augmentation: Augmentation | None,
+) -> RunSpec:
+    """A run, checked once: a report asks for each some hundred times."""
+    return RunSpec(train, corpora, augment_percent, fold, seed, model, recipe, augmentation)
 
 
 @dataclass(frozen=True)
