@@ -243,12 +243,15 @@ def _say_distance(panel: Axes, distances: pd.DataFrame, measure: str, condition:
     panel.set_title(text, loc="right", fontsize=8)
 
 
+UNDATED = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""Endings of the files of a figure, and what is left out of each so that it is the same each time."""
+
+
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Writes `<name>.png`, `.svg` and `.pdf`."""
-    undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with matplotlib.rc_context(STYLE), letters_told():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out: not once more for each file
-        for ending, metadata in undated.items():
+        for ending, metadata in UNDATED.items():
             save_it = functools.partial(figure.savefig, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
             write_by(folder / f"{name}.{ending}", save_it)

@@ -143,7 +143,7 @@ def show(store):
         list(tables)
 
 
-@pytest.mark.parametrize("damage", ["{", "[" * 100_000, "[]", "7", json.dumps(GOOD[0] | {"spec": [1]})])
+@pytest.mark.parametrize("damage", ["[" * 100_000, json.dumps(GOOD[0] | {"spec": [1]})])
 def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbers_only, tmp_path, damage):
     path = store.folder / GOOD[0]["key"] / "result.json"
     before = path.read_text()
