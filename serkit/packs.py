@@ -199,7 +199,7 @@ def _write_samples(
     if bad:
         more = f"\n... and {len(bad) - REPORTED} more" if len(bad) > REPORTED else ""
         raise AudioError(
-            f"{len(bad)} of {len(corpus.clips)} clips of {corpus.name} cannot be read:\n"
+            f"{len(bad)} of {len(corpus.clips)} clips in {corpus.folder} cannot be read:\n"
             + "\n".join(bad[:REPORTED])
             + f"{more}\nrun: python -m benchmark doctor, with the same --study"
         )

@@ -29,7 +29,7 @@ import torch
 from serkit import acoustics, corpora, metrics, packs, weights
 from serkit.batches import ClipSet, join
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, some
-from serkit.errors import CorpusUnfit, SpecError, memory_named
+from serkit.errors import AudioError, CorpusUnfit, SpecError, memory_named
 from serkit.frontend import NAMED
 from serkit.loader import Loader
 from serkit.model import build
@@ -327,7 +327,10 @@ def load(spec: CorpusSpec, data: Path | None, rate_hz: int, store: Store) -> Loa
             if done % REPORT_EVERY == 0 or done == clips:
                 store.report_reading(spec.name, {"packed": done, "of": clips})
 
-        packed = packs.pack(corpus, rate_hz, report)
+        try:
+            packed = packs.pack(corpus, rate_hz, report)
+        except AudioError as error:
+            raise AudioError(f"corpus {spec.name}: {error}") from error
         _LOADED[wanted] = Loaded(corpus, packed, packs.fingerprint(corpus, packed))
     return _LOADED[wanted]
 

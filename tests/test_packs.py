@@ -150,7 +150,7 @@ def test_all_bad_clips_are_counted_ten_are_named_nothing_is_left(tmp_path, cache
     with pytest.raises(AudioError) as raised:
         pack(corpus, RATE_HZ)
     message = str(raised.value)
-    assert message.startswith(f"{bad} of 16 clips of fake cannot be read:")
+    assert message.startswith(f"{bad} of 16 clips in {corpus.folder} cannot be read:")
     assert re.findall(r"(\d\d)\.wav: an empty file", message) == [f"{i:02d}" for i in range(named)]
     assert (f"... and {bad - named} more" in message) == (bad > named)
     assert message.endswith("run: python -m benchmark doctor, with the same --study")

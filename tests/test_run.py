@@ -20,7 +20,7 @@ import serkit.run as run_module
 from serkit import acoustics, augment, mos
 from serkit.corpora import synthetic
 from serkit.corpora.table import some
-from serkit.errors import CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
+from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
 from serkit.results import Store
 from serkit.run import evaluation_set, labels_of, load, measure, run, training_set
 from serkit.specs import (
@@ -699,3 +699,13 @@ def test_a_missing_extra_is_said_before_anything_is_decoded(store, monkeypatch):
     monkeypatch.setattr(run_module, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[acoustics\]'"):
         measure(MEASURED, store, None)
+
+
+def test_clips_that_cannot_be_read_are_of_the_studys_corpus(store, monkeypatch):
+    def refused(*given):
+        raise AudioError("2 of 3 clips in here cannot be read")
+
+    monkeypatch.setattr(run_module.packs, "pack", refused)
+    name = PLAN.corpora[0].name
+    with pytest.raises(AudioError, match=rf"^corpus {name}: 2 of 3 clips in here cannot be read$"):
+        load(PLAN.corpora[0], None, 12_345, store)
