@@ -1,6 +1,7 @@
 """Who may import whom: cases -> benchmark -> serkit, tools -> benchmark; inside serkit only upstream."""
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
@@ -78,16 +79,25 @@ SOURCES = {package: modules(package) for package in ("serkit", "benchmark", "cas
 EVERY = {name: path for of in SOURCES.values() for name, path in of.items()}
 
 
+@functools.cache
+def parsed(path):
+    """A source file, parsed once for all that is asked of it."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports(path):
     """Every module that a file imports, at its top or inside; a name that is one of our modules is one."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    found = []
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in EVERY else node.module
+                found.append(inner if inner in EVERY else node.module)
+    return tuple(found)
 
 
 def test_there_is_something_to_look_at():
@@ -150,7 +160,7 @@ def test_light_modules_stay_light(name, fresh_python):
 
 @pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_module_says_what_it_is(name):
-    assert ast.get_docstring(ast.parse(EVERY[name].read_text()))
+    assert ast.get_docstring(parsed(EVERY[name]))
 
 
 def test_no_room_without_a_name():
@@ -198,4 +208,4 @@ def test_a_text_without_encoding_is_seen(line, found):
 
 @pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_text_is_utf_8(name):
-    assert list(texts_without_encoding(ast.parse(EVERY[name].read_text()))) == []
+    assert list(texts_without_encoding(parsed(EVERY[name]))) == []
