@@ -358,9 +358,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if ours is None or not ours.summary:
         return
     terminalreporter.section("exhibits")
-    for line in printable(ours.summary).split(
-        "\n"
-    ):  # in ASCII pytest spells out all of what it is given at once
+    for line in printable(ours.summary).split("\n"):  # one by one: in ASCII pytest spells out a whole text
         terminalreporter.write_line(line)
     if ours.disagreeing:
         terminalreporter.section("disagrees with the paper (--assert-paper)")

@@ -5,7 +5,7 @@ Nothing is run: whatever is done is shown, and what is missing is a visible gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -38,7 +38,7 @@ class Report:
         tables: every table, drawn.
         sentences: the answer.
         notes: what a reader must know besides the numbers.
-        interim: how far the study is; empty where all of it is done.
+        states: of every case of the study, in the plan's order.
     """
 
     study: Study
@@ -52,7 +52,14 @@ class Report:
     tables: tuple[Table, ...]
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
-    interim: str = ""
+    states: tuple[CaseState, ...] = ()
+
+    @property
+    def interim(self) -> str:
+        """How far the study is; empty where all of it is done."""
+        if all(state.state == progress.DONE for state in self.states):
+            return ""
+        return f"Interim: {progress.standing(self.states)}. What is missing is shown as {tables.MISSING}."
 
     def cells_of(self, exhibit: str) -> pd.DataFrame:
         """The cells of one exhibit; empty where the study does not show it."""
@@ -97,14 +104,8 @@ def read(study: Study, store: Store) -> Report:
         tables=tuple(drawn),
         sentences=tuple(answer.sentences(study, found)),
         notes=tuple(notes(study, found, cells)),
-        interim=_interim(progress.states(study, store)),
+        states=tuple(progress.states(study, store)),
     )
-
-
-def _interim(seen: Sequence[CaseState]) -> str:
-    if all(state.state == progress.DONE for state in seen):
-        return ""
-    return f"Interim: {progress.standing(seen)}. What is missing is shown as {tables.MISSING}."
 
 
 def notes(study: Study, found: Answers, cells: pd.DataFrame) -> list[str]:

@@ -106,12 +106,7 @@ def listen(path: Path, rate_hz: int) -> Heard:
         raise _error(path, kind, f"not readable ({error.strerror})") from error
     except MemoryError as error:
         raise _error(path, "unreadable", "not readable: it needs more memory than there is") from error
-    except (
-        ArithmeticError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:  # a decoder's, or no name for a file
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:  # a decoder's, or a bad name
         why = getattr(error, "error_string", "") or str(error) or type(error).__name__
         raise _error(path, "unreadable", f"not readable as audio ({why.rstrip('.')})") from error
 

@@ -1,4 +1,4 @@
-"""Packed audio: exact where it can be, an error with a way out where it cannot, whole or not there at all."""
+"""One clip: exact where it can be, an error with a way out where it cannot."""
 
 import io
 import os
@@ -20,15 +20,7 @@ from serkit.errors import AudioError
 from tests.fuzz import FUZZ
 from tests.speech import spoken
 
-ROOT = Path(__file__).resolve().parent.parent
 RATE_HZ = 16_000
-LABEL = ("angry", "happy", "neutral", "sad")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def noise(seed, samples=800):

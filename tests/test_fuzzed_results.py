@@ -134,7 +134,7 @@ def show(store):
     """What goes over results entry by entry."""
     made = report.read(STUDY, store)
     list(page._conditions(made, store))
-    page.coverage(made, store), page._cost(made), page._versions(made)
+    page.coverage(made), page._cost(made), page._versions(made)
     load_all(store.folder.parent)
     results = [result for _, result in store.files()[0]]
     side = compare._side("it", store.folder, STUDY)

@@ -238,7 +238,7 @@ def test_confusion_is_counted_as_scikit_learn_counts(store):
 def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     study = short()
     filled(study, store, leave_out=lambda spec: spec.augment_percent == 50 and "two" in spec.train)
-    found = page.coverage(report.read(study, store), store)
+    found = page.coverage(report.read(study, store))
     done = {row["what"]: row["cells"] for row in found["rows"]}
     assert done == {
         "ONE": ["2/2", "2/2"],
@@ -265,7 +265,7 @@ def test_coverage_says_what_failed_and_what_was_cut_off(store):
         store.start(failed)
         raise ValueError("no such luck")
     store.start(cut_off)
-    (left,) = page.coverage(report.read(study, store), store)["left"]
+    (left,) = page.coverage(report.read(study, store))["left"]
     assert left["done"] == "0/2"
     assert left["problems"] == [
         f"{failed.label}: ValueError: no such luck",
@@ -280,7 +280,7 @@ def test_coverage_says_which_finished_run_does_not_hold(store):
     cut_short = made_result(spec, lambda *_: 0.4, tail_evaluations=2)
     cut_short["history"].pop()
     put(store, cut_short)
-    (left,) = page.coverage(report.read(study, store), store)["left"]
+    (left,) = page.coverage(report.read(study, store))["left"]
     assert left["what"] == "ONE, 0 %"
     assert left["problems"] == [f"{spec.label}: 4 evaluations, the recipe asks for 5"]
     assert left["command"] == "", "running it again would give the same"
@@ -413,7 +413,7 @@ def test_a_command_runs_what_is_left_and_not_what_runs_now(store):
     filled(study, store, leave_out=lambda spec: spec in (left, runs_now))
     with store.claim(runs_now.key):
         store.start(runs_now)
-        found = page.coverage(report.read(study, store), store)
+        found = page.coverage(report.read(study, store))
         (gap,) = found["left"]
         html = page.html(report.read(study, store), store)
     assert gap["done"] == "2/4"
@@ -430,7 +430,7 @@ def test_a_loss_that_still_moves_is_a_problem_except_of_a_grid(store):
         for number, at in enumerate(result["history"]):
             at["loss"] = 5.0 - number
         put(store, result)
-    for left in page.coverage(report.read(study, store), store)["left"]:
+    for left in page.coverage(report.read(study, store))["left"]:
         assert "tuning" not in left["what"]
         assert "still moves in the tail" in left["problems"][0]
         assert left["command"] == ""

@@ -80,7 +80,7 @@ def html(report: Report, store: Store, colours: str = "paper") -> str:
     )
     maps = [_heat_map(report, name) for name in ("figure2", "figure3") if not report.cells_of(name).empty]
     conditions = list(_conditions(report, store))
-    covered, spent = coverage(report, store), _cost(report)
+    covered, spent = coverage(report), _cost(report)
     drawn = [*report.tables, *_besides(study, covered, spent)]
     data = {
         "labels": LABELS,
@@ -384,7 +384,7 @@ def _figure4_picture(report: Report, store: Store) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def coverage(report: Report, store: Store) -> dict[str, Any]:
+def coverage(report: Report) -> dict[str, Any]:
     """Which runs are there, which are not and why, and the command that makes up for it.
 
     Returns:
@@ -394,7 +394,7 @@ def coverage(report: Report, store: Store) -> dict[str, Any]:
     """
     study = report.study
     places: dict[tuple[str, str], list[CaseState]] = defaultdict(list)
-    for state in progress.states(study, store):
+    for state in report.states:
         spec = state.case.spec
         if isinstance(spec, AcousticsSpec):
             place = "acoustics", "augmented" if spec.augmentation else "raw"
