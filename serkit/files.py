@@ -148,8 +148,7 @@ def settle(draft: Path, path: Path) -> None:
     Raises:
         OSError: the disk is full or gone.
     """
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
+    _sync(draft)
     os.replace(draft, path)
 
 
@@ -160,11 +159,15 @@ def settle_folder(draft: Path, folder: Path) -> None:
         OSError: the disk is full or gone, or something is in its place.
     """
     for path in draft.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(path)
     _settle_names(draft)
     os.replace(draft, folder)
     _settle_names(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _settle_names(folder: Path) -> None:
