@@ -177,7 +177,7 @@ def study(name: str | None, reference: bool) -> None:
 @clear_errors
 def weights(names: tuple[str, ...], verify: bool) -> None:
     """Fetch the published CNN14 checkpoints, resuming what was cut off; check their size and SHA-256."""
-    from serkit import weights as checkpoints
+    from serkit.encoders import checkpoints
 
     for name in names or ("cnn14-32k",):
         path = checkpoints.verify(name) if verify else checkpoints.fetch(name)
@@ -197,7 +197,7 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 @clear_errors
 def report(study_name: str, results: str | None, colours: str) -> None:
     """Rebuild a study's page, figures and tables from the results there are, without running anything."""
-    from benchmark.assemble import assemble
+    from benchmark.report.write import assemble
     from serkit.results import Store
 
     study = studies.read(study_name)
@@ -215,14 +215,14 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 
     From any shell, while it runs or not, from what lies on disk alone. Exit code 0 however far it is.
     """
-    from benchmark import progress
+    from benchmark.session import progress
     from serkit.results import Store
 
     study = studies.read(study_name)
     store = Store(_root(results) / study.name)
     looking = progress.Progress(study, store)
     if watch:
-        from benchmark.live import watch as watch_it
+        from benchmark.session.live import watch as watch_it
 
         watch_it(looking, study_name, results or "")
     else:
@@ -297,7 +297,7 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
     A and B are built-in studies, the TOML files of some, or folders of results, such as results/open and
     another version's elsewhere/open. Exit code 0 where nothing moved, 3 where something did.
     """
-    from benchmark import compare as comparing
+    from benchmark.report import compare as comparing
 
     one, other = comparing.sides(first, second, _root(results))
     cells = comparing.cells(one, other, metric)

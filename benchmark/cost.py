@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import order
+from benchmark.session import order
 from benchmark.study import Case, Study
 from serkit import corpora
 from serkit.errors import CorpusMissing
@@ -117,7 +117,7 @@ def _size(study: Study, spec: CorpusSpec, data: Path | None) -> Size:
 
     from serkit import packs
     from serkit.corpora.table import PARTS
-    from serkit.frontend import NAMED
+    from serkit.encoders.logmel import NAMED
 
     pack = packs.packed_before(corpus, NAMED[study.model.front_end].rate_hz)
     if pack is None and published is None:
@@ -190,7 +190,7 @@ class Device:
 def makespan(works: Sequence[Work], device: Device, devices: int) -> float:
     """Seconds until the last of several like devices is done, with the runs dealt as a session deals them.
 
-    The order is `benchmark.order`'s, by the plan's own estimate. A worker is dealt two runs at
+    The order is `benchmark.session.order`'s, by the plan's own estimate. A worker is dealt two runs at
     the start, and one whenever it has finished one (xdist's `--dist=load --maxschedchunk=1`).
     """
     waiting = deque(order.dealt(works, lambda work: work.case.cost, devices, lambda work: work.case.turn))

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import output
+from benchmark.report import output
 from serkit.errors import ResultsUnreadable
 from serkit.results import Result, Store, as_table, left_out
 from serkit.specs import LABELS, METRICS, SCRAMBLED, base_of

@@ -2,8 +2,8 @@
 
 Wavs hold what the effects do to the wave; one picture holds what the network is given: the log-mel
 spectrogram, stretched, with SpecAugment's cells in grey. Draws, effects and front end are those of training
-(`serkit.augment`, `serkit.frontend`) at 100 %; the number of a draw stands for a clip's place in the training
-set. `tests/test_listen.py` holds the picture's cells to those that the training loop loads.
+(`serkit.augment`, `serkit.encoders.logmel`) at 100 %; the number of a draw stands for a clip's place in the
+training set. `tests/test_listen.py` holds the picture's cells to those that the training loop loads.
 
 Wave and picture differ in two ways, and the text that is printed says so: a stretch on features is on no
 wave, so the wavs have the vocoder's at the same rate; and SpecAugment cannot be heard.
@@ -27,12 +27,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from benchmark.output import letters_told
+from benchmark.report.output import letters_told
 from benchmark.study import Study
 from serkit.audio import FULL_SCALE, decode
 from serkit.augment import Chain, Draw, draw, masked_cells
+from serkit.encoders.logmel import MEL_BANDS, NAMED, FrontEnd, LogMel
 from serkit.errors import ResultsUnwritable
-from serkit.frontend import MEL_BANDS, NAMED, FrontEnd, LogMel
 from serkit.loader import level_gains
 from serkit.specs import Augmentation
 

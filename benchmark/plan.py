@@ -23,13 +23,13 @@ from tabulate import tabulate
 
 from benchmark import cost
 from benchmark.cost import Device, Size, Speech, Work
-from benchmark.exhibits import answers
-from benchmark.progress import DONE, CaseState, Progress, lasting
+from benchmark.report.cells import answers
+from benchmark.session.progress import DONE, CaseState, Progress, lasting
 from benchmark.study import Case, Study
+from serkit.encoders.checkpoints import is_here
 from serkit.errors import CorpusMissing
 from serkit.results import Result, Store, left_out
 from serkit.specs import AcousticsSpec, RunSpec
-from serkit.weights import is_here
 
 DEVICES = (1, 4, 16)
 """How many, for the hours."""

@@ -6,7 +6,7 @@ Its single-corpus columns are Table 1's runs: a training is done once and tested
 
 import pytest
 
-from benchmark.claims import assert_valid
+from benchmark.session.checks import assert_valid
 
 pytestmark = pytest.mark.figure2
 

@@ -6,7 +6,7 @@ every label no clip can be right under both.
 
 import pytest
 
-from benchmark.claims import assert_valid
+from benchmark.session.checks import assert_valid
 from serkit.specs import SCRAMBLED, base_of
 
 pytestmark = pytest.mark.figure3

@@ -7,7 +7,7 @@ is of one corpus.
 
 import pytest
 
-from benchmark.claims import assert_measured
+from benchmark.session.checks import assert_measured
 
 pytestmark = pytest.mark.figure4
 

@@ -6,7 +6,7 @@ average over folds and seeds (`--assert-paper` asserts it).
 
 import pytest
 
-from benchmark.claims import assert_valid
+from benchmark.session.checks import assert_valid
 
 pytestmark = pytest.mark.table1
 

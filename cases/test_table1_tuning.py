@@ -7,7 +7,7 @@ table: a point of the grid is an average over folds and seeds. `pytest -m tuning
 
 import pytest
 
-from benchmark.claims import assert_valid
+from benchmark.session.checks import assert_valid
 
 pytestmark = pytest.mark.tuning
 

@@ -2,7 +2,7 @@
 
     draw(...)            which clips are affected, and every parameter of each: plain arrays
     Chain(waves, ...)    stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
-    log-mel              stretch (feature): frames taken every hop x rate samples (`serkit.frontend`)
+    log-mel              stretch (feature): frames taken every hop x rate samples (`serkit.encoders.logmel`)
     masked_cells(...)    SpecAugment's stripes, which the network sets to the band's average
 
 A draw depends on (seed, epoch, clip) alone, not on batches, workers or devices; at a higher rate the same
@@ -43,7 +43,7 @@ from serkit import batches
 from serkit.batches import stream
 from serkit.device import send
 from serkit.effects import Augmentation, Range
-from serkit.frontend import MEL_BANDS
+from serkit.encoders.logmel import MEL_BANDS
 from serkit.reverb import Reverb
 
 BUTTERWORTH_ORDER = 9  # §5.2

@@ -32,7 +32,7 @@ from serkit.audio import FULL_SCALE
 from serkit.augment import Chain, Draw
 from serkit.batches import ClipSet, crop_starts, shuffled_batches
 from serkit.device import autocast, on_gpu, send
-from serkit.frontend import FrontEnd, LogMel
+from serkit.encoders.logmel import FrontEnd, LogMel
 from serkit.packs import Pack
 from serkit.specs import Augmentation, Recipe
 

@@ -26,13 +26,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from serkit import acoustics, corpora, metrics, packs, weights
+from serkit import corpora, metrics, packs
+from serkit.acoustics import meter
 from serkit.batches import ClipSet, join
 from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, some
+from serkit.encoders import checkpoints
+from serkit.encoders.cnn14 import build
+from serkit.encoders.logmel import NAMED
 from serkit.errors import AudioError, CorpusUnfit, SpecError, memory_named
-from serkit.frontend import NAMED
 from serkit.loader import Loader
-from serkit.model import build
 from serkit.packs import Pack
 from serkit.resultfile import SCHEMA, Result
 from serkit.results import Store
@@ -132,7 +134,7 @@ def run(
     for corpus in plan.corpora:
         read(corpus, data, store)  # what is missing is said before anything is decoded
     if plan.model.weights is not None:
-        weights.verify(plan.model.weights)
+        checkpoints.verify(plan.model.weights)
     front_end = NAMED[plan.model.front_end]
     loaded = {spec.name: load(spec, data, front_end.rate_hz, store) for spec in plan.corpora}
     fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
@@ -242,8 +244,8 @@ def measure(
         ExtraMissing: the estimators' packages are not installed.
         SpecError, CorpusMissing, CorpusUnfit, AudioError, ResultsUnreadable: as `run`.
     """
-    estimators = acoustics.digests()
-    here = load(plan.corpus, data, acoustics.RATE_HZ, store)
+    estimators = meter.digests()
+    here = load(plan.corpus, data, meter.RATE_HZ, store)
     name = plan.corpus.name
     spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
 
@@ -255,21 +257,21 @@ def measure(
         if rerun:
             store.drop_parts(spec.key)
         started = time.time()
-        meter = acoustics.Meter(spec, here.pack, torch.get_num_threads())
+        measurer = meter.Meter(spec, here.pack, torch.get_num_threads())
         tables: list[pd.DataFrame] = []
         measured = fresh = 0
-        for number, positions in enumerate(meter.parts()):
-            table = store.part(spec.key, number, meter.rows[positions])
+        for number, positions in enumerate(measurer.parts()):
+            table = store.part(spec.key, number, measurer.rows[positions])
             if table is None:
-                table = meter.measure(positions)
+                table = measurer.measure(positions)
                 store.save_part(spec.key, number, table)
                 fresh += len(table)
             tables.append(table)
             measured += len(table)
             pace = (time.time() - started) / max(1, fresh)
-            left = {"seconds_left": round(pace * (len(meter.rows) - measured), 1)}
-            store.report(spec.key, {"measured": measured, "of": len(meter.rows), **left})
-        clips = here.corpus.clips.iloc[meter.rows]
+            left = {"seconds_left": round(pace * (len(measurer.rows) - measured), 1)}
+            store.report(spec.key, {"measured": measured, "of": len(measurer.rows), **left})
+        clips = here.corpus.clips.iloc[measurer.rows]
         about_clips = clips[["path", "label", "speaker"]].reset_index(drop=True)
         estimates = pd.concat([about_clips, pd.concat(tables, ignore_index=True).drop(columns="row")], axis=1)
         counts = {"measured": _per_label(clips), "all": _per_label(here.corpus.clips)}

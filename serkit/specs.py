@@ -131,7 +131,7 @@ class ModelSpec:
 
     Attributes:
         width: channels of the first block, doubled by each of the next five; 64 is CNN14.
-        front_end: one of `FRONT_ENDS`, see `serkit.frontend`.
+        front_end: one of `FRONT_ENDS`, see `serkit.encoders.logmel`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
     """
@@ -376,7 +376,8 @@ class AcousticsSpec(Keyed):
         corpus: the corpus, without its scramble and cap: labels and training do not matter here.
         augmentation: what every clip goes through first, its part that is on the wave; None: as delivered.
         clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
-        p835_clips: how many of these also get the slower P.835 estimates (`serkit.mos`), evenly spread.
+        p835_clips: how many of these also get the slower P.835 estimates (`serkit.acoustics.quality`), evenly
+            spread.
         seed: of the choice and of the augmentation.
         estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
         fingerprints: the (name, content digest) pair of the corpus; empty in a plan.

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from serkit.batches import ClipSet, sorted_batches
 from serkit.device import send
+from serkit.encoders.cnn14 import Cnn14
 from serkit.errors import SerkitError
 from serkit.loader import Inputs, Loader
-from serkit.model import Cnn14
 from serkit.specs import LABELS, Recipe
 
 EVALUATED = (
@@ -70,7 +70,7 @@ def train(
     """Trains `model` in place.
 
     Args:
-        model: from `serkit.model.build`.
+        model: from `serkit.encoders.cnn14.build`.
         loader: of the recipe, the seed (batch order, crops, dropout, augmentation) and the device.
         training: clips to learn from, with the labels to learn, packed for the loader's front end.
         evaluation: clips to score at each evaluation; their labels are not used here.

@@ -15,15 +15,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from benchmark import page as pages
-from benchmark import report
 from benchmark import study as studies
-from benchmark.assemble import assemble
+from benchmark.report import collect
+from benchmark.report import page as pages
+from benchmark.report.write import assemble
 from serkit.results import Store
 from serkit.specs import LABELS, AcousticsSpec
 from tests.conftest import ROOT
 from tests.made_results import made_measurement, made_result, put
-from tests.test_figure4 import PAIR
+from tests.report.test_acoustics import PAIR
 
 DESK, PHONE = (1280, 900), (390, 844)
 THEMES = ("light", "dark")
@@ -56,7 +56,7 @@ def real(tmp_path_factory):
     """The page of the real study whose results are in the repository."""
     study, store = studies.read("ravdess-emodb"), Store(ROOT / "results" / "ravdess-emodb")
     path = tmp_path_factory.mktemp("page") / "real.html"
-    path.write_text(pages.html(report.read(study, store), store))
+    path.write_text(pages.html(collect.read(study, store), store))
     return path
 
 

@@ -38,9 +38,9 @@ def judged_once():
     """DNSMOS judges equal samples once a module: for tests of what it is asked, not of what it says."""
     import numpy as np
 
-    from serkit import mos
+    from serkit.acoustics import quality
 
-    judge_each, scores = mos._each, {}
+    judge_each, scores = quality._each, {}
 
     def each(waves, columns, judge):
         keys = [(columns, wave.tobytes()) for wave in waves]
@@ -50,7 +50,7 @@ def judged_once():
         return np.concatenate([np.empty((0, columns)), *(scores[key] for key in keys)])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mos, "_each", each)
+        patch.setattr(quality, "_each", each)
         yield
 
 
@@ -74,11 +74,11 @@ def fresh_python(tmp_path):
 @pytest.fixture
 def no_vega(monkeypatch):
     """Pages without Vega's JavaScript, which takes seconds to pack and only a browser needs."""
-    monkeypatch.setattr("benchmark.page.vega", lambda: "/* Vega */")
+    monkeypatch.setattr("benchmark.report.page.vega", lambda: "/* Vega */")
 
 
 @pytest.fixture
 def numbers_only(monkeypatch):
     """Reports without figures and page, for tests that are about tables."""
-    monkeypatch.setattr("benchmark.assemble._draw", lambda report, folder, colours: [])
-    monkeypatch.setattr("benchmark.page.write", lambda report, store, colours: None)
+    monkeypatch.setattr("benchmark.report.write._draw", lambda report, folder, colours: [])
+    monkeypatch.setattr("benchmark.report.page.write", lambda report, store, colours: None)

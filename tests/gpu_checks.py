@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from benchmark import study as studies
-from benchmark.claims import assert_valid
+from benchmark.session.checks import assert_valid
 from serkit import augment
 from serkit import loader as loader_module
-from serkit import model as model_module
 from serkit.augment import Chain
 from serkit.batches import crop_starts, join, shuffled_batches
 from serkit.device import send
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
-from serkit.frontend import NAMED, LogMel
+from serkit.encoders import cnn14 as model_module
+from serkit.encoders.cnn14 import Cnn14
+from serkit.encoders.logmel import NAMED, LogMel
 from serkit.loader import Loader
-from serkit.model import Cnn14
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import run

@@ -4,21 +4,21 @@ import functools
 
 import numpy as np
 
-from serkit import synthetic
 from serkit.specs import LABELS
+from serkit.worlds import speech
 
-RATE_HZ = synthetic.RATE_HZ
+RATE_HZ = speech.RATE_HZ
 
 
 def spoken(number, peak=0.3, samples=None):
     """A clip in one of three recordings (clean, noisy and reverberant, narrow-band): float32, 1 to 2 s."""
-    corpus = synthetic.CORPORA[number % 3]
+    corpus = speech.CORPORA[number % 3]
     return (_spoken(corpus, number % 5, number % 7, LABELS[number % 4]) * np.float32(peak))[:samples]
 
 
 @functools.cache
 def _spoken(corpus, speaker, number, label):
-    wave = synthetic.make_clip(corpus, speaker, number, label).astype(np.float32)
+    wave = speech.make_clip(corpus, speaker, number, label).astype(np.float32)
     return wave / np.abs(wave).max()
 
 

@@ -35,14 +35,14 @@ from serkit.augment import (
     shift_samples,
 )
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
-from serkit.frontend import MEL_BANDS, NAMED, LogMel
+from serkit.encoders.logmel import MEL_BANDS, NAMED, LogMel
 from tests.speech import RATE_HZ, off_by_db, padded, spoken
 
 CPU = torch.device("cpu")
 SPEC = Augmentation()
 ON_WAVE = tuple(effect for effect in EFFECTS if effect != "specaugment")
 
-# Said of paper-rebuilt's empty mel bands, which tests/test_frontend.py holds.
+# Said of paper-rebuilt's empty mel bands, which tests/encoders/test_logmel.py holds.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:At least one mel filterbank"),
     pytest.mark.usefixtures("one_thread"),

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import main
-from serkit import cache, weights
+from serkit import cache
 from serkit.cache import HOUSED, cache_folder, house_libraries
+from serkit.encoders import checkpoints
 from serkit.errors import SerkitError, WeightsMissing
 
 ROOT = Path(__file__).parent.parent
@@ -110,8 +111,8 @@ def test_without_a_home_the_variable_is_asked_for(monkeypatch, tmp_path):
 def test_without_a_home_checkpoints_are_not_here(monkeypatch, given):
     monkeypatch.setenv("SERKIT_WEIGHTS", given)
     with pytest.raises(WeightsMissing, match="no home folder; set SERKIT_WEIGHTS"):
-        weights.verify("cnn14-32k")
-    assert not weights.is_here("cnn14-32k")
+        checkpoints.verify("cnn14-32k")
+    assert not checkpoints.is_here("cnn14-32k")
 
 
 AS_NOBODY = """

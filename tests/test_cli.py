@@ -89,7 +89,9 @@ def test_report_takes_the_results_from_where_they_are(tmp_path, monkeypatch):
 @pytest.mark.parametrize("colours", ["paper", "safe"])
 def test_report_draws_in_the_colours_asked_for(tmp_path, monkeypatch, colours):
     drawn = []
-    monkeypatch.setattr("benchmark.assemble.assemble", lambda *given: drawn.append(given[2]) or ("", None))
+    monkeypatch.setattr(
+        "benchmark.report.write.assemble", lambda *given: drawn.append(given[2]) or ("", None)
+    )
     assert called("report", *(["--colours", "safe"] if colours == "safe" else [])).exit_code == 0
     assert drawn == [colours]
 

@@ -158,7 +158,8 @@ OF_PYTEST = {"-n", "-k", "-m", "-q", "-x", "-rs", "--collect-only", "--dist", "-
 
 @every_document
 def test_pytest_options_and_marks_are_there(document):
-    ours = set(re.findall(r'addoption\(\s*"(--[\w-]+)"', (ROOT / "benchmark" / "plugin.py").read_text()))
+    plugin = (ROOT / "benchmark" / "session" / "plugin.py").read_text()
+    ours = set(re.findall(r'addoption\(\s*"(--[\w-]+)"', plugin))
     assert "--study" in ours
     for words in commands(unlisted(document.read_text())):
         for arguments in behind(words, ["pytest"]):

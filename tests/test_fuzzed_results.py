@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import attempt, compare, export, page, plan, progress, report
+from benchmark import export, plan
 from benchmark import study as studies
-from benchmark.assemble import assemble
+from benchmark.report import collect, compare, page
+from benchmark.report.write import assemble
+from benchmark.session import attempt, progress
 from serkit.errors import ResultsUnreadable
 from serkit.files import printable
 from serkit.resultfile import read
@@ -132,7 +134,7 @@ def test_what_can_be_read_can_be_shown(store, result):
 
 def show(store):
     """What goes over results entry by entry."""
-    made = report.read(STUDY, store)
+    made = collect.read(STUDY, store)
     list(page._conditions(made, store))
     page.coverage(made), page._cost(made), page._versions(made)
     load_all(store.folder.parent)
@@ -210,7 +212,7 @@ def test_nothing_waits_for_what_is_no_file(store, name, make):
     try:
         looking = progress.Progress(STUDY, store)
         text = progress.status(looking.look(), "study", unread=looking.unread)
-        list(page._conditions(report.read(STUDY, store), store))
+        list(page._conditions(collect.read(STUDY, store), store))
     finally:
         path.rmdir() if path.is_dir() else path.unlink()
         if before is not None:

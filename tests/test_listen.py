@@ -18,7 +18,7 @@ from serkit import audio, augment
 from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
 from serkit.effects import EFFECTS
-from serkit.frontend import NAMED
+from serkit.encoders.logmel import NAMED
 from serkit.loader import Loader
 from serkit.packs import Pack
 from tests.speech import RATE_HZ, spoken

@@ -7,7 +7,7 @@ import pytest
 from benchmark import plan as plans
 from benchmark import study as studies
 from benchmark.cost import Device, Speech, Work
-from benchmark.progress import lasting
+from benchmark.session.progress import lasting
 from benchmark.study import Case
 from serkit.results import Store
 from tests.made_results import made_result, put

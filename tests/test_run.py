@@ -17,7 +17,8 @@ import soundfile
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 import serkit.run as run_module
-from serkit import acoustics, augment, mos
+from serkit import augment
+from serkit.acoustics import meter, quality
 from serkit.corpora import synthetic
 from serkit.corpora.table import some
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
@@ -578,7 +579,7 @@ def measured(tmp_path_factory, judged_once):
     """A store in which MEASURED was measured, in parts of three clips, and what `measure` handed back."""
     store = Store(tmp_path_factory.mktemp("results"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(acoustics, "PART_CLIPS", 3)
+        patch.setattr(meter, "PART_CLIPS", 3)
         yield store, measure(MEASURED, store, None)
 
 
@@ -591,7 +592,7 @@ def metered(monkeypatch, judged_once):
     """Notes what is measured, in parts of three; dies before the part whose number is in `fatal`."""
     seen: list[list[int]] = []
     fatal: list[int] = []
-    original = acoustics.Meter.measure
+    original = meter.Meter.measure
 
     def noted(self, positions):
         if positions[0] // 3 in fatal:
@@ -599,8 +600,8 @@ def metered(monkeypatch, judged_once):
         seen.append(positions.tolist())
         return original(self, positions)
 
-    monkeypatch.setattr(acoustics, "PART_CLIPS", 3)
-    monkeypatch.setattr(acoustics.Meter, "measure", noted)
+    monkeypatch.setattr(meter, "PART_CLIPS", 3)
+    monkeypatch.setattr(meter.Meter, "measure", noted)
     return seen, fatal
 
 
@@ -625,11 +626,11 @@ def test_a_measurement_says_what_was_measured(measured):
 def test_estimates_are_of_the_chosen_clips(measured):
     store, result = measured
     estimates = store.table(result["key"], "estimates")
-    corpus = load(FOLDED, None, acoustics.RATE_HZ, store).corpus.clips
-    chosen = corpus.iloc[acoustics.choose(len(corpus), 7, 0)]
+    corpus = load(FOLDED, None, meter.RATE_HZ, store).corpus.clips
+    chosen = corpus.iloc[meter.choose(len(corpus), 7, 0)]
     for column in ("path", "label", "speaker"):
         assert estimates[column].tolist() == chosen[column].tolist()
-    assert list(estimates.columns[3:]) == ["reason", *acoustics.ESTIMATES]
+    assert list(estimates.columns[3:]) == ["reason", *meter.ESTIMATES]
     assert estimates["ovrl_mos"].notna().sum() == 1
 
 
@@ -681,7 +682,7 @@ def test_a_measurement_made_again_begins_at_the_beginning(metered, store):
 
 def test_other_estimators_are_another_key(measured, metered, store, monkeypatch):
     _, result = measured
-    monkeypatch.setattr(mos, "digest", lambda: "another")
+    monkeypatch.setattr(quality, "digest", lambda: "another")
     assert measure(MEASURED, store, None)["key"] != result["key"]
 
 
@@ -695,7 +696,7 @@ def test_a_missing_extra_is_said_before_anything_is_decoded(store, monkeypatch):
         raise ExtraMissing("speechmos", "acoustics")
 
     forget(monkeypatch)
-    monkeypatch.setattr(mos, "digest", missing)
+    monkeypatch.setattr(quality, "digest", missing)
     monkeypatch.setattr(run_module, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[acoustics\]'"):
         measure(MEASURED, store, None)

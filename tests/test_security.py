@@ -25,9 +25,12 @@ import soundfile
 import yaml
 from pyarrow import parquet
 
-from benchmark import progress, study
-from serkit import corpora, packs, roomnet, weights
+from benchmark import study
+from benchmark.session import progress
+from serkit import corpora, packs
+from serkit.acoustics import room
 from serkit.corpora.table import Corpus, table
+from serkit.encoders import checkpoints
 from serkit.errors import SerkitError
 from serkit.results import Store
 from tests import corpus_trees as trees
@@ -159,24 +162,24 @@ def study_reader(mine: Mine, top: Path) -> Read:
 
 def checkpoint(mine: Mine, top: Path, monkeypatch) -> Read:
     content = mine.pickled
-    file = weights.CHECKPOINT_FILES["cnn14-32k"]
+    file = checkpoints.CHECKPOINT_FILES["cnn14-32k"]
     published = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     changed = type(file)(**{**vars(file), **published})
-    monkeypatch.setitem(weights.CHECKPOINT_FILES, "cnn14-32k", changed)
-    target = weights.path("cnn14-32k")
+    monkeypatch.setitem(checkpoints.CHECKPOINT_FILES, "cnn14-32k", changed)
+    target = checkpoints.path("cnn14-32k")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
-    return lambda: weights.load_state("cnn14-32k")
+    return lambda: checkpoints.load_state("cnn14-32k")
 
 
 def room_network(mine: Mine, top: Path) -> Read:
     np.savez(top / "rooms.npz", weight=mine.array)
-    return lambda: roomnet.load(top / "rooms.npz")
+    return lambda: room.load(top / "rooms.npz")
 
 
 def room_network_pickled(mine: Mine, top: Path) -> Read:
     (top / "rooms.npz").write_bytes(mine.pickled)
-    return lambda: roomnet.load(top / "rooms.npz")
+    return lambda: room.load(top / "rooms.npz")
 
 
 REFUSED = [
@@ -248,7 +251,7 @@ RUNS_ALWAYS = {"read_pickle", "from_string", "popen", "unsafe_load", "full_load"
 KNOWN = {
     ("serkit/corpora/__init__.py", "import_module"),  # a reader by its name in READERS
     ("serkit/later.py", "import_module"),  # the rest: by a name in our own code
-    ("serkit/model.py", "import_module"),
+    ("serkit/encoders/cnn14.py", "import_module"),
 }
 
 

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from serkit import augment
 from serkit.batches import ClipSet, join
 from serkit.effects import STRETCH_METHODS, Augmentation
-from serkit.frontend import NAMED
+from serkit.encoders.cnn14 import build
+from serkit.encoders.logmel import NAMED
 from serkit.loader import Loader
-from serkit.model import build
 from serkit.packs import Pack
 from serkit.specs import ModelSpec, Recipe
 from serkit.train import TrainingDiverged, bce_of_softmax, predict, train

@@ -1,7 +1,7 @@
 """Three small synthetic corpora in the roles of the paper's: A as MSP-Podcast, B as IEMOCAP, C as CREMA-D.
 
-There is nothing to find and nothing to download: `generate()` makes all three (`serkit.synthetic`), once, in
-the cache folder, and everything after that treats them like any delivered corpus. They show that the bench
+There is nothing to find and nothing to download: `generate()` makes all three (`serkit.worlds.speech`), once,
+in the cache folder, and everything after that treats them like any delivered corpus. They show that the bench
 works and what it can tell apart; their numbers say nothing about real speech.
 
 * A: the largest, many speakers, clean; train, validation and test are predetermined and share no speaker.
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import soundfile
 
-    from serkit import synthetic
+    from serkit.worlds import speech
 else:
     np, pd, soundfile = Later("numpy"), Later("pandas"), Later("soundfile")
-    synthetic = Later("serkit.synthetic")
+    speech = Later("serkit.worlds.speech")
 
 TITLE = "synthetic"
 PAGE = "docs/corpora.md#synthetic"
@@ -53,7 +53,7 @@ ROLES = ("A", "B", "C")
 SEMANTICS = ("shared", "disjoint", "swapped")
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "role": ROLES,
-    "semantics": SEMANTICS,  # which cues carry the emotions, see `serkit.synthetic`
+    "semantics": SEMANTICS,  # which cues carry the emotions, see `serkit.worlds.speech`
     "acoustic": (1.0, 0.5, 0.0),  # how far the corpora's channels are apart
 }
 WHOLE = 1
@@ -95,7 +95,7 @@ VALIDATION_OF_B = (1, 2, 0)
 CASTING_SEED_OF_C = 1
 """Decides who says which emotion in C."""
 SPLIT_SEED_OF_C = 22
-"""Of the random split; one that gives every part every class (`tests/test_synthetic.py` holds it)."""
+"""Of the random split; one that gives every part every class (`tests/worlds/test_speech.py` holds it)."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +121,13 @@ class _Planned:
             "path": self.path,
             "label": self.label,
             "speaker": f"{self.role}{self.speaker:02d}",
-            "voice": synthetic.voice_of(self.speaker),
+            "voice": speech.voice_of(self.speaker),
             "split": split,
         }
 
     @property
     def file_bytes(self) -> int:
-        return _WAV_HEADER_BYTES + 2 * synthetic.clip_samples(self.role, self.speaker, self.number)
+        return _WAV_HEADER_BYTES + 2 * speech.clip_samples(self.role, self.speaker, self.number)
 
 
 def _planned() -> list[_Planned]:
@@ -150,8 +150,8 @@ def _labels_text() -> str:
 
 def _folder_name(semantics: str, acoustic: float) -> str:
     settings = {
-        "version": synthetic.VERSION,
-        "seed": synthetic.SEED,
+        "version": speech.VERSION,
+        "seed": speech.SEED,
         "semantics": semantics,
         "acoustic": float(acoustic),
         "casts": {role: asdict(cast) for role, cast in CASTS.items()},
@@ -191,10 +191,10 @@ def _content_once(folder: Path, _stamp: tuple[tuple[int, ...], ...]) -> str:
 def _write(folder: Path, semantics: str, acoustic: float) -> None:
     # The bar goes to stderr and only to a terminal; workers' logs stay clean.
     for clip in tqdm(_planned(), desc="synthetic corpora", unit="clip", disable=None):
-        wave = synthetic.make_clip(clip.role, clip.speaker, clip.number, clip.label, semantics, acoustic)
+        wave = speech.make_clip(clip.role, clip.speaker, clip.number, clip.label, semantics, acoustic)
         path = folder / clip.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, wave, synthetic.RATE_HZ, subtype="PCM_16", format="WAV")
+        soundfile.write(path, wave, speech.RATE_HZ, subtype="PCM_16", format="WAV")
     (folder / _LABELS_FILE).write_text(_labels_text(), encoding="utf-8", newline="\n")
     (folder / _DIGEST_FILE).write_text(_content(folder), encoding="utf-8")
 
@@ -206,7 +206,7 @@ def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
     only a draft, which the next one sweeps.
 
     Args:
-        semantics: one of `serkit.synthetic.SEMANTICS`.
+        semantics: one of `serkit.worlds.speech.SEMANTICS`.
         acoustic: how far the corpora's channels are apart, in [0, 1].
 
     Returns:
@@ -216,8 +216,8 @@ def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
         SerkitError: the cache folder cannot be written.
         SpecError: unknown semantics, or `acoustic` outside [0, 1].
     """
-    synthetic.prosody_of("A", LABELS[0], semantics)
-    synthetic.channel_of("A", acoustic)
+    speech.prosody_of("A", LABELS[0], semantics)
+    speech.channel_of("A", acoustic)
     cache = cache_folder()
     folder = cache / _folder_name(semantics, acoustic)
     if _is_whole(folder):
@@ -259,7 +259,7 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
     Args:
         folder: what `generate` returned. For other settings than that folder's, they are generated beside it.
         role: one of `ROLES`.
-        semantics: one of `serkit.synthetic.SEMANTICS`.
+        semantics: one of `serkit.worlds.speech.SEMANTICS`.
         acoustic: how far the corpora's channels are apart, in [0, 1].
 
     Returns:
@@ -289,11 +289,11 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
     return Corpus(
         name="synthetic",
         folder=folder,
-        version=f"{synthetic.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
+        version=f"{speech.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
         clips=clips,
         validation_fold=validation_fold,
         split_by_clip=role == "C",
-        notes=("made by serkit.synthetic, not recorded",),
+        notes=("made by serkit.worlds.speech, not recorded",),
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from scipy.stats import pearsonr
 
-from serkit import roomnet
+from serkit.acoustics import room
 from tools.roomnet import rooms, score, training
 from tools.roomnet.__main__ import main
 from tools.roomnet.rooms import Examples
@@ -27,22 +27,22 @@ TINY = Training(
 
 @pytest.fixture(scope="module")
 def net():
-    return roomnet.load()
+    return room.load()
 
 
 # --- the shipped weights ---
 
 
 def test_the_file_beside_the_weights_is_about_them():
-    about = json.loads(roomnet.WEIGHTS.with_suffix(".json").read_text())
-    assert about["weights"] == roomnet.digest()
+    about = json.loads(room.WEIGHTS.with_suffix(".json").read_text())
+    assert about["weights"] == room.digest()
     assert about["settings"] == training.settings_as_json(Training())  # what the command would make again
 
 
 def test_errors_in_rooms_and_voices_never_heard(net):
     settings = Examples(block=80, voices=10, phrases=5, image_source=0, stochastic=50, snr_db=(10.0, 50.0))
     unseen = rooms.make_block(7_000_000, 0, settings)
-    scores = score_of(unseen.truth, roomnet.estimate(net, list(unseen.waves)))
+    scores = score_of(unseen.truth, room.estimate(net, list(unseen.waves)))
     assert scores["t60_s"]["rmse"] < 0.3
     assert scores["t60_s"]["correlation"] > 0.8
     assert scores["c50_db"]["rmse"] < 3.0
@@ -55,7 +55,7 @@ def test_errors_in_image_source_rooms_never_heard(net):
         block=60, voices=8, phrases=5, image_source=6, stochastic=0, image_source_share=1.0, held_out=True
     )
     block = rooms.make_block(7_000_001, 0, settings)
-    scores = score_of(block.truth, roomnet.estimate(net, list(block.waves)))
+    scores = score_of(block.truth, room.estimate(net, list(block.waves)))
     assert scores["t60_s"]["rmse"] < 0.25
     assert scores["t60_s"]["correlation"] > 0.9
     assert scores["c50_db"]["rmse"] < 3.0
@@ -63,12 +63,12 @@ def test_errors_in_image_source_rooms_never_heard(net):
 
 def test_saved_weights_are_loaded_rounded(net, tmp_path):
     training.save(net, tmp_path / "w.npz")
-    again = roomnet.load(tmp_path / "w.npz")
+    again = room.load(tmp_path / "w.npz")
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
-    assert roomnet.digest(tmp_path / "w.npz") == roomnet.digest()
-    other = roomnet.RoomNet()
+    assert room.digest(tmp_path / "w.npz") == room.digest()
+    other = room.RoomNet()
     training.save(other, tmp_path / "w.npz")
-    assert roomnet.digest(tmp_path / "w.npz") != roomnet.digest()
+    assert room.digest(tmp_path / "w.npz") != room.digest()
 
 
 # --- training ---
@@ -133,7 +133,7 @@ def test_training_and_scoring_from_the_command_line(tmp_path):
     weights, scores = tmp_path / "w.npz", tmp_path / "deep" / "scores.json"
     assert called("train", "--quick", "--output", str(weights)).exit_code == 0
     about = json.loads(weights.with_suffix(".json").read_text())
-    assert about["weights"] == roomnet.digest(weights) != roomnet.digest()
+    assert about["weights"] == room.digest(weights) != room.digest()
     outcome = called("score", "--quick", "--weights", str(weights), "--output", str(scores))
     assert outcome.exit_code == 0
     measured = json.loads(scores.read_text())

@@ -7,8 +7,8 @@ import pedalboard
 import pytest
 from scipy.signal import fftconvolve
 
+from serkit.acoustics.room import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.errors import ExtraMissing, SpecError
-from serkit.roomnet import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.specs import Augmentation
 from tools.roomnet import rooms
 from tools.roomnet.rooms import Examples

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from serkit.audio import FULL_SCALE
 from serkit.augment import draw, masked_cells
+from serkit.encoders.logmel import NAMED, LogMel
 from serkit.errors import SerkitError
-from serkit.frontend import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
 from tools import speed

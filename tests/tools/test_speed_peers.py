@@ -19,8 +19,8 @@ from torch import nn
 
 from serkit import augment
 from serkit.audio import decode
-from serkit.frontend import NAMED
-from serkit.model import stock_models
+from serkit.encoders.cnn14 import stock_models
+from serkit.encoders.logmel import NAMED
 from serkit.packs import Pack
 from serkit.specs import LABELS
 from tools.speed import Settings, epoch, peers, pipeline, stock, turns

@@ -1,1 +1,1 @@
-"""How `serkit.roomnet` came to be and how good it is: simulated rooms, training, scores."""
+"""How `serkit.acoustics.room` came to be and how good it is: simulated rooms, training, scores."""

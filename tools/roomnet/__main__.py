@@ -75,12 +75,12 @@ def score(
     for name in names:
         if name not in known:
             raise no_corpus(name, known)
-    from serkit import roomnet
+    from serkit.acoustics import room
     from tools.roomnet import score as scores  # now that it is known to be of use: it brings torch
 
     say(
         scores.score(
-            Path(weights) if weights else roomnet.WEIGHTS,
+            Path(weights) if weights else room.WEIGHTS,
             scores.settings(quick, seed),
             [known[name] for name in names],
             studies.data_folder(),

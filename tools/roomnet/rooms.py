@@ -1,12 +1,12 @@
 """Simulated rooms, what is true of them, and generated speech heard in them.
 
-The examples from which the room estimator (`serkit.roomnet`) learns. Nothing in them is recorded: speech
-comes from `serkit.synthetic`, rooms from two models.
+The examples from which the room estimator (`serkit.acoustics.room`) learns. Nothing in them is recorded:
+speech comes from `serkit.worlds.speech`, rooms from two models.
 
-* Stochastic: `serkit.synthetic.room_response` (decaying noise after a few reflections), varied here: another
-  decay at high frequencies, a second, slower decay, more early reflections, a coloured tail. NumPy alone.
-* Image-source: shoebox rooms by pyroomacoustics (`pip install 'serkit[roomnet]'`), with geometry: after
-  Allen & Berkley 1979, "Image method for efficiently simulating small-room acoustics".
+* Stochastic: `serkit.worlds.speech.room_response` (decaying noise after a few reflections), varied here:
+  another decay at high frequencies, a second, slower decay, more early reflections, a coloured tail. NumPy
+alone. * Image-source: shoebox rooms by pyroomacoustics (`pip install 'serkit[roomnet]'`), with geometry:
+  after Allen & Berkley 1979, "Image method for efficiently simulating small-room acoustics".
 
 What is true of a room is measured on its impulse response by `decay`, after ISO 3382-1: reverberation time
 T60 by Schroeder's backward integration, clarity C50. Both are full-band.
@@ -32,10 +32,10 @@ from types import ModuleType
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from serkit import synthetic
+from serkit.acoustics.room import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.errors import ExtraMissing, SpecError
-from serkit.roomnet import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
-from serkit.synthetic import HOP, Prosody, Speaker
+from serkit.worlds import speech
+from serkit.worlds.speech import HOP, Prosody, Speaker
 
 EARLY_S = 0.05
 ONSET_DB = -20.0
@@ -131,7 +131,7 @@ def stochastic(rng: np.random.Generator) -> np.ndarray:
 
 def _tail(t60_s: float, rng: np.random.Generator) -> np.ndarray:
     """All but the direct sound, of energy 1."""
-    response = synthetic.room_response(t60_s, 0.0, rng)
+    response = speech.room_response(t60_s, 0.0, rng)
     response[0] = 0.0
     return response
 
@@ -257,8 +257,8 @@ def phrase(voice: Speaker, rng: np.random.Generator) -> np.ndarray:
     """
     manner = draw_manner(rng)
     samples = HOP * int(rng.uniform(0.7, 2.8) * RATE_HZ / HOP)
-    sentence = synthetic.draw_sentence(rng, samples, manner.rate * voice.rate, manner.pause)
-    wave = synthetic.speak(sentence, voice, manner, rng)
+    sentence = speech.draw_sentence(rng, samples, manner.rate * voice.rate, manner.pause)
+    wave = speech.speak(sentence, voice, manner, rng)
     begin, end = (int(sentence.edges_s[k] * RATE_HZ) for k in (1, -2))
     wave = wave[max(0, begin - HOP) : end + 4 * HOP]
     knots = 2 + int(len(wave) / RATE_HZ * rng.uniform(1, 5))

@@ -26,9 +26,10 @@ import pedalboard
 from tabulate import tabulate
 from tqdm import tqdm
 
-from benchmark.output import claim, write
-from serkit import audio, corpora, packs, roomnet
-from serkit.roomnet import RATE_HZ
+from benchmark.report.output import claim, write
+from serkit import audio, corpora, packs
+from serkit.acoustics import room
+from serkit.acoustics.room import RATE_HZ
 from serkit.run import cpu_name, environment
 from serkit.specs import CorpusSpec
 from tools.roomnet import rooms
@@ -147,10 +148,10 @@ def clips_of(
 # --- scores ---
 
 
-def scored(net: roomnet.RoomNet, block: rooms.Block, settings: Settings) -> dict[str, Any]:
+def scored(net: room.RoomNet, block: rooms.Block, settings: Settings) -> dict[str, Any]:
     """Scores of all clips, by duration, by SNR."""
     by_seconds = {
-        str(seconds): roomnet.estimate(net, [wave[: round(seconds * RATE_HZ)] for wave in block.waves])
+        str(seconds): room.estimate(net, [wave[: round(seconds * RATE_HZ)] for wave in block.waves])
         for seconds in settings.seconds
     }
     whole = by_seconds[str(max(settings.seconds))]
@@ -184,7 +185,7 @@ def score(
         WeightsMissing: `weights` are none.
         CorpusMissing: a corpus is not there.
     """
-    net = roomnet.load(weights)
+    net = room.load(weights)
     speech = {corpus.name: spoken(corpus, data) for corpus in asked}
     claim(output)
     random = rooms.stream(_SEEDS + settings.seed, 0, _ROOMS)
@@ -207,7 +208,7 @@ def score(
         "environment": environment("cpu"),
         "cpu_name": cpu_name(),
         "packages": versions(),
-        "weights": roomnet.digest(weights),
+        "weights": room.digest(weights),
         "settings": asdict(settings),
         "pedalboard_snr_db": PEDALBOARD_SNR_DB,
         "sets": sets,

@@ -1,4 +1,4 @@
-"""Training the room estimator, `serkit.roomnet`: examples, the network that learns from them, its files.
+"""Trains the room estimator, `serkit.acoustics.room`: examples, the network that learns from them, its files.
 
 Examples -> blocks of waves and truth -> features -> network -> weights, and how they came to be beside them
 """
@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.output import claim, write
-from serkit import roomnet
-from serkit.roomnet import (
+from benchmark.report.output import claim, write
+from serkit.acoustics import room
+from serkit.acoustics.room import (
     FLOOR_DB,
     HOP_SAMPLES,
     LOUD_SHARE,
@@ -248,13 +248,13 @@ def train(settings: Training, jobs: int, output: Path) -> str:
     os.replace(draft, output)
     held_out = replace(settings.examples, held_out=True)
     found, truth = [], []
-    net = roomnet.load(output)
+    net = room.load(output)
     for number in range(settings.held_out_blocks):
         block = rooms.make_block(HELD_OUT_SEEDS + settings.seed, number, held_out)
-        found.append(roomnet.estimate(net, list(block.waves)))
+        found.append(room.estimate(net, list(block.waves)))
         truth.append(block.truth)
     made: dict[str, Any] = {
-        "weights": roomnet.digest(output),
+        "weights": room.digest(output),
         "settings": settings_as_json(settings),
         "versions": versions(),
         "cpu_name": cpu_name(),

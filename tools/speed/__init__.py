@@ -40,8 +40,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.output import claim, write
-from benchmark.threads import share
+from benchmark.report.output import claim, write
+from benchmark.session.threads import share
 from serkit.errors import SerkitError
 
 SECTIONS = {name: f"tools.speed.{name}" for name in ("step", "augment", "pipeline", "epoch")}

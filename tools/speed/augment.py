@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from serkit.frontend import NAMED
+from serkit.encoders.logmel import NAMED
 from serkit.loader import Inputs, Loader
 from serkit.specs import Augmentation, Recipe
 from tools.speed import Settings, peers

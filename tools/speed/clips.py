@@ -16,7 +16,7 @@ from benchmark import study as studies
 from serkit import run
 from serkit.audio import FULL_SCALE
 from serkit.batches import ClipSet
-from serkit.frontend import NAMED
+from serkit.encoders.logmel import NAMED
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import Loaded

@@ -35,10 +35,11 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmark import study as studies
-from serkit import model, run, train
+from serkit import run, train
 from serkit.batches import ClipSet
+from serkit.encoders import cnn14
+from serkit.encoders.logmel import NAMED
 from serkit.errors import CorpusMissing
-from serkit.frontend import NAMED
 from serkit.loader import Loader
 from serkit.specs import Augmentation, RunSpec, base_of
 from tools.speed import Settings, stock
@@ -181,7 +182,7 @@ class Ours:
         """Makes the network; it is trained on from turn to turn."""
         self.taken, self.percent, self.device = taken, percent, device
         self.recipe = dataclasses.replace(taken.spec.recipe, epochs=epochs, evaluations_per_epoch=1 / epochs)
-        self.network = model.build(taken.spec.model, taken.spec.seed)
+        self.network = cnn14.build(taken.spec.model, taken.spec.seed)
 
     def __call__(self) -> Turn:
         """One training from what the one before left."""

@@ -7,8 +7,8 @@ import torch
 
 from serkit import augment, train
 from serkit.batches import ClipSet
+from serkit.encoders.cnn14 import Cnn14
 from serkit.loader import Inputs, Loader
-from serkit.model import Cnn14
 from serkit.specs import LABELS, Recipe
 from tools.speed.clips import SEED
 

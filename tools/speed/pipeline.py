@@ -30,7 +30,7 @@ from torch import nn
 
 from serkit import audio
 from serkit.batches import ClipSet
-from serkit.frontend import NAMED, FrontEnd
+from serkit.encoders.logmel import NAMED, FrontEnd
 from serkit.loader import Loader
 from serkit.packs import Pack
 from serkit.specs import Augmentation, Recipe

@@ -38,8 +38,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from serkit.batches import ClipSet
+from serkit.encoders.logmel import NAMED
 from serkit.errors import SerkitError
-from serkit.frontend import NAMED
 from serkit.loader import GPU_FRAMES, Loader
 from serkit.specs import Augmentation, Recipe
 from tools.speed import Settings

@@ -32,8 +32,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from serkit.frontend import MEL_BANDS, FrontEnd
-from serkit.model import BLOCKS, stock_models
+from serkit.encoders.cnn14 import BLOCKS, stock_models
+from serkit.encoders.logmel import MEL_BANDS, FrontEnd
 from serkit.specs import LABELS
 from serkit.train import bce_of_softmax
 from tools.speed.clips import SEED

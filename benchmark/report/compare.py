@@ -1,0 +1,401 @@
+"""Two sets of results of one question, cell by cell: which moved by more than their spread.
+
+A side is a study (its results under the results folder) or a folder of results, such as another version's of
+the same study. A cell is a training set at one rate on one test, as in `benchmark.report.cells`, or a point
+of the tuning grid; cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind
+them. `unlike` says where these differ. What counts as moved, `benchmark.report.intervals` decides.
+
+Of a folder, what its runs say of themselves is believed, not what the study's file says today: the recipe,
+network and corpora are those of the study where a run has them, else those that most of the runs have. Runs
+by another method are compared too, and said. The newest of several answers to one question counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from benchmark import study
+from benchmark.report import cells as exhibits
+from benchmark.report import intervals
+from benchmark.study import Exhibit, Study, TrainingSet
+from serkit.errors import ResultsUnreadable, SpecError
+from serkit.results import Result, Store, left_out
+from serkit.specs import METHOD, Augmentation, CorpusSpec, Recipe, RunSpec, base_of, from_json, in_order
+
+FORMATS = ("simple", "github", "latex_booktabs", "csv")
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of the two.
+
+    Attributes:
+        name: as it was asked for.
+        study: what was asked, with the recipe, network, corpora, rates and seeds that the results have.
+        results: by run, without fingerprints.
+        notes: what a reader must know of it.
+    """
+
+    name: str
+    study: Study
+    results: Mapping[RunSpec, Result]
+    notes: tuple[str, ...] = ()
+
+
+def sides(first: str, second: str, root: Path) -> tuple[Side, Side]:
+    """The two sides.
+
+    Args:
+        first: a built-in study, the TOML file of one, or a folder of results.
+        second: likewise.
+        root: where the results of studies lie.
+
+    Raises:
+        SpecError: no such study or folder.
+        ResultsUnreadable: nothing is finished there, or a file is damaged.
+    """
+    (folder, asked), (other_folder, other_asked) = _found(first, root), _found(second, root)
+    return (
+        _side(first, folder, asked or other_asked),
+        _side(second, other_folder, other_asked or asked),
+    )
+
+
+def _found(given: str, root: Path) -> tuple[Path, Study | None]:
+    """The folder that is meant, and its study if that is known."""
+    path = Path(given)
+    if given not in study.names() and path.is_dir():
+        if not any(path.glob("*/result.json")):
+            inside = sorted({found.parent.parent.name for found in path.glob("*/*/result.json")})
+            hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
+            raise ResultsUnreadable(f"{given} holds no finished run{hint}")
+        name = path.resolve().name
+        return path, study.read(name) if name in study.names() else None
+    try:
+        asked = study.read(given)
+    except SpecError as error:
+        raise SpecError(f"{error}, or a folder of results that is there") from error
+    return root / asked.name, asked
+
+
+def _side(name: str, folder: Path, asked: Study | None) -> Side:
+    """Reads a folder; `asked` says which exhibits there are, if anything does."""
+    runs: dict[RunSpec, Result] = {}
+    files, damaged = Store(folder).files()
+    unread = []
+    for _, result in files:
+        if "acoustics_method" in result["spec"]:
+            continue
+        try:
+            spec = from_json({**result["spec"], "method": METHOD})
+        except SpecError as error:
+            unread.append(str(error))
+            continue
+        runs[spec.plan()] = result  # type: ignore[index]  # oldest first, so the newest stays
+    if not runs:
+        why = f" that this serkit understands ({[*damaged, *unread][0]})" if damaged or unread else ""
+        raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}")
+    notes = left_out(damaged)
+    notes += [f"{len(unread)} runs left out: {unread[0]}"] if unread else []
+    made = _as_made(list(runs), asked, folder.resolve().name)
+    if asked and (made.model, made.recipe, made.corpora) != (asked.model, asked.recipe, asked.corpora):
+        notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")
+    return Side(name, made, runs, tuple(notes))
+
+
+def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
+    """The study that these runs answer."""
+    ways = Counter((run.model, run.recipe, run.corpora) for run in runs)
+    way = ways.most_common(1)[0][0]
+    if asked and (asked.model, asked.recipe, asked.corpora) in ways:
+        way = (asked.model, asked.recipe, asked.corpora)
+    model, recipe, corpora = way
+    same = [run for run in runs if (run.model, run.recipe, run.corpora) == way]
+    augmentations = Counter(run.augmentation for run in same if run.augmentation)
+    if asked is None:
+        asked = _unknown(name, same)
+    augmentation = augmentations.most_common(1)[0][0] if augmentations else asked.augmentation
+    if asked.augmentation in augmentations:
+        augmentation = asked.augmentation
+    return dataclasses.replace(
+        asked,
+        model=model,
+        recipe=recipe,
+        corpora=corpora,
+        titles={corpus.name: asked.titles.get(corpus.name, corpus.name) for corpus in corpora},
+        augmentation=augmentation,
+        rates_percent=tuple(sorted({run.augment_percent for run in same})),
+        seeds=tuple(sorted({run.seed for run in same})),
+    )
+
+
+def _unknown(name: str, runs: list[RunSpec]) -> Study:
+    """A study of which only its runs are known: one exhibit, every training set on every test."""
+    first = runs[0]
+    tests = tuple(test for corpus in first.corpora for test in corpus.tests)
+    trains = tuple(dict.fromkeys(run.train for run in runs))
+    return Study(
+        name=name,
+        given=name,
+        title=name,
+        caution="",
+        paper=False,
+        settled=False,
+        rates_percent=(),
+        seeds=(),
+        corpora=first.corpora,
+        titles={},
+        expected_training_clips={},
+        model=first.model,
+        recipe=first.recipe,
+        augmentation=next((run.augmentation for run in runs if run.augmentation), Augmentation()),
+        exhibits=(Exhibit("all", trains, tests),),
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell goes by on both sides: corpora by name, and of a tuned one its recipe."""
+
+    train: TrainingSet
+    test: str
+    augment_percent: int
+    tuned: Recipe | None = None
+
+
+def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
+    """The cells that a study's exhibits show, each with the exhibit; one may be in several."""
+    for exhibit in of.exhibits:
+        for train in exhibit.columns:
+            for test in exhibit.tests or train:
+                for rate in of.rates_percent:
+                    yield Cell(train, test, rate), exhibit.name
+    if of.tuning:
+        for recipe in of.grid():
+            if recipe != of.recipe:
+                yield Cell(of.tuning.train, of.tuning.train[0], 0, recipe), "tuning"
+
+
+def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
+    """Every cell that one of the two has runs of, once.
+
+    Returns:
+        Columns: `exhibit` (all that show it), `train`, `test` (titles), `augment_percent`, `tuned` (learning
+        rate and batch size of a point of the grid, else empty), `A`, `B` (means of the units), `difference`
+        (B - A, of the units they share where they share any), `low`, `high` (its interval), `spread_of`,
+        `runs_A`, `runs_B`, `moved` (0 lies outside the interval). NaN where a side has no runs; then `moved`
+        is false.
+
+    Raises:
+        SpecError: no cell has runs on both sides.
+    """
+    shown: dict[Cell, list[str]] = {}
+    for side in (first, second):
+        for cell, exhibit in _cells(side.study):
+            known = dataclasses.replace(cell, tuned=_point(cell.tuned))
+            if _has(first.study, cell):  # the other's corpora may come in another order
+                known = dataclasses.replace(known, train=in_order(cell.train, first.study.corpora))
+            names = shown.setdefault(known, [])
+            if exhibit not in names:
+                names.append(exhibit)
+    rows = []
+    for cell, names in shown.items():
+        (ours, n), (theirs, other_n) = (_units(side, cell, metric) for side in (first, second))
+        if n == other_n == 0:
+            continue
+        if not _same_folds(first.study, second.study, cell.test):
+            theirs = _apart(theirs)
+        moved = intervals.difference(theirs, ours)
+        namer = first.study if _has(first.study, cell) else second.study
+        rows.append(
+            {
+                "exhibit": ", ".join(names),
+                "train": namer.title_of(cell.train),
+                "test": namer.title_of(cell.test),
+                "augment_percent": cell.augment_percent,
+                "tuned": f"lr {cell.tuned.learning_rate:g}, batch {cell.tuned.batch_size}"
+                if cell.tuned
+                else "",
+                "A": ours.mean,
+                "B": theirs.mean,
+                "difference": moved.mean,
+                "low": moved.low,
+                "high": moved.high,
+                "spread_of": moved.of,
+                "runs_A": n,
+                "runs_B": other_n,
+                "moved": moved.clear,
+            }
+        )
+    if all(0 in (row["runs_A"], row["runs_B"]) for row in rows):
+        raise SpecError(
+            f"{first.name} and {second.name} have no cell in common: expected the same training corpora,"
+            " tests and rates, by the names that the studies give them"
+        )
+    return pd.DataFrame(rows)
+
+
+def _point(recipe: Recipe | None) -> Recipe | None:
+    """A point of a grid by what the grid varies alone: the rest may differ between the sides."""
+    return recipe and Recipe(learning_rate=recipe.learning_rate, batch_size=recipe.batch_size)
+
+
+def _has(of: Study, cell: Cell) -> bool:
+    known = {test for corpus in of.corpora for test in corpus.tests}
+    return {cell.test, *cell.train} <= known
+
+
+def _units(side: Side, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
+    """The units of a cell on one side, and how many runs they are of; none where it has not the corpora."""
+    of = side.study
+    if not _has(of, cell):
+        return intervals.Units({}, 0.0, intervals.NONE), 0
+    recipe = of.recipe
+    if cell.tuned:
+        recipe = dataclasses.replace(
+            recipe, learning_rate=cell.tuned.learning_rate, batch_size=cell.tuned.batch_size
+        )
+    runs = of.runs(cell.train, cell.augment_percent, recipe)
+    units = intervals.units(of, side.results, cell.train, cell.test, cell.augment_percent, metric, recipe)
+    return units, sum(run in side.results for run in runs)
+
+
+def _same_folds(first: Study, second: Study, test: str) -> bool:
+    """Whether fold k of the test's corpus holds the same speakers on both sides, as far as settings say."""
+    made = [{corpus.name: _split(corpus) for corpus in of.corpora} for of in (first, second)]
+    return made[0].get(base_of(test)) == made[1].get(base_of(test))
+
+
+def _split(corpus: CorpusSpec) -> tuple[Any, ...]:
+    return corpus.reader, corpus.folds, corpus.options
+
+
+def _apart(units: intervals.Units) -> intervals.Units:
+    """The same units under names that no other side has, so that none is taken for its partner."""
+    apart = {(seed, fold + 1_000_000): value for (seed, fold), value in units.values.items()}
+    return dataclasses.replace(units, values=apart)
+
+
+def unlike(first: Side, second: Side) -> list[str]:
+    """In what the two were not made alike, a line each; empty where in nothing that results say."""
+    said = []
+
+    def say(what: str, ours: Any, theirs: Any) -> None:
+        if ours != theirs:
+            said.append(f"{what}: {_written(ours)} in A; {_written(theirs)} in B")
+
+    one, other = first.study, second.study
+    parts: dict[str, tuple[Any, Any]] = {
+        "model": (one.model, other.model),
+        "recipe": (one.recipe, other.recipe),
+    }
+    if any(one.rates_percent) and any(other.rates_percent):
+        parts["augmentation"] = (one.augmentation, other.augmentation)
+    for what, (ours, theirs) in parts.items():
+        for field in dataclasses.fields(ours):
+            say(f"{what} {field.name}", getattr(ours, field.name), getattr(theirs, field.name))
+    say("seeds", one.seeds, other.seeds)
+    corpora = [{corpus.name: corpus for corpus in of.corpora} for of in (one, other)]
+    copies = [_copies(side) for side in (first, second)]
+    for name in corpora[0]:
+        if name in corpora[1]:
+            for field in dataclasses.fields(CorpusSpec):
+                ours, theirs = (getattr(of[name], field.name) for of in corpora)
+                say(f"corpus {name}, {field.name}", ours, theirs)
+            say(f"corpus {name}, copy (fingerprint)", *(of.get(name, ()) for of in copies))
+    say("corpora", tuple(corpora[0]), tuple(corpora[1]))
+    results = [list(side.results.values()) for side in (first, second)]
+    say("method", *(_every(of, "spec", "method") for of in results))
+    say("bf16", *(_every(of, "environment", "bf16") for of in results))
+    say("run on", *(tuple(exhibits.devices(of)) for of in results))
+    return said
+
+
+def _copies(side: Side) -> dict[str, tuple[str, ...]]:
+    """The copies of each corpus, by the start of their fingerprints."""
+    seen: dict[str, set[str]] = {}
+    for result in side.results.values():
+        for name, digest in result["spec"]["fingerprints"]:
+            seen.setdefault(name, set()).add(digest[:12])
+    return {name: tuple(sorted(digests)) for name, digests in seen.items()}
+
+
+def _every(results: list[Result], part: str, name: str) -> tuple[Any, ...]:
+    """The values of an entry that may be missing from older results: then it was off."""
+    return tuple(sorted({result[part].get(name, False) for result in results}))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        pairs = all(isinstance(item, tuple) for item in value)  # options and scrambles
+        return (
+            ", ".join(" ".join(map(_written, item)) if pairs else _written(item) for item in value) or "none"
+        )
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list[str]:
+    """What the table amounts to, in lines: what the sides are, how many cells moved, what only one has."""
+    said = []
+    for letter, side in {"A": first, "B": second}.items():
+        said.append(f"{letter}: {side.name}, study {side.study.name}, {len(side.results)} runs")
+        said += [f"   {note}" for note in side.notes]
+    differing = unlike(first, second)
+    said += ["Not made alike:", *(f"   {line}" for line in differing)] if differing else []
+    both = table[table["difference"].notna()]
+    moved = int(both["moved"].sum())
+    chance = intervals.BY_CHANCE * len(both)
+    said.append(
+        f"{moved} of {len(both)} cells moved by more than their spread in {metric}; by chance alone about"
+        f" {chance:.0f} would. {int((both['difference'] == 0).sum())} are equal."
+    )
+    uneven = int((both["runs_A"] != both["runs_B"]).sum())
+    if uneven:
+        said.append(f"{uneven} of them rest on more runs on one side than on the other.")
+    single = int((both["spread_of"] == intervals.SINGLE).sum())
+    if single:
+        said.append(
+            f"{single} of them compare two single runs, by a yardstick and no interval of confidence."
+        )
+    for letter, other in (("A", "B"), ("B", "A")):
+        alone = int(table[other].isna().sum())
+        if alone:
+            said.append(f"{alone} cells are only in {letter}.")
+    return said
+
+
+def drawn(table: pd.DataFrame, form: str) -> str:
+    """The table in one of `FORMATS`; as CSV every digit of every column."""
+    if form == "csv":
+        return table.to_csv(index=False).rstrip("\n")
+    rows = [
+        [
+            row.exhibit,
+            row.train,
+            row.test,
+            f"{row.augment_percent} %" + (f", {row.tuned}" if row.tuned else ""),
+            _number(row.A),
+            _number(row.B),
+            _number(row.difference, "+"),
+            "--" if np.isnan(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
+            row.spread_of,
+            f"{row.runs_A}, {row.runs_B}",
+            "moved" if row.moved else "",
+        ]
+        for row in table.itertuples()
+    ]
+    headers = ["Exhibit", "Trained on", "Tested on", "Augmented", "A", "B", "B - A", "95 %", "Spread of"]
+    return tabulate(rows, [*headers, "Runs A, B", ""], tablefmt=form, disable_numparse=True)
+
+
+def _number(value: float, sign: str = "") -> str:
+    return "--" if np.isnan(value) else f"{value:{sign}.3f}"

@@ -1,0 +1,1 @@
+"""A pytest session that trains what a study asks for."""

@@ -1,0 +1,107 @@
+"""What must hold of a valid run or measurement, whatever its numbers are: asserts, explained by pytest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from serkit.resultfile import ESTIMATES, GUESSING, Result, diverged
+from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
+    """Asserts that a result answers what was asked and can be believed.
+
+    Args:
+        result: as in result.json.
+        plan: what the study asked.
+        settled: its loss must have levelled off in the tail (§2.2). Not asked of a grid of recipes, some of
+            which are too slow for that, nor of a study that says it is too short.
+    """
+    __tracebackhide__ = True  # what is wrong is said in a line; how it is looked for is nobody's concern
+    from serkit.metrics import in_tail, levelled_off  # numpy comes with it: a plan needs none
+
+    assert result["label"] == plan.label, f"it answers {result['label']}, asked was {plan.label}"
+    trained_on = plan.trained_on
+    for corpus in plan.corpora:
+        said = result["corpora"][corpus.name]
+        folds = 1 if corpus.name in trained_on else corpus.folds
+        for test in corpus.tests:
+            tested = result["tests"][test]
+            assert len(tested["folds"]) == folds, (
+                f"{test}: {len(tested['folds'])} folds tested, expected {folds}"
+            )
+            for value in [tested, *tested["folds"].values()]:
+                _assert_shares(test, value)
+        assert sum(said["clips"]["test"].values()) > 0, f"{corpus.name}: no test clips"
+        if corpus.name in trained_on and not said["split_by_clip"]:
+            assert not said["shared_speakers"], f"{corpus.name}: {said['shared_speakers']} train and test"
+    validated = {
+        name for name in plan.train if any(result["corpora"][base_of(name)]["clips"]["validation"].values())
+    }
+    assert set(result["validation"]) == validated, (
+        f"validated on {sorted(result['validation'])}, expected {sorted(validated)}"
+    )
+    for name, value in result["validation"].items():
+        _assert_shares(f"validation on {name}", value)
+    learnt = sum(sum(result["corpora"][name]["clips"]["train"].values()) for name in trained_on)
+    assert result["training_clips"] == learnt, (
+        f"{result['training_clips']} training clips, its corpora have {learnt}"
+    )
+    losses = [at["loss"] for at in result["history"]]
+    tail = in_tail([at["iteration"] for at in result["history"]], plan.recipe.tail)
+    asked = plan.recipe.evaluations
+    assert len(losses) == asked, f"{len(losses)} evaluations, the recipe asks for {asked}"
+    averaged = result["tail_evaluations"]
+    assert averaged == len(tail), f"averaged over {averaged} evaluations, {len(tail)} lie in the tail"
+    assert all(math.isfinite(loss) for loss in losses), "a loss is not finite"
+    assert not diverged(result), (
+        f"the loss in the tail is {losses[-1]:.3g}, that of guessing {GUESSING:.2g}: it learnt nothing"
+        " that can be believed, and no table counts it; lower recipe.learning_rate"
+    )
+    assert not settled or levelled_off(losses, tail[0]), (
+        "the training loss still moves in the tail, so its average means little: raise recipe.epochs"
+    )
+
+
+def _assert_shares(where: str, averages: Mapping[str, Any]) -> None:
+    __tracebackhide__ = True
+    for metric in METRICS:
+        mean, std = averages[metric]["mean"], averages[metric]["std"]
+        assert math.isfinite(mean), f"{where}: {metric} is {mean}"
+        assert math.isfinite(std), f"{where}: std of {metric} is {std}"
+        assert 0 <= mean <= 1, f"{where}: {metric} = {mean} is no share"
+
+
+def assert_measured(result: Result, estimates: pd.DataFrame, plan: AcousticsSpec) -> None:
+    """Asserts that a measurement answers what was asked and that every estimate can be one.
+
+    Args:
+        result: as in result.json.
+        estimates: as in estimates.parquet.
+        plan: what the study asked.
+    """
+    __tracebackhide__ = True
+    from serkit.acoustics.meter import RANGES, SHORT  # torch comes with it
+
+    assert result["label"] == plan.label
+    clips = result["corpora"][plan.corpus.name]["clips"]
+    asked = min(plan.clips, sum(clips["all"].values()))
+    assert len(estimates) == sum(clips["measured"].values()) == asked
+    assert not estimates["path"].duplicated().any(), "a clip was measured twice"
+    assert result["reasons"] == estimates["reason"].value_counts().to_dict()
+    for name in ESTIMATES:
+        lowest, highest = RANGES[name]
+        found = estimates[name].dropna()
+        assert found.between(lowest, highest).all(), f"{name} outside {lowest} to {highest}"
+    unfit = ~estimates["reason"].isin(["", SHORT])
+    assert estimates["p808_mos"].isna().equals(unfit), "a clip's quality and its reason contradict"
+    no_room = estimates["reason"] != ""
+    for name in ("t60_s", "c50_db"):
+        assert estimates[name].isna().equals(no_room), f"a clip's {name} and its reason contradict"
+    assert estimates["ovrl_mos"].notna().sum() <= plan.p835_clips
+    assert unfit.mean() <= 0.5, f"most clips cannot be judged: {result['reasons']}"

@@ -1,0 +1,355 @@
+"""What a session shows while it runs: who is at what, how far the chosen cases are, and how long it takes.
+
+Workers append events to files in the store; this process looks at them (`benchmark.session.progress`). So it
+works the same for one process, for workers, and for any engine that writes to the store. Which cases were
+chosen, begun and ended it hears from pytest.
+
+In a terminal the lines are redrawn in place, below what pytest writes. pytest leaves lines unfinished (dots)
+and knows nothing of what stands below them, so that two writers would spoil each other's lines. Here there is
+one: while cases run, `Screen` stands in for the file that pytest's terminal writer has. Whole lines go out
+above rich's live display, and the line that pytest has not finished yet is the first of it. rich does all
+else: it redraws, crops to the terminal's size and clears up. When the cases are done, or are interrupted,
+pytest gets its file back, with the cursor where it had left it.
+
+Elsewhere (a pipe, CI, `TERM=dumb`, `-p no:terminal`, and where others write to the terminal too: `-s`,
+`--pdb`, `--trace`) plain lines come now and then.
+
+Limits: what a worker writes to stderr outside a case spoils the display until the next redraw, and a terminal
+that is made narrower keeps a piece of what was wider.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
+from rich.live import Live as RichLive
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.session.progress import (
+    DONE,
+    MISSING,
+    RUNNING,
+    CaseState,
+    Progress,
+    left,
+    rates,
+    status,
+    told,
+    told_reading,
+)
+
+LOOK_EVERY_SECONDS = 1.0
+SAY_EVERY_SECONDS = 15.0  # in plain lines, for each run or corpus: faster and it scrolls
+PLAN_EVERY_SECONDS = 60.0  # for the plan, likewise
+WATCH_EVERY_SECONDS = 2.0
+CURSOR_UP, ERASE_BELOW = "\x1b[A", "\x1b[J"
+ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not begin a line of their own
+
+UNSET_SIZE = (80, 24)  # what every program takes for a terminal that does not know its own, as of `script`
+
+PREPARING = "preparing"
+"""What a case does that was begun and has no claim yet: reads corpora, or waits for another who is at it."""
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+class Live:
+    """Shows the progress of the chosen cases of a study."""
+
+    def __init__(self, progress: Progress, rerun: bool = False) -> None:
+        """Shows nothing yet.
+
+        Args:
+            progress: looks at the store.
+            rerun: whether cases are run again though they are done.
+        """
+        self._progress = progress
+        self._rerun = rerun
+        self._known = {case.id for case in progress.cases}
+        self._chosen: set[str] = set()
+        self._at: list[str] = []
+        self._outcomes: dict[str, str] = {}
+        self._workers = 1
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._began = time.time()
+        self._said: dict[str, float] = {}
+        self._news: dict[str, str] = {}
+
+    # What pytest tells; from its own thread.
+
+    def chosen(self, nodeids: Iterable[str], workers: int = 1) -> None:
+        """The session's items, cases or not, and how many processes run them."""
+        self._chosen = self._known & {_id(nodeid) for nodeid in nodeids}
+        self._workers = workers
+
+    def started(self, nodeid: str) -> None:
+        """An item was begun."""
+        if _id(nodeid) in self._chosen:
+            self._at.append(_id(nodeid))
+
+    def ended(self, nodeid: str, outcome: str) -> None:
+        """An item passed, failed or was skipped."""
+        if _id(nodeid) in self._chosen:
+            self._outcomes[_id(nodeid)] = outcome
+
+    # What a user sees; from the watching thread.
+
+    def rows(self, seen: Iterable[CaseState]) -> list[tuple[str, str, str]]:
+        """A row for each case that is being run, and each corpus that is read: worker, what, how far.
+
+        Args:
+            seen: the states of the whole study.
+        """
+        states = {state.case.id: state for state in seen}
+        rows = []
+        for name in [name for name in self._at if name not in self._outcomes]:
+            state = states[name]
+            if state.state == RUNNING:
+                rows.append((str(state.who.get("worker", "")), name, told(state)))
+            else:
+                rows.append(("", name, PREPARING))
+        read = self._progress.reading() if any(row[2] == PREPARING for row in rows) else []
+        rows.sort(key=lambda row: (not row[0], row[0]))
+        return rows + [("", corpus, told_reading(event)) for corpus, event in read]
+
+    def plan_line(self, seen: Iterable[CaseState]) -> str:
+        """The chosen cases in one line: `37 of 105 done, 2 running, 66 left, about 4 min left`."""
+        seen = list(seen)
+        ended = list(self._outcomes.values())
+        waiting = [state for state in seen if state.case.id in self._chosen - self._outcomes.keys()]
+        open_ = [state for state in waiting if self._rerun or state.state != DONE]
+        at = len({name for name in self._at if name not in self._outcomes})
+        words = [f"{ended.count(PASSED)} of {len(self._chosen)} done"]
+        words += [f"{ended.count(outcome)} {outcome}" for outcome in (FAILED, SKIPPED) if outcome in ended]
+        words += [f"{at} running"] if at else []
+        words += [f"{len(waiting) - at} left"] if len(waiting) > at else []
+        if open_:
+            words += [left(_as_open(open_), rates(seen), min(self._workers, len(open_))).words()]
+        return ", ".join(words)
+
+    def lines(self, seen: Iterable[CaseState]) -> list[str]:
+        """Plain lines that are due: for each row that says something new, and for the plan."""
+        now, due = time.time(), []
+        seen = list(seen)
+        for worker, name, how_far in self.rows(seen):
+            news = how_far.partition(", about")[0]
+            is_due = now - self._said.setdefault(name, self._began) >= SAY_EVERY_SECONDS
+            if is_due and self._news.get(name) != news:
+                self._said[name], self._news[name] = now, news
+                due.append(f"{f'{worker} ' * bool(worker)}{name}: {how_far}")
+        if self._chosen and now - self._said.setdefault("", self._began) >= PLAN_EVERY_SECONDS:
+            self._said[""] = now
+            due.append(self.plan_line(seen))
+        return due
+
+    @contextlib.contextmanager
+    def watching(self, writer: Any = None, file_descriptor: int = 1) -> Iterator[None]:
+        """Shows what happens until the block ends.
+
+        Args:
+            writer: pytest's terminal writer; None: plain lines.
+            file_descriptor: the terminal's. A copy is kept, since pytest redirects it while a case runs.
+        """
+        fd = os.dup(file_descriptor)
+        screen = Screen(writer, fd) if writer is not None else None
+        self._thread = threading.Thread(target=self._watch, args=(fd, screen), daemon=True)
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self.leave()
+            os.close(fd)
+
+    def leave(self) -> None:
+        """Clears what is shown, and shows nothing from here on: a debugger needs the terminal."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self, fd: int, screen: Screen | None) -> None:
+        try:
+            while not self._stop.wait(LOOK_EVERY_SECONDS):
+                if not self._chosen:
+                    continue
+                seen = self._progress.look()
+                if screen is not None:
+                    screen.show(self.plan_line(seen), self.rows(seen))
+                else:
+                    for line in self.lines(seen):
+                        os.write(fd, f"\n  {line}\n".encode())
+        finally:
+            if screen is not None:
+                screen.close()
+
+
+def watch(progress: Progress, study: str, results: str = "") -> None:
+    """Shows the status of a study again and again, in place where there is a terminal, until all is done.
+
+    Args:
+        progress: looks at the store.
+        study: the study as the user names it.
+        results: the results folder if it is not the usual one.
+    """
+    console = Console(highlight=False)
+    with (
+        contextlib.suppress(KeyboardInterrupt),  # how it is ended
+        RichLive(console=console, auto_refresh=False, vertical_overflow="crop") as shown,
+    ):
+        while True:
+            seen = progress.look()
+            text = Text(status(seen, study, results, progress.unread), no_wrap=True, overflow="ellipsis")
+            if console.is_terminal:
+                shown.update(Constrain(text, console.width - ROOM_FOR_CTRL_C), refresh=True)
+            else:
+                console.print(text, soft_wrap=True)
+            if all(state.state == DONE for state in seen):
+                return
+            time.sleep(WATCH_EVERY_SECONDS)
+
+
+def _id(nodeid: str) -> str:
+    """A case's id from the item's: `cases/test_x.py::test_y[id]`."""
+    return nodeid[nodeid.find("[") + 1 :].removesuffix("]")
+
+
+def _as_open(seen: Iterable[CaseState]) -> list[CaseState]:
+    """States as of cases to do: one that is done is run again, as long as it took."""
+    return [CaseState(state.case, MISSING) if state.state == DONE else state for state in seen]
+
+
+def in_place(config: Any, environ: Mapping[str, str] = os.environ) -> Any:
+    """The terminal writer of pytest where lines can be redrawn below what it writes, or None."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    file = getattr(getattr(reporter, "_tw", None), "_file", None)
+    option = config.option
+    others_write = option.capture == "no" or option.usepdb or option.trace
+    plain = environ.get("TERM", "dumb") in ("dumb", "unknown") or "CI" in environ
+    if file is None or others_write or plain or not file.isatty():
+        return None
+    return reporter._tw
+
+
+class Screen:
+    """Stands in for the file of pytest's terminal writer, and redraws lines below what is written to it.
+
+    Nothing but what pytest writes is seen before the first `show`, and after `close`.
+    """
+
+    def __init__(self, writer: Any, fd: int) -> None:
+        """Takes the place of the writer's file.
+
+        Args:
+            writer: a `TerminalWriter`, of which `_file` is replaced: it has no public way.
+            fd: a descriptor of the terminal that nobody redirects.
+        """
+        self._writer = writer
+        self._theirs: TextIO = writer._file
+        self._fd = fd
+        self._ours = open(fd, "w", encoding=self._theirs.encoding, errors="replace", closefd=False)
+        self._console = Console(file=self._ours, force_terminal=True, highlight=False)
+        self._live: RichLive | None = None
+        self._unfinished = ""
+        self._below: list[RenderableType] = []
+        self._lock = threading.RLock()
+        writer._file = self
+
+    def __getattr__(self, name: str) -> Any:
+        """All that a file has besides is that of the file in whose place we are."""
+        return getattr(self._theirs, name)
+
+    def write(self, text: str) -> int:
+        """Takes what pytest writes: whole lines go out above ours, the rest waits as the first of ours."""
+        with self._lock:
+            *whole, rest = (self._unfinished + text).split("\n")
+            self._unfinished = rest if rest.endswith("\r") else _overwritten(rest)
+            if self._live is None:
+                self._theirs.write(text)
+            elif whole:
+                lines = (Text.from_ansi(_overwritten(line.rstrip("\r"))) for line in whole)
+                with self._console:  # all in one write
+                    self._redraw()  # what is drawn again below a print is what was drawn last
+                    self._console.print(Text("\n").join(lines), soft_wrap=True)
+        return len(text)
+
+    def flush(self) -> None:
+        """Shows what was written."""
+        with self._lock:
+            if self._live is None:
+                self._theirs.flush()
+            else:
+                self._redraw()
+
+    def show(self, plan: str, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Redraws our lines: one for the plan, one a row. The id gives way where the terminal is narrow."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for overflow in ("crop", "ellipsis", "crop"):
+            grid.add_column(overflow=overflow, no_wrap=overflow == "crop")
+        for row in rows:
+            grid.add_row(*(Text(cell) for cell in row))
+        with self._lock:
+            if self._writer._file is not self:
+                return  # closed
+            self._below = [Text(plan, no_wrap=True, overflow="ellipsis"), grid]
+            if self._live is None:
+                self._begin()
+            self._redraw()
+
+    def close(self) -> None:
+        """Clears our lines and gives the file back, the cursor where pytest had left it."""
+        with self._lock:
+            if self._writer._file is not self:
+                return
+            self._writer._file = self._theirs
+            if self._live is not None:
+                self._live.stop()
+                self._ours.write(self._unfinished)
+                self._ours.flush()
+
+    def _begin(self) -> None:
+        """Starts the display on the line that pytest is at, which is drawn anew."""
+        self._theirs.flush()
+        self._fit()
+        self._live = RichLive(
+            self._shown(),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        rows_above = max(0, Text.from_ansi(self._unfinished).cell_len - 1) // self._console.width
+        self._ours.write("\r" + CURSOR_UP * rows_above + ERASE_BELOW)
+        self._live.start()
+        self._console.show_cursor(True)  # a session that is killed leaves it as it is
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._fit()
+            self._live.update(self._shown(), refresh=True)
+
+    def _shown(self) -> Group:
+        unfinished = _overwritten(self._unfinished.rstrip("\r"))
+        first = [Text.from_ansi(unfinished, no_wrap=True, overflow="crop")] if unfinished else []
+        width = self._console.width - ROOM_FOR_CTRL_C
+        return Group(*first, *(Constrain(line, width) for line in self._below))
+
+    def _fit(self) -> None:
+        """Takes the terminal's size, which rich would ask the redirected descriptors; 0 is one not set."""
+        with contextlib.suppress(OSError):
+            columns, rows = os.get_terminal_size(self._fd)
+            self._console.size = (columns or UNSET_SIZE[0], rows or UNSET_SIZE[1])
+
+
+def _overwritten(line: str) -> str:
+    """What is seen of a line after its carriage returns: each begins it anew, as pytest uses them."""
+    return line.rpartition("\r")[2]

@@ -1,0 +1,1 @@
+"""What a recording sounds like: its quality and its room, estimated without a reference."""

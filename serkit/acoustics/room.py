@@ -1,0 +1,191 @@
+"""The room estimator: reverberation time T60 and clarity C50 from speech alone.
+
+A small convolutional network on log-mel energies. The study's own estimators (Gamper & Tashev 2018, "Blind
+reverberation time estimation using a convolutional neural network"; Gamper 2020, "Blind C50 estimation from
+single-channel speech using a convolutional neural network") were never published: this one stands in for them
+and is not theirs. Its weights are shipped; it learnt from generated speech in simulated rooms alone, in the
+checkout by one seeded command (tools/roomnet):
+
+    python -m tools.roomnet train --output serkit/acoustics/roomnet.npz
+
+How far it can be trusted, on real speech too: docs/acoustics.md, "The room estimator".
+
+An estimate depends on one clip alone, as clips go through one by one: there is no batch to depend on. It does
+not depend on the clip's level, as features are taken relative to the loud frames. With a fixed number of
+threads it is the same to the last bit from run to run on one machine; across machines and thread counts
+estimates differ in their last digits.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio
+from torch import Tensor, nn
+
+from serkit.errors import WeightsMissing
+from serkit.files import open_file
+
+RATE_HZ = 16_000
+T60_RANGE_S = (0.05, 2.0)
+"""What examples are labelled with. Nearest to no room at all: 0.05 s."""
+C50_RANGE_DB = (-10.0, 35.0)
+"""Above 35 dB the reverberation drowns in any recording's noise."""
+
+WEIGHTS = Path(__file__).with_name("roomnet.npz")
+MIN_SECONDS = 1.0
+"""Shortest clip that is estimated, and shortest crop in training. T60's error is about twice that at 4 s
+(docs/acoustics.md), and grows fast below."""
+
+HOP_SAMPLES = 160
+WINDOW_SAMPLES = 400
+FFT_SAMPLES = 512
+MEL_BANDS = 48
+RANGE_HZ = (50.0, 8000.0)
+LOUD_SHARE = 0.95
+"""The frames' level at this quantile is the reference: a click does not move it."""
+FLOOR_DB = -70.0
+SCALE_DB = 35.0
+
+
+# ------------------------------------------------------------------------------------------------- features
+
+
+@functools.cache
+def _filters() -> Tensor:
+    """[bins, bands]."""
+    return torchaudio.functional.melscale_fbanks(
+        FFT_SAMPLES // 2 + 1, *RANGE_HZ, MEL_BANDS, RATE_HZ, norm=None, mel_scale="htk"
+    )
+
+
+@functools.cache
+def _window() -> Tensor:
+    return torch.hann_window(WINDOW_SAMPLES)
+
+
+def features(waves: Tensor) -> Tensor:
+    """Log-mel energies relative to the loud frames, floored at -70 dB and scaled to about -1..1.
+
+    Args:
+        waves: float32 [clips, samples] at 16 kHz, of any level but 0, at least a window long.
+
+    Returns:
+        float32 [clips, frames, bands].
+    """
+    waves = waves / waves.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
+    spectra = torch.stft(
+        waves, FFT_SAMPLES, HOP_SAMPLES, WINDOW_SAMPLES, _window(), center=False, return_complex=True
+    )
+    power = spectra.real.square().addcmul(spectra.imag, spectra.imag).transpose(1, 2) @ _filters()
+    loud = torch.quantile(power.mean(dim=2), LOUD_SHARE, dim=1).clamp_min(1e-20)
+    level_db = 10 * torch.log10(power.clamp_min(1e-20) / loud[:, None, None])
+    return level_db.clamp_min(FLOOR_DB) / SCALE_DB + 1
+
+
+# -------------------------------------------------------------------------------------------------- network
+
+CHANNELS = (16, 24, 32, 48, 64)
+MEAN, SPREAD = (0.7, 15.0), (0.45, 12.0)
+"""About those of the examples' T60 and C50: the network gives standardised values."""
+
+
+class RoomNet(nn.Module):
+    """Five convolutions over time and frequency, one over time, their mean and deviation, two layers."""
+
+    def __init__(self) -> None:
+        """Random weights, from torch's generator."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = 1
+        for number, channels in enumerate(CHANNELS):
+            last = number == len(CHANNELS) - 1
+            layers += [
+                nn.Conv2d(
+                    before,
+                    channels,
+                    (3, 3) if last else (5, 3),
+                    (1, 1) if last else (1 if number == 0 else 2, 2),
+                    (1, 0) if last else (2, 1),
+                    bias=False,
+                ),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(),
+            ]
+            before = channels
+        layers += [
+            nn.Conv2d(before, before, (3, 1), padding=(3, 0), dilation=(3, 1), bias=False),
+            nn.BatchNorm2d(before),
+            nn.ReLU(),
+        ]
+        self.local = nn.Sequential(*layers)
+        self.whole = nn.Sequential(nn.Dropout(0.1), nn.Linear(2 * before, 48), nn.ReLU(), nn.Linear(48, 2))
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """From `features` [clips, frames, bands] to standardised T60 and C50, [clips, 2], without bounds."""
+        local = self.local(levels[:, None])[..., 0]
+        mean = local.mean(dim=2)
+        deviation = (local - mean[..., None]).square().mean(dim=2).add(1e-6).sqrt()
+        return self.whole(torch.cat([mean, deviation], dim=1))
+
+
+def estimate(net: RoomNet, waves: Sequence[np.ndarray]) -> np.ndarray:
+    """T60 and C50 of clips.
+
+    Args:
+        net: from `load` or `train`.
+        waves: float32 [samples] each, at 16 kHz, of any level. Zeros before and after count as no part of a
+            clip.
+
+    Returns:
+        float64 [clips, 2]: T60 in s within `T60_RANGE_S`, C50 in dB within `C50_RANGE_DB`. NaN where a clip
+        is shorter than `MIN_SECONDS`, silent or not finite.
+    """
+    found = np.full((len(waves), 2), np.nan)
+    mean, spread = np.array(MEAN), np.array(SPREAD)
+    net.eval()
+    with torch.inference_mode():
+        for row, wave in zip(found, waves, strict=True):
+            wave = np.asarray(wave, dtype=np.float32)
+            sounding = np.flatnonzero(wave)
+            if len(sounding) == 0 or not np.isfinite(wave).all():
+                continue
+            wave = wave[sounding[0] : sounding[-1] + 1]
+            if len(wave) < MIN_SECONDS * RATE_HZ:
+                continue
+            given = net(features(torch.from_numpy(wave[None])))[0].double().numpy()
+            row[:] = given * spread + mean
+    return np.clip(found, *np.array([T60_RANGE_S, C50_RANGE_DB]).T)
+
+
+# -------------------------------------------------------------------------------------------------- weights
+
+
+def load(path: Path = WEIGHTS) -> RoomNet:
+    """The network with the shipped weights, or those of `path`.
+
+    Raises:
+        WeightsMissing: no such file, or not the weights of this network.
+    """
+    net = RoomNet()
+    try:
+        with open_file(path) as file, np.load(file) as arrays:  # refuses arrays of objects, which run code
+            state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        net.load_state_dict(state)
+    except Exception as error:  # a file that is something else makes the three libraries raise anything
+        raise WeightsMissing(
+            f"{path}: not the room estimator's weights ({error}); the package brings them, and"
+            " python -m tools.roomnet train makes them in a checkout"
+        ) from error
+    return net.eval()
+
+
+def digest(path: Path = WEIGHTS) -> str:
+    """The first 12 digits of the weights file's SHA-256: part of every result that rests on them."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,1 @@
+"""Networks that turn waves into embeddings and scores."""

@@ -1,0 +1,1 @@
+"""Generated speech, of which everything is known."""

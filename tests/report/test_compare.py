@@ -1,0 +1,278 @@
+"""Comparing results: what moved, by an interval computed here; what one side lacks; what was made unlike."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+from benchmark import cli
+from benchmark import study as studies
+from benchmark.report import compare
+from serkit.results import Store
+from serkit.specs import METHOD, Recipe
+from tests.made_results import made_result, put
+
+STUDY = """
+title = "Two corpora"
+rates_percent = [0, 50]
+[model]
+width = 8
+weights = ""
+[recipe]
+batch_size = 16
+[corpora.one]
+reader = "made"
+title = "One"
+folds = 4
+[corpora.two]
+reader = "synthetic"
+title = "Two"
+[table1]
+train = [["one"], ["two"]]
+[tuning]
+train = [["one"]]
+learning_rates = [1e-4, 1e-3]
+batch_sizes = [16]
+[figure2]
+train = [["one"], ["one", "two"]]
+test = ["one", "two"]
+"""
+BASE = {0: 0.4, 1: 0.55, 2: 0.501, 3: 0.62}  # by fold: folds differ by far more than what moves
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SERKIT_RESULTS", raising=False)
+    (tmp_path / "mine.toml").write_text(STUDY)
+    return studies.read("mine.toml")
+
+
+def fill(folder, study, moved=lambda spec, test, fold: 0.0, keep=lambda spec: True, **changes):
+    """All runs of a study, `moved` away from `BASE`."""
+    store = Store(folder)
+    specs = [case.spec for case in studies.plan(study) if keep(case.spec)]
+    for spec in specs:
+        put(
+            store,
+            made_result(
+                spec, lambda test, fold, _, spec=spec: BASE[fold] + moved(spec, test, fold), **changes
+            ),
+        )
+    return len(specs)
+
+
+def called(*arguments):
+    outcome = CliRunner().invoke(cli.main, ["compare", *arguments])
+    assert outcome.exception is None or isinstance(outcome.exception, SystemExit), outcome.exception
+    return outcome
+
+
+SHIFTS = dict(enumerate((0.05, 0.07, 0.06, 0.08)))
+
+
+def only_one_on_one(spec, test, fold):
+    """What moves: training on one at 50 %, tested on it."""
+    return SHIFTS[fold] if spec.train == ("one",) and spec.augment_percent == 50 and test == "one" else 0.0
+
+
+def test_what_moved_and_by_how_much(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study)
+    fill(tmp_path / "other" / "mine", study, only_one_on_one)
+    a, b = compare.sides("mine.toml", "other/mine", tmp_path / "results")
+    table = compare.cells(a, b)
+    moved = table[table["moved"]]
+    assert moved[["exhibit", "train", "test", "augment_percent", "tuned"]].to_numpy().tolist() == [
+        ["table1, figure2", "One", "One", 50, ""]
+    ]
+    (row,) = moved.to_dict("records")
+    shifts = np.array(list(SHIFTS.values()))
+    error = shifts.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)  # Nadeau and Bengio: 4 folds share training clips
+    half = stats.t.ppf(0.975, 3) * error
+    np.testing.assert_allclose(
+        [row["A"], row["B"], row["difference"], row["low"], row["high"]],
+        [0.51775, 0.58275, 0.065, 0.065 - half, 0.065 + half],
+    )
+    assert (row["runs_A"], row["runs_B"], row["spread_of"]) == (4, 4, "folds")
+    # Table 1 and Figure 2 share cells: one and one+two on both tests, two on two, at two rates; and the grid
+    assert len(table) == 2 * (2 + 2 + 1) + 1
+    assert table.loc[~table["moved"], "difference"].abs().max() == 0
+    said = "\n".join(compare.summary(a, b, table, "wF1"))
+    assert (
+        "1 of 11 cells moved by more than their spread in wF1; by chance alone about 1 would. 10 are equal."
+        in said
+    )
+    assert "Not made alike" not in said
+    back = compare.cells(b, a)
+    assert back.loc[back["moved"], ["difference", "low"]].to_numpy() == pytest.approx(
+        np.array([[-row["difference"], -row["high"]]])
+    )
+
+
+def test_another_metric(study, tmp_path):
+    fill(tmp_path / "one", study)
+    fill(tmp_path / "two", study)
+    for path in (tmp_path / "two").glob("*/result.json"):
+        result = json.loads(path.read_text())
+        for tested in result["tests"].values():
+            for scores in tested["folds"].values():
+                scores["uACC"]["mean"] += 0.1
+        path.write_text(json.dumps(result))
+    a, b = compare.sides("one", "two", tmp_path)
+    assert not compare.cells(a, b, "wF1")["moved"].any()
+    assert compare.cells(a, b, "uACC")["difference"].to_numpy() == pytest.approx(0.1)
+
+
+def test_a_folder_needs_no_study(study, tmp_path):
+    """What its runs say of themselves will do: every training set on every test."""
+    fill(tmp_path / "one", study)
+    fill(tmp_path / "two", study, only_one_on_one)
+    a, b = compare.sides("one", "two", tmp_path)
+    table = compare.cells(a, b)
+    assert set(table["exhibit"]) == {"all"}
+    assert len(table) == 2 * 3 * 2
+    assert table.loc[table["moved"], ["train", "test", "augment_percent"]].to_numpy().tolist() == [
+        ["one", "one", 50]
+    ]
+
+
+def test_what_only_one_has(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study, keep=lambda spec: spec.recipe == study.recipe)
+    fill(tmp_path / "other", study, keep=lambda spec: spec.augment_percent == 0)
+    a, b = compare.sides("mine.toml", "other", tmp_path / "results")
+    table = compare.cells(a, b)
+    only_a, only_b = table[table["B"].isna()], table[table["A"].isna()]
+    assert set(only_a["augment_percent"]) == {50}
+    assert only_b["tuned"].tolist() == ["lr 0.001, batch 16"]
+    assert only_b[["runs_A", "runs_B"]].to_numpy().tolist() == [[0, 4]]
+    assert not only_a["moved"].any()
+    said = compare.summary(a, b, table, "wF1")
+    assert {"5 cells are only in A.", "1 cells are only in B."} <= set(said)
+
+
+def test_a_run_too_few_is_compared_by_the_others(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study)
+    fill(tmp_path / "other", study, only_one_on_one, keep=lambda spec: spec.fold in (None, 0, 1, 2))
+    a, b = compare.sides("mine.toml", "other", tmp_path / "results")
+    (row,) = (
+        compare.cells(a, b)
+        .query("train == 'One' and test == 'One' and augment_percent == 50")
+        .to_dict("records")
+    )
+    assert (row["runs_A"], row["runs_B"]) == (4, 3)
+    assert row["difference"] == pytest.approx((0.05 + 0.07 + 0.06) / 3)  # the folds that both have
+
+
+def test_corpora_in_another_order_are_the_same_cells(study, tmp_path):
+    fill(tmp_path / "one", study)
+    fill(tmp_path / "other", dataclasses.replace(study, corpora=study.corpora[::-1]), only_one_on_one)
+    a, b = compare.sides("one", "other", tmp_path)  # of either only its runs are known
+    table = compare.cells(a, b)
+    assert set(table["train"]) == {"one", "two", "one+two"}
+    assert len(table) == len(compare.cells(a, a))
+    assert table["difference"].notna().all()
+    assert table["moved"].sum() == 1
+
+
+def test_other_folds_are_not_taken_for_the_same(study, tmp_path):
+    """Another reader's fold 0 has other speakers: then no fold has its partner."""
+    split = dataclasses.replace(study.corpora[0], options=(("folds", 4),))
+    fill(tmp_path / "results" / "mine", study)
+    other = dataclasses.replace(study, corpora=(split, study.corpora[1]))
+    fill(tmp_path / "other", other, only_one_on_one)
+    a, b = compare.sides("mine.toml", "other", tmp_path / "results")
+    table = compare.cells(a, b)
+    (row,) = table.query("train == 'One' and test == 'One' and augment_percent == 50").to_dict("records")
+    folds = np.array([list(BASE.values()), [BASE[fold] + SHIFTS[fold] for fold in BASE]])
+    pooled = folds.var(axis=1, ddof=1).mean()
+    half = stats.t.ppf(0.975, 6) * np.sqrt(pooled * 2 * (1 / 4 + 1 / 3))
+    np.testing.assert_allclose([row["low"], row["high"]], [0.065 - half, 0.065 + half])
+    assert not row["moved"]
+    assert "corpus one, options: none in A; folds 4 in B" in compare.unlike(a, b)
+
+
+def test_what_was_made_unlike_is_said(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study)
+    other = dataclasses.replace(
+        study,
+        recipe=Recipe(batch_size=32, loudness_dbfs=-20),
+        model=dataclasses.replace(study.model, width=16),
+        augmentation=dataclasses.replace(study.augmentation, effects=("noise",)),
+        seeds=(0, 1),
+        tuning=None,
+    )
+    environment = {"device_name": "A GPU", "packages": {"torch": "2.1"}, "bf16": True}
+    fill(tmp_path / "other", other, copy="another", environment=environment)
+    for path in (tmp_path / "other").glob("*/result.json"):
+        result = json.loads(path.read_text())
+        result["spec"]["method"] = METHOD - 1
+        path.write_text(json.dumps(result))
+    a, b = compare.sides("mine.toml", "other", tmp_path / "results")
+    assert len(b.results) == 2 * len([run for run in a.results if run.recipe == study.recipe])
+    said = compare.unlike(a, b)
+    for line in (
+        "model width: 8 in A; 16 in B",
+        "recipe batch_size: 16 in A; 32 in B",
+        "recipe loudness_dbfs: None in A; -20 in B",
+        "seeds: 0 in A; 0, 1 in B",
+        "corpus one, copy (fingerprint): 0 in A; another in B",
+        f"method: {METHOD} in A; {METHOD - 1} in B",
+        "bf16: False in A; True in B",
+        "run on: A device, torch 2.0 in A; A GPU, torch 2.1 in B",
+    ):
+        assert line in said
+    assert any(line.startswith("augmentation effects: stretch, shift") for line in said)
+    assert not any("recipe epochs" in line for line in said)
+    assert compare.cells(a, b)["difference"].dropna().to_numpy() == pytest.approx(0)
+
+
+# --- the command ---
+
+
+def test_exit_codes_and_tables(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study)
+    fill(tmp_path / "other" / "mine", study, only_one_on_one)
+    same = called("mine.toml", "results/mine")
+    assert same.exit_code == 0
+    assert "0 of 11 cells moved" in same.stdout
+    assert "One" not in same.stdout  # no cell moved, so no table
+    moved = called("mine.toml", "other/mine")
+    assert moved.exit_code == 3
+    (line,) = [line for line in moved.stdout.splitlines() if line.endswith("moved")]
+    assert (
+        line.split()
+        == "table1, figure2 One One 50 % 0.518 0.583 +0.065 +0.034 to +0.096 folds 4, 4 moved".split()
+    )
+    every = called("mine.toml", "other/mine", "--all", "--format", "csv")
+    assert every.stdout.count("\n") == 1 + 11
+    assert every.stdout.startswith("exhibit,train,test,augment_percent,tuned,A,B,difference,low,high")
+    assert "1 of 11 cells moved" in every.stderr
+    github = called("mine.toml", "other/mine", "--format", "github", "--metric", "wACC")
+    assert github.stdout.startswith("| Exhibit")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine.toml", "opne"], "SpecError: no study 'opne'; expected one of open, paper,"),
+        (["mine.toml", "empty"], "ResultsUnreadable: empty holds no finished run"),
+        (
+            ["results", "mine.toml"],
+            "ResultsUnreadable: results holds no finished run; name one of the studies in it: mine",
+        ),
+        (["mine.toml", "open"], "ResultsUnreadable: open: no finished run in results/open"),
+        (["mine.toml", "elsewhere"], "SpecError: mine.toml and elsewhere have no cell in common"),
+    ],
+)
+def test_what_cannot_be_compared(study, tmp_path, arguments, message):
+    fill(tmp_path / "results" / "mine", study)
+    (tmp_path / "empty").mkdir()
+    other = studies.read("synthetic")
+    put(Store(tmp_path / "elsewhere"), made_result(studies.plan(other)[0].spec, lambda *_: 0.5))
+    outcome = called(*arguments)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr.startswith(message)
+    assert outcome.stderr.count("\n") == 1

@@ -1,0 +1,420 @@
+"""The plugin from outside, as a user meets it: sessions in a folder of their own, alone and under xdist."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import benchmark.report.write  # pytester's sessions forget what they import, and these load once a process
+import benchmark.session.gpus
+import benchmark.session.live
+import serkit.run
+from benchmark.session.threads import share
+from serkit.acoustics.quality import Dnsmos
+from serkit.errors import CorpusMissing, ResultsUnwritable
+
+pytest_plugins = "pytester"
+pytestmark = pytest.mark.usefixtures("numbers_only")
+
+ROOT = Path(__file__).parents[2]
+
+TINY = """
+title = "A study of seconds"
+rates_percent = [0]
+model = { width = 1, weights = "" }
+recipe = { epochs = 2, batch_size = 24, max_seconds = 0.7, tail = 0.5 }
+
+[corpora.large]
+reader = "synthetic"
+title = "LARGE"
+[corpora.folded]
+reader = "synthetic"
+title = "FOLDED"
+folds = 3
+options = { role = "B" }
+scramble = { neutral = "sad", sad = "neutral", happy = "angry", angry = "happy" }
+
+[table1]
+train = [["large"], ["folded"]]
+[figure3]
+train = [["large"], ["folded_scrambled"]]
+test = ["folded_scrambled", "folded", "large"]
+"""
+
+
+@pytest.fixture
+def checkout(pytester, monkeypatch, synthetic_cache):
+    """A folder with the project's own cases and settings, and a study of seconds."""
+    for variable in ("SERKIT_DATA", "SERKIT_RESULTS", "CUDA_VISIBLE_DEVICES", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("SERKIT_CACHE", str(synthetic_cache))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (pytester.path / "cases").symlink_to(ROOT / "cases")
+    for name in ("conftest.py", "pytest.ini"):
+        (pytester.path / name).write_text((ROOT / name).read_text())
+    (pytester.path / "tiny.toml").write_text(TINY)
+    return pytester
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """What a measurement loads, some of which may load once a process; pytester's sessions forget imports."""
+    Dnsmos().p808([np.ones(1, dtype=np.float32)])
+    pd.DataFrame().to_parquet(io.BytesIO())
+    import benchmark.report.figures  # noqa: F401
+
+
+def add_to_conftest(checkout, text):
+    with (checkout.path / "conftest.py").open("a") as file:
+        file.write(text)
+
+
+def results(checkout, study="tiny"):
+    return {
+        path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text())
+        for path in (checkout.path / "results" / study).glob("*/result.json")
+    }
+
+
+def collected(outcome):
+    return [line.split("[")[1].rstrip("]") for line in outcome.outlines if "::" in line]
+
+
+def test_shows_the_paper_plan_without_torch_or_corpora(checkout):
+    add_to_conftest(
+        checkout,
+        """
+import sys
+def pytest_sessionfinish(session):
+    heavy = [name for name in ("torch", "pandas", "sklearn", "numpy") if name in sys.modules]
+    print("heavy:", heavy)
+""",
+    )
+    outcome = checkout.runpytest_subprocess("--collect-only", "-q")
+    outcome.stdout.fnmatch_lines(["*heavy: []*", "*419 tests collected*"])
+    ids = collected(outcome)
+    assert len(ids) == len(set(ids)) == 419
+    assert {"msp+iemocap_scrambled-aug50-fold03", "iemocap-aug0-fold03-lr0.01-batch16"} < set(ids)
+    assert {"acoustics-iemocap-raw", "acoustics-msp-augmented"} < set(ids)
+    assert not (checkout.path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("select", "runs"),
+    [
+        (["-k", "scrambled"], 3),
+        (["-m", "table1"], 4),
+        (["-m", "figure3"], 4),  # its own three, and the run of LARGE that Table 1 holds
+        (["-k", "fold02"], 2),
+        (["-k", "[folded-aug0-fold01] or [large-aug0]"], 2),  # as `python -m benchmark status` says it
+        (["cases/test_figure2_cross_corpus.py"], 0),
+        (["cases/test_table1_tuning.py"], 0),
+    ],
+)
+def test_selects_runs_by_word_mark_or_file(checkout, select, runs):
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "--collect-only", "-q", *select)
+    assert len(collected(outcome)) == runs
+
+
+@pytest.mark.parametrize(
+    ("select", "runs"),
+    [
+        (["-m", "tuning"], 4 * 3),  # points and folds; those of the study's own recipe are Table 1's
+        (["-k", "tuning"], 4 * 3),
+        (["cases/test_table1_tuning.py"], 3 * 3),
+        (["cases/test_table1_baselines.py"], 1 + 3),
+        (["-m", "table1"], 1 + 3),
+        (["-m", "tuning and not table1"], 3 * 3),
+        (["-k", "lr0.01"], 2 * 3),
+        (["-k", "batch16 and fold02"], 2),
+        (["-k", "folded-aug0-fold01-lr0.01-batch24"], 1),
+    ],
+)
+def test_selects_points_of_a_tuning_grid(checkout, select, runs):
+    """Own recipe: learning rate 1e-4, batch 24."""
+    grid = '[tuning]\ntrain = [["folded"]]\nlearning_rates = [1e-4, 1e-2]\nbatch_sizes = [16, 24]\n'
+    (checkout.path / "tuned.toml").write_text(TINY + grid)
+    outcome = checkout.runpytest_inprocess("--study", "tuned.toml", "--collect-only", "-q", *select)
+    ids = collected(outcome)
+    assert len(ids) == len(set(ids)) == runs
+
+
+def test_acoustics_are_measured_and_shown(loaded, checkout, one_thread):
+    """No training: `-m figure4` selects the measurements alone."""
+    (checkout.path / "heard.toml").write_text(
+        TINY + '[figure4]\ncorpora = ["large"]\nclips = 3\np835_clips = 1\n'
+    )
+    outcome = checkout.runpytest_inprocess("--study", "heard.toml", "-m", "figure4")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "study: heard, 7 runs, 1 measurements, *",
+            "0 of 7 runs, 1 of 1 measurements done*",
+            "LARGE  * raw *",
+        ]
+    )
+    assert set(results(checkout, "heard")) == {"acoustics-large-raw"}
+    assert (checkout.path / "results/heard/figure4.md").is_file()
+
+
+def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout, monkeypatch, capfd):
+    for name, seconds in {"LOOK_EVERY_SECONDS": 0.05, "PLAN_EVERY_SECONDS": 0.0}.items():
+        monkeypatch.setattr(benchmark.session.live, name, seconds)
+    add_to_conftest(
+        checkout,
+        """
+import os, pytest
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    if "folded-aug0-fold01" in item.name:
+        os.kill(os.getpid(), 9)
+""",
+    )
+    chosen = ("--study", "tiny.toml", "-k", "large or folded-aug0-fold01")
+    outcome = checkout.runpytest_inprocess(*chosen, "-n", "1")  # the worker trains, not this process
+    outcome.assert_outcomes(passed=1, failed=1)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*crashed while running*folded-aug0-fold01*",
+            "*trained from random initialisation*",
+            "1 of 7 runs done*",
+            "LARGE *",
+            "FOLDED *--*",
+        ]
+    )
+    assert set(results(checkout)) == {"large-aug0"}  # what the next session takes as it is
+    said = capfd.readouterr().out  # where no terminal is, and pytest's own went elsewhere
+    assert "  0 of 2 done, 1 running, 1 left, " in said
+    assert "  1 of 2 done, " in said or "  0 of 2 done, 1 failed, " in said
+    report = (checkout.path / "results/tiny/report.md").read_text()
+    assert "FOLDED-SCRAMBLED" in report
+    assert "| -- " in report  # the runs that were not asked for
+
+
+def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
+    monkeypatch.setenv("SERKIT_DATA", str(checkout.path))
+    outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold07 and not msp and not lr")
+    outcome.assert_outcomes(skipped=1, deselected=418)
+    outcome.stdout.fnmatch_lines([f"*no folder at or below {checkout.path} looks like it*docs/corpora.md*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--gpus"], "*--gpus: no GPU is visible*without --gpus*"),
+        (["--study", "papr"], "*no study 'papr'*paper*"),
+        (["--study", "wrong.toml"], "*unknown key 'recipee'*did you mean 'recipe'*"),
+        (["--study", "tiny.toml", "--assert-paper"], "*--assert-paper: study tiny has no published numbers*"),
+    ],
+)
+def test_wrong_use_is_one_message_and_a_usage_error(checkout, monkeypatch, arguments, said):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (checkout.path / "wrong.toml").write_text(TINY.replace("recipe =", "recipee ="))
+    outcome = checkout.runpytest_inprocess(*arguments)
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+def test_tensorboard_that_is_not_installed_is_said_at_the_start(checkout, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "--tensorboard")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines(["ERROR: tensorboard is needed*pip install 'serkit?tensorboard?'"])
+
+
+def test_a_run_is_made_again_where_asked(checkout, monkeypatch):
+    asked = []
+
+    def run(spec, store, data, device, rerun, worker, told):
+        asked.append(rerun)
+        raise CorpusMissing("nothing is trained here")
+
+    monkeypatch.setattr("serkit.run.run", run)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded", "--rerun")
+    outcome.assert_outcomes(skipped=1)
+    assert asked == [True]
+
+
+def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
+    (checkout.path / "taken").write_text("a file, where a folder is needed")
+    monkeypatch.setenv("SERKIT_RESULTS", str(checkout.path / "taken"))
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large")
+    outcome.assert_outcomes(failed=1, deselected=9)  # three are files of cases that hold none
+    outcome.stdout.fnmatch_lines(["*ResultsUnwritable: results cannot be written to*SERKIT_RESULTS*"])
+    outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_each_worker_gets_its_gpu_and_threads_and_a_new_worker_the_crashed_ones(checkout, monkeypatch):
+    monkeypatch.setattr(benchmark.session.gpus, "count", lambda: 3)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    checkout.makepyfile(
+        test_devices="""
+import os, pathlib, time
+import pytest
+
+@pytest.mark.parametrize("number", range(8))
+def test_device(number, worker_id):
+    here = pathlib.Path(__file__).parent
+    (here / f"{worker_id}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    time.sleep(0.2)
+    if number == 0 and not (here / "crashed").exists():
+        (here / "crashed").write_text("")
+        os.kill(os.getpid(), 9)
+"""
+    )
+    outcome = checkout.runpytest_inprocess("test_devices.py", "-n", "3", "--gpus")
+    outcome.assert_outcomes(passed=7, failed=1)
+    given = {path.stem: path.read_text() for path in checkout.path.glob("*.gpu")}
+    assert sorted(given[worker] for worker in ("gw0", "gw1", "gw2")) == ["0", "1", "2"]
+    if "gw3" in given:  # the replacement, unless the others were done before it started
+        assert given["gw3"] == given["gw0"]
+
+
+def test_a_share_of_the_cores_is_a_whole_one_and_at_least_one(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 5)
+    assert [share(processes) for processes in (1, 2, 4, 5, 64)] == [5, 2, 1, 1, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_only_cores_that_may_be_used_are_shared():
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(usable)})
+    try:
+        assert share(1) == 1
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+def test_without_gpus_workers_use_the_cpu_and_one_process_the_gpu(checkout, monkeypatch):
+    monkeypatch.setattr(benchmark.session.gpus, "count", lambda: 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    checkout.makepyfile(
+        test_device="""
+import os
+from benchmark.session.plugin import SESSION
+
+def test_device(pytestconfig):
+    wanted = os.environ["WANTED"]
+    assert pytestconfig.stash[SESSION].device == wanted
+    assert wanted == "cuda" or os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert os.environ["OMP_NUM_THREADS"] == "7"  # as the user said
+"""
+    )
+    for wanted, arguments in (("cuda", []), ("cpu", ["-n", "1"])):
+        monkeypatch.setenv("WANTED", wanted)
+        checkout.runpytest_inprocess("test_device.py", *arguments).assert_outcomes(passed=1)
+
+
+def test_a_case_without_memory_fails_with_one_message_and_the_next_goes_on(checkout, monkeypatch):
+    def learn(spec, *_, **__):
+        raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory for {spec.label}")
+
+    monkeypatch.setattr(serkit.run, "learn", learn)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large-aug0 or fold00")
+    outcome.assert_outcomes(failed=3)
+    outcome.stdout.fnmatch_lines(
+        ["OutOfMemory: not enough memory (*for large-aug0); *batch_size*", "*exhibits*"]
+    )
+    outcome.stdout.no_fnmatch_line("*Traceback*")
+    noted = [json.loads(path.read_text()) for path in (checkout.path / "results").glob("*/*/error.json")]
+    assert [note["error"] for note in noted] == ["OutOfMemory"] * 3
+
+
+def test_cases_are_there_without_xdist_and_dealt_singly_with_it(checkout):
+    only = ["--study", "tiny.toml", "--collect-only", "-q"]
+    outcome = checkout.runpytest_inprocess("-p", "no:xdist", *only)
+    assert (outcome.ret, len(collected(outcome))) == (0, 7)
+    assert checkout.parseconfigure(*only).option.maxschedchunk == 1
+    assert checkout.parseconfigure("--maxschedchunk=3", *only).option.maxschedchunk == 3
+
+
+def test_unit_tests_alone_show_no_exhibits(checkout):
+    checkout.makepyfile("def test_nothing(): pass")
+    outcome = checkout.runpytest_inprocess("test_unit_tests_alone_show_no_exhibits.py")
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.no_fnmatch_line("*= exhibits =*")
+    assert not (checkout.path / "results").exists()
+
+
+def finished(monkeypatch, result):
+    """Every case ends like this at once."""
+    monkeypatch.setattr("serkit.run.run", lambda *_: result())
+
+
+def missing():
+    raise CorpusMissing("no folder looks like it")
+
+
+def test_no_corpus_at_all_is_no_success(checkout, monkeypatch):
+    """With some there, the others skip and all is well."""
+    finished(monkeypatch, missing)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml")
+    outcome.assert_outcomes(skipped=7)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    outcome.stdout.fnmatch_lines(["no case could run: corpora of all 7 are missing.*SERKIT_DATA*doctor*"])
+    assert not (checkout.path / "results" / "tiny" / "report.md").exists()
+
+
+def test_a_report_that_cannot_be_written_hides_no_failure(checkout, monkeypatch):
+    for problem, said in {
+        ResultsUnwritable("report.md cannot be written"): "no exhibits: report.md cannot be written",
+        KeyError("a fault of ours"): "no exhibits: KeyError: *report --study tiny.toml*",
+    }.items():
+        monkeypatch.setattr("benchmark.report.write.assemble", Mock(side_effect=problem))
+        monkeypatch.setattr(
+            "serkit.run.run", Mock(side_effect=OSError(28, "No space left on device", "x.i16"))
+        )
+        outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded")
+        outcome.assert_outcomes(failed=1)
+        outcome.stdout.fnmatch_lines(["*No space left on device: 'x.i16'*SERKIT_RESULTS*SERKIT_CACHE*", said])
+        outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_a_session_whose_report_fails_fails(checkout, monkeypatch):
+    monkeypatch.setattr("benchmark.session.checks.assert_valid", lambda *_: None)
+    monkeypatch.setattr("benchmark.report.write.assemble", Mock(side_effect=ResultsUnwritable("no")))
+    finished(monkeypatch, dict)
+    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded")
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["cases/", "--results", "{there}"], "{there}/tiny"),
+        (["--results={there}"], "{there}/tiny"),
+        (["cases/", "--results=new"], "{here}/new/tiny"),
+        (["cases/"], "{here}/results/tiny"),
+    ],
+)
+def test_results_go_where_the_command_line_says(checkout, tmp_path_factory, arguments, where):
+    """In one word or two, also a folder that is there, which pytest may take for one of tests."""
+    there, here = tmp_path_factory.mktemp("there"), checkout.path
+    given = [argument.format(there=there) for argument in arguments]
+    outcome = checkout.runpytest_inprocess(*given, "--study", "tiny.toml", "--collect-only")
+    outcome.stdout.fnmatch_lines([f"study: tiny,*, results in {where.format(there=there, here=here)}"])
+    assert outcome.ret == 0
+
+
+def test_results_for_which_another_ini_file_was_found_say_how_to_write_it(checkout):
+    """As where the folder that holds both is itself a project."""
+    (checkout.path.parent / "tox.ini").write_text("[pytest]\n")
+    (checkout.path.parent / "elsewhere").mkdir(exist_ok=True)
+    there = checkout.path.parent / "elsewhere"
+    try:
+        given = ("cases/", "--results", str(there), "--study", "tiny.toml", "--collect-only")
+        outcome = checkout.runpytest_inprocess(*given)
+    finally:
+        (checkout.path.parent / "tox.ini").unlink()
+    outcome.stderr.fnmatch_lines([f"ERROR: --results {there}:*write it in one word: --results={there}"])
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
