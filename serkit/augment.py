@@ -1,4 +1,4 @@
-"""The seven augmentations (§5.2): drawn as data, applied to whole batches.
+"""The seven augmentations (§5.2): drawn as data, applied to whole streams.
 
     draw(...)            which clips are affected, and every parameter of each: plain arrays
     Chain(waves, ...)    stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
@@ -39,12 +39,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from serkit import batches
-from serkit.batches import stream
+from serkit import streams
 from serkit.device import send
 from serkit.effects import Augmentation, Range
 from serkit.encoders.logmel import MEL_BANDS
 from serkit.reverb import Reverb
+from serkit.streams import stream
 
 BUTTERWORTH_ORDER = 9  # §5.2
 RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by more than 150 dB
@@ -116,7 +116,7 @@ def draw(spec: Augmentation, percent: int, seed: int, epoch: int, clips: int) ->
     snr, place = draw_noise(spec, seed, epoch, clips)
     time_masks, band_masks = draw_specaugment(spec, seed, epoch, clips)
     return Draw(
-        affected=stream(batches.AFFECTED, seed, epoch).random(clips) < percent / 100,
+        affected=stream(streams.AFFECTED, seed, epoch).random(clips) < percent / 100,
         stretch_rate=draw_stretch(spec, seed, epoch, clips),
         shift_share=draw_shift(spec, seed, epoch, clips),
         fade_in_share=fade_in,
@@ -138,24 +138,24 @@ def _within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
 
 def draw_stretch(spec: Augmentation, seed: int, epoch: int, clips: int) -> np.ndarray:
     """Rates, uniform, float64 [clips]."""
-    return _within(spec.stretch_rate, stream(batches.STRETCH, seed, epoch).random(clips))
+    return _within(spec.stretch_rate, stream(streams.STRETCH, seed, epoch).random(clips))
 
 
 def draw_shift(spec: Augmentation, seed: int, epoch: int, clips: int) -> np.ndarray:
     """Shares of the clip's length, uniform, float64 [clips]."""
-    return _within(spec.shift_share, stream(batches.SHIFT, seed, epoch).random(clips))
+    return _within(spec.shift_share, stream(streams.SHIFT, seed, epoch).random(clips))
 
 
 def draw_fade(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
     """Shares of fade-in and fade-out, float64 [clips]: their sum uniform, split between them uniformly."""
-    both, split = stream(batches.FADE, seed, epoch).random((clips, 2)).T
+    both, split = stream(streams.FADE, seed, epoch).random((clips, 2)).T
     total = _within(spec.fade_share, both)
     return total * split, total * (1 - split)
 
 
 def draw_equalizer(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut-offs of high-pass and low-pass in Hz, log-uniform (as pitch is heard), float64 [clips]."""
-    high, low = stream(batches.EQUALIZER, seed, epoch).random((clips, 2)).T
+    high, low = stream(streams.EQUALIZER, seed, epoch).random((clips, 2)).T
     return _log_within(spec.high_pass_hz, high), _log_within(spec.low_pass_hz, low)
 
 
@@ -165,13 +165,13 @@ def _log_within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
 
 def draw_reverb(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
     """Room sizes and wet levels, uniform, float64 [clips]."""
-    room, wet = stream(batches.REVERB, seed, epoch).random((clips, 2)).T
+    room, wet = stream(streams.REVERB, seed, epoch).random((clips, 2)).T
     return _within(spec.room_size, room), _within(spec.wet_level, wet)
 
 
 def draw_noise(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
     """Signal-to-noise ratios in dB, and places in the noise in [0, 1), uniform, float64 [clips]."""
-    snr, place = stream(batches.NOISE, seed, epoch).random((clips, 2)).T
+    snr, place = stream(streams.NOISE, seed, epoch).random((clips, 2)).T
     return _within(spec.noise_snr_db, snr), place
 
 
@@ -181,8 +181,8 @@ def draw_specaugment(spec: Augmentation, seed: int, epoch: int, clips: int) -> t
     Widths over time are shares of the clip's frames, over bands whole numbers. Time and bands have a stream
     each, so that their numbers of masks do not move one another.
     """
-    over_time = stream(batches.TIME_MASKS, seed, epoch).random((clips, spec.time_masks, 2))
-    over_bands = stream(batches.BAND_MASKS, seed, epoch).random((clips, spec.band_masks, 2))
+    over_time = stream(streams.TIME_MASKS, seed, epoch).random((clips, spec.time_masks, 2))
+    over_bands = stream(streams.BAND_MASKS, seed, epoch).random((clips, spec.band_masks, 2))
     over_time[..., 0] = _within(spec.time_mask_share, over_time[..., 0])
     fewest, most = spec.mask_bands
     over_bands[..., 0] = np.floor(fewest + (most - fewest + 1) * over_bands[..., 0])
@@ -434,7 +434,7 @@ def apply_equalizer(
 @functools.lru_cache(maxsize=2)  # 24 MB each and 0.15 s: the next run's loader has the same, mostly
 def _pink(rate_hz: int, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """`PinkNoise.samples` and `PinkNoise.energy`, not to be changed."""
-    white = stream(batches.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
+    white = stream(streams.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
     spectrum = scipy.fft.rfft(white)
     hertz = scipy.fft.rfftfreq(size, 1 / rate_hz)
     shape = np.sqrt(NOISE_FROM_HZ / np.maximum(hertz, NOISE_FROM_HZ)) * (hertz >= NOISE_FROM_HZ)

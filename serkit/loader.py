@@ -30,7 +30,8 @@ from torch.nn import functional as F
 from serkit import augment
 from serkit.audio import FULL_SCALE
 from serkit.augment import Chain, Draw
-from serkit.batches import ClipSet, crop_starts, shuffled_batches
+from serkit.batches import crop_starts, shuffled_batches
+from serkit.clips import ClipSet
 from serkit.device import autocast, on_gpu, send
 from serkit.encoders.logmel import FrontEnd, LogMel
 from serkit.packs import Pack
@@ -247,7 +248,7 @@ def gathered(
         int16 [batch, longest], zeros past each clip's end.
     """
     device = resident[0].device
-    corpus, first = clips.corpus[batch], clips.first_samples(batch) + starts
+    corpus, first = clips.corpus[batch], clips.first_samples[batch] + starts
     at = torch.arange(longest, device=device)
     samples = torch.empty(len(batch), longest, dtype=torch.int16, device=device)
     for number in np.unique(corpus):

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from serkit.batches import ClipSet, sorted_batches
+from serkit.batches import sorted_batches
+from serkit.clips import ClipSet
 from serkit.device import send
 from serkit.encoders.cnn14 import Cnn14
 from serkit.errors import SerkitError

@@ -11,7 +11,8 @@ from benchmark.session.checks import assert_valid
 from serkit import augment
 from serkit import loader as loader_module
 from serkit.augment import Chain
-from serkit.batches import crop_starts, join, shuffled_batches
+from serkit.batches import crop_starts, shuffled_batches
+from serkit.clips import join
 from serkit.device import send
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders import cnn14 as model_module

@@ -15,9 +15,9 @@ serkit.files serkit.errors serkit.later serkit.cache        files and imports wi
 serkit.settings serkit.effects serkit.specs                 what a run is, as plain data
 serkit.worlds                                               speech that is made
 serkit.corpora                                              what every corpus becomes
-serkit.containers serkit.audio serkit.packs                 clips, decoded and packed
+serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed
 serkit.doctor                                               what is wrong with them
-serkit.device serkit.batches serkit.encoders serkit.reverb serkit.augment serkit.loader
+serkit.device serkit.streams serkit.batches serkit.encoders serkit.reverb serkit.augment serkit.loader
 serkit.metrics serkit.train
 serkit.resultfile serkit.keeping serkit.results             the store
 serkit.acoustics

@@ -16,7 +16,7 @@ from benchmark import listen as listening
 from benchmark import study as studies
 from serkit import audio, augment
 from serkit.audio import FULL_SCALE
-from serkit.batches import ClipSet
+from serkit.clips import ClipSet
 from serkit.effects import EFFECTS
 from serkit.encoders.logmel import NAMED
 from serkit.loader import Loader

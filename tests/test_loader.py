@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from serkit import augment
-from serkit.batches import crop_starts, join, shuffled_batches
+from serkit.batches import crop_starts, shuffled_batches
+from serkit.clips import join
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.loader import Loader, gathered, level_gains
 from serkit.specs import POOLED_BY, Recipe

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from serkit import augment
-from serkit.batches import ClipSet, join
+from serkit.clips import ClipSet, join
 from serkit.effects import STRETCH_METHODS, Augmentation
 from serkit.encoders.cnn14 import build
 from serkit.encoders.logmel import NAMED

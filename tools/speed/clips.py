@@ -15,7 +15,7 @@ import numpy as np
 from benchmark import study as studies
 from serkit import run
 from serkit.audio import FULL_SCALE
-from serkit.batches import ClipSet
+from serkit.clips import ClipSet
 from serkit.encoders.logmel import NAMED
 from serkit.packs import Pack
 from serkit.results import Store

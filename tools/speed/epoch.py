@@ -36,7 +36,7 @@ from tabulate import tabulate
 
 from benchmark import study as studies
 from serkit import run, train
-from serkit.batches import ClipSet
+from serkit.clips import ClipSet
 from serkit.encoders import cnn14
 from serkit.encoders.logmel import NAMED
 from serkit.errors import CorpusMissing

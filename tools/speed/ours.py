@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from serkit import augment, train
-from serkit.batches import ClipSet
+from serkit.clips import ClipSet
 from serkit.encoders.cnn14 import Cnn14
 from serkit.loader import Inputs, Loader
 from serkit.specs import LABELS, Recipe

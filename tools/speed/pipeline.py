@@ -29,7 +29,7 @@ from tabulate import tabulate
 from torch import nn
 
 from serkit import audio
-from serkit.batches import ClipSet
+from serkit.clips import ClipSet
 from serkit.encoders.logmel import NAMED, FrontEnd
 from serkit.loader import Loader
 from serkit.packs import Pack

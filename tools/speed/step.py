@@ -37,7 +37,7 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from serkit.batches import ClipSet
+from serkit.clips import ClipSet
 from serkit.encoders.logmel import NAMED
 from serkit.errors import SerkitError
 from serkit.loader import GPU_FRAMES, Loader
