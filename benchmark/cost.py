@@ -23,7 +23,8 @@ from benchmark.session import order
 from benchmark.study import Case, Study
 from serkit import corpora
 from serkit.errors import CorpusMissing
-from serkit.specs import CorpusSpec, RunSpec, base_of
+from serkit.labels import corpus_of
+from serkit.specs import TRAINING, CorpusSpec, RunSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,11 +142,11 @@ def work(cases: Sequence[Case], of: Mapping[str, Size]) -> list[Work]:
         cases: the plan.
         of: `sizes`.
     """
-    return [_work(case, case.spec, of) for case in cases if isinstance(case.spec, RunSpec)]
+    return [_work(case, case.spec, of) for case in cases if case.spec.kind == TRAINING]
 
 
 def _work(case: Case, spec: RunSpec, of: Mapping[str, Size]) -> Work:
-    trained_on = {base_of(name) for name in spec.train}
+    trained_on = {corpus_of(name) for name in spec.train}
     training, scoring = Speech(), Speech()
     for corpus in spec.corpora:
         folds = of[corpus.name].folds
@@ -181,7 +182,7 @@ class Device:
 
     def seconds(self, work: Work) -> float:
         """How long a run takes."""
-        assert isinstance(work.case.spec, RunSpec)
+        assert work.case.spec.kind == TRAINING
         share = work.case.spec.augment_percent / 100
         training = (1 - share) * self.plain + share * self.augmented
         return training * work.training.seconds + self.scoring * work.scoring.seconds + self.start_s

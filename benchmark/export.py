@@ -35,8 +35,9 @@ import pandas as pd
 
 from benchmark.report import output
 from serkit.errors import ResultsUnreadable
+from serkit.labels import LABELS, corpus_of, key_of
 from serkit.results import Result, Store, as_table, left_out
-from serkit.specs import LABELS, METRICS, SCRAMBLED, base_of
+from serkit.specs import METRICS, TRAINING, kind_of
 
 AUTRAINER = {"wACC": "accuracy", "uACC": "uar", "wF1": "weighted_f1"}
 """What autrainer calls our metrics; the last it has not."""
@@ -58,7 +59,7 @@ def export(store: Store, to: str, folder: Path) -> str:
         ResultsUnwritable: `folder` cannot be written.
     """
     files, unread = store.files()
-    runs = [result for _, result in files if "acoustics_method" not in result["spec"]]
+    runs = [result for _, result in files if kind_of(result["spec"]) == TRAINING]
     if not runs:
         why = f" that can be read ({unread[0]})" if unread else ""
         raise ResultsUnreadable(f"no finished run{why} in {store.folder}; run the study first")
@@ -85,20 +86,13 @@ def _for_nkululeko(store: Store, runs: list[Result], unread: list[str]) -> Table
         except ResultsUnreadable as error:
             unread.append(str(error))
             continue
+        scrambles = {corpus["name"]: corpus["scramble"] for corpus in result["spec"]["corpora"]}
         for test in result["tests"]:
-            of_test = scores[scores["corpus"] == base_of(test)]
+            of_test = scores[scores["corpus"] == corpus_of(test)]
             yield (
                 Path(result["key"], "results", f"pred_emotion_{test}.csv"),
-                predictions(of_test, _key_of(result, test)),
+                predictions(of_test, key_of(test, scrambles[corpus_of(test)])),
             )
-
-
-def _key_of(result: Result, test: str) -> dict[str, str]:
-    """The label that a test expects, by true label."""
-    if not test.endswith(SCRAMBLED):
-        return {label: label for label in LABELS}
-    corpora = {corpus["name"]: corpus for corpus in result["spec"]["corpora"]}
-    return dict(corpora[base_of(test)]["scramble"])
 
 
 def predictions(scores: pd.DataFrame, key: dict[str, str]) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from benchmark.study import Case, Study
 from serkit.encoders.checkpoints import is_here
 from serkit.errors import CorpusMissing
 from serkit.results import Result, Store, left_out
-from serkit.specs import AcousticsSpec, RunSpec
+from serkit.specs import TRAINING, RunSpec, Spec
 
 DEVICES = (1, 4, 16)
 """How many, for the hours."""
@@ -99,14 +99,12 @@ def text(study: Study, store: Store, data: Path | None) -> str:
 HEADERS = ("Exhibit", "Training set", "Cases", "Done", "Left", "Clips to train on", "Clips to score")
 
 
-def _rows(
-    study: Study, seen: Sequence[CaseState], works: Mapping[RunSpec | AcousticsSpec, Work]
-) -> list[list[str]]:
+def _rows(study: Study, seen: Sequence[CaseState], works: Mapping[Spec, Work]) -> list[list[str]]:
     """A row for each exhibit and training set, and their sum; a case of several exhibits is the first's."""
     groups: dict[tuple[str, str], list[CaseState]] = {}
     for state in seen:
         spec = state.case.spec
-        if isinstance(spec, RunSpec):
+        if spec.kind == TRAINING:
             what = study.title_of(spec.train)
         else:
             what = f"{study.title_of(spec.corpus.name)}, measured" + " augmented" * bool(spec.augmentation)
@@ -129,9 +127,7 @@ def _sizes(study: Study, sizes: Mapping[str, Size]) -> str:
     return f"Clips, over all epochs and evaluations that are left: {'; '.join(said)}."
 
 
-def known_devices(
-    study: Study, store: Store, works: Mapping[RunSpec | AcousticsSpec, Work]
-) -> dict[str, Known]:
+def known_devices(study: Study, store: Store, works: Mapping[Spec, Work]) -> dict[str, Known]:
     """The devices on which runs of a study finished, by name.
 
     Args:
@@ -154,7 +150,7 @@ def _by_other_studies(study: Study, store: Store, here: str) -> dict[str, Known]
             continue
         for spec, result in Store(folder).all():
             with suppress(KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
-                if isinstance(spec, RunSpec) and result["environment"]["device_name"] == here:
+                if spec.kind == TRAINING and result["environment"]["device_name"] == here:
                     by_width.setdefault(spec.model.width, []).append((_work_of(spec, result), result))
     if not by_width:
         return {}

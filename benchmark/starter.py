@@ -20,6 +20,7 @@ from benchmark.study_file import study_name
 from serkit import corpora
 from serkit.effects import ALLOWED, EFFECTS, Augmentation
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
+from serkit.labels import SWAP, permuted
 from serkit.settings import BOUNDS, check
 from serkit.specs import CHECKPOINTS, FRONT_ENDS, AcousticsSpec, CorpusSpec, ModelSpec, Recipe
 
@@ -46,7 +47,6 @@ MORE = """\
 # reader = "tables"
 # options = { file = "mine/clips.csv", folds = 5 }
 """
-SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
 
 
 def attributes(spec: type) -> dict[str, str]:
@@ -100,9 +100,9 @@ def reference() -> str:
         _table("figure2", "Some training sets on some corpora; the order within a set does not matter."),
         _line("train", [["mine"], ["emodb"], ["mine", "emodb"]], exhibit["columns"]),
         _line("test", ["mine", "emodb"], exhibit["tests"]),
-        _table("figure3", "The same with the labels of a corpus permuted, as `NAME_scrambled`."),
-        _line("train", [["emodb"], ["mine_scrambled"], ["mine_scrambled", "emodb"]], exhibit["columns"]),
-        _line("test", ["mine_scrambled", "mine", "emodb"], exhibit["tests"]),
+        _table("figure3", f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`."),
+        _line("train", [["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], exhibit["columns"]),
+        _line("test", [permuted("mine"), "mine", "emodb"], exhibit["tests"]),
         _table("figure4", f"{Acoustics.__doc__}".partition("\n")[0]),
         _line("corpora", ["mine", "emodb"], "which; all unless given."),
         *(
@@ -228,7 +228,7 @@ def starter(name: str, here: Mapping[str, Mapping[str, Any]]) -> str:
     most = max(folds.values(), key=lambda each: (each > 1) * list(folds.values()).count(each))
     joint = [words[reader] for reader in here if folds[reader] in (1, most)]
     last = joint[-1]
-    swapped = [f"{word}_scrambled" if word == last else word for word in joint]
+    swapped = [permuted(word) if word == last else word for word in joint]
     every = list(words.values())
     parts = [
         f"# Every key there is: python -m benchmark study --reference\ntitle = {_toml(f'Study {name}')}\n"
@@ -247,8 +247,8 @@ def starter(name: str, here: Mapping[str, Mapping[str, Any]]) -> str:
     sets = [*singles, joint] if len(joint) > 1 else singles
     parts.append(f"\n[table1]\ntrain = {_toml(singles)}\n")
     parts.append(f"\n[figure2]\ntrain = {_toml(sets)}\ntest = {_toml(every)}\n")
-    contrary = [[f"{last}_scrambled"], *([swapped] if len(joint) > 1 else [])]
-    parts.append(f"\n[figure3]\ntrain = {_toml(contrary)}\ntest = {_toml([f'{last}_scrambled', *every])}\n")
+    contrary = [[permuted(last)], *([swapped] if len(joint) > 1 else [])]
+    parts.append(f"\n[figure3]\ntrain = {_toml(contrary)}\ntest = {_toml([permuted(last), *every])}\n")
     return "".join(parts) + f"\n{ON_A_CPU}"
 
 

@@ -29,19 +29,20 @@ from benchmark.study_file import (
     parsed,
     study_name,
 )
+from serkit import labels
 from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.files import printable
 from serkit.settings import check, number, one_line, plain, shown
 from serkit.specs import (
-    SCRAMBLED,
+    MEASUREMENT,
     AcousticsSpec,
     CorpusSpec,
     ModelSpec,
     Recipe,
     RunSpec,
-    base_of,
+    Spec,
     frozen,
     in_order,
 )
@@ -155,10 +156,8 @@ class Study:
 
     def title_of(self, names: str | Iterable[str]) -> str:
         """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
-        written = []
-        for name in [names] if isinstance(names, str) else names:
-            written.append(self.titles[base_of(name)] + ("-SCRAMBLED" if name.endswith(SCRAMBLED) else ""))
-        return "+".join(written)
+        each = [names] if isinstance(names, str) else names
+        return "+".join(labels.title_of(name, self.titles) for name in each)
 
     def titled(self, message: str) -> str:
         """What a reader says of a corpus, which begins with its own title for it, under the study's."""
@@ -181,7 +180,7 @@ class Study:
 
     def folds(self, train: Iterable[str]) -> int:
         """How many folds a training set has; 1 where none of its corpora has any."""
-        bases = {base_of(name) for name in train}
+        bases = {labels.corpus_of(name) for name in train}
         return max(corpus.folds for corpus in self.corpora if corpus.name in bases)
 
     def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
@@ -224,7 +223,7 @@ class Case:
             which augmentation is compared with; 2 the rest. So an interim report has something to say.
     """
 
-    spec: RunSpec | AcousticsSpec
+    spec: Spec
     exhibits: tuple[str, ...]
     cost: int
     tuned: bool = False
@@ -233,7 +232,7 @@ class Case:
     @property
     def id(self) -> str:
         """What pytest calls it: its label, of a tuned run as `iemocap-aug0-fold03-lr0.01-batch16`."""
-        if not self.tuned or isinstance(self.spec, AcousticsSpec):
+        if not self.tuned or self.spec.kind == MEASUREMENT:
             return self.spec.label
         return f"{self.spec.label}-lr{self.spec.recipe.learning_rate}-batch{self.spec.recipe.batch_size}"
 
@@ -258,7 +257,7 @@ def plan(study: Study) -> list[Case]:
 def size(study: Study) -> str:
     """How much a study asks for, in words: `125 runs, 4 measurements`."""
     cases = plan(study)
-    measured = sum(isinstance(case.spec, AcousticsSpec) for case in cases)
+    measured = sum(case.spec.kind == MEASUREMENT for case in cases)
     return f"{len(cases) - measured} runs" + (f", {measured} measurements" if measured else "")
 
 

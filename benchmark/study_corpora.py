@@ -8,6 +8,7 @@ from typing import Any
 from benchmark.study_file import MOST_ITEMS, TABLE, TEXT, WHOLE, check_values
 from serkit import corpora as readers
 from serkit.errors import SpecError
+from serkit.labels import TITLE_ENDING
 from serkit.settings import check, number, one_line, shown
 from serkit.specs import CorpusSpec, frozen
 
@@ -101,7 +102,9 @@ def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str
         check("+" not in title, f"{where}.title = {title!r}: expected no +, which joins training sets")
         if title in found.values():
             raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
-        ending = "-SCRAMBLED"
-        check(not title.endswith(ending), f"{where}.title = {title!r}: {ending} is the study's own ending")
+        check(
+            not title.endswith(TITLE_ENDING),
+            f"{where}.title = {title!r}: {TITLE_ENDING} is the study's own ending",
+        )
         found[corpus.name] = title
     return found

@@ -7,7 +7,7 @@ every label no clip can be right under both.
 import pytest
 
 from benchmark.session.checks import assert_valid
-from serkit.specs import SCRAMBLED, base_of
+from serkit.labels import corpus_of, is_permuted
 
 pytestmark = pytest.mark.figure3
 
@@ -17,7 +17,7 @@ def test_scrambled(case):
     assert_valid(result, case.spec, case.settled)
     for name in case.spec.train:
         moved = all(true != scrambled for true, scrambled in case.spec.corpus(name).scramble)
-        if not name.endswith(SCRAMBLED) or not moved:
+        if not is_permuted(name) or not moved:
             continue
-        scrambled, true = result["tests"][name], result["tests"][base_of(name)]
+        scrambled, true = result["tests"][name], result["tests"][corpus_of(name)]
         assert scrambled["wACC"]["mean"] + true["wACC"]["mean"] <= 1 + 1e-9

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from serkit.specs import LABELS, METRICS
+from serkit.labels import LABELS
+from serkit.specs import METRICS
 
 
 def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from serkit.errors import ResultDamaged, ResultsUnreadable, SpecError
 from serkit.files import open_file, read_json, usual_number
-from serkit.specs import ACOUSTICS_METHOD, LABELS, METHOD, RunSpec, base_of, from_json
+from serkit.labels import LABELS, corpus_of
+from serkit.specs import ACOUSTICS_METHOD, MEASUREMENT, METHOD, RunSpec, from_json, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +141,7 @@ def _check(result: Result, folder: str) -> None:
     for when in ("started", "finished"):
         datetime.fromisoformat(result[when])
     spec = result["spec"]
-    if "acoustics_method" in spec:
+    if kind_of(spec) == MEASUREMENT:
         _must(list(result["corpora"]) == [spec["corpus"]["name"]], "corpora are not those of the spec")
         (about,) = result["corpora"].values()
         _must(set(about["clips"]) == {"measured", "all"}, "clips are not those measured and all")
@@ -161,13 +162,13 @@ def _check(result: Result, folder: str) -> None:
 def _check_tests(result: Result) -> None:
     """That every evaluation scored the same tests, folds and validation clips, and which ones."""
     spec = result["spec"]
-    learnt = {base_of(name) for name in spec["train"]}
+    learnt = {corpus_of(name) for name in spec["train"]}
     folds = {corpus["name"]: corpus["folds"] for corpus in spec["corpora"]}
     _must(learnt <= set(folds), "it is trained on a corpus that the spec has not")
     _must(set(result["validation"]) <= set(spec["train"]), "validated on a corpus that was not trained on")
     tested = {test: set(of["folds"]) for test, of in result["tests"].items()}
     for test, scored in tested.items():
-        name = base_of(test)
+        name = corpus_of(test)
         _must(name in folds, f"test {test} is of no corpus of the spec")
         if name in learnt:
             expected = {str(spec["fold"] or 0) if folds[name] > 1 else "0"}

@@ -31,8 +31,9 @@ import filelock
 from serkit import keeping
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
 from serkit.files import append_line, write_by, write_whole
+from serkit.labels import corpus_of, is_permuted
 from serkit.resultfile import Result, read, read_table, unreadable
-from serkit.specs import METHOD, METRICS, SCRAMBLED, AcousticsSpec, Recipe, RunSpec, base_of, from_json
+from serkit.specs import METHOD, METRICS, TRAINING, Recipe, Spec, from_json, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +140,7 @@ class Store:
         # `isdir` says no to what cannot be looked at, such as a link in a loop.
         return [self.folder / name for name in names if name[0] != "." and os.path.isdir(self.folder / name)]
 
-    def all(self) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
+    def all(self) -> Iterator[tuple[Spec, Result]]:
         """What `files` can read, each with its spec; another method's is left out, as it answers nothing."""
         return with_specs(result for _, result in self.files()[0])
 
@@ -218,7 +219,7 @@ class Store:
             raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
         return table
 
-    def start(self, spec: RunSpec | AcousticsSpec, about: Mapping[str, Any] | None = None) -> None:
+    def start(self, spec: Spec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
 
         An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; and so do
@@ -279,9 +280,7 @@ class Store:
     def _part_path(self, key: str, number: int) -> Path:
         return self.run_folder(key) / f"part-{number:05d}.parquet"
 
-    def save(
-        self, spec: RunSpec | AcousticsSpec, result: Result, clips: pd.DataFrame, name: str = "scores"
-    ) -> None:
+    def save(self, spec: Spec, result: Result, clips: pd.DataFrame, name: str = "scores") -> None:
         """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done.
 
         Raises:
@@ -297,7 +296,7 @@ class Store:
         self.drop_parts(spec.key)
 
 
-def with_specs(results: Iterable[Result]) -> Iterator[tuple[RunSpec | AcousticsSpec, Result]]:
+def with_specs(results: Iterable[Result]) -> Iterator[tuple[Spec, Result]]:
     """Results with their specs; those by another method are left out."""
     for result in results:
         with suppress(SpecError):
@@ -432,7 +431,7 @@ def as_table(results: Iterable[tuple[str, Result]]) -> pd.DataFrame:
     """Results, each with the name of its study, as `load_all` has them."""
     import pandas as pd
 
-    runs = [(study, result) for study, result in results if "acoustics_method" not in result["spec"]]
+    runs = [(study, result) for study, result in results if kind_of(result["spec"]) == TRAINING]
     rows = [row for study, result in runs for row in _rows(study, result)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     for when in ("started", "finished"):
@@ -443,13 +442,13 @@ def as_table(results: Iterable[tuple[str, Result]]) -> pd.DataFrame:
 def _rows(study: str, result: Result) -> Iterator[dict[str, Any]]:
     spec, environment = result["spec"], result["environment"]
     fingerprints = dict(spec["fingerprints"])
-    trained_on = [base_of(name) for name in spec["train"]]
+    trained_on = [corpus_of(name) for name in spec["train"]]
     of_run = {
         "study": study,
         **{name: result[name] for name in ("key", "label", "initialisation", "finished")},
         **{name: result.get(name) for name in _OF_RESULT},
         "train": "+".join(spec["train"]),
-        "train_scrambled": any(name.endswith(SCRAMBLED) for name in spec["train"]),
+        "train_scrambled": any(is_permuted(name) for name in spec["train"]),
         "augment_percent": spec["augment_percent"],
         "effects": "+".join((spec["augmentation"] or {}).get("effects", ())),
         "fold": spec["fold"],
@@ -469,10 +468,10 @@ def _rows(study: str, result: Result) -> Iterator[dict[str, Any]]:
             yield {
                 **of_run,
                 "test": test,
-                "test_scrambled": test.endswith(SCRAMBLED),
+                "test_scrambled": is_permuted(test),
                 "test_fold": int(fold),
-                "trained_on": base_of(test) in trained_on,
-                "test_fingerprint": fingerprints[base_of(test)],
+                "trained_on": corpus_of(test) in trained_on,
+                "test_fingerprint": fingerprints[corpus_of(test)],
                 **{metric: scores[metric]["mean"] for metric in METRICS},
                 **{f"{metric}_std": scores[metric]["std"] for metric in METRICS},
             }

@@ -34,11 +34,12 @@ from serkit.encoders import checkpoints
 from serkit.encoders.cnn14 import build
 from serkit.encoders.logmel import NAMED
 from serkit.errors import AudioError, CorpusUnfit, SpecError, memory_named
+from serkit.labels import LABELS, corpus_of
 from serkit.loader import Loader
 from serkit.packs import Pack
 from serkit.resultfile import SCHEMA, Result
 from serkit.results import Store
-from serkit.specs import LABELS, SCRAMBLED, AcousticsSpec, CorpusSpec, RunSpec, base_of
+from serkit.specs import AcousticsSpec, CorpusSpec, RunSpec
 from serkit.train import Trained, train
 
 PACKAGES = (
@@ -345,7 +346,7 @@ def labels_of(spec: RunSpec, name: str, corpus: Corpus) -> np.ndarray:
 
 def under_key(spec: RunSpec, name: str, true: np.ndarray) -> np.ndarray:
     """True class indices as the key that `name` says has them: permuted where it is scrambled."""
-    return np.asarray(spec.corpus(name).permutation)[true] if name.endswith(SCRAMBLED) else true
+    return np.asarray(spec.codes(name))[true]
 
 
 def fold_of(spec: RunSpec, name: str) -> int:
@@ -363,7 +364,7 @@ def training_set(spec: RunSpec, loaded: Mapping[str, Loaded]) -> ClipSet:
     """The clips to learn from, with the labels to learn."""
     parts = []
     for name in spec.train:
-        here = loaded[base_of(name)]
+        here = loaded[corpus_of(name)]
         rows = learnt_from(spec, name, here.corpus)
         if len(rows) == 0:
             raise CorpusUnfit(f"corpus {name} has no training clips in fold {fold_of(spec, name)}")

@@ -11,22 +11,20 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
+from serkit.labels import LABELS, Scramble, codes_of, corpus_of, is_permutation, permuted
 from serkit.settings import BOUNDS, MOST_EVALUATIONS, check, number, plain, shown
-
-LABELS = ("angry", "happy", "neutral", "sad")
-"""The four classes of the study (§2.1), in the order of the model's outputs."""
 
 METRICS = ("uACC", "wACC", "wF1")
 """The study's metrics, by §2.2's names; `serkit.metrics` defines them."""
 
-SCRAMBLED = "_scrambled"
-"""Ending of a corpus's name where its labels are permuted (§5.4: neutral<->sad, happy<->angry)."""
+TRAINING: Final = "training"
+MEASUREMENT: Final = "measurement"
 
 METHOD = 2
 """Part of every run's key. Raise it when a change to the code changes what the same spec gives."""
@@ -53,15 +51,10 @@ MOST_IN_LABEL = 200
 """Characters of a corpus's name, and of a run's label, which names a folder: 255 at most with a digest."""
 
 
-def base_of(name: str) -> str:
-    """The corpus behind a name that may end in `_scrambled`."""
-    return name.removesuffix(SCRAMBLED)
-
-
 def in_order(train: Iterable[str], corpora: Sequence[CorpusSpec]) -> tuple[str, ...]:
     """The names of a training set in the order of the corpora: one set is one run, however it is written."""
     places = {corpus.name: place for place, corpus in enumerate(corpora)}
-    return tuple(sorted(train, key=lambda name: (places[base_of(name)], name)))
+    return tuple(sorted(train, key=lambda name: (places[corpus_of(name)], name)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ class CorpusSpec:
     reader: str
     folds: int = 1
     options: tuple[tuple[str, Any], ...] = ()
-    scramble: tuple[tuple[str, str], ...] = ()
+    scramble: Scramble = ()
     max_training_clips: int | None = None
 
     def __post_init__(self) -> None:
@@ -104,25 +97,16 @@ class CorpusSpec:
             if value is not None or name == "folds":
                 number(f"corpus.{name}", value, f"corpus {self.name}: {name}")
         plain(f"corpus {self.name}: options", self.options)
-        if self.scramble:
-            mapping = dict(self.scramble)
-            held = [{value for value in of if isinstance(value, str)} for of in (mapping, mapping.values())]
-            check(
-                len(self.scramble) == len(LABELS) and all(of == set(LABELS) for of in held),
-                f"corpus {self.name}: scramble maps {shown(mapping)}; expected a permutation of all of"
-                f" {', '.join(LABELS)}",
-            )
+        check(
+            not self.scramble or is_permutation(self.scramble),
+            f"corpus {self.name}: scramble maps {shown(dict(self.scramble))}; expected a permutation of all"
+            f" of {', '.join(LABELS)}",
+        )
 
     @property
     def tests(self) -> tuple[str, ...]:
         """The names under which it is scored: its own and, where it has a scramble, the scrambled one."""
-        return (self.name, self.name + SCRAMBLED) if self.scramble else (self.name,)
-
-    @property
-    def permutation(self) -> tuple[int, ...]:
-        """Class index under the scrambled key, for each class index under the true key."""
-        mapping = dict(self.scramble) or {label: label for label in LABELS}
-        return tuple(LABELS.index(mapping[label]) for label in LABELS)
+        return (self.name, permuted(self.name)) if self.scramble else (self.name,)
 
 
 @dataclass(frozen=True)
@@ -223,7 +207,13 @@ class Recipe:
 
 
 class Keyed(ABC):
-    """What the spec of anything that has a result can do: it has a key, and reads and writes as JSON."""
+    """What the spec of anything that has a result can do: it has a key, and reads and writes as JSON.
+
+    Attributes:
+        kind: what is done, `training` or `measurement`.
+    """
+
+    kind: ClassVar[str]
 
     @property
     @abstractmethod
@@ -273,6 +263,8 @@ class RunSpec(Keyed):
         recipe: the training recipe.
         fingerprints: (corpus name, content digest) pairs; empty in a plan, filled when the corpora are read.
     """
+
+    kind: ClassVar[Literal["training"]] = TRAINING
 
     train: tuple[str, ...]
     corpora: tuple[CorpusSpec, ...]
@@ -337,7 +329,7 @@ class RunSpec(Keyed):
     @property
     def trained_on(self) -> tuple[str, ...]:
         """The training corpora by their own names, scrambled or not."""
-        return tuple(base_of(name) for name in self.train)
+        return tuple(corpus_of(name) for name in self.train)
 
     @property
     def label(self) -> str:
@@ -364,8 +356,12 @@ class RunSpec(Keyed):
         return values
 
     def corpus(self, name: str) -> CorpusSpec:
-        """The corpus called `name` (scrambled or not)."""
-        return next(corpus for corpus in self.corpora if corpus.name == base_of(name))
+        """The corpus behind a name of a training set or a test."""
+        return next(corpus for corpus in self.corpora if corpus.name == corpus_of(name))
+
+    def codes(self, name: str) -> tuple[int, ...]:
+        """The class index that a name expects, for each true one."""
+        return codes_of(name, self.corpus(name).scramble)
 
 
 @dataclass(frozen=True)
@@ -382,6 +378,8 @@ class AcousticsSpec(Keyed):
         estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
         fingerprints: the (name, content digest) pair of the corpus; empty in a plan.
     """
+
+    kind: ClassVar[Literal["measurement"]] = MEASUREMENT
 
     corpus: CorpusSpec
     augmentation: Augmentation | None = None
@@ -431,7 +429,15 @@ def _drop_no_cap(corpus: dict[str, Any]) -> None:
         del corpus["max_training_clips"]
 
 
-def from_json(data: dict[str, Any]) -> RunSpec | AcousticsSpec:
+Spec = RunSpec | AcousticsSpec
+
+
+def kind_of(data: Mapping[str, Any]) -> str:
+    """What a stored spec, of whatever version, asks for: `training` or `measurement`."""
+    return MEASUREMENT if "acoustics_method" in data else TRAINING
+
+
+def from_json(data: dict[str, Any]) -> Spec:
     """The inverse of `Keyed.to_json`, for results read back.
 
     Raises:
@@ -439,7 +445,7 @@ def from_json(data: dict[str, Any]) -> RunSpec | AcousticsSpec:
     """
     data = dict(data)
     try:
-        if "acoustics_method" in data:
+        if kind_of(data) == MEASUREMENT:
             _check_method(data.pop("acoustics_method"), ACOUSTICS_METHOD)
             return AcousticsSpec(
                 corpus=_corpus(data.pop("corpus")),

@@ -23,8 +23,9 @@ from serkit.clips import ClipSet
 from serkit.device import send
 from serkit.encoders.cnn14 import Cnn14
 from serkit.errors import SerkitError
+from serkit.labels import LABELS
 from serkit.loader import Inputs, Loader
-from serkit.specs import LABELS, Recipe
+from serkit.specs import Recipe
 
 EVALUATED = (
     2  # times the longest batch of training: where nothing is kept for gradients, it takes less memory

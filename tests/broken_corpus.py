@@ -18,7 +18,7 @@ import soundfile
 
 from serkit.containers import MOST_BYTES
 from serkit.corpora.table import Corpus, table
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 
 RATE_HZ = 16_000
 SECONDS = 0.8

@@ -19,8 +19,8 @@ from benchmark import study as studies
 from benchmark.report import collect
 from benchmark.report import page as pages
 from benchmark.report.write import assemble
+from serkit.labels import LABELS
 from serkit.results import Store
-from serkit.specs import LABELS, AcousticsSpec
 from tests.conftest import ROOT
 from tests.made_results import made_measurement, made_result, put
 from tests.report.test_acoustics import PAIR
@@ -69,7 +69,7 @@ def whole(tmp_path_factory):
     clips.insert(0, "label", random.choice(LABELS, 40))
     clips.insert(0, "corpus", np.repeat(["msp", "iemocap", "cremad", "cremad"], 10))
     for case in studies.plan(study):
-        if isinstance(case.spec, AcousticsSpec):
+        if case.spec.kind == "measurement":
             like = PAIR[PAIR["condition"] == ("augmented" if case.spec.augmentation else "raw")]
             like = like[like["corpus"] == "ONE"].drop(columns=["corpus", "condition"])
             made_measurement(store, case.spec, like)

@@ -14,7 +14,7 @@ import soundfile
 
 from serkit import corpora, doctor
 from serkit.corpora.table import Corpus, table
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from tests import broken_corpus
 
 RATE_HZ = 16_000

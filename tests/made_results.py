@@ -3,7 +3,8 @@
 import dataclasses
 import json
 
-from serkit.specs import LABELS, METRICS, SCRAMBLED
+from serkit.labels import LABELS, corpus_of
+from serkit.specs import METRICS
 
 ENVIRONMENT = {
     "python": "3.11.0",
@@ -33,7 +34,7 @@ def made_result(
         changes: other entries of the result; of `environment` those that differ.
     """
     spec = dataclasses.replace(spec, fingerprints=tuple((corpus.name, copy) for corpus in spec.corpora))
-    trained_on = {name.removesuffix(SCRAMBLED) for name in spec.train}
+    trained_on = {corpus_of(name) for name in spec.train}
     tested = {  # a corpus that is trained on is tested on the fold left out, another on all of its folds
         corpus: [spec.fold if corpus.folds > 1 else 0] if corpus.name in trained_on else range(corpus.folds)
         for corpus in spec.corpora

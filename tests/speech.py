@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from serkit.worlds import speech
 
 RATE_HZ = speech.RATE_HZ

@@ -11,8 +11,8 @@ from sklearn.metrics import f1_score
 
 from benchmark import cli, export
 from benchmark import study as studies
+from serkit.labels import LABELS
 from serkit.results import COLUMNS, Store, load_all
-from serkit.specs import LABELS
 from tests.made_results import made_result, put
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # A module may import what stands in its own line or above. Of two names that fit it, the longer one counts.
 LAYERS = """
 serkit.files serkit.errors serkit.later serkit.cache        files and imports with care
-serkit.settings serkit.effects serkit.specs                 what a run is, as plain data
+serkit.settings serkit.labels serkit.effects serkit.specs                 what a run is, as plain data
 serkit.worlds                                               speech that is made
 serkit.corpora                                              what every corpus becomes
 serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed

@@ -18,9 +18,10 @@ import pytest
 
 from serkit import resultfile
 from serkit.errors import ResultDamaged, ResultsUnwritable
+from serkit.labels import LABELS
 from serkit.resultfile import ESTIMATES
 from serkit.results import Store
-from serkit.specs import LABELS, METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
+from serkit.specs import METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
 from tests.made_results import made_result, put
 
 ROOT = Path(__file__).parent.parent

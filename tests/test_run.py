@@ -22,10 +22,10 @@ from serkit.acoustics import meter, quality
 from serkit.corpora import synthetic
 from serkit.corpora.table import some
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
+from serkit.labels import LABELS
 from serkit.results import Store
 from serkit.run import evaluation_set, labels_of, load, measure, run, training_set
 from serkit.specs import (
-    LABELS,
     METRICS,
     AcousticsSpec,
     Augmentation,

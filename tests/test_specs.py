@@ -16,6 +16,7 @@ import pytest
 from serkit import specs
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
 from serkit.errors import SpecError
+from serkit.labels import codes_of
 from serkit.specs import (
     ACOUSTICS_METHOD,
     AcousticsSpec,
@@ -228,10 +229,16 @@ def test_scrambled_names():
 
 
 @pytest.mark.parametrize(
-    ("scramble", "permutation"), [((), (0, 1, 2, 3)), (SWAP, (1, 0, 3, 2)), (CYCLE, (1, 2, 3, 0))]
+    ("name", "scramble", "codes"),
+    [
+        ("msp", (), (0, 1, 2, 3)),
+        ("msp", SWAP, (0, 1, 2, 3)),
+        ("msp_scrambled", SWAP, (1, 0, 3, 2)),
+        ("msp_scrambled", CYCLE, (1, 2, 3, 0)),
+    ],
 )
-def test_permutation_leads_from_true_to_scrambled(scramble, permutation):
-    assert replace(MSP, scramble=scramble).permutation == permutation
+def test_codes_lead_from_true_to_expected_labels(name, scramble, codes):
+    assert codes_of(name, scramble) == codes
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ import pandas as pd
 from benchmark.report import intervals
 from benchmark.study import Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
+from serkit.labels import LABELS, corpus_of, is_permuted, permuted_title
 from serkit.metrics import in_tail
 from serkit.resultfile import Result, diverged
 from serkit.results import Store, with_specs
-from serkit.specs import LABELS, METRICS, SCRAMBLED, AcousticsSpec, CorpusSpec, Recipe, RunSpec, base_of
+from serkit.specs import MEASUREMENT, METRICS, TRAINING, CorpusSpec, Recipe, Spec
 
 PAPER = Path(__file__).parent.parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
@@ -50,9 +51,9 @@ class Answers:
         unread: why stored results could not be read, a message each.
     """
 
-    results: Mapping[RunSpec | AcousticsSpec, Result]
+    results: Mapping[Spec, Result]
     mixed: tuple[str, ...]
-    left_out: Mapping[RunSpec | AcousticsSpec, Result] = field(default_factory=dict)
+    left_out: Mapping[Spec, Result] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     made: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """Cells that were made of them: exhibits share many."""
@@ -61,14 +62,14 @@ class Answers:
 def answers(study: Study, store: Store) -> Answers:
     """Looks up every run and measurement of the study, whatever copy of the corpora it used."""
     wanted = {case.spec for case in plan(study)}
-    results: dict[RunSpec | AcousticsSpec, Result] = {}
-    digests: dict[RunSpec | AcousticsSpec, dict[str, str]] = {}
+    results: dict[Spec, Result] = {}
+    digests: dict[Spec, dict[str, str]] = {}
     files, unread = store.files()
     for spec, result in with_specs(result for _, result in files):
         if spec.plan() not in wanted:
             continue
         try:
-            if isinstance(spec, AcousticsSpec):
+            if spec.kind == MEASUREMENT:
                 store.table(result["key"], "estimates")  # without which a measurement is none
         except ResultsUnreadable as error:
             unread.append(str(error))
@@ -106,7 +107,7 @@ def cells(study: Study, found: Answers) -> pd.DataFrame:
     rows = []
 
     def add(place: dict[str, Any], row: dict[str, Any], test: str, units: intervals.Units) -> None:
-        baseline, baseline_units = baselines[base_of(test)]
+        baseline, baseline_units = baselines[corpus_of(test)]
         change = row["wF1"] - baseline["wF1"]
         low, high = _ends(intervals.difference(units, baseline_units), change)
         rows.append(
@@ -147,7 +148,7 @@ def matrix(study: Study, found: Answers) -> pd.DataFrame:
         test's corpus), and a cell's as in `cells`; a row each. Empty where a study trains nothing.
     """
     trains = dict.fromkeys(train for exhibit in study.exhibits for train in exhibit.columns)
-    true = [train for train in trains if not any(name.endswith(SCRAMBLED) for name in train)]
+    true = [train for train in trains if not any(is_permuted(name) for name in train)]
     return pd.DataFrame(
         [
             {
@@ -189,7 +190,7 @@ def _test_clips(found: Answers, corpus: CorpusSpec) -> dict[str, int]:
     """Test clips by label; of a corpus that every run learnt from those of the folds that were tested."""
     of_fold: dict[int | None, dict[str, int]] = {}
     for run, result in found.results.items():
-        if isinstance(run, RunSpec):
+        if run.kind == TRAINING:
             fold = run.fold if corpus.folds > 1 and corpus.name in run.trained_on else None
             of_fold[fold] = result["corpora"][corpus.name]["clips"]["test"]
     parts = [of_fold[None]] if None in of_fold else list(of_fold.values())
@@ -379,7 +380,7 @@ def published_baselines() -> dict[str, float]:
     """The paper's wF1 at 0 % by test corpus, under the scrambled key too."""
     table = published_table1().query("metric == 'wF1' and augment_pct == 0 and condition == 'default'")
     plain = dict(zip(table["train_test"], table["value"], strict=True))
-    return plain | {f"{name}-SCRAMBLED": value for name, value in plain.items()}
+    return plain | {permuted_title(name): value for name, value in plain.items()}
 
 
 def published_cells() -> pd.DataFrame:

@@ -18,7 +18,7 @@ from benchmark.session.progress import CaseState
 from benchmark.study import Study, plan
 from serkit.resultfile import GUESSING, Result
 from serkit.results import Store, left_out
-from serkit.specs import AcousticsSpec, RunSpec
+from serkit.specs import MEASUREMENT, TRAINING
 
 NAMED = 5  # runs in a note; more are counted
 
@@ -117,10 +117,10 @@ def notes(study: Study, found: Answers, shown: pd.DataFrame) -> list[str]:
         said.append(f"All networks are trained from random initialisation (width {study.model.width} of 64).")
     seconds = sum(result["wall_seconds"] for result in results)
     done = []
-    for what, kind in {"runs": RunSpec, "measurements": AcousticsSpec}.items():
-        asked = sum(isinstance(spec, kind) for spec in specs)
+    for what, kind in {"runs": TRAINING, "measurements": MEASUREMENT}.items():
+        asked = sum(spec.kind == kind for spec in specs)
         if asked:
-            done.append(f"{sum(isinstance(spec, kind) for spec in found.results)} of {asked} {what}")
+            done.append(f"{sum(spec.kind == kind for spec in found.results)} of {asked} {what}")
     said.append(f"{', '.join(done)} done, {len(study.seeds)} seed(s), {seconds / 3600:.2f} hours in all.")
     if results:
         said.append(f"Run on: {'; '.join(cells.devices(results))}.")

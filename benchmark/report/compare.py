@@ -28,8 +28,19 @@ from benchmark.report import cells as exhibits
 from benchmark.report import intervals
 from benchmark.study import Exhibit, Study, TrainingSet
 from serkit.errors import ResultsUnreadable, SpecError
+from serkit.labels import corpus_of
 from serkit.results import Result, Store, left_out
-from serkit.specs import METHOD, Augmentation, CorpusSpec, Recipe, RunSpec, base_of, from_json, in_order
+from serkit.specs import (
+    MEASUREMENT,
+    METHOD,
+    Augmentation,
+    CorpusSpec,
+    Recipe,
+    RunSpec,
+    from_json,
+    in_order,
+    kind_of,
+)
 
 FORMATS = ("simple", "github", "latex_booktabs", "csv")
 
@@ -93,7 +104,7 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
     files, damaged = Store(folder).files()
     unread = []
     for _, result in files:
-        if "acoustics_method" in result["spec"]:
+        if kind_of(result["spec"]) == MEASUREMENT:
             continue
         try:
             spec = from_json({**result["spec"], "method": METHOD})
@@ -272,7 +283,7 @@ def _units(side: Side, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
 def _same_folds(first: Study, second: Study, test: str) -> bool:
     """Whether fold k of the test's corpus holds the same speakers on both sides, as far as settings say."""
     made = [{corpus.name: _split(corpus) for corpus in of.corpora} for of in (first, second)]
-    return made[0].get(base_of(test)) == made[1].get(base_of(test))
+    return made[0].get(corpus_of(test)) == made[1].get(corpus_of(test))
 
 
 def _split(corpus: CorpusSpec) -> tuple[Any, ...]:

@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 
 from benchmark.study import Study, TrainingSet
+from serkit.labels import corpus_of
 from serkit.results import Result
-from serkit.specs import Recipe, base_of
+from serkit.specs import Recipe
 
 LEVEL = 0.95
 BY_CHANCE = 1 - LEVEL
@@ -113,8 +114,8 @@ def units(
         metric: `uACC`, `wACC` or `wF1`.
         recipe: another than the study's.
     """
-    by_fold = next(corpus.folds > 1 for corpus in study.corpora if corpus.name == base_of(test))
-    each_its_own_run = base_of(test) in {base_of(name) for name in train} or not by_fold
+    by_fold = next(corpus.folds > 1 for corpus in study.corpora if corpus.name == corpus_of(test))
+    each_its_own_run = corpus_of(test) in {corpus_of(name) for name in train} or not by_fold
     values: dict[tuple[int, int], list[float]] = {}
     hidden = []
     for run in study.runs(train, rate, recipe):
@@ -161,7 +162,7 @@ def learnt(
     besides, by two deviations of what guessing gives on so many test clips.
     """
     recall = interval(units(study, results, train, test, rate, "uACC"))
-    name = base_of(test)
+    name = corpus_of(test)
     by_fold = {
         run.fold: [n for n in results[run]["corpora"][name]["clips"]["test"].values() if n]
         for run in study.runs(train, rate)

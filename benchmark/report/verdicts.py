@@ -29,7 +29,8 @@ from benchmark.report.cells import Answers
 from benchmark.report.intervals import SINGLE, Learnt, Spread
 from benchmark.report.tables import many, signed
 from benchmark.study import Study, TrainingSet, plan
-from serkit.specs import SCRAMBLED, RunSpec, base_of
+from serkit.labels import corpus_of, is_permuted
+from serkit.specs import TRAINING
 
 QUESTION = (
     "Does data augmentation bridge the gap between speech-emotion corpora, and does the network learn"
@@ -64,7 +65,7 @@ class _Asked:
     @cached_property
     def planned(self) -> set[tuple[TrainingSet, int]]:
         specs = [case.spec for case in plan(self.study)]
-        return {(spec.train, spec.augment_percent) for spec in specs if isinstance(spec, RunSpec)}
+        return {(spec.train, spec.augment_percent) for spec in specs if spec.kind == TRAINING}
 
     def units(self, train: TrainingSet, test: str, rate: int) -> intervals.Units:
         return intervals.units(self.study, self.found.results, train, test, rate)
@@ -81,7 +82,7 @@ class _Asked:
             (train, test)
             for train in self.columns("figure2")
             for test in tests
-            if test not in train and not any(name.endswith(SCRAMBLED) for name in (*train, test))
+            if test not in train and not any(is_permuted(name) for name in (*train, test))
         ]
 
     def learnt(self, train: TrainingSet, test: str) -> Learnt | None:
@@ -194,7 +195,7 @@ def _scramble(asked: _Asked) -> str:
     joint = [
         train
         for train in asked.columns("figure3")
-        if len(train) > 1 and any(name.endswith(SCRAMBLED) for name in train)
+        if len(train) > 1 and any(is_permuted(name) for name in train)
     ]
     if not joint:
         return "Whether the network notices contradictory labels is not asked by this study."
@@ -204,27 +205,27 @@ def _scramble(asked: _Asked) -> str:
 def _joint(asked: _Asked, train: TrainingSet) -> str:
     """What one joint training with swapped labels says."""
     study, rate = asked.study, asked.rate
-    true = tuple(base_of(name) for name in train)
+    true = tuple(corpus_of(name) for name in train)
     changes: dict[str, Spread] = {}
-    for name in sorted(train, key=lambda name: not name.endswith(SCRAMBLED)):
+    for name in sorted(train, key=lambda name: not is_permuted(name)):
         swapped = asked.units(train, name, rate)
-        changes[name] = intervals.difference(swapped, asked.units(true, base_of(name), rate))
-    who = study.title_of([base_of(name) for name in train if name.endswith(SCRAMBLED)])
+        changes[name] = intervals.difference(swapped, asked.units(true, corpus_of(name), rate))
+    who = study.title_of([corpus_of(name) for name in train if is_permuted(name)])
     question = f"Whether the network notices when {who}'s labels are swapped in joint training"
     if not all(change.known for change in changes.values()):
         what = f"{study.title_of(train)} or {study.title_of(true)} is not done at {rate} %"
         return f"{question} {asked.not_done([(train, rate), (true, rate)], what)}."
-    learnt = {name: asked.learnt(true, base_of(name)) for name in changes}
+    learnt = {name: asked.learnt(true, corpus_of(name)) for name in changes}
     guessed = [name for name, one in learnt.items() if one and not one.shown]
-    homes = asked.nothing_learnt((true, base_of(name)) for name in guessed)
+    homes = asked.nothing_learnt((true, corpus_of(name)) for name in guessed)
     if len(guessed) == len(changes):
         return f"{question} cannot be said: nothing was learnt ({homes})."
     ends = " and by ".join(
-        f"{_around(change)} on {study.title_of(base_of(name))}"
-        + " under the swapped labels" * name.endswith(SCRAMBLED)
+        f"{_around(change)} on {study.title_of(corpus_of(name))}"
+        + " under the swapped labels" * is_permuted(name)
         for name, change in changes.items()
     )
-    told = {study.title_of(base_of(name)): changes[name] for name in changes if name not in guessed}
+    told = {study.title_of(corpus_of(name)): changes[name] for name in changes if name not in guessed}
     return (
         f"With {who}'s labels swapped in joint training ({study.title_of(train)}, {rate} %), wF1 changes,"
         f" compared with the same training on the true labels, by {ends}{_basis(list(changes.values()))}: "

@@ -14,7 +14,7 @@ from typing import Any
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.files import parse_json, printable, read_bytes, read_json, usual_number
 from serkit.resultfile import read, unreadable
-from serkit.specs import AcousticsSpec, RunSpec, from_json
+from serkit.specs import Spec, from_json
 
 TEXTS = ("host", "device", "worker")
 NUMBERS = ("time", "pid", "iteration", "of", "epoch", "loss", "measured", "packed", "seconds_left")
@@ -26,7 +26,7 @@ SAID = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of
 class Finished:
     """What is kept of a result: `seconds` only where they were those of the whole case."""
 
-    spec: RunSpec | AcousticsSpec | None
+    spec: Spec | None
     at: float
     seconds: float | None
     who: Mapping[str, Any]
@@ -59,7 +59,7 @@ def finished(path: Path) -> Finished:
     )
 
 
-def spec(path: Path) -> RunSpec | AcousticsSpec | None:
+def spec(path: Path) -> Spec | None:
     """What a spec.json asks for, without fingerprints; None of another version. Raises as `tried` catches."""
     data = read_json(path, usual_number)
     if not isinstance(data, dict):

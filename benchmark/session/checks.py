@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from serkit.labels import corpus_of
 from serkit.resultfile import ESTIMATES, GUESSING, Result, diverged
-from serkit.specs import METRICS, AcousticsSpec, RunSpec, base_of
+from serkit.specs import METRICS, AcousticsSpec, RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
         if corpus.name in trained_on and not said["split_by_clip"]:
             assert not said["shared_speakers"], f"{corpus.name}: {said['shared_speakers']} train and test"
     validated = {
-        name for name in plan.train if any(result["corpora"][base_of(name)]["clips"]["validation"].values())
+        name for name in plan.train if any(result["corpora"][corpus_of(name)]["clips"]["validation"].values())
     }
     assert set(result["validation"]) == validated, (
         f"validated on {sorted(result['validation'])}, expected {sorted(validated)}"

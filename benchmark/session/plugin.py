@@ -31,7 +31,7 @@ from serkit.errors import (
 )
 from serkit.files import printable
 from serkit.results import Result, Store
-from serkit.specs import AcousticsSpec
+from serkit.specs import MEASUREMENT
 
 pytest.register_assert_rewrite("benchmark.session.checks")
 
@@ -258,7 +258,7 @@ class BoundCase:
                 from serkit.run import measure, run  # torch comes with it
 
                 session, spec = self._session, self.spec
-                if isinstance(spec, AcousticsSpec):
+                if spec.kind == MEASUREMENT:
                     return measure(spec, session.store, session.data, session.rerun, session.worker)
                 return run(
                     spec,

@@ -32,7 +32,7 @@ from serkit.errors import ResultsUnreadable
 from serkit.files import printable
 from serkit.resultfile import unreadable
 from serkit.results import Store, left_out
-from serkit.specs import AcousticsSpec, RunSpec
+from serkit.specs import MEASUREMENT, TRAINING, Spec
 
 DONE, RUNNING, FAILED, CUT_OFF, MISSING = "done", "running", "failed", "cut off", "missing"
 STATES = (DONE, RUNNING, FAILED, CUT_OFF, MISSING)
@@ -43,8 +43,6 @@ ELSEWHERE_SECONDS = 1800.0  # the paper's longest epoch at 30 clips a second; a 
 READING_SECONDS = 60.0  # an event of a corpus that is older is no news
 NEWEST = 20  # results that a rate is taken from: machines and their load change
 NAMED = 8  # cases in a command that runs some again; more are not typed
-
-RUN, MEASUREMENT = "run", "measurement"
 
 
 @dataclass(frozen=True)
@@ -79,11 +77,6 @@ class CaseState:
     seconds_left: float | None = None
     at: float = 0.0
     who: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def kind(self) -> str:
-        """Whether it trains or measures: what its rate is taken from."""
-        return MEASUREMENT if isinstance(self.case.spec, AcousticsSpec) else RUN
 
     @property
     def name(self) -> str:
@@ -140,7 +133,7 @@ class Progress:
         """The state of every case, in the plan's order."""
         now = time.time()
         self.unread = []
-        best: dict[RunSpec | AcousticsSpec, CaseState] = {}
+        best: dict[Spec, CaseState] = {}
         for folder in self.store.folders(self.unread):
             found = self._state(folder, now)
             if found is None:
@@ -267,11 +260,11 @@ def rates(seen: Iterable[CaseState]) -> dict[str, float]:
         seen: states, of the whole study.
     """
     found = {}
-    for kind in (RUN, MEASUREMENT):
+    for kind in (TRAINING, MEASUREMENT):
         timed = [
             (state.state == RUNNING, state.at, state.who.get("device", "")[:3], seconds, cost)
             for state in seen
-            if state.kind == kind
+            if state.case.spec.kind == kind
             for seconds, cost in [_timed(state)]
             if seconds and cost
         ]
@@ -307,8 +300,8 @@ def left(seen: Iterable[CaseState], of: Mapping[str, float], workers: int = 0) -
             continue
         running += state.state == RUNNING
         seconds = state.seconds_left
-        if seconds is None and state.kind in of:
-            seconds = of[state.kind] * state.case.cost
+        if seconds is None and state.case.spec.kind in of:
+            seconds = of[state.case.spec.kind] * state.case.cost
             if state.state == RUNNING:
                 seconds = max(0.0, seconds - (state.seconds or 0.0))
         if seconds is None:

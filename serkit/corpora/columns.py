@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from serkit.corpora.folder import audio_of, names_in, stem_of
 from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, composed, fold_by_speaker, is_person, table
 from serkit.errors import CorpusUnfit, SpecError
+from serkit.labels import LABELS
 from serkit.later import Later
-from serkit.specs import LABELS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,8 +34,8 @@ from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.table import Corpus, fold_by_speaker, split_shares, table
 from serkit.errors import CorpusUnfit, SerkitError
 from serkit.files import read_bytes, read_text
+from serkit.labels import LABELS
 from serkit.later import Later
-from serkit.specs import LABELS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.errors import CorpusUnfit
+from serkit.labels import LABELS
 from serkit.later import Later
-from serkit.specs import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class Corpus:
         folder: the corpus's top folder; `clips.path` is relative to it.
         version: what the reader recognised, for example `1.10`.
         clips: one row a clip, sorted by path, with a RangeIndex. Columns: `path` (posix, relative), `label`
-            (one of `serkit.specs.LABELS`), `speaker` (str), `split` (`train`, `validation`, `test`, or
+            (one of `serkit.labels.LABELS`), `speaker` (str), `split` (`train`, `validation`, `test`, or
             another delivered name that no run uses; "" where folds decide), `fold` (the fold in which the
             clip is tested; -1 where `split` decides), and whatever else the corpus knows.
         validation_fold: for each fold, the fold whose clips validate it; empty where `split` decides.

@@ -12,7 +12,7 @@ from scipy.special import chdtrc
 from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus
 from serkit.doctor.clips import Clip
 from serkit.doctor.findings import EXAMPLES, FEW, NOTE, UNFIT, Count, Problem, found, n_of
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 
 TELLING = 0.2  # of the way from chance to certainty
 DEALS = 99

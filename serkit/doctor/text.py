@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from serkit.doctor.findings import NOTE, UNFIT, Count, Examination, n_of
 from serkit.files import printable
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 
 WIDTH = 100
 

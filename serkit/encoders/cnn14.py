@@ -30,7 +30,8 @@ from serkit.device import on_gpu, send
 from serkit.encoders import checkpoints
 from serkit.encoders.logmel import MEL_BANDS, NAMED, FrontEnd
 from serkit.errors import WeightsMissing
-from serkit.specs import LABELS, ModelSpec
+from serkit.labels import LABELS
+from serkit.specs import ModelSpec
 
 BLOCKS = 6
 BLOCK_DROPOUT = 0.2  # after each block, as in the stock forward pass
@@ -112,7 +113,7 @@ class Cnn14(nn.Module):
             masked: bool [clips, frames, 64], cells to blank (SpecAugment); None: none.
 
         Returns:
-            float [clips, 4], in the order of `serkit.specs.LABELS`.
+            float [clips, 4], in the order of `serkit.labels.LABELS`.
         """
         return self.head(self.embed(logmel, frames, masked))
 

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serkit.errors import SpecError
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 
 VERSION = 1
 """Part of a stored corpus's name. Raise it when a change here changes a single sample."""
@@ -248,7 +248,7 @@ def prosody_of(corpus: str, label: str, semantics: str = "shared") -> Prosody:
 
     Args:
         corpus: one of `CORPORA`.
-        label: one of `serkit.specs.LABELS`.
+        label: one of `serkit.labels.LABELS`.
         semantics: one of `SEMANTICS`.
 
     Raises:
@@ -838,7 +838,7 @@ def make_clip(
         corpus: one of `CORPORA`.
         speaker: 0, 1, ...; even ones have low voices.
         number: of the clip within the speaker, 0, 1, ...
-        label: one of `serkit.specs.LABELS`.
+        label: one of `serkit.labels.LABELS`.
         semantics: one of `SEMANTICS`: which cues carry the emotion.
         acoustic: how far the corpus's channel is from the common one, in [0, 1].
         seed: of the whole world.

@@ -8,7 +8,7 @@ import torchaudio
 from serkit.acoustics import room
 from serkit.acoustics.room import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.errors import WeightsMissing
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from serkit.worlds.speech import make_clip
 
 pytestmark = pytest.mark.usefixtures("one_thread")

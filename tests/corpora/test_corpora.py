@@ -20,7 +20,7 @@ from serkit.corpora import audformat as audformat_reader
 from serkit.corpora import crema_d, emodb, folder, iemocap, msp_podcast, ravdess
 from serkit.corpora.table import PARTS, Corpus, table
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from tests import corpus_trees as trees
 
 READERS = {

@@ -6,7 +6,7 @@ import pytest
 from serkit.corpora import columns
 from serkit.corpora.table import table
 from serkit.errors import CorpusUnfit
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 
 NOBODY = [
     "Unknown",

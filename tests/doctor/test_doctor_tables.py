@@ -13,7 +13,7 @@ import soundfile
 
 from serkit import doctor
 from serkit.corpora.table import Corpus, table
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from tests.doctored import POINTER, Copy, copy, kinds, make, only, reader, speech, write
 
 # Duplicates

@@ -10,8 +10,8 @@ from benchmark.report import acoustics, cells, figures, tables
 from benchmark.report.write import assemble
 from serkit.acoustics.meter import ESTIMATES
 from serkit.corpora.table import UNKNOWN_SPEAKER
+from serkit.labels import LABELS
 from serkit.results import Store
-from serkit.specs import LABELS
 from tests.made_results import made_measurement
 
 

@@ -19,8 +19,8 @@ from benchmark.report import collect, escape
 from benchmark.report.write import assemble
 from serkit import corpora
 from serkit.effects import EFFECTS, Augmentation
+from serkit.labels import LABELS
 from serkit.results import Store
-from serkit.specs import LABELS
 from tests import corpus_trees
 from tests.made_results import made_result, put
 

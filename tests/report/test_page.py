@@ -20,8 +20,8 @@ from benchmark import study as studies
 from benchmark.report import cells, collect, page
 from benchmark.report.write import assemble
 from benchmark.session import progress
+from serkit.labels import LABELS
 from serkit.results import Store
-from serkit.specs import LABELS
 from tests.made_results import made_result, put, put_scores
 from tests.report.test_cells import SMALL, small, tuned
 

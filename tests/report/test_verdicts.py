@@ -9,8 +9,8 @@ from scipy import stats
 from benchmark import study as studies
 from benchmark.report import cells, verdicts
 from benchmark.report.intervals import FOLDS, Spread
+from serkit.labels import corpus_of
 from serkit.results import Store
-from serkit.specs import base_of
 from tests.made_results import made_result, put
 
 SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
@@ -97,7 +97,7 @@ def test_a_loss_that_is_clear_and_small_is_hardly_noticed(said):
 
 def test_augmentation_that_helps_is_counted_and_what_it_leaves_is_said(said):
     def helped(spec, test):
-        unseen = base_of(test) not in {base_of(name) for name in spec.train}
+        unseen = corpus_of(test) not in {corpus_of(name) for name in spec.train}
         return BASELINE - unseen * (0.2 if spec.augment_percent == 0 else 0.1)
 
     rates = {"rates_percent": [0, 20, 50, 70, 100]}
@@ -133,7 +133,7 @@ def test_a_study_that_does_not_ask_is_not_answered(said):
 
 def test_it_is_the_lowest_rate_and_single_corpora_that_tell_of_the_gap(said):
     def gap_only_plain(spec, test):
-        unseen = base_of(test) not in {base_of(name) for name in spec.train}
+        unseen = corpus_of(test) not in {corpus_of(name) for name in spec.train}
         return BASELINE + 0.1 * unseen * (spec.augment_percent == 0)
 
     corpora = {
@@ -160,7 +160,7 @@ def test_single_runs_are_said_to_be_yardsticks(said):
 
 def test_a_pair_that_reaches_the_baseline_at_one_rate_reached_it(said):
     def at_the_end(spec, test):
-        if base_of(test) in {base_of(name) for name in spec.train}:
+        if corpus_of(test) in {corpus_of(name) for name in spec.train}:
             return BASELINE - 0.4 * (spec.augment_percent == 100)  # of which only 0 % is the baseline
         return BASELINE - (0.0 if (spec.augment_percent, test) == (100, "one") else 0.2)
 
@@ -188,7 +188,7 @@ def test_an_effect_is_claimed_where_chance_seldom_gives_as_many(clear, of, told)
 
 def test_losses_count_as_an_effect_and_what_is_not_done_as_no_chance(said):
     def falls(spec, test):
-        unseen = base_of(test) not in {base_of(name) for name in spec.train}
+        unseen = corpus_of(test) not in {corpus_of(name) for name in spec.train}
         return BASELINE - 0.1 * unseen * (spec.augment_percent > 0)
 
     rates = {"rates_percent": [0, *range(1, 11)]}
@@ -296,7 +296,7 @@ def guessing(*corpora):
     random = np.random.default_rng(2)
 
     def recall(value, spec, test):
-        return 0.25 + random.normal(0, 0.02) if base_of(test) in corpora else value
+        return 0.25 + random.normal(0, 0.02) if corpus_of(test) in corpora else value
 
     return recall
 

@@ -231,18 +231,18 @@ def test_rates_are_of_the_newest_and_of_what_runs():
     seen = [done(costing(2), 20.0, at=100 + n) for n in range(progress.NEWEST)]
     seen += [done(costing(1), 1000.0, at=n) for n in range(progress.NEWEST)]
     seen += [done(costing(4, MEASURED), 2.0), CaseState(costing(50), FAILED, seconds=3.0)]
-    assert progress.rates(seen) == {"run": 10.0, "measurement": 0.5}
+    assert progress.rates(seen) == {"training": 10.0, "measurement": 0.5}
     # three quarters of 40 units are left and take 90 s, so a quarter took 30 s
     running = CaseState(costing(40), RUNNING, share=0.25, seconds_left=90.0, who={"device": "cpu"})
     alone = progress.rates([running, CaseState(CASE, MISSING)])
-    assert alone == {"run": 3.0}
-    assert progress.rates([running, *seen])["run"] == pytest.approx((30 + 19 * 20) / (10 + 19 * 2))
+    assert alone == {"training": 3.0}
+    assert progress.rates([running, *seen])["training"] == pytest.approx((30 + 19 * 20) / (10 + 19 * 2))
     assert progress.rates([]) == {}
 
 
 def test_rates_of_another_kind_of_device_are_not_mixed_in():
     seen = [done(costing(1), 100.0, at=1.0), done(costing(1), 2.0, at=2.0, device="cuda")]
-    assert progress.rates(seen) == {"run": 2.0}
+    assert progress.rates(seen) == {"training": 2.0}
 
 
 def test_time_left_is_shared_by_workers_and_never_less_than_the_longest():
@@ -250,7 +250,7 @@ def test_time_left_is_shared_by_workers_and_never_less_than_the_longest():
     rest.append(CaseState(costing(9), RUNNING, share=0.5, seconds_left=6.0))
     rest.append(CaseState(costing(9), RUNNING, seconds=5.0))  # 18 s as expected, 5 of them gone
     rest.append(done(costing(99), 1.0))
-    of = {"run": 2.0}
+    of = {"training": 2.0}
     assert progress.left(rest, of) == progress.Left((2 + 4 + 6 + 6 + 13) / 2, 0, workers=2)
     assert progress.left(rest, of, workers=16).seconds == 13
     assert progress.left(rest[:1], of) == progress.Left(2.0, 0, workers=1)
@@ -261,7 +261,7 @@ def test_time_left_of_what_was_never_timed_is_unknown():
     rest = [CaseState(costing(4), MISSING), CaseState(costing(1, MEASURED), MISSING)]
     assert progress.left(rest, {}) == progress.Left(None, 2, 1)
     assert progress.left(rest, {}).words() == "time left unknown"
-    half = progress.left(rest, {"run": 5.0})
+    half = progress.left(rest, {"training": 5.0})
     assert half == progress.Left(20.0, 1, 1)
     assert half.words() == "about 20 s left, not counting 1 of a kind that was never timed"
     assert progress.left([], {}).words() == "nothing left"

@@ -21,8 +21,8 @@ from serkit import augment
 from serkit.audio import decode
 from serkit.encoders.cnn14 import stock_models
 from serkit.encoders.logmel import NAMED
+from serkit.labels import LABELS
 from serkit.packs import Pack
-from serkit.specs import LABELS
 from tools.speed import Settings, epoch, peers, pipeline, stock, turns
 from tools.speed import settings as make_settings
 from tools.speed.clips import FRONT_END, condition, made_waves, packed_lengths

@@ -22,7 +22,7 @@ from serkit.corpora import find, load
 from serkit.corpora import synthetic as reader
 from serkit.corpora.table import PARTS
 from serkit.errors import CorpusUnfit, SerkitError, SpecError
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from serkit.worlds import speech
 from serkit.worlds.speech import RATE_HZ, Channel, Prosody
 
@@ -34,7 +34,7 @@ PINNED = "35e9c77192fca35578c53bebad995a3f9eef2c816884c1ef2ee21e9027067880"
 DIGEST = """
 import hashlib
 from serkit.worlds import speech
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 digest = hashlib.sha256()
 for corpus in speech.CORPORA:
     for k in range(8):
@@ -47,7 +47,7 @@ FEW = {"A": (1, 4), "B": (1, 4), "C": (2, 2)}  # speakers, clips each
 
 GENERATE = f"""
 from serkit.corpora import synthetic
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 synthetic.CASTS = {{role: synthetic.Cast(*size, dict.fromkeys(LABELS, 1)) for role, size in {FEW}.items()}}
 written = []
 write = synthetic._write

@@ -17,10 +17,11 @@ from serkit import run
 from serkit.audio import FULL_SCALE
 from serkit.clips import ClipSet
 from serkit.encoders.logmel import NAMED
+from serkit.labels import LABELS
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import Loaded
-from serkit.specs import LABELS, Recipe, RunSpec
+from serkit.specs import Recipe, RunSpec
 
 FRONT_END = "paper-loaded"
 SEED = 0

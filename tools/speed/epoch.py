@@ -40,8 +40,9 @@ from serkit.clips import ClipSet
 from serkit.encoders import cnn14
 from serkit.encoders.logmel import NAMED
 from serkit.errors import CorpusMissing
+from serkit.labels import corpus_of
 from serkit.loader import Loader
-from serkit.specs import Augmentation, RunSpec, base_of
+from serkit.specs import Augmentation, RunSpec
 from tools.speed import Settings, stock
 from tools.speed.clips import condition, corpora_of, made_lengths, packed_lengths
 from tools.speed.peers import NOT_COMPARED, WaveByWave, installed
@@ -154,7 +155,7 @@ def delivered(study: str, spec: RunSpec, data: Path | None) -> Condition:
     """A run's training clips, packed and as they were delivered. Raises as `clips.corpora_of` does."""
     loaded = corpora_of(spec, data)
     training = run.training_set(spec, loaded)
-    of = [loaded[base_of(name)].corpus for name in spec.train]  # in the order of the set's packs
+    of = [loaded[corpus_of(name)].corpus for name in spec.train]  # in the order of the set's packs
     paths = [
         of[number].folder / of[number].clips["path"].iloc[row]
         for number, row in zip(training.corpus, training.row, strict=True)

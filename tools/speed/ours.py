@@ -8,8 +8,9 @@ import torch
 from serkit import augment, train
 from serkit.clips import ClipSet
 from serkit.encoders.cnn14 import Cnn14
+from serkit.labels import LABELS
 from serkit.loader import Inputs, Loader
-from serkit.specs import LABELS, Recipe
+from serkit.specs import Recipe
 from tools.speed.clips import SEED
 
 DRAWN = 16  # batches in an epoch: it is drawn at once, as in training

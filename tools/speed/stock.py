@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from serkit.encoders.cnn14 import BLOCKS, stock_models
 from serkit.encoders.logmel import MEL_BANDS, FrontEnd
-from serkit.specs import LABELS
+from serkit.labels import LABELS
 from serkit.train import bce_of_softmax
 from tools.speed.clips import SEED
 from tools.speed.peers import torchlibrosa_layers

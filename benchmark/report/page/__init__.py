@@ -36,9 +36,10 @@ from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
 from serkit.errors import ResultsUnreadable
 from serkit.files import read_bytes, write_whole
+from serkit.labels import LABELS
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
-from serkit.specs import LABELS, METRICS, AcousticsSpec
+from serkit.specs import MEASUREMENT, METRICS, TRAINING, kind_of
 
 if TYPE_CHECKING:
     from benchmark.report.collect import Report
@@ -398,7 +399,7 @@ def coverage(report: Report) -> dict[str, Any]:
     places: dict[tuple[str, str], list[CaseState]] = defaultdict(list)
     for state in report.states:
         spec = state.case.spec
-        if isinstance(spec, AcousticsSpec):
+        if spec.kind == MEASUREMENT:
             place = "acoustics", "augmented" if spec.augmentation else "raw"
         else:
             place = study.title_of(spec.train) + ", tuning" * state.case.tuned, f"{spec.augment_percent} %"
@@ -443,7 +444,7 @@ def _problems(report: Report, state: CaseState) -> Iterator[str]:
 
 def _claim(case: Case, result: Result, study: Study) -> str:
     """What a finished run's case objects to, or nothing."""
-    if isinstance(case.spec, AcousticsSpec):
+    if case.spec.kind == MEASUREMENT:
         return ""
     try:
         checks.assert_valid(result, case.spec, settled=study.settled and not case.tuned)
@@ -462,7 +463,7 @@ def _cost(report: Report) -> list[dict[str, Any]]:
             device, {"device": device, "kind": kind, "runs": 0, "measurements": 0, "hours": 0.0, "rates": []}
         )
         row["hours"] += result["wall_seconds"] / 3600
-        trained = "history" in result
+        trained = kind_of(result["spec"]) == TRAINING
         row["runs" if trained else "measurements"] += 1
         if trained and "clips_per_second" in result:
             row["rates"].append(result["clips_per_second"])

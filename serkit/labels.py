@@ -1,0 +1,74 @@
+"""The classes, and the keys under which clips are labelled: the true one and, where asked, a permuted one.
+
+A name in a training set or a test says corpus and key: `iemocap` is IEMOCAP under its true labels,
+`iemocap_scrambled` the same clips under permuted ones (§5.4). Only this module knows how such names are
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+LABELS = ("angry", "happy", "neutral", "sad")
+"""The four classes of the study (§2.1), in the order of the model's outputs."""
+
+SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
+"""The permutation of §5.4."""
+
+Scramble = tuple[tuple[str, str], ...]
+"""A permutation as sorted (true, permuted) pairs; empty: none."""
+
+ENDING = "_scrambled"
+TITLE_ENDING = "-SCRAMBLED"
+
+
+def corpus_of(name: str) -> str:
+    """The corpus behind a name.
+
+    Example:
+        >>> corpus_of("iemocap_scrambled"), corpus_of("iemocap")
+        ('iemocap', 'iemocap')
+    """
+    return name.removesuffix(ENDING)
+
+
+def is_permuted(name: str) -> bool:
+    """Whether a name says that the labels are permuted."""
+    return name.endswith(ENDING)
+
+
+def permuted(corpus: str) -> str:
+    """The name of a corpus under permuted labels."""
+    return corpus + ENDING
+
+
+def title_of(name: str, titles: Mapping[str, str]) -> str:
+    """A name as tables have it, by the titles of corpora: `IEMOCAP-SCRAMBLED`."""
+    title = titles[corpus_of(name)]
+    return permuted_title(title) if is_permuted(name) else title
+
+
+def permuted_title(title: str) -> str:
+    """The title of a corpus under permuted labels."""
+    return title + TITLE_ENDING
+
+
+def is_permutation(pairs: Iterable[tuple[object, object]]) -> bool:
+    """Whether pairs map the four labels onto each other, each once."""
+    return all(sorted(map(str, side)) == sorted(LABELS) for side in zip(*pairs, strict=True))
+
+
+def key_of(name: str, scramble: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The label that a name expects, by the true label.
+
+    Args:
+        name: of a training set or a test.
+        scramble: the permutation of its corpus.
+    """
+    return dict(scramble) if is_permuted(name) else {label: label for label in LABELS}
+
+
+def codes_of(name: str, scramble: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+    """The same as class indices: for each true one, that which the name expects."""
+    key = key_of(name, scramble)
+    return tuple(LABELS.index(key[label]) for label in LABELS)
