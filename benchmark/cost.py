@@ -117,7 +117,7 @@ def _size(study: Study, spec: CorpusSpec, data: Path | None) -> Size:
         return Size(tuple(parts), PUBLISHED, PUBLISHED)
 
     from serkit import packs
-    from serkit.corpora.table import PARTS
+    from serkit.corpora.reading.corpus import PARTS
     from serkit.encoders.logmel import NAMED
 
     pack = packs.packed_before(corpus, NAMED[study.model.front_end].rate_hz)

@@ -18,7 +18,7 @@ import soundfile
 import soxr
 
 from serkit.containers import BEGINNINGS, FEW_BYTES, FORMATS, MOST_BYTES, Promise, promise
-from serkit.corpora.folder import LFS_POINTER
+from serkit.corpora.reading.folder import LFS_POINTER
 from serkit.errors import AudioError
 from serkit.files import read_bytes
 

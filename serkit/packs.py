@@ -39,7 +39,7 @@ import numpy as np
 
 from serkit.audio import decode
 from serkit.cache import VARIABLE, cache_folder
-from serkit.corpora.table import Corpus
+from serkit.corpora.reading.corpus import Corpus
 from serkit.errors import AudioError, SerkitError
 from serkit.files import open_file, read_bytes, read_json, settle_folder
 

@@ -29,7 +29,7 @@ import torch
 from serkit import corpora, metrics, packs
 from serkit.acoustics import meter
 from serkit.clips import ClipSet, join
-from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, some
+from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER, Corpus, some
 from serkit.encoders import checkpoints
 from serkit.encoders.cnn14 import build
 from serkit.encoders.logmel import NAMED

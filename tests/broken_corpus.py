@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from serkit.containers import MOST_BYTES
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.labels import LABELS
 
 RATE_HZ = 16_000

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from serkit import corpora, doctor
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.labels import LABELS
 from tests import broken_corpus
 

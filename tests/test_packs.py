@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from serkit import packs
 from serkit.audio import decode
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.errors import AudioError, SerkitError
 from serkit.packs import fingerprint, pack, packed_before
 

@@ -20,7 +20,7 @@ import serkit.run as run_module
 from serkit import augment
 from serkit.acoustics import meter, quality
 from serkit.corpora import synthetic
-from serkit.corpora.table import some
+from serkit.corpora.reading.corpus import some
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
 from serkit.labels import LABELS
 from serkit.results import Store

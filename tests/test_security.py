@@ -29,7 +29,7 @@ from benchmark import study
 from benchmark.session import progress
 from serkit import corpora, packs
 from serkit.acoustics import room
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.encoders import checkpoints
 from serkit.errors import SerkitError
 from serkit.results import Store

@@ -27,7 +27,7 @@ import pandas as pd
 
 from benchmark.report.cells import Answers
 from benchmark.study import Study
-from serkit.corpora.table import UNKNOWN_SPEAKER
+from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER
 from serkit.results import Store
 
 MEASURES = {

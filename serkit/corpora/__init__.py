@@ -40,20 +40,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.search import Found, search
+from serkit.corpora.reading.search import Found, search
 from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError, SpecError
 
 if TYPE_CHECKING:  # pandas comes with it: a plan only asks which readers there are
-    from serkit.corpora.table import Corpus
+    from serkit.corpora.reading.corpus import Corpus
 
 GROUP = "serkit.corpora"
-NO_READERS = ("columns", "folder", "header", "search", "shards", "table", "tabular")
 READERS = {
-    module.name: f"{__name__}.{module.name}"
-    for module in pkgutil.iter_modules(__path__)
-    if module.name not in NO_READERS
+    module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__) if not module.ispkg
 }
-"""Modules of the readers that come with serkit, by name."""
+"""The readers that come with serkit: every module here is one, and `reading` is what they share."""
 
 PROTOCOL: dict[str, Any] = {
     **{name: str for name in ("TITLE", "PAGE")},

@@ -29,10 +29,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.columns import USUAL, Choices, Delivered, corpus_of, paths_below
-from serkit.corpora.header import Header, Table, read_header, what_is_called
-from serkit.corpora.table import Corpus
-from serkit.corpora.tabular import column_names, read_columns
+from serkit.corpora.reading.audformat_header import Header, Table, read_header, what_is_called
+from serkit.corpora.reading.columns import USUAL, Choices, Delivered, corpus_of, paths_below
+from serkit.corpora.reading.corpus import Corpus
+from serkit.corpora.reading.tabular import column_names, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.later import Later
 

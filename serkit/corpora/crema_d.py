@@ -20,9 +20,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, names_seen, stem_of
-from serkit.corpora.table import Corpus, split_shares, table
-from serkit.corpora.tabular import label_rows
+from serkit.corpora.reading.corpus import Corpus, split_shares, table
+from serkit.corpora.reading.folder import audio_in, names_seen, stem_of
+from serkit.corpora.reading.tabular import label_rows
 from serkit.errors import CorpusUnfit, SpecError
 
 TITLE = "CREMA-D"

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, names_seen, stem_of
-from serkit.corpora.table import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.folder import audio_in, names_seen, stem_of
 from serkit.errors import CorpusUnfit
 
 TITLE = "EmoDB"

@@ -22,8 +22,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serkit.corpora.folder import audio_in, label_text, names_in, names_seen
-from serkit.corpora.table import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.folder import audio_in, label_text, names_in, names_seen
 from serkit.errors import CorpusUnfit
 
 TITLE = "IEMOCAP"

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.corpora.folder import audio_in, names_in, names_seen, stem_of
-from serkit.corpora.table import UNKNOWN_SPEAKER, Corpus, composed, table
-from serkit.corpora.tabular import label_rows
+from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER, Corpus, composed, table
+from serkit.corpora.reading.folder import audio_in, names_in, names_seen, stem_of
+from serkit.corpora.reading.tabular import label_rows
 from serkit.errors import CorpusUnfit
 from serkit.later import Later
 

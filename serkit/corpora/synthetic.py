@@ -31,7 +31,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from serkit.cache import VARIABLE, cache_folder
-from serkit.corpora.table import Corpus, fold_by_speaker, split_shares, table
+from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, split_shares, table
 from serkit.errors import CorpusUnfit, SerkitError
 from serkit.files import read_bytes, read_text
 from serkit.labels import LABELS

@@ -1,7 +1,7 @@
 """Any corpus that is a table and audio: a csv (or tsv) or parquet with a row a clip; or audio inside parquet.
 
 For a corpus of one's own, and for those that come with such a table (nEMO's `data.tsv`) or as Hugging Face's
-datasets are delivered (`serkit.corpora.shards`). What its columns are called and mean, the study says. An
+datasets are delivered (`reading.shards`). What its columns are called and mean, the study says. An
 option's mapping may be a dict or the pairs of one.
 
 * `file`: the table, as a path from a folder at or below SERKIT_DATA: `nemo/data.tsv`. A pattern where it is
@@ -27,10 +27,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora import shards
-from serkit.corpora.columns import Choices, Delivered, Names, corpus_of, paths_below
-from serkit.corpora.table import Corpus, composed
-from serkit.corpora.tabular import column_names, is_parquet, read_columns
+from serkit.corpora.reading import shards
+from serkit.corpora.reading.columns import Choices, Delivered, Names, corpus_of, paths_below
+from serkit.corpora.reading.corpus import Corpus, composed
+from serkit.corpora.reading.tabular import column_names, is_parquet, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.later import Later
 
@@ -165,7 +165,7 @@ def read(
         where: values that rows must have, by column.
 
     Returns:
-        as `serkit.corpora.columns.corpus_of`.
+        as `serkit.corpora.reading.columns.corpus_of`.
 
     Raises:
         CorpusUnfit: the table cannot be read or lacks a column, label, split or speaker that is needed.

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from serkit import audio
-from serkit.corpora.table import Corpus
+from serkit.corpora.reading.corpus import Corpus
 from serkit.doctor.findings import FEW, MANY, NOTE, UNFIT, Problem, found, n_of
 from serkit.errors import AudioError
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
-from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus
+from serkit.corpora.reading.corpus import PARTS, UNKNOWN_SPEAKER, Corpus
 from serkit.doctor.clips import Clip
 from serkit.doctor.findings import EXAMPLES, FEW, NOTE, UNFIT, Count, Problem, found, n_of
 from serkit.labels import LABELS

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from serkit.corpora.folder import LFS_POINTER
-from serkit.corpora.table import Corpus
+from serkit.corpora.reading.corpus import Corpus
+from serkit.corpora.reading.folder import LFS_POINTER
 from serkit.doctor.clips import Clip
 from serkit.doctor.findings import NOTE, UNFIT, Problem, found
 from serkit.files import read_bytes

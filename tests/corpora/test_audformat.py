@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from serkit import corpora
 from serkit.corpora import audformat as reader
-from serkit.corpora import columns
-from serkit.corpora.header import read_header
-from serkit.corpora.table import Corpus
+from serkit.corpora.reading import columns
+from serkit.corpora.reading.audformat_header import read_header
+from serkit.corpora.reading.corpus import Corpus
 from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError, SpecError
 from tests import corpus_trees as trees
 from tests.corpus_trees import EMOTIONS

@@ -17,8 +17,9 @@ import pytest
 
 from serkit import corpora
 from serkit.corpora import audformat as audformat_reader
-from serkit.corpora import crema_d, emodb, folder, iemocap, msp_podcast, ravdess
-from serkit.corpora.table import PARTS, Corpus, table
+from serkit.corpora import crema_d, emodb, iemocap, msp_podcast, ravdess
+from serkit.corpora.reading import folder
+from serkit.corpora.reading.corpus import PARTS, Corpus, table
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.labels import LABELS
 from tests import corpus_trees as trees

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serkit import corpora
-from serkit.corpora.table import Corpus
+from serkit.corpora.reading.corpus import Corpus
 from serkit.errors import SerkitError
 from tests import corpus_trees as trees
 from tests.corpora import test_tables

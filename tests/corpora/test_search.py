@@ -13,7 +13,7 @@ import pytest
 from benchmark import study as studies
 from benchmark.session import plugin
 from serkit import corpora
-from serkit.corpora import folder
+from serkit.corpora.reading import folder
 from serkit.errors import CorpusMissing, CorpusUnfit
 from tests import corpus_trees as trees
 

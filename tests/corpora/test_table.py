@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from serkit.corpora import columns
-from serkit.corpora.table import table
+from serkit.corpora.reading import columns
+from serkit.corpora.reading.corpus import table
 from serkit.errors import CorpusUnfit
 from serkit.labels import LABELS
 

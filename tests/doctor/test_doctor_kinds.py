@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serkit import corpora, doctor, packs
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.errors import AudioError
 from tests.broken_corpus import KINDS, RATE_HZ, UNHEARD, build
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from serkit import doctor
-from serkit.corpora.table import Corpus, table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.labels import LABELS
 from tests.doctored import POINTER, Copy, copy, kinds, make, only, reader, speech, write
 

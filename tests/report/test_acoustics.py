@@ -9,7 +9,7 @@ from benchmark import study as studies
 from benchmark.report import acoustics, cells, figures, tables
 from benchmark.report.write import assemble
 from serkit.acoustics.meter import ESTIMATES
-from serkit.corpora.table import UNKNOWN_SPEAKER
+from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER
 from serkit.labels import LABELS
 from serkit.results import Store
 from tests.made_results import made_measurement

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from serkit.cache import cache_folder
 from serkit.corpora import find, load
 from serkit.corpora import synthetic as reader
-from serkit.corpora.table import PARTS
+from serkit.corpora.reading.corpus import PARTS
 from serkit.errors import CorpusUnfit, SerkitError, SpecError
 from serkit.labels import LABELS
 from serkit.worlds import speech

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.corpora.folder import DELIVERED, label_text, refuse_pointer
+from serkit.corpora.reading.folder import DELIVERED, label_text, refuse_pointer
 from serkit.errors import CorpusUnfit, SerkitError
 from serkit.files import open_file, read_text
 

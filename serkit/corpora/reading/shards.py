@@ -22,8 +22,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from serkit.cache import VARIABLE, cache_folder
-from serkit.corpora.table import composed
-from serkit.corpora.tabular import open_parquet, said
+from serkit.corpora.reading.corpus import composed
+from serkit.corpora.reading.tabular import open_parquet, said
 from serkit.errors import SerkitError
 from serkit.files import read_json
 

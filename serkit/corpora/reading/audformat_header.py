@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from serkit.corpora.folder import refuse_pointer
+from serkit.corpora.reading.folder import refuse_pointer
 from serkit.errors import CorpusUnfit
 from serkit.files import read_text
 

@@ -13,8 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.folder import audio_of, names_in, stem_of
-from serkit.corpora.table import PARTS, UNKNOWN_SPEAKER, Corpus, composed, fold_by_speaker, is_person, table
+from serkit.corpora.reading.corpus import (
+    PARTS,
+    UNKNOWN_SPEAKER,
+    Corpus,
+    composed,
+    fold_by_speaker,
+    is_person,
+    table,
+)
+from serkit.corpora.reading.folder import audio_of, names_in, stem_of
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.labels import LABELS
 from serkit.later import Later

@@ -5,7 +5,7 @@ more than 100,000 clips. Hidden names are left out everywhere, AppleDouble files
 unzipping on another system leaves one beside each clip, with the clip's suffix and no audio in it.
 
 A name may be spelt in two ways in Unicode, and disks and label files differ in which. They are one name:
-`audio_of` has stems as `composed` (`serkit.corpora.table`) gives them.
+`audio_of` has stems as `composed` (`serkit.corpora.reading.corpus`) gives them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from serkit.corpora.table import composed
+from serkit.corpora.reading.corpus import composed
 from serkit.errors import CorpusUnfit
 from serkit.files import open_file, read_bytes
 
