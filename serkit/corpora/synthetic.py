@@ -1,8 +1,7 @@
 """Three small synthetic corpora in the roles of the paper's: A as MSP-Podcast, B as IEMOCAP, C as CREMA-D.
 
-There is nothing to find and nothing to download: `generate()` makes all three (`serkit.worlds.speech`), once,
-in the cache folder, and everything after that treats them like any delivered corpus. They show that the bench
-works and what it can tell apart; their numbers say nothing about real speech.
+`generate()` makes all three (`serkit.worlds`), once, in the cache folder; everything after that treats them
+like any delivered corpus. Their numbers say nothing about real speech.
 
 * A: the largest, many speakers, clean; train, validation and test are predetermined and share no speaker.
 * B: few speakers, noisy and reverberant; three folds of two speakers each (one low voice, one high),
@@ -10,15 +9,16 @@ works and what it can tell apart; their numbers say nothing about real speech.
 * C: many speakers with few clips each, narrow-band, mostly neutral; split 70-15-15 at random as the paper
   splits CREMA-D, so its parts do share speakers.
 
-On disk: `synthetic-<digest>/labels.csv` and `synthetic-<digest>/<role>/<speaker>/<clip>.wav` (16 kHz, 16 bit,
-mono). The digest is over everything the audio follows from. `content.sha256` is over all clips as they were
-written; a folder that holds others is made anew.
+On disk: `synthetic-<digest>/<role>/<speaker>/<clip>.wav` (16 kHz, 16 bit, mono) and `labels.csv`. The digest
+is over everything the audio follows from; `content.sha256` is over all clips, and a folder that holds others
+is made anew.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import soundfile
 
-    from serkit.worlds import speech
+    from serkit.worlds import world
 else:
     np, pd, soundfile = Later("numpy"), Later("pandas"), Later("soundfile")
-    speech = Later("serkit.worlds.speech")
+    world = Later("serkit.worlds.world")
 
 TITLE = "synthetic"
 PAGE = "docs/corpora.md#synthetic"
@@ -53,7 +53,7 @@ ROLES = ("A", "B", "C")
 SEMANTICS = ("shared", "disjoint", "swapped")
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "role": ROLES,
-    "semantics": SEMANTICS,  # which cues carry the emotions, see `serkit.worlds.speech`
+    "semantics": SEMANTICS,  # which cues carry the emotions, see `serkit.worlds.world`
     "acoustic": (1.0, 0.5, 0.0),  # how far the corpora's channels are apart
 }
 WHOLE = 1
@@ -62,7 +62,6 @@ CHANNELS = (1,)
 
 _LABELS_FILE = "labels.csv"
 _DIGEST_FILE = "content.sha256"
-_WAV_HEADER_BYTES = 44  # of plain 16-bit mono, as libsndfile writes it; checked on every folder made
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,7 @@ class Cast:
 CASTS = {
     "A": Cast(30, 4, dict.fromkeys(LABELS, 30)),  # every speaker says every emotion once
     "B": Cast(6, 12, dict.fromkeys(LABELS, 18)),  # every speaker says every emotion three times
-    "C": Cast(
-        24, 3, {"angry": 12, "happy": 10, "neutral": 40, "sad": 10}
-    ),  # CREMA-D by voice: over half neutral
+    "C": Cast(24, 3, {"angry": 12, "happy": 10, "neutral": 40, "sad": 10}),  # as CREMA-D by voice
 }
 SPLIT_OF_A = {"train": range(18), "validation": range(18, 24), "test": range(24, 30)}
 """Speaker numbers: 60, 20 and 20 %, half low voices and half high in each part."""
@@ -95,7 +92,7 @@ VALIDATION_OF_B = (1, 2, 0)
 CASTING_SEED_OF_C = 1
 """Decides who says which emotion in C."""
 SPLIT_SEED_OF_C = 22
-"""Of the random split; one that gives every part every class (`tests/worlds/test_speech.py` holds it)."""
+"""Of the random split; one that gives every part every class (`tests/worlds/test_synthetic.py` holds it)."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +111,14 @@ class _Planned:
 
     @property
     def row(self) -> dict[str, str]:
-        split = ""
-        if self.role == "A":
-            split = next(part for part, speakers in SPLIT_OF_A.items() if self.speaker in speakers)
+        parts = SPLIT_OF_A.items() if self.role == "A" else ()
         return {
             "path": self.path,
             "label": self.label,
             "speaker": f"{self.role}{self.speaker:02d}",
-            "voice": speech.voice_of(self.speaker),
-            "split": split,
+            "voice": world.voice_of(self.speaker),
+            "split": "".join(part for part, speakers in parts if self.speaker in speakers),
         }
-
-    @property
-    def file_bytes(self) -> int:
-        return _WAV_HEADER_BYTES + 2 * speech.clip_samples(self.role, self.speaker, self.number)
 
 
 def _planned() -> list[_Planned]:
@@ -150,8 +141,8 @@ def _labels_text() -> str:
 
 def _folder_name(semantics: str, acoustic: float) -> str:
     settings = {
-        "version": speech.VERSION,
-        "seed": speech.SEED,
+        "version": world.VERSION,
+        "seed": world.SEED,
         "semantics": semantics,
         "acoustic": float(acoustic),
         "casts": {role: asdict(cast) for role, cast in CASTS.items()},
@@ -163,40 +154,35 @@ def _folder_name(semantics: str, acoustic: float) -> str:
 def _is_whole(folder: Path) -> bool:
     """Whether every clip is there as it was made and the labels are as planned."""
     try:
-        if read_text(folder / _LABELS_FILE) != _labels_text():
-            return False
         found = [(folder / clip.path).stat() for clip in _planned()]
-        if [at.st_size for at in found] != [clip.file_bytes for clip in _planned()]:
-            return False
-        stamp = tuple((at.st_ino, at.st_mtime_ns, at.st_ctime_ns) for at in found)
-        return read_text(folder / _DIGEST_FILE) == _content_once(folder, stamp)
+        stamp = tuple((at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns) for at in found)
+        labels, digest = (read_text(folder / name) for name in (_LABELS_FILE, _DIGEST_FILE))
+        return labels == _labels_text() and digest == _content(folder, stamp)
     except (OSError, ValueError):
         return False
 
 
-def _content(folder: Path) -> str:
-    """Digest of all clips as they lie on the disk."""
+@functools.lru_cache
+def _content(folder: Path, _stamp: tuple[tuple[int, ...], ...]) -> str:
+    """Digest of all clips on the disk, read once a process while what the system says of them stays."""
     digest = hashlib.sha256()
     for clip in _planned():
         digest.update(read_bytes(folder / clip.path))
     return digest.hexdigest()
 
 
-@functools.lru_cache
-def _content_once(folder: Path, _stamp: tuple[tuple[int, ...], ...]) -> str:
-    """As `_content`, read once a process while what the system says of the clips stays."""
-    return _content(folder)
-
-
 def _write(folder: Path, semantics: str, acoustic: float) -> None:
+    digest = hashlib.sha256()  # of what is meant: a file that comes out shorter is noticed
     # The bar goes to stderr and only to a terminal; workers' logs stay clean.
     for clip in tqdm(_planned(), desc="synthetic corpora", unit="clip", disable=None):
-        wave = speech.make_clip(clip.role, clip.speaker, clip.number, clip.label, semantics, acoustic)
-        path = folder / clip.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, wave, speech.RATE_HZ, subtype="PCM_16", format="WAV")
+        wave = world.make_clip(clip.role, clip.speaker, clip.number, clip.label, semantics, acoustic)
+        encoded = io.BytesIO()
+        soundfile.write(encoded, wave, RATE_HZ[0], subtype="PCM_16", format="WAV")
+        digest.update(encoded.getvalue())
+        (folder / clip.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / clip.path).write_bytes(encoded.getvalue())
     (folder / _LABELS_FILE).write_text(_labels_text(), encoding="utf-8", newline="\n")
-    (folder / _DIGEST_FILE).write_text(_content(folder), encoding="utf-8")
+    (folder / _DIGEST_FILE).write_text(digest.hexdigest(), encoding="utf-8")
 
 
 def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
@@ -206,7 +192,7 @@ def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
     only a draft, which the next one sweeps.
 
     Args:
-        semantics: one of `serkit.worlds.speech.SEMANTICS`.
+        semantics: one of `SEMANTICS`.
         acoustic: how far the corpora's channels are apart, in [0, 1].
 
     Returns:
@@ -216,36 +202,40 @@ def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
         SerkitError: the cache folder cannot be written.
         SpecError: unknown semantics, or `acoustic` outside [0, 1].
     """
-    speech.prosody_of("A", LABELS[0], semantics)
-    speech.channel_of("A", acoustic)
+    world.prosody_of("A", LABELS[0], semantics)
+    world.channel_of("A", acoustic)
     cache = cache_folder()
     folder = cache / _folder_name(semantics, acoustic)
     if _is_whole(folder):
         return folder
     try:
         with FileLock(cache / f"{folder.name}.lock"):
-            if _is_whole(folder):  # made while this process waited
-                return folder
-            draft, damaged = (cache / f"{folder.name}.{word}" for word in ("draft", "damaged"))
-            for leftover in (draft, damaged):
-                shutil.rmtree(leftover, ignore_errors=True)
-            draft.mkdir()
-            _write(draft, semantics, acoustic)
-            if not _is_whole(draft):
-                raise SerkitError(
-                    f"the synthetic corpora written to {draft} are not what was written (disk full?);"
-                    f" free some space or set {VARIABLE} to another folder"
-                )
-            if folder.exists():
-                os.replace(folder, damaged)
-            os.replace(draft, folder)
-            shutil.rmtree(damaged, ignore_errors=True)
+            if not _is_whole(folder):  # else made while this process waited
+                _make(folder, semantics, acoustic)
     except (OSError, soundfile.SoundFileError) as error:
         raise SerkitError(
             f"cannot write the synthetic corpora to {folder} ({error});"
             f" set {VARIABLE} to a folder that you can write, with 20 MB free"
         ) from error
     return folder
+
+
+def _make(folder: Path, semantics: str, acoustic: float) -> None:
+    """Writes a draft beside the folder and puts it in its place once it is whole."""
+    draft, damaged = (folder.with_name(f"{folder.name}.{word}") for word in ("draft", "damaged"))
+    for leftover in (draft, damaged):
+        shutil.rmtree(leftover, ignore_errors=True)
+    draft.mkdir()
+    _write(draft, semantics, acoustic)
+    if not _is_whole(draft):
+        raise SerkitError(
+            f"the synthetic corpora written to {draft} are not what was written (disk full?);"
+            f" free some space or set {VARIABLE} to another folder"
+        )
+    if folder.exists():
+        os.replace(folder, damaged)
+    os.replace(draft, folder)
+    shutil.rmtree(damaged, ignore_errors=True)
 
 
 def is_here(folder: Path) -> bool:
@@ -259,7 +249,7 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
     Args:
         folder: what `generate` returned. For other settings than that folder's, they are generated beside it.
         role: one of `ROLES`.
-        semantics: one of `serkit.worlds.speech.SEMANTICS`.
+        semantics: one of `SEMANTICS`.
         acoustic: how far the corpora's channels are apart, in [0, 1].
 
     Returns:
@@ -289,11 +279,11 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
     return Corpus(
         name="synthetic",
         folder=folder,
-        version=f"{speech.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
+        version=f"{world.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
         clips=clips,
         validation_fold=validation_fold,
         split_by_clip=role == "C",
-        notes=("made by serkit.worlds.speech, not recorded",),
+        notes=("made by serkit.worlds, not recorded",),
     )
 
 
@@ -302,29 +292,14 @@ def folds(role: str = "A", **options: Any) -> int:
     return len(FOLDS_OF_B) if role == "B" else 1
 
 
-def facts(
-    corpus: Corpus, role: str = "A", semantics: str = "shared", acoustic: float = 1.0
-) -> dict[tuple[str, str], int]:
-    """The counts that hold for a role at any setting of the knobs.
-
-    Args:
-        corpus: not looked at; the counts follow from `CASTS`.
-        role: one of `ROLES`.
-        semantics: changes no count.
-        acoustic: changes no count.
+def facts(corpus: Corpus, role: str = "A", **options: Any) -> dict[tuple[str, str], int]:
+    """The counts of a role, which hold at any setting of the dials.
 
     Returns:
         `{(group, label): clips}`: all roles by label, A by split too, B by speaker too.
     """
-    cast = CASTS[role]
-    counts = Counter({("*", "*"): cast.speakers * cast.clips_each})
-    counts.update({("*", label): count for label, count in cast.counts.items()})
-    if role == "A":
-        for part, speakers in SPLIT_OF_A.items():
-            counts[part, "*"] = len(speakers) * cast.clips_each
-            counts.update({(part, label): len(speakers) for label in LABELS})
-    if role == "B":
-        for speaker in (name for group in FOLDS_OF_B for name in group):
-            counts[speaker, "*"] = cast.clips_each
-            counts.update({(speaker, label): cast.clips_each // len(LABELS) for label in LABELS})
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in (clip.row for clip in _planned() if clip.role == role):
+        groups = ("*", *{"A": (row["split"],), "B": (row["speaker"],)}.get(role, ()))
+        counts.update((group, label) for group in groups for label in ("*", row["label"]))
     return dict(counts)

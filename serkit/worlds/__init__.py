@@ -1,1 +1,1 @@
-"""Generated speech, of which everything is known."""
+"""Generated speech with a known answer: `speech` is the synthesiser, `world` gives meaning and channel."""

@@ -105,7 +105,7 @@ def test_the_network_and_its_weights_are_small(net):
 
 
 def test_the_channels_of_the_synthetic_corpora_come_out_in_their_order(net):
-    """A is dry, B has 0.5 s, C 0.2 s (`serkit.worlds.speech.CHANNELS`)."""
+    """A is dry, B has 0.5 s, C 0.2 s (`serkit.worlds.world.CHANNELS`)."""
     median = {}
     for corpus in "ABC":
         clips = [make_clip(corpus, who, k, LABELS[k % 4]) for who in range(4) for k in range(6)]

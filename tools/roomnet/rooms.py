@@ -3,7 +3,7 @@
 The examples from which the room estimator (`serkit.acoustics.room`) learns. Nothing in them is recorded:
 speech comes from `serkit.worlds.speech`, rooms from two models.
 
-* Stochastic: `serkit.worlds.speech.room_response` (decaying noise after a few reflections), varied here:
+* Stochastic: `serkit.worlds.world.room_response` (decaying noise after a few reflections), varied here:
   another decay at high frequencies, a second, slower decay, more early reflections, a coloured tail. NumPy
 alone. * Image-source: shoebox rooms by pyroomacoustics (`pip install 'serkit[roomnet]'`), with geometry:
   after Allen & Berkley 1979, "Image method for efficiently simulating small-room acoustics".
@@ -34,7 +34,7 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from serkit.acoustics.room import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.errors import ExtraMissing, SpecError
-from serkit.worlds import speech
+from serkit.worlds import speech, world
 from serkit.worlds.speech import HOP, Prosody, Speaker
 
 EARLY_S = 0.05
@@ -131,7 +131,7 @@ def stochastic(rng: np.random.Generator) -> np.ndarray:
 
 def _tail(t60_s: float, rng: np.random.Generator) -> np.ndarray:
     """All but the direct sound, of energy 1."""
-    response = speech.room_response(t60_s, 0.0, rng)
+    response = world.room_response(t60_s, 0.0, rng)
     response[0] = 0.0
     return response
 
