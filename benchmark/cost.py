@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.session import order
+from benchmark.session.engines.xdist import dealt
 from benchmark.study import Case, Study
 from serkit import corpora
 from serkit.errors import CorpusMissing
@@ -191,10 +191,10 @@ class Device:
 def makespan(works: Sequence[Work], device: Device, devices: int) -> float:
     """Seconds until the last of several like devices is done, with the runs dealt as a session deals them.
 
-    The order is `benchmark.session.order`'s, by the plan's own estimate. A worker is dealt two runs at
-    the start, and one whenever it has finished one (xdist's `--dist=load --maxschedchunk=1`).
+    The order is that of `benchmark.session.engines.xdist`, by the plan's own estimate. A worker is dealt two
+    runs at the start, and one whenever it has finished one (xdist's `--dist=load --maxschedchunk=1`).
     """
-    waiting = deque(order.dealt(works, lambda work: work.case.cost, devices, lambda work: work.case.turn))
+    waiting = deque(dealt(works, lambda work: work.case.cost, devices, lambda work: work.case.turn))
     held: list[deque[Work]] = [deque() for _ in range(devices)]
     if len(waiting) < 2 * devices:
         for number, run in enumerate(waiting):

@@ -4,12 +4,8 @@ Beyond a valid run, each scrambled corpus must be scored under both keys, and wh
 every label no clip can be right under both.
 """
 
-import pytest
-
 from benchmark.session.checks import assert_valid
 from serkit.labels import corpus_of, is_permuted
-
-pytestmark = pytest.mark.figure3
 
 
 def test_scrambled(case):

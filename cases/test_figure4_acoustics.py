@@ -5,11 +5,7 @@ far the corpora are apart, before and after augmentation, stands in the figure a
 is of one corpus.
 """
 
-import pytest
-
 from benchmark.session.checks import assert_measured
-
-pytestmark = pytest.mark.figure4
 
 
 def test_acoustics(case):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import cases.test_table1_tuning
+import cases.test_tuning_grid
 from benchmark import study as studies
 from benchmark.session.checks import assert_measured, assert_valid
 from serkit.specs import METRICS, AcousticsSpec, CorpusSpec
@@ -68,7 +68,7 @@ def test_a_tuned_run_needs_clips_to_choose_on():
     result = valid(case.spec)
 
     def run():
-        cases.test_table1_tuning.test_tuning(SimpleNamespace(spec=case.spec, result=lambda: result))
+        cases.test_tuning_grid.test_tuning(SimpleNamespace(spec=case.spec, result=lambda: result))
 
     run()
     result["validation"] = {}

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from unittest.mock import Mock
@@ -12,10 +11,9 @@ import pandas as pd
 import pytest
 
 import benchmark.report.write  # pytester's sessions forget what they import, and these load once a process
-import benchmark.session.gpus
 import benchmark.session.live
+import benchmark.session.machine
 import serkit.run
-from benchmark.session.threads import share
 from serkit.acoustics.quality import Dnsmos
 from serkit.errors import CorpusMissing, ResultsUnwritable
 
@@ -114,8 +112,9 @@ def pytest_sessionfinish(session):
         (["-m", "figure3"], 4),  # its own three, and the run of LARGE that Table 1 holds
         (["-k", "fold02"], 2),
         (["-k", "[folded-aug0-fold01] or [large-aug0]"], 2),  # as `python -m benchmark status` says it
-        (["cases/test_figure2_cross_corpus.py"], 0),
-        (["cases/test_table1_tuning.py"], 0),
+        (["cases/test_runs.py"], 4),  # what Table 1 shows
+        (["cases/test_figure3_scrambled.py"], 3),
+        (["cases/test_tuning_grid.py"], 0),
     ],
 )
 def test_selects_runs_by_word_mark_or_file(checkout, select, runs):
@@ -128,8 +127,8 @@ def test_selects_runs_by_word_mark_or_file(checkout, select, runs):
     [
         (["-m", "tuning"], 4 * 3),  # points and folds; those of the study's own recipe are Table 1's
         (["-k", "tuning"], 4 * 3),
-        (["cases/test_table1_tuning.py"], 3 * 3),
-        (["cases/test_table1_baselines.py"], 1 + 3),
+        (["cases/test_tuning_grid.py"], 3 * 3),
+        (["cases/test_runs.py"], 1 + 3),
         (["-m", "table1"], 1 + 3),
         (["-m", "tuning and not table1"], 3 * 3),
         (["-k", "lr0.01"], 2 * 3),
@@ -246,13 +245,13 @@ def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
     (checkout.path / "taken").write_text("a file, where a folder is needed")
     monkeypatch.setenv("SERKIT_RESULTS", str(checkout.path / "taken"))
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large")
-    outcome.assert_outcomes(failed=1, deselected=9)  # three are files of cases that hold none
+    outcome.assert_outcomes(failed=1, deselected=8)  # two are files of cases that hold none
     outcome.stdout.fnmatch_lines(["*ResultsUnwritable: results cannot be written to*SERKIT_RESULTS*"])
     outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
 def test_each_worker_gets_its_gpu_and_threads_and_a_new_worker_the_crashed_ones(checkout, monkeypatch):
-    monkeypatch.setattr(benchmark.session.gpus, "count", lambda: 3)
+    monkeypatch.setattr(benchmark.session.machine, "installed_gpus", lambda: 3)
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS")
     checkout.makepyfile(
@@ -280,23 +279,8 @@ def test_device(number, worker_id):
         assert given["gw3"] == given["gw0"]
 
 
-def test_a_share_of_the_cores_is_a_whole_one_and_at_least_one(monkeypatch):
-    monkeypatch.setattr("joblib.cpu_count", lambda: 5)
-    assert [share(processes) for processes in (1, 2, 4, 5, 64)] == [5, 2, 1, 1, 1]
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
-def test_only_cores_that_may_be_used_are_shared():
-    usable = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(usable)})
-    try:
-        assert share(1) == 1
-    finally:
-        os.sched_setaffinity(0, usable)
-
-
 def test_without_gpus_workers_use_the_cpu_and_one_process_the_gpu(checkout, monkeypatch):
-    monkeypatch.setattr(benchmark.session.gpus, "count", lambda: 2)
+    monkeypatch.setattr(benchmark.session.machine, "installed_gpus", lambda: 2)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     checkout.makepyfile(
         test_device="""
@@ -305,7 +289,7 @@ from benchmark.session.plugin import SESSION
 
 def test_device(pytestconfig):
     wanted = os.environ["WANTED"]
-    assert pytestconfig.stash[SESSION].device == wanted
+    assert pytestconfig.stash[SESSION].engine.place.device == wanted
     assert wanted == "cuda" or os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert os.environ["OMP_NUM_THREADS"] == "7"  # as the user said
 """
@@ -361,7 +345,7 @@ def test_no_corpus_at_all_is_no_success(checkout, monkeypatch):
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml")
     outcome.assert_outcomes(skipped=7)
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
-    outcome.stdout.fnmatch_lines(["no case could run: corpora of all 7 are missing.*SERKIT_DATA*doctor*"])
+    outcome.stdout.fnmatch_lines(["no case could run: the corpora of all 7 are missing.*SERKIT_DATA*doctor*"])
     assert not (checkout.path / "results" / "tiny" / "report.md").exists()
 
 

@@ -1,5 +1,7 @@
 """Learning curves, read back by TensorBoard itself."""
 
+from contextlib import closing
+
 import pytest
 
 from benchmark.session.tensorboard import Curves
@@ -31,10 +33,10 @@ def files(folder):
 
 
 def test_loss_and_metrics_of_each_test_by_iteration(tmp_path):
-    told = Curves()
-    told(tmp_path, event(10, 0.75, one={"0": 0.25, "1": 0.75}, two={"0": 0.125}))
+    curves_of = Curves()
+    curves_of(tmp_path, event(10, 0.75, one={"0": 0.25, "1": 0.75}, two={"0": 0.125}))
     assert curves(tmp_path)["loss"] == [(10, 0.75)]  # at once, not in the end
-    told(tmp_path, event(20, 0.5, one={"0": 0.5, "1": 1.0}, two={"0": 0.25}))
+    curves_of(tmp_path, event(20, 0.5, one={"0": 0.5, "1": 1.0}, two={"0": 0.25}))
     found = curves(tmp_path)
     assert set(found) == {"loss"} | {f"{metric}/{test}" for metric in METRICS for test in ("one", "two")}
     assert found["loss"] == [(10, 0.75), (20, 0.5)]
@@ -43,13 +45,14 @@ def test_loss_and_metrics_of_each_test_by_iteration(tmp_path):
     assert len(files(tmp_path)) == 1
 
 
-def test_each_run_has_its_own_file_also_after_one_that_failed(tmp_path):
-    told = Curves()
-    for name in ("failed", "next"):
-        (tmp_path / name).mkdir()
-        told(tmp_path / name, event(10, 0.75, one={"0": 0.25}))
-    told(tmp_path / "next", event(20, 0.5, one={"0": 0.25}))
-    assert curves(tmp_path / "failed")["loss"] == [(10, 0.75)]
-    assert curves(tmp_path / "next")["loss"] == [(10, 0.75), (20, 0.5)]
-    (name,) = files(tmp_path / "failed")
+def test_a_run_that_failed_leaves_what_it_had_in_one_file(tmp_path):
+    with closing(Curves()) as curves_of:
+        curves_of(tmp_path, event(10, 0.75, one={"0": 0.25}))
+    assert curves(tmp_path)["loss"] == [(10, 0.75)]
+    (name,) = files(tmp_path)
     assert name.startswith("events.out.tfevents.")  # what the next attempt drops
+
+
+def test_a_run_that_fails_at_once_leaves_none(tmp_path):
+    Curves().close()
+    assert files(tmp_path) == []

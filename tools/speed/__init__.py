@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.report.output import claim, write
-from benchmark.session.threads import share
+from benchmark.session.machine import share_of_cores
 from serkit.errors import SerkitError
 
 SECTIONS = {name: f"tools.speed.{name}" for name in ("step", "augment", "pipeline", "epoch")}
@@ -102,7 +102,7 @@ def settings(
     chosen: dict[str, Any] = {"rounds": 2, "seconds": 0.01, "clips": 2} if quick else {}
     given = {"rounds": rounds, "seconds": seconds, "clips": clips}
     chosen |= {name: value for name, value in given.items() if value is not None}
-    return Settings(threads=tuple(sorted({1, threads or share(1)})), quick=quick, **chosen, **others)
+    return Settings(threads=tuple(sorted({1, threads or share_of_cores(1)})), quick=quick, **chosen, **others)
 
 
 def run_sections(

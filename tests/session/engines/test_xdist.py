@@ -1,75 +1,24 @@
-"""Which process gets which GPU, and in which order workers are dealt cases."""
+"""Which worker gets which GPU, and in which order workers are dealt cases."""
 
 import itertools
 import random
 from collections import Counter
 
-import pynvml
 import pytest
 from xdist.scheduler import LoadScheduling
 
-from benchmark.session import gpus, order
-
-UUIDS = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6,MIG-GPU-8932f937/1/2"
-
-
-# --- visible GPUs ---
-
-
-@pytest.mark.parametrize(
-    ("chosen", "of_four"),
-    [
-        (None, ["0", "1", "2", "3"]),
-        ("", []),
-        ("0,2", ["0", "2"]),
-        (" 3 , 1 ", ["3", "1"]),
-        ("2,9,1", ["2"]),  # as for CUDA: a number past the last hides it and all that follow
-        ("-1", []),
-        ("1,-1,2", ["1"]),
-        (UUIDS, UUIDS.split(",")),
-    ],
-)
-def test_cuda_visible_devices_chooses_among_those_installed(monkeypatch, chosen, of_four):
-    environment = {} if chosen is None else {"CUDA_VISIBLE_DEVICES": chosen}
-    monkeypatch.setattr(gpus, "count", lambda: 4)
-    assert gpus.visible(environment) == of_four
-    monkeypatch.setattr(gpus, "count", lambda: 0)
-    assert gpus.visible(environment) == []
-
-
-def test_the_process_own_environment_is_the_default(monkeypatch):
-    monkeypatch.setattr(gpus, "count", lambda: 4)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert gpus.visible() == ["3"]
-
-
-def test_without_a_driver_there_are_none(monkeypatch):
-    def no_driver():
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
-
-    monkeypatch.setattr(pynvml, "nvmlInit", no_driver)
-    assert gpus.count() == 0
-
-
-def test_the_driver_is_asked_and_let_go(monkeypatch):
-    calls = []
-    monkeypatch.setattr(pynvml, "nvmlInit", lambda: calls.append("init"))
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 3)
-    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: calls.append("shutdown"))
-    assert gpus.count() == 3
-    assert calls == ["init", "shutdown"]
-
+from benchmark.session.engines.xdist import Pool, dealt
 
 # --- the pool ---
 
 
 def test_each_worker_gets_its_own_gpu():
-    pool = gpus.Pool(["0", "2", "5"])
+    pool = Pool(["0", "2", "5"])
     assert [pool.lend(f"gw{i}") for i in range(3)] == ["0", "2", "5"]
 
 
 def test_workers_share_evenly_when_they_are_more():
-    pool = gpus.Pool(["0", "1", "2"])
+    pool = Pool(["0", "1", "2"])
     for workers in range(1, 9):
         pool.lend(f"gw{workers}")
         shares = Counter(pool._lent.values())
@@ -77,7 +26,7 @@ def test_workers_share_evenly_when_they_are_more():
 
 
 def test_a_replacement_gets_the_crashed_workers_gpu():
-    pool = gpus.Pool(["0", "1", "2"])
+    pool = Pool(["0", "1", "2"])
     for i in range(3):
         pool.lend(f"gw{i}")
     pool.take_back("gw1")
@@ -88,7 +37,7 @@ def test_a_replacement_gets_the_crashed_workers_gpu():
 
 
 def test_taking_back_what_was_not_lent_is_harmless():
-    pool = gpus.Pool(["0", "1"])
+    pool = Pool(["0", "1"])
     pool.take_back("gw0")
     pool.lend("gw1")
     pool.take_back("gw1")
@@ -101,30 +50,30 @@ def test_taking_back_what_was_not_lent_is_harmless():
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_one_process_keeps_the_order(workers):
-    assert order.dealt([2, 9, 4, 9, 1], cost=int, workers=workers) == [2, 9, 4, 9, 1]
+    assert dealt([2, 9, 4, 9, 1], cost=int, workers=workers) == [2, 9, 4, 9, 1]
 
 
 def test_long_first_and_a_short_one_behind_each():
     costs = [3, 10, 1, 7, 5, 9, 2, 8]
-    assert order.dealt(costs, cost=int, workers=2) == [10, 1, 9, 2, 8, 7, 5, 3]
-    assert order.dealt(costs, cost=int, workers=3) == [10, 1, 9, 2, 8, 3, 7, 5]
-    assert order.dealt(costs, cost=int, workers=4) == [10, 1, 9, 2, 8, 3, 7, 5]
+    assert dealt(costs, cost=int, workers=2) == [10, 1, 9, 2, 8, 7, 5, 3]
+    assert dealt(costs, cost=int, workers=3) == [10, 1, 9, 2, 8, 3, 7, 5]
+    assert dealt(costs, cost=int, workers=4) == [10, 1, 9, 2, 8, 3, 7, 5]
 
 
 def test_fewer_than_two_a_worker_are_dealt_in_turn():
     """One to each, longest first; then whoever has the longest gets the shortest as well."""
-    assert order.dealt([1, 5, 3], cost=int, workers=2) == [5, 3, 1]
-    assert order.dealt([1, 2, 3, 4, 5], cost=int, workers=3) == [5, 4, 3, 1, 2]
-    assert order.dealt([1, 2, 3], cost=int, workers=8) == [3, 2, 1]
+    assert dealt([1, 5, 3], cost=int, workers=2) == [5, 3, 1]
+    assert dealt([1, 2, 3, 4, 5], cost=int, workers=3) == [5, 4, 3, 1, 2]
+    assert dealt([1, 2, 3], cost=int, workers=8) == [3, 2, 1]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_what_every_cell_is_compared_with_is_run_first(workers):
     """Of one turn the longest first; the shortest of all, which only fill workers, stand behind the first."""
     cases = [(2, 9), (2, 1), (0, 3), (1, 8), (0, 4), (2, 2), (1, 7), (2, 3)]
-    dealt = order.dealt(cases, lambda case: case[1], workers, lambda case: case[0])
+    order = dealt(cases, lambda case: case[1], workers, lambda case: case[0])
     assert (
-        dealt
+        order
         == {
             1: [(0, 3), (0, 4), (1, 8), (1, 7), (2, 9), (2, 1), (2, 2), (2, 3)],
             2: [(0, 4), (2, 1), (0, 3), (2, 2), (1, 8), (1, 7), (2, 9), (2, 3)],
@@ -138,9 +87,9 @@ def test_nothing_is_lost_or_twice_and_every_worker_sees_the_same(cases):
     shuffled = random.Random(cases)
     for workers in range(1, 8):
         named = [(shuffled.randrange(3), name) for name in range(cases)]  # many of equal cost
-        dealt = order.dealt(named, cost=lambda one: one[0], workers=workers)
-        assert sorted(dealt) == sorted(named)
-        assert dealt == order.dealt(list(named), cost=lambda one: one[0], workers=workers)
+        order = dealt(named, cost=lambda one: one[0], workers=workers)
+        assert sorted(order) == sorted(named)
+        assert order == dealt(list(named), cost=lambda one: one[0], workers=workers)
 
 
 def queues_at_the_start(costs, workers):
@@ -154,7 +103,7 @@ def queues_at_the_start(costs, workers):
             self.queue = []
 
         def send_runtest_some(self, numbers):
-            self.queue += [dealt[number] for number in numbers]
+            self.queue += [order[number] for number in numbers]
 
         def shutdown(self):
             pass
@@ -168,13 +117,13 @@ def queues_at_the_start(costs, workers):
 
         hook = option = None
 
-    dealt = order.dealt(costs, cost=int, workers=workers)
+    order = dealt(costs, cost=int, workers=workers)
     scheduler = LoadScheduling(Config())
     nodes = [Node() for _ in range(workers)]
     for node in nodes:
         scheduler.add_node(node)
     for node in nodes:
-        scheduler.add_node_collection(node, [str(number) for number in range(len(dealt))])
+        scheduler.add_node_collection(node, [str(number) for number in range(len(order))])
     scheduler.schedule()
     return [node.queue for node in nodes]
 

@@ -5,11 +5,7 @@ training corpus has validation clips, since the recipe is chosen on them. Which 
 table: a point of the grid is an average over folds and seeds. `pytest -m tuning` selects the whole grid.
 """
 
-import pytest
-
 from benchmark.session.checks import assert_valid
-
-pytestmark = pytest.mark.tuning
 
 
 def test_tuning(case):

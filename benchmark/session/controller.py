@@ -1,0 +1,118 @@
+"""What the process that a user looks at shows: how far the cases are, and the exhibits in the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from benchmark import study as studies
+from benchmark.session.live import Live, in_place
+from benchmark.session.progress import Progress
+from serkit.errors import SerkitError, memory_named
+from serkit.files import printable
+from serkit.results import Store
+
+
+class Controller:
+    """The controller's hooks, or those of the only process. Unit tests alone show no exhibits."""
+
+    def __init__(self, config: pytest.Config, study: studies.Study, store: Store) -> None:
+        """Shows nothing yet."""
+        self._study, self._store = study, store
+        self._live = Live(Progress(study, store), config.getoption("rerun"))
+        self._assert_paper = config.getoption("assert_paper")
+        self._ran = False
+        self._skipped = 0
+        self._summary = ""
+        self._disagreeing: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """One process: what was chosen."""
+        self._live.chosen([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Workers: what was chosen, which each of them says."""
+        self._live.chosen(ids, node.workerinput["workercount"])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        """Shows what the workers do while they do it."""
+        watched = not session.config.option.collectonly
+        with self._live.watching(in_place(session.config)) if watched else contextlib.nullcontext():
+            return (yield)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A case was begun."""
+        self._live.started(nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A case that was called is one worth a table; a worker that died reports no call.
+
+        Where a case skips itself, its corpora are missing (`BoundCase.result`).
+        """
+        if any(name in report.keywords for name in studies.EXHIBITS):
+            missing = report.when == "call" and report.skipped
+            self._skipped += missing
+            self._ran |= report.outcome == "failed" or (report.when == "call" and not missing)
+        if report.when == "call" or report.outcome != "passed":
+            self._live.ended(report.nodeid, report.outcome)
+
+    def pytest_enter_pdb(self) -> None:
+        """A debugger needs the terminal."""
+        self._live.leave()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Writes the exhibits; with --assert-paper, fails the session where they disagree.
+
+        Whatever goes wrong here is said after pytest's own account of what failed, which an error would hide.
+        """
+        study = self._study.given
+        wrong = True
+        if self._ran:
+            try:
+                with memory_named():
+                    self._exhibit(session.config)
+                    wrong = bool(self._disagreeing)
+            except SerkitError as error:
+                self._summary = f"no exhibits: {error}"
+            except Exception as error:
+                again = f"python -m benchmark report --study {study} --results {self._store.folder.parent}"
+                self._summary = f"no exhibits: {type(error).__name__}: {error}; to see all of it: {again}"
+        elif self._skipped:
+            self._summary = (
+                f"no case could run: the corpora of all {self._skipped} are missing. Name their folder with"
+                f" SERKIT_DATA, and see what is found there: python -m benchmark doctor --study {study}"
+            )
+        else:
+            return
+        if wrong and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _exhibit(self, config: pytest.Config) -> None:
+        """Writes the exhibits; notes where they disagree with the paper and must not."""
+        from benchmark.report import cells  # pandas comes with it
+        from benchmark.report.write import assemble
+
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line("making the page, tables and figures ...")  # some seconds
+        self._summary, shown = assemble(self._study, self._store)
+        if self._assert_paper:
+            self._disagreeing = cells.disagreements(shown)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Shows the exhibits."""
+        if not self._summary:
+            return
+        terminalreporter.section("exhibits")
+        for line in printable(self._summary).split("\n"):  # in ASCII pytest spells out a text of many lines
+            terminalreporter.write_line(line)
+        if self._disagreeing:
+            terminalreporter.section("disagrees with the paper (--assert-paper)")
+            terminalreporter.write_line("\n".join(self._disagreeing))

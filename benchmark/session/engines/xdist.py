@@ -1,0 +1,118 @@
+"""Cases are done where pytest runs them: by pytest-xdist's workers (`-n`), or without any by this process.
+
+The controller lends each worker a GPU. Worker numbers grow after crashes, so GPUs are lent and given back,
+never computed from a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from benchmark.session import machine
+from benchmark.session.work import Job, Place, do
+
+T = TypeVar("T")
+
+
+class Engine:
+    """One of the session's processes: the controller, a worker, or the only one."""
+
+    def __init__(self, config: pytest.Config, place: Place) -> None:
+        """Settles the device and a worker's threads, before anything can ask CUDA or import torch."""
+        # A worker is handed one case at a time: the fastest of the distributions tried, and a crash costs one
+        # case. Not in pytest.ini, which could then not be read without xdist.
+        if getattr(config.option, "maxschedchunk", 0) is None:
+            config.option.maxschedchunk = 1
+        self._pool: Pool | None = None
+        self._workers = 1
+        mine = getattr(config, "workerinput", None)
+        if mine is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = mine["gpu"]
+            machine.settle_threads(mine["threads"])
+            self._workers = mine["workercount"]
+            data = Path(mine["data"]) if mine["data"] else None  # a worker may start in another folder
+            place = dataclasses.replace(place, data=data, worker=mine["workerid"])
+            gpus = [mine["gpu"]] if mine["gpu"] else []
+        else:
+            gpus = machine.visible_gpus()
+            if config.getoption("gpus"):
+                if not gpus:
+                    raise pytest.UsageError(
+                        "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides"
+                        " them); run without --gpus to use the CPU"
+                    )
+                self._pool = Pool(gpus)
+        self.place = dataclasses.replace(place, device="cuda" if gpus else "cpu")
+        self.where = f"GPUs {', '.join(gpus)}" if self._pool else self.place.device
+
+    def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
+        """As `dealt` to the session's workers."""
+        return dealt(items, cost, self._workers, turn)
+
+    def submit(self, job: Job) -> Callable[[], str]:
+        """Does the job when it is waited for."""
+        return functools.partial(do, job, self.place)
+
+    def shutdown(self, cancel: bool) -> None:
+        """Nothing: no job outlives its case."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Controller: gives a starting worker its threads, and lends it its GPU, or none."""
+        node.workerinput["data"] = str(self.place.data or "")
+        node.workerinput["gpu"] = self._pool.lend(node.gateway.id) if self._pool else ""
+        node.workerinput["threads"] = machine.share_of_cores(node.workerinput["workercount"])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Controller: takes back the GPU of a worker that finished or crashed."""
+        if self._pool:
+            self._pool.take_back(node.gateway.id)
+
+
+class Pool:
+    """GPUs lent to workers, evenly: with more workers than GPUs, some share."""
+
+    def __init__(self, gpus: list[str]) -> None:
+        """Takes the GPUs to lend, at least one."""
+        self._lent: dict[str, str] = {}
+        self.gpus = gpus
+
+    def lend(self, worker: str) -> str:
+        """The least used GPU, the first of equals."""
+        used = Counter(self._lent.values())
+        self._lent[worker] = min(self.gpus, key=lambda gpu: used[gpu])
+        return self._lent[worker]
+
+    def take_back(self, worker: str) -> None:
+        """Frees the worker's GPU, whether it finished or crashed."""
+        self._lent.pop(worker, None)
+
+
+def dealt(
+    cases: Sequence[T], cost: Callable[[T], float], workers: int, turn: Callable[[T], int] = lambda case: 0
+) -> list[T]:
+    """What other cases are compared with first; of one turn the longest, so that workers end together.
+
+    xdist deals each worker two cases at the start, which it keeps, and then one at a time; so each of the
+    first is followed by one of the shortest. Fewer than two a worker it deals in turn, one to each, then the
+    rest. A single process keeps the order of the exhibits within a turn.
+    """
+    if workers < 2:
+        return sorted(cases, key=turn)
+    ranked = sorted(cases, key=lambda case: (turn(case), -cost(case)))  # stable: the same on every worker
+    first, rest = ranked[:workers], ranked[workers:]
+    shortest = sorted(range(len(rest)), key=lambda place: (cost(rest[place]), -place))[:workers]
+    short = [rest[place] for place in shortest]
+    if len(rest) < workers:
+        return first + short
+    middle = [case for place, case in enumerate(rest) if place not in set(shortest)]
+    return [case for pair in zip(first, short, strict=True) for case in pair] + middle

@@ -1,0 +1,59 @@
+"""What this machine has for processes that train: GPUs, and cores to share.
+
+GPUs are listed through NVML, so CUDA is not started: CUDA_VISIBLE_DEVICES can still be set. Cores are those
+that this process may use, by its affinity and the quota of its container; `os.cpu_count` counts the host's.
+
+Idle threads sleep instead of spinning, which is OpenMP's own way and takes the core from a process beside it:
+measured in `docs/performance.md`. Threads must be settled before PyTorch is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import pynvml
+
+
+def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The GPUs this process may use, as words for CUDA_VISIBLE_DEVICES; empty where there is none.
+
+    CUDA_VISIBLE_DEVICES chooses among the installed ones, as it does for CUDA itself: a number past the last
+    one hides it and all that follow.
+    """
+    installed = installed_gpus()
+    chosen = environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return [str(number) for number in range(installed)]
+    gpus = []
+    for word in chosen.split(","):
+        word = word.strip()
+        if not installed or (word.lstrip("-").isdigit() and not 0 <= int(word) < installed) or not word:
+            break
+        gpus.append(word)
+    return gpus
+
+
+def installed_gpus() -> int:
+    """How many NVIDIA GPUs are installed; 0 without a driver."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0
+    try:
+        return pynvml.nvmlDeviceGetCount()
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def share_of_cores(processes: int) -> int:
+    """Threads for each of so many processes on this machine, at least one."""
+    from joblib import cpu_count  # numpy comes with it: not while a plan is made
+
+    return max(1, cpu_count() // processes)
+
+
+def settle_threads(threads: int) -> None:
+    """Makes this process compute with so many threads, idle ones asleep; what the user has set stays."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
