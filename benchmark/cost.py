@@ -23,7 +23,6 @@ from benchmark.session.engines.xdist import dealt
 from benchmark.study import Case, Study
 from serkit import corpora
 from serkit.errors import CorpusMissing
-from serkit.labels import corpus_of
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 
 if TYPE_CHECKING:
@@ -146,15 +145,14 @@ def work(cases: Sequence[Case], of: Mapping[str, Size]) -> list[Work]:
 
 
 def _work(case: Case, spec: RunSpec, of: Mapping[str, Size]) -> Work:
-    trained_on = {corpus_of(name) for name in spec.train}
     training, scoring = Speech(), Speech()
     for corpus in spec.corpora:
         folds = of[corpus.name].folds
-        if corpus.name not in trained_on:
+        if corpus.name not in spec.trained_on:
             for fold in folds:
                 scoring += fold["test"]
             continue
-        here = folds[spec.fold if corpus.folds > 1 and spec.fold is not None else 0]
+        here = folds[spec.fold_of(corpus.name)]
         training += here["train"].at_most(corpus.max_training_clips)
         scoring += here["test"] + here["validation"]
     return Work(case, training * spec.recipe.epochs, scoring * spec.recipe.evaluations)

@@ -216,7 +216,7 @@ def this_device() -> str:
     """The name of the device that a session would use here."""
     import torch
 
-    from serkit.run import cpu_name
+    from serkit.provenance import cpu_name
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name()
 

@@ -359,6 +359,10 @@ class RunSpec(Keyed):
         """The corpus behind a name of a training set or a test."""
         return next(corpus for corpus in self.corpora if corpus.name == corpus_of(name))
 
+    def fold_of(self, name: str) -> int:
+        """The fold of a corpus that the run leaves out; 0 where the corpus has one split."""
+        return self.fold if self.corpus(name).folds > 1 and self.fold is not None else 0
+
     def codes(self, name: str) -> tuple[int, ...]:
         """The class index that a name expects, for each true one."""
         return codes_of(name, self.corpus(name).scramble)

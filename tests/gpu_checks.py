@@ -20,6 +20,7 @@ from serkit.encoders.cnn14 import Cnn14
 from serkit.encoders.logmel import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.packs import Pack
+from serkit.place import Place
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import Recipe
@@ -195,7 +196,7 @@ def test_inputs_agree_with_the_cpu(method, within, front_end, percent):
 def trained(tmp_path, device, width=64, settled=True, **changes):
     first = studies.plan(studies.read("synthetic"))[0].spec
     spec = dataclasses.replace(first, model=dataclasses.replace(first.model, width=width), **changes)
-    result = run(spec, Store(tmp_path), None, device=device)
+    result = run(spec, Place(Store(tmp_path), device=device))
     assert_valid(result, spec, settled)  # losses and metrics are finite
     assert result["environment"]["device"] == device
     return result

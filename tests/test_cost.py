@@ -6,9 +6,11 @@ from benchmark import cost
 from benchmark import study as studies
 from benchmark.cost import Device, Speech, Work, makespan
 from benchmark.study import Case
-from serkit import run
 from serkit.errors import CorpusMissing
+from serkit.job import load
+from serkit.place import Place
 from serkit.results import Store
+from serkit.splits import split
 from tests import corpus_trees
 
 FOLDED = """
@@ -51,12 +53,12 @@ def test_clips_and_seconds_are_those_of_the_sets_a_run_makes(tmp_path, monkeypat
     study = studies.read(str(tmp_path / "folded.toml"))
     works = cost.work(studies.plan(study), cost.sizes(study, None))
     assert len(works) == 2 * (3 + 1)
-    loaded = {spec.name: run.load(spec, None, 16_000, Store(tmp_path)) for spec in study.corpora}
+    loaded = {spec.name: load(spec, 16_000, Place(Store(tmp_path))) for spec in study.corpora}
     for work in works:
         spec = work.case.spec
         for speech, clips, times in (
-            (work.training, run.training_set(spec, loaded), 3),
-            (work.scoring, run.evaluation_set(spec, loaded)[0], 6),
+            (work.training, split(spec, loaded).training, 3),
+            (work.scoring, split(spec, loaded).evaluation, 6),
         ):
             assert speech.clips == times * len(clips)
             assert speech.seconds == pytest.approx(times * sum(min(n / 16_000, 1.0) for n in clips.lengths))

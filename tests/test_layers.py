@@ -12,16 +12,17 @@ ROOT = Path(__file__).parent.parent
 # A module may import what stands in its own line or above. Of two names that fit it, the longer one counts.
 LAYERS = """
 serkit.files serkit.errors serkit.later serkit.cache        files and imports with care
-serkit.settings serkit.labels serkit.effects serkit.specs                 what a run is, as plain data
+serkit.settings serkit.labels serkit.effects serkit.specs   what a run is, as plain data
 serkit.worlds                                               speech that is made
 serkit.corpora                                              what every corpus becomes
 serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed
 serkit.doctor                                               what is wrong with them
 serkit.device serkit.streams serkit.batches serkit.encoders serkit.reverb serkit.augment serkit.loader
 serkit.metrics serkit.train
-serkit.resultfile serkit.keeping serkit.results             the store
+serkit.resultfile serkit.keeping serkit.results serkit.place  the store
 serkit.acoustics
-serkit                                                      joins: run
+serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
+serkit                                                      joins: run, measure
 benchmark.study_file benchmark.study_corpora benchmark.study benchmark.options benchmark.starter
 benchmark.session.attempt benchmark.session.progress benchmark.session.checks
 benchmark.report benchmark.export

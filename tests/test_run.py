@@ -2,67 +2,33 @@
 
 import dataclasses
 import datetime
-import itertools
 import json
 import os
-import re
 import shutil
-from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-import serkit.run as run_module
-from serkit import augment
-from serkit.acoustics import meter, quality
+from serkit import augment, packs
 from serkit.corpora import synthetic
-from serkit.corpora.reading.corpus import some
-from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, ExtraMissing, SpecError, WeightsMissing
-from serkit.labels import LABELS
+from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
+from serkit.job import load
+from serkit.labels import LABELS, SWAP
+from serkit.place import Place
 from serkit.results import Store
-from serkit.run import evaluation_set, labels_of, load, measure, run, training_set
+from serkit.run import run
 from serkit.specs import (
     METRICS,
-    AcousticsSpec,
     Augmentation,
     CorpusSpec,
     ModelSpec,
-    Recipe,
-    RunSpec,
     from_json,
 )
 from serkit.train import Trained
-
-SCHEMA_FILE = Path(run_module.__file__).with_name("result.schema.json")
-
-SWAPPED = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
-
-LARGE = CorpusSpec("large", "synthetic")
-FOLDED = CorpusSpec(
-    "folded", "synthetic", folds=3, options=(("role", "B"),), scramble=tuple(sorted(SWAPPED.items()))
-)
-MIXED = CorpusSpec("mixed", "synthetic", options=(("role", "C"),))
-
-PLAN = RunSpec(
-    train=("large", "folded_scrambled"),
-    corpora=(LARGE, FOLDED, MIXED),
-    augment_percent=0,
-    fold=1,
-    seed=0,
-    model=ModelSpec(width=1, weights=None),
-    recipe=Recipe(epochs=2, batch_size=16, max_seconds=0.7, tail=0.5, learning_rate=1e-3),
-)
-ALONE = dataclasses.replace(PLAN, train=("mixed",), corpora=(MIXED,), fold=None)
-
-
-def forget(patch):
-    """What this process has read and packed, as a new process would."""
-    patch.setattr(run_module, "_READ", {})
-    patch.setattr(run_module, "_LOADED", {})
+from tests.made_runs import ALONE, FOLDED, LARGE, MIXED, PLAN, documented, forget, loaded
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,7 +44,7 @@ def _cache(synthetic_cache):
 def finished(tmp_path_factory):
     """A store in which PLAN was trained, and what `run` handed back."""
     store = Store(tmp_path_factory.mktemp("results"))
-    return store, run(PLAN, store, None)
+    return store, run(PLAN, Place(store))
 
 
 @pytest.fixture
@@ -106,12 +72,8 @@ def trainings(monkeypatch):
             bf16=False,
         )
 
-    monkeypatch.setattr(run_module, "train", pretend)
+    monkeypatch.setattr("serkit.run.train", pretend)
     return trained
-
-
-def loaded(plan, store):
-    return {spec.name: load(spec, None, 16_000, store) for spec in plan.corpora}
 
 
 def folder_of(result, store):
@@ -121,18 +83,8 @@ def folder_of(result, store):
 # --- what is saved ---
 
 
-def documented(section):
-    """The keys in the first column of a table of results/README.md."""
-    readme = (Path(__file__).parent.parent / "results" / "README.md").read_text()
-    table = readme.split(f"## {section}\n")[1].split("\n## ")[0]
-    keys = re.findall(r"`([a-z_]+)", "".join(re.findall(r"^\|(.*?)\|", table, re.MULTILINE)))
-    assert len(keys) > 10
-    return set(keys)
-
-
 def test_a_result_has_all_that_is_documented(finished):
     store, result = finished
-    jsonschema.validate(json.loads(json.dumps(result)), json.loads(SCHEMA_FILE.read_text()))
     assert set(result) == documented("result.json, schema 1")
     assert result["schema"] == 1
     assert result["label"] == "large+folded_scrambled-aug0-fold01"
@@ -204,7 +156,7 @@ def test_what_a_result_says_of_each_corpus(finished):
 
 def test_speakers_on_both_sides_are_named(trainings, store):
     """The corpus that is split by clip, as CREMA-D is in the paper."""
-    about = run(ALONE, store, None)["corpora"]["mixed"]
+    about = run(ALONE, Place(store))["corpora"]["mixed"]
     clips = loaded(ALONE, store)["mixed"].corpus.clips
     learnt, tested = (set(clips["speaker"][clips["split"] == part]) for part in ("train", "test"))
     assert about["split_by_clip"] is True
@@ -214,7 +166,7 @@ def test_speakers_on_both_sides_are_named(trainings, store):
 @pytest.mark.parametrize("whose", ["a network's", "random"])
 def test_the_saved_scores_give_the_last_metrics_again(finished, store, trainings, whose):
     """With scikit-learn, under the true key and under the scrambled one."""
-    store, result = finished if whose == "a network's" else (store, run(PLAN, store, None))
+    store, result = finished if whose == "a network's" else (store, run(PLAN, Place(store)))
     scores = pd.read_parquet(folder_of(result, store) / "scores.parquet")
     assert list(scores.columns) == ["corpus", "path", "fold", "label", *LABELS]
     assert not scores.duplicated(["corpus", "path"]).any()
@@ -226,7 +178,7 @@ def test_the_saved_scores_give_the_last_metrics_again(finished, store, trainings
         predicted = clips[list(LABELS)].idxmax(axis=1)
         keys = {corpus: clips["label"]}
         if corpus == "folded":
-            keys["folded_scrambled"] = clips["label"].map(SWAPPED)
+            keys["folded_scrambled"] = clips["label"].map(SWAP)
         for name, truth in keys.items():
             recomputed.setdefault(name, {})[str(fold)] = {
                 "uACC": balanced_accuracy_score(truth, predicted),
@@ -256,20 +208,20 @@ def test_the_saved_scores_give_the_last_metrics_again(finished, store, trainings
 
 def test_a_run_that_is_done_is_not_trained_again(finished, trainings):
     store, result = finished
-    assert run(PLAN, store, None) == result
+    assert run(PLAN, Place(store)) == result
     assert trainings == []
 
 
 def test_unless_it_is_asked_to(finished, trainings, store):
     shutil.copytree(finished[0].folder, store.folder)
-    again = run(PLAN, store, None, rerun=True)
+    again = run(PLAN, Place(store, rerun=True))
     assert len(trainings) == 1
     assert again["key"] == finished[1]["key"]
     assert store.get(again["key"]) == again != finished[1]
 
 
 def test_the_same_spec_gives_the_same_bits(finished, store):
-    again = run(PLAN, store, None)
+    again = run(PLAN, Place(store))
     assert again["history"] == finished[1]["history"]
     assert again["key"] == finished[1]["key"]
     name = "scores.parquet"
@@ -278,7 +230,7 @@ def test_the_same_spec_gives_the_same_bits(finished, store):
 
 
 def test_another_seed_gives_others(finished, store):
-    other = run(dataclasses.replace(PLAN, seed=1), store, None)
+    other = run(dataclasses.replace(PLAN, seed=1), Place(store))
     assert other["key"] != finished[1]["key"]
     assert other["label"] == "large+folded_scrambled-aug0-fold01-seed1"
     assert [at["loss"] for at in other["history"]] != [at["loss"] for at in finished[1]["history"]]
@@ -286,13 +238,13 @@ def test_another_seed_gives_others(finished, store):
 
 def test_one_sample_of_one_clip_is_another_key(trainings, store, tmp_path, monkeypatch):
     """And a copy elsewhere with the same content is not."""
-    here = run(ALONE, store, None)
+    here = run(ALONE, Place(store))
     folder = loaded(ALONE, store)["mixed"].corpus.folder
     shutil.copytree(folder, tmp_path / "cache" / folder.name)
     monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
 
     forget(monkeypatch)
-    assert run(ALONE, store, None) == here
+    assert run(ALONE, Place(store)) == here
     assert len(trainings) == 1
 
     clip = sorted((tmp_path / "cache" / folder.name / "C").rglob("*.wav"))[5]
@@ -300,14 +252,25 @@ def test_one_sample_of_one_clip_is_another_key(trainings, store, tmp_path, monke
     samples[1000] += 1
     soundfile.write(clip, samples, rate_hz, subtype="PCM_16", format="WAV")
     copy = tmp_path / "cache" / folder.name  # as if it had been made so, or it would be made again
-    (copy / "content.sha256").write_text(synthetic._content(copy))
+    (copy / "content.sha256").write_text(synthetic._content(copy, None))
     forget(monkeypatch)
-    changed = run(ALONE, store, None)
+    changed = run(ALONE, Place(store))
     assert len(trainings) == 2
     assert changed["key"] != here["key"]
     assert changed["label"] == here["label"]
     assert store.get(here["key"]) == here
     assert [spec.plan() for spec, _ in store.all()] == [ALONE, ALONE]
+
+
+def test_a_cap_is_said_in_the_result_and_another_seed_draws_others(store, trainings):
+    capped = dataclasses.replace(
+        PLAN, corpora=(LARGE, dataclasses.replace(FOLDED, max_training_clips=8), MIXED)
+    )
+    results = [run(dataclasses.replace(capped, seed=seed), Place(store)) for seed in (0, 1)]
+    assert [result["training_clips"] for result in results] == [72 + 8] * 2
+    assert [sum(result["corpora"]["folded"]["clips"]["train"].values()) for result in results] == [8, 8]
+    first, second = (set(training.row[training.corpus == 1]) for training in trainings)
+    assert first != second
 
 
 # --- augmented ---
@@ -324,7 +287,7 @@ AUGMENTED = dataclasses.replace(
 def augmented(tmp_path_factory):
     """A store in which AUGMENTED was trained, and what `run` handed back."""
     store = Store(tmp_path_factory.mktemp("augmented"))
-    return store, run(AUGMENTED, store, None)
+    return store, run(AUGMENTED, Place(store))
 
 
 def test_an_augmented_run_says_how(augmented):
@@ -365,7 +328,7 @@ def test_tail_averages_of_validation_clips(augmented):
 def test_augmented_and_plain_are_two_runs(augmented, trainings, store):
     """Rate, effects and ranges are in the key; and the one that is done is found again."""
     done, result = augmented
-    assert run(AUGMENTED, done, None) == result
+    assert run(AUGMENTED, Place(done)) == result
     assert trainings == []
     others = [
         {"augment_percent": 0, "augmentation": None},
@@ -373,141 +336,8 @@ def test_augmented_and_plain_are_two_runs(augmented, trainings, store):
         {"augmentation": Augmentation()},
         {"augmentation": Augmentation(effects=("noise",), noise_snr_db=(0, 20))},
     ]
-    keys = {run(dataclasses.replace(AUGMENTED, **other), store, None)["key"] for other in others}
+    keys = {run(dataclasses.replace(AUGMENTED, **other), Place(store))["key"] for other in others}
     assert len(keys | {result["key"]}) == len(trainings) + 1 == 5
-
-
-# --- what is learnt and what is tested ---
-
-
-def test_scrambled_training_labels_are_the_permutation(store):
-    corpora = loaded(PLAN, store)
-    scrambled = training_set(PLAN, corpora)
-    plain = training_set(dataclasses.replace(PLAN, train=("large", "folded")), corpora)
-    assert (scrambled.corpus == plain.corpus).all()
-    assert (scrambled.row == plain.row).all()
-    for corpus, row, learnt, true in zip(
-        scrambled.corpus, scrambled.row, scrambled.label, plain.label, strict=True
-    ):
-        label = corpora[("large", "folded")[corpus]].corpus.clips["label"][row]
-        assert LABELS[true] == label
-        assert LABELS[learnt] == (SWAPPED[label] if corpus == 1 else label)
-    assert np.bincount(scrambled.corpus).tolist() == [72, 24]
-
-
-def capped(most, seed=0, fold=1):
-    folded = dataclasses.replace(FOLDED, max_training_clips=most)
-    return dataclasses.replace(PLAN, corpora=(LARGE, folded, MIXED), seed=seed, fold=fold)
-
-
-def test_a_cap_takes_of_one_corpus_and_a_smaller_ones_clips_are_among_a_largers(store):
-    corpora = loaded(PLAN, store)
-    sets = {most: training_set(capped(most), corpora) for most in (4, 9, 20, 24, 10**6, None)}
-    assert {most: np.bincount(chosen.corpus).tolist() for most, chosen in sets.items()} == {
-        4: [72, 4],
-        9: [72, 9],
-        20: [72, 20],
-        24: [72, 24],
-        10**6: [72, 24],
-        None: [72, 24],
-    }
-    rows = [set(chosen.row[chosen.corpus == 1]) for chosen in sets.values()]
-    assert all(less <= more for less, more in itertools.pairwise(rows))
-    tests = [evaluation_set(capped(most), corpora)[0].row for most in (4, None)]
-    np.testing.assert_array_equal(*tests)  # what is tested stays
-
-
-def test_a_cap_is_said_in_the_result_and_another_seed_draws_others(store, trainings):
-    results = [run(capped(8, seed), store, None) for seed in (0, 1)]
-    assert [result["training_clips"] for result in results] == [72 + 8] * 2
-    assert [sum(result["corpora"]["folded"]["clips"]["train"].values()) for result in results] == [8, 8]
-    first, second = (set(training.row[training.corpus == 1]) for training in trainings)
-    assert first != second
-
-
-def test_a_cap_keeps_the_shares_of_classes_and_speakers():
-    """Any beginning: a class within one clip, a speaker within one in each class."""
-    labels = np.repeat(LABELS, (200, 30, 100, 70))
-    speakers = np.random.default_rng(5).choice(["a", "b", "c", "Unknown"], 400, p=[0.1, 0.3, 0.2, 0.4])
-    clips = pd.DataFrame({"label": labels, "speaker": speakers})
-    every = np.arange(400)
-    for most in (4, 10, 40, 133, 399):
-        taken = clips.iloc[some(clips, every, most, seed=3)]
-        assert len(taken) == most
-        for columns, away in ((["label"], 1), (["label", "speaker"], 2)):
-            share = clips.groupby(columns).size() * most / 400
-            off = taken.groupby(columns).size().reindex(share.index, fill_value=0) - share
-            assert off.abs().max() <= away, (most, columns)
-        assert set(taken["label"]) == set(LABELS)
-    np.testing.assert_array_equal(some(clips, every, 40, 3), some(clips, every, 40, 3))
-    assert some(clips, every[::2], 400, 3).tolist() == every[::2].tolist()
-
-
-def test_labels_stand_in_the_order_of_the_outputs(store):
-    corpus = loaded(PLAN, store)["folded"].corpus
-    assert [LABELS[i] for i in labels_of(PLAN, "folded", corpus)] == corpus.clips["label"].tolist()
-    scrambled = [LABELS[i] for i in labels_of(PLAN, "folded_scrambled", corpus)]
-    assert scrambled == corpus.clips["label"].map(SWAPPED).tolist()
-
-
-@pytest.mark.parametrize("fold", [0, 1, 2])
-def test_a_trained_corpus_is_tested_on_the_fold_it_left_out(store, fold):
-    plan = dataclasses.replace(PLAN, fold=fold)
-    corpora = loaded(plan, store)
-    evaluation, test_folds, validation = evaluation_set(plan, corpora)
-    assert [(one.corpus, one.fold) for one in test_folds] == [("large", 0), ("folded", fold), ("mixed", 0)]
-
-    def clips(positions):
-        return [(int(evaluation.corpus[i]), int(evaluation.row[i])) for i in positions]
-
-    everything = [*(one.clips for one in test_folds), *validation.values()]
-    assert sorted(np.concatenate(everything)) == list(
-        range(len(evaluation))
-    )  # each clip scored for one purpose
-
-    speakers = corpora["folded"].corpus.clips["speaker"]
-    names = {0: ["B00", "B01"], 1: ["B02", "B03"], 2: ["B04", "B05"]}
-    tested = test_folds[1].clips
-    assert sorted(set(speakers[evaluation.row[tested]])) == names[fold]
-    assert set(validation) == {"large", "folded_scrambled"}
-    assert sorted(set(speakers[evaluation.row[validation["folded_scrambled"]]])) == names[(fold + 1) % 3]
-    training = training_set(plan, corpora)
-    learnt = training.row[training.corpus == 1]
-    assert sorted(set(speakers[learnt])) == names[(fold + 2) % 3]
-    assert len(tested) == len(validation["folded_scrambled"]) == len(learnt) == 24
-
-    # Tests are under true labels, whatever was learnt.
-    truth = [LABELS[i] for i in evaluation.label[tested]]
-    assert truth == corpora["folded"].corpus.clips["label"][evaluation.row[tested]].tolist()
-
-
-def test_another_corpus_is_tested_on_all_its_folds(store):
-    plan = dataclasses.replace(PLAN, train=("large",), fold=None)
-    evaluation, test_folds, validation = evaluation_set(plan, loaded(plan, store))
-    assert [(one.corpus, one.fold) for one in test_folds] == [
-        *(("large", 0), ("folded", 0), ("folded", 1), ("folded", 2), ("mixed", 0))
-    ]
-    rows = np.concatenate([evaluation.row[one.clips] for one in test_folds if one.corpus == "folded"])
-    assert sorted(rows) == list(range(72))  # every clip once
-    assert set(validation) == {"large"}
-
-
-def test_metrics_of_hand_made_scores(store):
-    """All clips called angry: right for a quarter under either key; wF1 = 1/4 of 2 * 1/4 / (1 + 1/4)."""
-    corpora = loaded(PLAN, store)
-    evaluation, test_folds, validation = evaluation_set(PLAN, corpora)
-    angry = np.tile(np.asarray([0.7, 0.1, 0.1, 0.1], dtype=np.float32), (len(evaluation), 1))
-    said = run_module.scored(PLAN, evaluation, test_folds, validation, angry)
-    quarter = {"uACC": 0.25, "wACC": 0.25, "wF1": pytest.approx(0.1)}
-    assert said["tests"]["folded"] == said["tests"]["folded_scrambled"] == {"1": quarter}
-    assert said["validation"] == {"large": quarter, "folded_scrambled": quarter}
-
-    truth = np.eye(4, dtype=np.float32)[evaluation.label]
-    said = run_module.scored(PLAN, evaluation, test_folds, validation, truth)
-    assert said["tests"]["folded"]["1"] == {"uACC": 1.0, "wACC": 1.0, "wF1": 1.0}
-    assert said["tests"]["folded_scrambled"]["1"] == {"uACC": 0.0, "wACC": 0.0, "wF1": 0.0}
-    assert said["validation"]["large"]["wACC"] == 1.0
-    assert said["validation"]["folded_scrambled"]["wACC"] == 0.0
 
 
 # --- what cannot be ---
@@ -518,7 +348,7 @@ def test_folds_other_than_the_study_says(trainings, store, folds, fold):
     corpus = dataclasses.replace(FOLDED, folds=folds)
     plan = dataclasses.replace(PLAN, train=("folded",), corpora=(corpus,), fold=fold)
     with pytest.raises(SpecError, match=f"corpus folded has 3 folds .*; the study says folds = {folds}"):
-        run(plan, store, None)
+        run(plan, Place(store))
     assert trainings == []
 
 
@@ -530,16 +360,16 @@ def test_a_missing_corpus(trainings, store, tmp_path):
         (tmp_path, f"at or below {tmp_path} looks like it"),
     ]:
         with pytest.raises(CorpusMissing, match=words):
-            run(plan, store, data)
+            run(plan, Place(store, data))
     assert trainings == []
     assert not list(store.folder.glob("acted*"))
 
 
 def test_missing_weights_are_said_before_anything_is_decoded(trainings, store, tmp_path, monkeypatch):
     monkeypatch.setenv("SERKIT_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr(run_module, "load", lambda *_: pytest.fail("decodes"))
+    monkeypatch.setattr("serkit.run.load", lambda *_: pytest.fail("decodes"))
     with pytest.raises(WeightsMissing, match="cnn14-32k"):
-        run(dataclasses.replace(ALONE, model=ModelSpec()), store, None)
+        run(dataclasses.replace(ALONE, model=ModelSpec()), Place(store))
     assert trainings == []
     assert not list(store.folder.glob("mixed*"))
 
@@ -549,10 +379,10 @@ def test_a_corpus_without_clips_in_a_part_is_unfit(trainings, store, part, monke
     here = loaded(ALONE, store)["mixed"]
     clips = here.corpus.clips.assign(split=here.corpus.clips["split"].replace(part, "unused"))
     broken = dataclasses.replace(here, corpus=dataclasses.replace(here.corpus, clips=clips))
-    monkeypatch.setattr(run_module, "load", lambda *_: broken)
+    monkeypatch.setattr("serkit.run.load", lambda *_: broken)
     word = {"train": "training", "test": "test"}[part]
     with pytest.raises(CorpusUnfit, match=f"corpus mixed has no {word} clips in fold 0"):
-        run(ALONE, store, None)
+        run(ALONE, Place(store))
     assert trainings == []
     assert list(store.all()) == []
 
@@ -563,150 +393,17 @@ def test_a_training_that_fails_loses_no_result(finished, store, monkeypatch):
     def fail(*_):
         raise RuntimeError("it diverged")
 
-    monkeypatch.setattr(run_module, "train", fail)
+    monkeypatch.setattr("serkit.run.train", fail)
     with pytest.raises(RuntimeError, match="it diverged"):
-        run(PLAN, store, None, rerun=True)
+        run(PLAN, Place(store, rerun=True))
     assert store.get(finished[1]["key"]) == finished[1]
-
-
-# --- measurements ---
-
-MEASURED = AcousticsSpec(FOLDED, clips=7, p835_clips=1)
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory, judged_once):
-    """A store in which MEASURED was measured, in parts of three clips, and what `measure` handed back."""
-    store = Store(tmp_path_factory.mktemp("results"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(meter, "PART_CLIPS", 3)
-        yield store, measure(MEASURED, store, None)
-
-
-class Metered(Exception):
-    """Stands for a kill."""
-
-
-@pytest.fixture
-def metered(monkeypatch, judged_once):
-    """Notes what is measured, in parts of three; dies before the part whose number is in `fatal`."""
-    seen: list[list[int]] = []
-    fatal: list[int] = []
-    original = meter.Meter.measure
-
-    def noted(self, positions):
-        if positions[0] // 3 in fatal:
-            raise Metered
-        seen.append(positions.tolist())
-        return original(self, positions)
-
-    monkeypatch.setattr(meter, "PART_CLIPS", 3)
-    monkeypatch.setattr(meter.Meter, "measure", noted)
-    return seen, fatal
-
-
-def test_a_measurement_says_what_was_measured(measured):
-    store, result = measured
-    jsonschema.validate(json.loads(json.dumps(result)), json.loads(SCHEMA_FILE.read_text()))
-    assert store.get(result["key"]) == json.loads(json.dumps(result))
-    assert set(result) == documented("result.json of a measurement, schema 1")
-    spec = from_json(result["spec"])
-    assert spec.plan() == MEASURED
-    assert [name for name, _ in spec.estimators] == ["dnsmos", "roomnet"]
-    (name, fingerprint), *_ = spec.fingerprints
-    about = result["corpora"]["folded"]
-    assert (name, fingerprint) == ("folded", about["fingerprint"])
-    assert sum(about["clips"]["measured"].values()) == 7
-    assert about["clips"]["all"] == dict.fromkeys(LABELS, 18)
-    assert result["reasons"] == {"": 7}
-    assert {"onnxruntime", "speechmos", "torch"} <= set(result["environment"]["packages"])
-    assert result["clips_before"] == 0
-
-
-def test_estimates_are_of_the_chosen_clips(measured):
-    store, result = measured
-    estimates = store.table(result["key"], "estimates")
-    corpus = load(FOLDED, None, meter.RATE_HZ, store).corpus.clips
-    chosen = corpus.iloc[meter.choose(len(corpus), 7, 0)]
-    for column in ("path", "label", "speaker"):
-        assert estimates[column].tolist() == chosen[column].tolist()
-    assert list(estimates.columns[3:]) == ["reason", *meter.ESTIMATES]
-    assert estimates["ovrl_mos"].notna().sum() == 1
-
-
-def test_progress_says_how_long_it_takes_and_parts_are_swept(measured):
-    store, result = measured
-    folder = store.run_folder(result["key"])
-    who, *said = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
-    assert (who["device"], who["worker"]) == ("cpu", "")
-    assert [(event["measured"], event["of"]) for event in said] == [(3, 7), (6, 7), (7, 7)]
-    assert said[0]["seconds_left"] > 0
-    assert said[-1]["seconds_left"] == 0
-    assert not list(folder.glob("part-*"))
-
-
-def test_a_measurement_that_is_done_is_not_made_again(measured, metered):
-    store, result = measured
-    seen, _ = metered
-    assert measure(MEASURED, store, None) == json.loads(json.dumps(result))
-    assert seen == []
-
-
-def test_a_measurement_goes_on_where_it_was_killed(measured, metered, store):
-    """And finds the same."""
-    done, result = measured
-    seen, fatal = metered
-    fatal.append(1)
-    with pytest.raises(Metered):
-        measure(MEASURED, store, None)
-    assert store.get(result["key"]) is None
-    fatal.clear()
-    again = measure(MEASURED, store, None)
-    assert seen == [[0, 1, 2], [3, 4, 5], [6]]
-    assert again["clips_before"] == 3
-    pd.testing.assert_frame_equal(
-        store.table(again["key"], "estimates"), done.table(result["key"], "estimates")
-    )
-
-
-def test_a_measurement_made_again_begins_at_the_beginning(metered, store):
-    seen, fatal = metered
-    fatal.append(1)
-    for _ in range(2):
-        with pytest.raises(Metered):
-            measure(MEASURED, store, None, rerun=True)
-    fatal.clear()
-    measure(MEASURED, store, None, rerun=True)
-    assert seen == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [3, 4, 5], [6]]
-
-
-def test_other_estimators_are_another_key(measured, metered, store, monkeypatch):
-    _, result = measured
-    monkeypatch.setattr(quality, "digest", lambda: "another")
-    assert measure(MEASURED, store, None)["key"] != result["key"]
-
-
-def test_a_measurement_of_a_missing_corpus(store, tmp_path):
-    with pytest.raises(CorpusMissing):
-        measure(dataclasses.replace(MEASURED, corpus=CorpusSpec("emodb", "emodb", folds=5)), store, tmp_path)
-
-
-def test_a_missing_extra_is_said_before_anything_is_decoded(store, monkeypatch):
-    def missing():
-        raise ExtraMissing("speechmos", "acoustics")
-
-    forget(monkeypatch)
-    monkeypatch.setattr(quality, "digest", missing)
-    monkeypatch.setattr(run_module, "load", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[acoustics\]'"):
-        measure(MEASURED, store, None)
 
 
 def test_clips_that_cannot_be_read_are_of_the_studys_corpus(store, monkeypatch):
     def refused(*given):
         raise AudioError("2 of 3 clips in here cannot be read")
 
-    monkeypatch.setattr(run_module.packs, "pack", refused)
+    monkeypatch.setattr(packs, "pack", refused)
     name = PLAN.corpora[0].name
     with pytest.raises(AudioError, match=rf"^corpus {name}: 2 of 3 clips in here cannot be read$"):
-        load(PLAN.corpora[0], None, 12_345, store)
+        load(PLAN.corpora[0], 12_345, Place(store))

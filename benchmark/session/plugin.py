@@ -96,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--assert-paper: study {study.name} has no published numbers; use --study paper"
         )
-    place = Place(store, data, config.getoption("rerun"), config.getoption("tensorboard"))
+    place = Place(store, data, rerun=config.getoption("rerun"), tensorboard=config.getoption("tensorboard"))
     engine = engines.find(config.getoption("engine"))(config, place)
     config.stash[SESSION] = Session(study, store, engine)
     config.pluginmanager.register(engine, "benchmark-engine")

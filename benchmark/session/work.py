@@ -7,37 +7,26 @@ from __future__ import annotations
 
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmark.session.machine import settle_threads, share_of_cores
 from benchmark.session.tensorboard import Curves
 from serkit.errors import ResultsUnwritable, memory_named
-from serkit.results import Store
-from serkit.specs import MEASUREMENT, AcousticsSpec, RunSpec
+from serkit.place import Place as AnyPlace
+from serkit.specs import MEASUREMENT, Spec
 
-Job = RunSpec | AcousticsSpec
+Job = Spec
 """What is to be done, without fingerprints."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a job is done, none of which can change its result.
+class Place(AnyPlace):
+    """Where a job is done.
 
     Attributes:
-        store: where results are looked for and saved.
-        data: the folder the corpora lie in.
-        rerun: do it even where the result is there.
         tensorboard: write learning curves into the run's folder.
-        device: `cpu`, `cuda` or `cuda:<n>`.
-        worker: the name of the process that does it, for those who watch; empty: it is alone.
     """
 
-    store: Store
-    data: Path | None = None
-    rerun: bool = False
     tensorboard: bool = False
-    device: str = "cpu"
-    worker: str = ""
 
 
 def do(job: Job, place: Place) -> str:
@@ -51,13 +40,13 @@ def do(job: Job, place: Place) -> str:
         with memory_named():
             place.store.check_writable()
             settle_threads(share_of_cores(1))  # where processes share the cores, their engine has done it
-            from serkit.run import measure, run  # torch comes with it
+            from serkit.measure import measure  # torch comes with them
+            from serkit.run import run
 
-            store, data, rerun, worker = place.store, place.data, place.rerun, place.worker
             if job.kind == MEASUREMENT:
-                return measure(job, store, data, rerun, worker)["key"]
+                return measure(job, place)["key"]
             with closing(Curves()) if place.tensorboard else nullcontext() as curves:
-                return run(job, store, data, place.device, rerun, worker, curves)["key"]
+                return run(job, place, curves)["key"]
     except OSError as error:  # a disk that is full or gone, which no code can mend
         raise ResultsUnwritable(
             f"{error}. SERKIT_RESULTS names the folder of results, SERKIT_CACHE that of packed audio,"

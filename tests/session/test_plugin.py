@@ -13,7 +13,6 @@ import pytest
 import benchmark.report.write  # pytester's sessions forget what they import, and these load once a process
 import benchmark.session.live
 import benchmark.session.machine
-import serkit.run
 from serkit.acoustics.quality import Dnsmos
 from serkit.errors import CorpusMissing, ResultsUnwritable
 
@@ -231,8 +230,8 @@ def test_tensorboard_that_is_not_installed_is_said_at_the_start(checkout, monkey
 def test_a_run_is_made_again_where_asked(checkout, monkeypatch):
     asked = []
 
-    def run(spec, store, data, device, rerun, worker, told):
-        asked.append(rerun)
+    def run(spec, place, on_evaluation):
+        asked.append(place.rerun)
         raise CorpusMissing("nothing is trained here")
 
     monkeypatch.setattr("serkit.run.run", run)
@@ -300,10 +299,10 @@ def test_device(pytestconfig):
 
 
 def test_a_case_without_memory_fails_with_one_message_and_the_next_goes_on(checkout, monkeypatch):
-    def learn(spec, *_, **__):
+    def split(spec, loaded):
         raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory for {spec.label}")
 
-    monkeypatch.setattr(serkit.run, "learn", learn)
+    monkeypatch.setattr("serkit.splits.split", split)
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large-aug0 or fold00")
     outcome.assert_outcomes(failed=3)
     outcome.stdout.fnmatch_lines(

@@ -30,7 +30,7 @@ from benchmark.report.output import claim, write
 from serkit import audio, corpora, packs
 from serkit.acoustics import room
 from serkit.acoustics.room import RATE_HZ
-from serkit.run import cpu_name, environment
+from serkit.provenance import cpu_name, environment
 from serkit.specs import CorpusSpec
 from tools.roomnet import rooms
 from tools.roomnet.training import score_of, shown, versions

@@ -35,7 +35,7 @@ from serkit.acoustics.room import (
     RoomNet,
     features,
 )
-from serkit.run import cpu_name
+from serkit.provenance import cpu_name
 from tools.roomnet import rooms
 from tools.roomnet.rooms import Examples
 

@@ -48,7 +48,7 @@ SECTIONS = {name: f"tools.speed.{name}" for name in ("step", "augment", "pipelin
 """The modules by the sections' names, in the order in which they run; each is imported when it does."""
 
 PACKAGES = ("audiomentations", "pedalboard", "torchlibrosa")
-"""What is compared with, besides what `serkit.run.environment` lists."""
+"""What is compared with, besides what `serkit.provenance.environment` lists."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def run_sections(
 
 def _about(settings: Settings) -> dict[str, Any]:
     """When, with what and how; not where things lie."""
-    from serkit.run import cpu_name
+    from serkit.provenance import cpu_name
 
     asked = dataclasses.asdict(settings)
     return {
@@ -175,7 +175,7 @@ def _module(name: str) -> Any:
 
 def _measured(name: str, settings: Settings, device: str, say: Callable[[str], None]) -> dict[str, Any]:
     """What a section finds, between the load before and after."""
-    from serkit.run import environment
+    from serkit.provenance import environment
 
     before, load_before = time.perf_counter(), _load()
     found = _module(name).measure(settings, device, lambda line: say(f"{name}, {device}: {line}"))

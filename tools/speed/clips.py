@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmark import study as studies
-from serkit import run
 from serkit.audio import FULL_SCALE
 from serkit.clips import ClipSet
 from serkit.encoders.logmel import NAMED
+from serkit.job import Loaded, load
 from serkit.labels import LABELS
 from serkit.packs import Pack
+from serkit.place import Place
 from serkit.results import Store
-from serkit.run import Loaded
 from serkit.specs import Recipe, RunSpec
 
 FRONT_END = "paper-loaded"
@@ -92,4 +92,5 @@ def corpora_of(spec: RunSpec, data: Path | None) -> dict[str, Loaded]:
     """
     rate_hz = NAMED[spec.model.front_end].rate_hz
     with TemporaryDirectory() as folder:  # where a worker would tell how far it is
-        return {each.name: run.load(each, data, rate_hz, Store(Path(folder))) for each in spec.corpora}
+        place = Place(Store(Path(folder)), data)
+        return {each.name: load(each, rate_hz, place) for each in spec.corpora}

@@ -35,7 +35,7 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmark import study as studies
-from serkit import run, train
+from serkit import train
 from serkit.clips import ClipSet
 from serkit.encoders import cnn14
 from serkit.encoders.logmel import NAMED
@@ -43,6 +43,7 @@ from serkit.errors import CorpusMissing
 from serkit.labels import corpus_of
 from serkit.loader import Loader
 from serkit.specs import Augmentation, RunSpec
+from serkit.splits import split
 from tools.speed import Settings, stock
 from tools.speed.clips import condition, corpora_of, made_lengths, packed_lengths
 from tools.speed.peers import NOT_COMPARED, WaveByWave, installed
@@ -154,7 +155,7 @@ def chosen(settings: Settings, device: str, say: Callable[[str], None]) -> Itera
 def delivered(study: str, spec: RunSpec, data: Path | None) -> Condition:
     """A run's training clips, packed and as they were delivered. Raises as `clips.corpora_of` does."""
     loaded = corpora_of(spec, data)
-    training = run.training_set(spec, loaded)
+    training = split(spec, loaded).training
     of = [loaded[corpus_of(name)].corpus for name in spec.train]  # in the order of the set's packs
     paths = [
         of[number].folder / of[number].clips["path"].iloc[row]

@@ -1,0 +1,120 @@
+"""What a training and a measurement share: the corpora they read, and that each is done once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serkit import corpora, packs
+from serkit.corpora.reading.corpus import Corpus
+from serkit.errors import AudioError, SpecError, memory_named
+from serkit.packs import Pack
+from serkit.place import Place
+from serkit.provenance import since
+from serkit.resultfile import SCHEMA, Result
+from serkit.specs import MEASUREMENT, TRAINING, CorpusSpec, Spec
+
+TABLES = {TRAINING: "scores", MEASUREMENT: "estimates"}
+"""The table beside each result, a row a clip. A measurement is worth nothing without it."""
+
+REPORT_EVERY = 100
+"""Clips packed between two lines of progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A corpus, read and packed."""
+
+    corpus: Corpus
+    pack: Pack
+    fingerprint: str = field(repr=False)
+
+    def delivered(self) -> dict[str, Any]:
+        """What a result says of a corpus as it was found."""
+        return {
+            "version": self.corpus.version,
+            "fingerprint": self.fingerprint,
+            "folds": self.corpus.n_folds,
+            "hours": round(float(self.pack.offsets[-1]) / self.pack.rate_hz / 3600, 4),
+            "notes": [*self.corpus.notes, *self.pack.notes],
+        }
+
+
+_READ: dict[tuple[CorpusSpec, Path | None], Corpus] = {}
+_LOADED: dict[tuple[CorpusSpec, Path | None, int], Loaded] = {}
+"""What this process has read and packed already: a worker trains many runs."""
+
+
+def read(spec: CorpusSpec, place: Place) -> Corpus:
+    """A corpus's table.
+
+    Raises:
+        CorpusMissing, CorpusUnfit: it is not there, or cannot be used.
+        SpecError: it has other folds than the study says.
+    """
+    wanted = (spec, place.data)
+    if wanted not in _READ:
+        place.store.report_reading(spec.name, {"reading": spec.reader})
+        corpus = corpora.load(spec.reader, place.data, dict(spec.options))
+        if corpus.n_folds != spec.folds:
+            raise SpecError(
+                f"corpus {spec.name} has {corpus.n_folds} folds with these options; the study says"
+                f" folds = {spec.folds}"
+            )
+        _READ[wanted] = corpus
+    return _READ[wanted]
+
+
+def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
+    """A corpus, read and packed.
+
+    Raises:
+        AudioError: clips cannot be read.
+        CorpusMissing, CorpusUnfit, SpecError: as `read`.
+    """
+    wanted = (spec, place.data, rate_hz)
+    if wanted not in _LOADED:
+        corpus = read(spec, place)
+
+        def report(done: int, clips: int) -> None:
+            if done % REPORT_EVERY == 0 or done == clips:
+                place.store.report_reading(spec.name, {"packed": done, "of": clips})
+
+        try:
+            pack = packs.pack(corpus, rate_hz, report)
+        except AudioError as error:
+            raise AudioError(f"corpus {spec.name}: {error}") from error
+        _LOADED[wanted] = Loaded(corpus, pack, packs.fingerprint(corpus, pack))
+    return _LOADED[wanted]
+
+
+def once(spec: Spec, place: Place, do: Callable[[], tuple[dict[str, Any], pd.DataFrame]]) -> Result:
+    """The stored result of a spec, or that of a job that is done and stored now.
+
+    Args:
+        spec: what is asked, with fingerprints.
+        place: where.
+        do: the job; returns its part of the result and a table of the clips.
+
+    Raises:
+        ResultsUnreadable: the stored result may not be read, or is of a newer serkit; one that is damaged is
+            set aside, with a warning.
+        ResultsUnwritable: the result could not be saved; says where it is kept.
+    """
+    store, table = place.store, TABLES[spec.kind]
+    with store.claim(spec.key), memory_named():
+        done = store.finished(spec.key, table if spec.kind == MEASUREMENT else "")
+        if done is not None and not place.rerun:
+            return done
+        store.start(spec, {"device": place.device, "worker": place.worker})
+        started = time.time()
+        found, clips = do()
+        head = {"schema": SCHEMA, "key": spec.key, "label": spec.label, "spec": spec.to_json()}
+        result: Result = {**head, **found, **since(started)}
+        store.save(spec, result, clips, table)
+        return result

@@ -1,0 +1,88 @@
+"""Where and when a result was made: versions, device, threads, git commit, times. None of it is in a key."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from serkit.later import Later
+
+torch = Later("torch")
+
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pedalboard",
+    "soundfile",
+    "soxr",
+    "panns-inference",
+)
+ESTIMATORS = ("onnxruntime", "speechmos", "librosa")
+"""Packages that a measurement needs besides."""
+
+
+def environment(device: str, packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
+    """What a result says of the machine and the code that made it."""
+    return {
+        "python": platform.python_version(),
+        "serkit": importlib.metadata.version("serkit"),
+        "packages": {package: importlib.metadata.version(package) for package in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device.split(":")[0],
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "git_commit": git_commit(),
+    }
+
+
+def cpu_name() -> str:
+    """The processor's model, or at least its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit the code was at, with `+` where files were changed since; None outside a checkout."""
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, encoding="utf-8", check=True
+        ).stdout
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD").strip()
+        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def since(started: float) -> dict[str, Any]:
+    """What a result says of its time, from its start in seconds since 1970 until now."""
+    now = time.time()
+    return {
+        "started": _iso(started),
+        "finished": _iso(now),
+        "wall_seconds": round(now - started, 2),
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
