@@ -32,7 +32,7 @@ from tests.made_runs import ALONE, FOLDED, LARGE, MIXED, PLAN, documented, forge
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cache(synthetic_cache):
+def _cache(synthetic_cache, one_thread):
     """The session's cache; and nothing that another file's tests have read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERKIT_CACHE", str(synthetic_cache))
@@ -252,7 +252,7 @@ def test_one_sample_of_one_clip_is_another_key(trainings, store, tmp_path, monke
     samples[1000] += 1
     soundfile.write(clip, samples, rate_hz, subtype="PCM_16", format="WAV")
     copy = tmp_path / "cache" / folder.name  # as if it had been made so, or it would be made again
-    (copy / "content.sha256").write_text(synthetic._content(copy, None))
+    (copy / "content.sha256").write_text(synthetic._content(copy, ()))
     forget(monkeypatch)
     changed = run(ALONE, Place(store))
     assert len(trainings) == 2
