@@ -8,7 +8,6 @@ and how a shell completes names.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import io
 import sys
@@ -131,7 +130,8 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     all that are one corpus each, and those that are not there are no fault. Exit code 1 when a corpus is
     unfit or one asked for by name is not there.
     """
-    from serkit import doctor as doctors
+    from benchmark.doctor import render
+    from serkit.doctor import examine
 
     titles: Mapping[str, str] = {}
     if study_name is not None:
@@ -146,10 +146,8 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     healthy = True
     for name in names or known:
         reader, chosen = known[name][0], options.added(known[name][1], pairs)
-        examination = doctors.examine(reader, studies.data_folder(), chosen)
-        title = titles.get(name) or corpora.title_of(reader, chosen)
-        examination = dataclasses.replace(examination, title=title)
-        say(doctors.render(examination))
+        examination = examine(reader, studies.data_folder(), chosen)
+        say(render(examination, titles.get(name) or corpora.title_of(reader, chosen)))
         say()
         healthy &= examination.fit or (not names and study_name is None and examination.missing)
     sys.exit(0 if healthy else 1)

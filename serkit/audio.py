@@ -1,9 +1,9 @@
 """One clip of audio: decoded to 16-bit mono at the front end's rate, or refused with its reason.
 
-`listen` reads a clip (libsndfile), mixes it down to mono, resamples it (soxr) and says what it was before.
-Packing takes its samples and the doctor judges them: what one refuses or lets pass, so does the other. A
-16-bit source at the right rate is kept exactly (float32 is int16 / 32768). `unfit` tells which clips say
-nothing about a room, a microphone or the quality of speech.
+`listen` reads a clip (libsndfile), averages its channels and resamples it (soxr). Packing takes its samples
+and the doctor judges them: what one refuses or lets pass, so does the other. A 16-bit mono source at the
+right rate is kept exactly (float32 is int16 / 32768). `unfit` tells which clips say nothing about a room, a
+microphone or the quality of speech; docs/acoustics.md has how its limits were chosen.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ import numpy as np
 import soundfile
 import soxr
 
-from serkit.containers import BEGINNINGS, FEW_BYTES, FORMATS, MOST_BYTES, Promise, promise
+from serkit.containers import BEGINNINGS, FEW_BYTES, FORMATS, MAX_BYTES, Promise, promise
 from serkit.corpora.reading.folder import LFS_POINTER
 from serkit.errors import AudioError
 from serkit.files import read_bytes
 
 FULL_SCALE = 32768
-MOST_SECONDS = (
-    1800  # nobody is angry for half an hour; whoever labels a recording of that length meant its parts
-)
-RATES_HZ = (1_000, 384_000)  # beyond them a header is wrong
-BLOCK_SAMPLES = 1 << 18  # read at once: most clips in one go, of what promises more than it has no more
+MAX_SECONDS = 1800  # whoever labels a longer recording means its parts
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000  # beyond them a header is wrong
+BLOCK_SAMPLES = 1 << 18  # read at once: bounds the memory that a header with absurd promises takes
 SILENT_DBFS = -66.0  # dither is at -90 or less, shaped at -80; the faintest of 673 RAVDESS clips at -56
 SILENT_FRAME_SAMPLES = 1600  # 100 ms at 16 kHz
-CLIPPED_SAMPLES = 8  # at one extreme; in RAVDESS and EmoDB at most 6, in 98 % of the clips one
-CANCELLED = 1e-2  # power of the mix beside its channels': 20 dB. Two microphones far apart lose 3
+CLIPPED_SAMPLES = 8  # at one extreme; all but one clip of RAVDESS and EmoDB have at most 6, 98 % one
+CANCELLED = 1e-2  # power of the mix relative to its channels': 20 dB. Two microphones far apart lose 3
 WEAKENED = 1e-1
-DEAD = 1e-6  # power of a channel beside the loudest: 60 dB
+DEAD = 1e-6  # power of a channel relative to the loudest: 60 dB
 
 CURES = {
     "missing-audio": "the labels name it, so the corpus is incomplete",
@@ -43,43 +41,35 @@ CURES = {
     "not-finite": "fetch the file again",
     "unreadable": "fetch it again, or make it a file that you may read",
     "too-long": "cut it into clips",
-    "cancelled": "keep one channel, or turn one over",
+    "cancelled": "keep one channel, or invert one",
 }
 """What can keep a clip from being heard, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """A clip as training gets it, and as it was.
+    """A clip as training gets it, and what it was before.
 
     Attributes:
         samples: int16 mono [samples] at the rate asked for.
-        source: mono before it was resampled, int16, or float32 with full scale at 1, [frames].
-        rate_hz: of the source.
-        channels: of the source.
-        coding: of the source, as libsndfile calls it, `PCM_16` for example.
+        rate_hz: of the file.
+        channels: of the file.
         odd: what the samples cannot tell: kinds of problem, each with its detail.
     """
 
     samples: np.ndarray
-    source: np.ndarray
     rate_hz: int
     channels: int
-    coding: str
     odd: dict[str, str] = field(default_factory=dict)
 
 
-def decode(path: Path, rate_hz: int) -> np.ndarray:
-    """One clip as mono int16 [samples] at `rate_hz`; channels are averaged.
-
-    Raises:
-        AudioError: as `listen`.
-    """
-    return listen(path, rate_hz).samples
-
-
 class _Flaw(Exception):
-    """What is wrong with a clip, before its path is known: a kind and why."""
+    """What is wrong with a clip whose path is not known here: a kind and why."""
+
+
+def decode(path: Path, rate_hz: int) -> np.ndarray:
+    """One clip as mono int16 [samples] at `rate_hz`. Raises AudioError as `listen` does."""
+    return listen(path, rate_hz).samples
 
 
 def listen(path: Path, rate_hz: int) -> Heard:
@@ -89,14 +79,15 @@ def listen(path: Path, rate_hz: int) -> Heard:
 
     Args:
         path: of a clip, or of anything.
-        rate_hz: wanted.
+        rate_hz: the rate wanted.
 
     Raises:
-        AudioError: missing, no file, a git-lfs pointer, not audio, empty, cut off, with samples that are not
-            finite, longer than half an hour, or of channels that cancel each other.
+        AudioError: one of `CURES`: missing, no file, a git-lfs pointer, not audio, empty, cut off, not
+        finite,
+            longer than half an hour, or of channels that cancel each other.
     """
     try:
-        return _heard(read_bytes(path, MOST_BYTES), rate_hz)
+        return _heard(read_bytes(path, MAX_BYTES), rate_hz)
     except _Flaw as flaw:
         raise _error(path, *flaw.args) from flaw.__cause__
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -112,45 +103,34 @@ def listen(path: Path, rate_hz: int) -> Heard:
 
 
 def unfit(samples: np.ndarray) -> str | None:
-    """Why a clip cannot be judged by its sound, if it cannot.
-
-    `silent`: no 100 ms of it reach -66 dBFS RMS, a constant offset aside. `clipped`: eight samples or more
-    have exactly the clip's highest value, or exactly its lowest. Sound hardly ever comes to one value twice
-    at its peak; peaks that were cut off do, whatever gain came later. A few samples at full scale are no
-    reason.
-
-    Both rules are ours. None of 673 RAVDESS, 339 EmoDB and 105 generated clips is unfit. Normalised,
-    amplified and cut off at full scale, 1095 of these 1117 are `clipped` at 3 dB, 1115 at 6 dB, all at 12 dB;
-    the others have fewer than eight samples cut off on either side.
-
-    Limits: clipping before a change of sample rate leaves no equal values (12 dB: 6 of 224 found), nor does
-    clipping before lossy coding. Of clips that were ever stored in 8 bits one in 60 is taken for clipped.
-
-    Args:
-        samples: int16 [samples], at least one.
-
-    Returns:
-        `silent`, `clipped` or None.
-    """
+    """Why a clip of int16 [samples] cannot be judged by its sound: `silent`, `clipped`, or None if it can."""
     if is_silent(samples):
         return "silent"
-    return "clipped" if max(at_extremes(samples)) >= CLIPPED_SAMPLES else None
+    return "clipped" if clipped_share(samples) else None
 
 
 def is_silent(samples: np.ndarray) -> bool:
     """Whether no 100 ms of a clip reach -66 dBFS RMS, a constant offset aside."""
-    n_frames = -(-len(samples) // SILENT_FRAME_SAMPLES)
-    wave = np.zeros(n_frames * SILENT_FRAME_SAMPLES, np.float32)
-    wave[: len(samples)] = samples
-    wave[: len(samples)] -= samples.mean()
-    frames = wave.reshape(n_frames, SILENT_FRAME_SAMPLES)
+    wave = (samples - samples.mean()).astype(np.float32)
+    frames = np.pad(wave, (0, -len(wave) % SILENT_FRAME_SAMPLES)).reshape(-1, SILENT_FRAME_SAMPLES)
     loudest = np.einsum("ij,ij->i", frames, frames).max() / SILENT_FRAME_SAMPLES
     return bool(loudest < FULL_SCALE**2 * 10 ** (SILENT_DBFS / 10))
 
 
-def at_extremes(wave: np.ndarray) -> tuple[int, int]:
-    """How many of a clip's samples have exactly its lowest value, and how many exactly its highest."""
-    return int(np.count_nonzero(wave == wave.min())), int(np.count_nonzero(wave == wave.max()))
+def clipped_share(samples: np.ndarray) -> float:
+    """The share of a clip's samples at exactly its highest or lowest value; 0 where neither has eight.
+
+    Sound hardly ever reaches one value twice at its peak; peaks that were cut off do, whatever gain came
+    later.
+    """
+    extremes = [np.count_nonzero(samples == extreme) for extreme in (samples.min(), samples.max())]
+    return sum(extremes) / len(samples) if max(extremes) >= CLIPPED_SAMPLES else 0.0
+
+
+def trimmed(wave: np.ndarray) -> np.ndarray:
+    """A wave [samples] without the zeros at its ends; nothing of one that is zero throughout."""
+    sounding = np.flatnonzero(wave)
+    return wave[sounding[0] : sounding[-1] + 1] if len(sounding) else wave[:0]
 
 
 class _Content(io.BytesIO):
@@ -194,24 +174,23 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
             raise _Flaw("truncated", "cut off, so that it cannot be opened") from None
         raise
     with file:
-        found_hz, channels, coding = file.samplerate, file.channels, file.subtype
-        if not RATES_HZ[0] <= found_hz <= RATES_HZ[1]:
+        found_hz, channels = file.samplerate, file.channels
+        if not MIN_RATE_HZ <= found_hz <= MAX_RATE_HZ:
             raise _Flaw("unreadable", f"not readable as audio (a sample rate of {found_hz:,} Hz)")
-        exact = coding == "PCM_16" and channels == 1 and found_hz == rate_hz
+        exact = file.subtype == "PCM_16" and channels == 1 and found_hz == rate_hz
         wave = _read(file, "int16" if exact else "float32")
         promised = file.frames if told.frames is None else told.frames
     odd = _check_whole(told, wave, promised, len(told.data) - content.tell())
-    mono = wave.mono[: told.frames or None]
+    samples = wave.mono[: told.frames or None]
     if not exact:
-        odd |= _check_mix(mono, wave.powers)
-    samples = mono if exact else _int16(mono, found_hz, rate_hz)
+        odd |= _check_mix(samples, wave.powers)
+        samples = _int16(samples, found_hz, rate_hz)
     if len(samples) == 0:
         raise _Flaw("empty", f"no sample of it is left at {rate_hz:,} Hz")
-    return Heard(samples, mono, found_hz, channels, coding, odd)
+    return Heard(samples, found_hz, channels, odd)
 
 
 def _check_kind(data: bytes) -> None:
-    """Checks how a file begins."""
     if not data:
         raise _Flaw("empty", "an empty file")
     if data.startswith(LFS_POINTER):
@@ -223,7 +202,7 @@ def _check_kind(data: bytes) -> None:
 def _read(file: soundfile.SoundFile, dtype: str) -> _Wave:
     """All samples, block by block, whatever the header promises."""
     room = max(1, BLOCK_SAMPLES // file.channels)
-    blocks: list[np.ndarray] = []
+    blocks = [np.empty(0, dtype)]
     powers = np.zeros(file.channels)
     frames, failed = 0, ""
     while not failed:
@@ -239,14 +218,13 @@ def _read(file: soundfile.SoundFile, dtype: str) -> _Wave:
             powers += np.einsum("ij,ij->j", block, block, dtype=np.float64)
         blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
         frames += got
-        if frames > MOST_SECONDS * file.samplerate:
-            raise _Flaw("too-long", f"longer than {MOST_SECONDS // 60} minutes")
-    mono = blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0, dtype), *blocks])
-    return _Wave(mono, powers / max(1, frames), failed)
+        if frames > MAX_SECONDS * file.samplerate:
+            raise _Flaw("too-long", f"longer than {MAX_SECONDS // 60} minutes")
+    return _Wave(np.concatenate(blocks), powers / max(1, frames), failed)
 
 
 def _check_whole(told: Promise, wave: _Wave, promised: int, unread: int) -> dict[str, str]:
-    """Checks that a clip is as long as its header promises; what follows behind is odd."""
+    """Checks that a clip is as long as its header promises; more than that is odd."""
     n = len(wave.mono)
     if n == 0 and not told.lacking and not wave.failed:
         raise _Flaw("empty", "no samples in it")
@@ -255,12 +233,12 @@ def _check_whole(told: Promise, wave: _Wave, promised: int, unread: int) -> dict
         raise _Flaw("truncated", f"cut off or damaged after {n:,}{of} samples")
     if told.frames and n > told.frames:
         return {"longer": f"{n:,} samples, {told.frames:,} promised"}
-    behind = told.surplus or unread
+    behind = max(told.surplus, unread)
     return {"longer": f"{behind:,} bytes behind its samples"} if behind > FEW_BYTES else {}
 
 
 def _check_mix(mono: np.ndarray, powers: np.ndarray) -> dict[str, str]:
-    """Checks that a mix is finite and no weaker than channels can make it; a channel without sound is odd."""
+    """Checks that a mix is finite and its channels do not cancel; a weak mix or a dead channel is odd."""
     if not np.isfinite(mono).all():
         raise _Flaw("not-finite", "samples that are not finite")
     if len(powers) == 1 or powers.max() <= 10 ** (SILENT_DBFS / 10):

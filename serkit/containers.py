@@ -4,17 +4,17 @@ Of a file that was cut off it takes what is there, without a word; of one that w
 could not know its length, it often takes nothing. `promise` reads the length where the header has it, and
 puts the true one in place of what writers put there for *unknown*.
 
-Read: WAV (RIFF, RIFX, RF64, Wave64), AIFF and AIFF-C, CAF, AU and FLAC, which say their length; Ogg, whose
-last page says that it is; MP3, where its encoder left word; NIST SPHERE, which counts its samples. Other
-formats are not: nobody could say whether such a file is whole.
+WAV (RIFF, RIFX, RF64, Wave64), AIFF, CAF, AU and FLAC say their length; the last page of Ogg says that it is
+the last; NIST SPHERE counts its samples; MP3 has a length where its encoder left one. Other formats are
+refused: nobody could say whether such a file is whole.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from struct import Struct
 
 FORMATS = "WAV, FLAC, AIFF, CAF, AU, Ogg, MP3 and NIST SPHERE"
 BEGINNINGS = re.compile(
@@ -23,15 +23,15 @@ BEGINNINGS = re.compile(
 )
 """MP3 without a tag begins with a frame of layer II or III: one of layer I may be text in UTF-16."""
 
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 """No clip has more: half an hour in 16-bit stereo at 48 kHz has a third. A greater length says *unknown*:
 sox writes 0x7f000000 to AIFF and 0x7ffff000 to WAV, arecord 0x7fffff00, others 0x7fffffff or 0x80000000,
-ffmpeg 0xffffffff, and -1 where 64 bits are; who fills it in at the end has 0 there until then."""
+ffmpeg 0xffffffff, and -1 where 64 bits are; a writer that fills it in at the end has 0 there until then."""
 
-MOST_CHUNKS = 1000
+MAX_CHUNKS = 1000
 FEW_BYTES = 256  # behind the samples: a tag, padding
 MP3_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
-"""An empty one: of an MP3 without any, libsndfile looks for a part in a file `._` in the current folder."""
+"""An empty tag: for an MP3 without any, libsndfile looks for a file `._` in the current folder."""
 
 
 @dataclass(frozen=True)
@@ -52,30 +52,20 @@ class Promise:
 
 
 @dataclass(frozen=True)
-class _Chunks:
-    """A container of chunks, each a name, a size and a content; one holds the samples.
+class _Layout:
+    """A container of chunks, each a name, a size and a content; one chunk holds the samples."""
 
-    Attributes:
-        size: how a size is written.
-        audio: name of the chunk that holds the samples.
-        first: where the first chunk stands.
-        name_bytes: of a name.
-        counted: bytes of name and size that a size counts.
-        lead: bytes before the samples in their chunk.
-        step: a chunk begins at a multiple of so many bytes.
-    """
-
-    size: struct.Struct
-    audio: bytes = b"data"
-    first: int = 12
+    size: Struct
+    audio: bytes = b"data"  # name of the chunk that holds the samples
+    first: int = 12  # where the first chunk begins
     name_bytes: int = 4
-    counted: int = 0
-    lead: int = 0
-    step: int = 2
+    counted: int = 0  # bytes of name and size that a size includes
+    lead: int = 0  # bytes before the samples in their chunk
+    step: int = 2  # a chunk begins at a multiple of so many bytes
 
     def walk(self, data: bytes, at: int) -> Iterator[tuple[bytes, int, int, int]]:
         """Name, place of the size, beginning of the content and its length, chunk by chunk."""
-        for _ in range(MOST_CHUNKS):
+        for _ in range(MAX_CHUNKS):
             sized = at + self.name_bytes
             start = sized + self.size.size
             if start > len(data):
@@ -92,76 +82,79 @@ class _Chunks:
             if not re.fullmatch(rb"[ -~]{4}", name) or not 0 <= length <= len(data) - start + 1:
                 break
             end = start + length
-        return _surplus(data, end)
+        return max(0, len(data) - end)
 
 
-_CHUNKS = {
-    b"RIFF": _Chunks(struct.Struct("<I")),
-    b"RF64": _Chunks(struct.Struct("<I")),
-    b"RIFX": _Chunks(struct.Struct(">I")),
-    b"FORM": _Chunks(struct.Struct(">I"), b"SSND", lead=8),
-    b"caff": _Chunks(struct.Struct(">Q"), first=8, lead=4, step=1),
-    b"riff": _Chunks(struct.Struct("<Q"), first=40, name_bytes=16, counted=24, step=8),
+LAYOUTS = {
+    b"RIFF": _Layout(Struct("<I")),
+    b"RF64": _Layout(Struct("<I")),
+    b"RIFX": _Layout(Struct(">I")),
+    b"FORM": _Layout(Struct(">I"), b"SSND", lead=8),
+    b"caff": _Layout(Struct(">Q"), first=8, lead=4, step=1),
+    b"riff": _Layout(Struct("<Q"), first=40, name_bytes=16, counted=24, step=8),
 }
+AU_HEADERS = {b".snd": Struct(">II"), b"dns.": Struct("<II")}  # where the samples begin, and their bytes
 
 
 def promise(data: bytes) -> Promise:
     """What a file says of its length; any bytes may be given."""
-    while data[:3] == b"ID3" and BEGINNINGS.match(data, tagged := 10 + _seven_bits(data[6:10])):
-        data = data[tagged:]  # libsndfile would count its bytes as samples
+    while data[:3] == b"ID3" and BEGINNINGS.match(data, end := _end_of_tag(data)):
+        data = data[end:]  # libsndfile would count the tag as samples
     begins = data[:4]
+    if begins in LAYOUTS:
+        return _chunks(data, LAYOUTS[begins])
+    if begins in AU_HEADERS:
+        return _au(data, AU_HEADERS[begins])
     if begins == b"fLaC":
-        total = int.from_bytes(data[21:26].ljust(5), "big") & (1 << 36) - 1
-        return Promise(
-            data[:21] + bytes([*(byte & 0xF0 for byte in data[21:22])] + [0] * 4) + data[26:], frames=total
-        )
-    if begins in (b".snd", b"dns."):
-        return _au(data)
+        word = int.from_bytes(data[18:26], "big")
+        frames = word & (1 << 36) - 1
+        return Promise(data[:18] + (word - frames).to_bytes(8, "big") + data[26:], frames=frames)
     if begins == b"OggS":
         return Promise(data, lacking=0 if _ogg_ends(data) else 2)
-    if begins[:3] == b"ID3" or begins[:1] == b"\xff":
-        told = re.search(rb"Xing|Info|VBRI", data[: 1 << 16])
-        return Promise(data if begins[:3] == b"ID3" else MP3_TAG + data, frames=None if told else 0)
     if begins == b"NIST":
         count = re.search(rb"sample_count -i (\d{1,18})\s", data[:4096])
         return Promise(data, frames=int(count[1]) if count else 0)
-    return _chunks(data, _CHUNKS[begins]) if begins in _CHUNKS else Promise(data)
+    told = re.search(rb"Xing|Info|VBRI", data[: 1 << 16])
+    return Promise(data if begins[:3] == b"ID3" else MP3_TAG + data, frames=None if told else 0)
 
 
-def _chunks(data: bytes, kind: _Chunks) -> Promise:
-    found = next((chunk for chunk in kind.walk(data, kind.first) if chunk[0] == kind.audio), None)
+def _chunks(data: bytes, layout: _Layout) -> Promise:
+    found = next((chunk for chunk in layout.walk(data, layout.first) if chunk[0] == layout.audio), None)
     if found is None:
         return Promise(data)
     _, sized, start, length = found
-    start, length = start + kind.lead, length - kind.lead
+    start, length = start + layout.lead, length - layout.lead
     if is_64 := data[:4] == b"RF64":
         length = int.from_bytes(data[28:36], "little")  # in its first chunk, ds64
     there = max(0, len(data) - start)
-    if 0 < length < MOST_BYTES:
-        surplus = kind.surplus(data, start + length + length % kind.step)
-        if data[:4] == b"riff":  # of which libsndfile takes all that follows for samples
+    if 0 < length < MAX_BYTES:
+        surplus = layout.surplus(data, start + length + length % layout.step)
+        if data[:4] == b"riff":  # libsndfile takes all that follows for samples
             data = data[: start + length]
         return Promise(data, max(0, length - there), surplus)
-    if length == 0 and kind.surplus(data, start) == 0:
+    if length == 0 and layout.surplus(data, start) <= FEW_BYTES:
         return Promise(data)
-    size = kind.size.pack(there + kind.lead + kind.counted)
+    size = layout.size.pack(there + layout.lead + layout.counted)
     data = data[:sized] + size + data[sized + len(size) :]
     if is_64:  # a clip needs none
         data = b"RIFF" + data[4:12] + b"JUNK" + data[16:]
     return Promise(data)
 
 
-def _au(data: bytes) -> Promise:
-    order = ">" if data[:1] == b"." else "<"
-    start, length = struct.unpack(f"{order}II", data[4:12].ljust(8, b"\0"))
-    if 0 < length < MOST_BYTES:
-        return Promise(data, max(0, start + length - len(data)), _surplus(data, start + length))
-    return Promise(data[:8] + struct.pack(f"{order}I", max(0, len(data) - start)) + data[12:])
+def _au(data: bytes, header: Struct) -> Promise:
+    start, length = header.unpack(data[4:12].ljust(8, b"\0"))
+    if 0 < length < MAX_BYTES:
+        behind = len(data) - start - length
+        return Promise(data, lacking=max(0, -behind), surplus=max(0, behind))
+    return Promise(data[:4] + header.pack(start, max(0, len(data) - start)) + data[12:])
 
 
-def _seven_bits(size: bytes) -> int:
-    """The size of a tag: seven bits a byte."""
-    return sum((byte & 127) << 7 * place for place, byte in enumerate(reversed(size)))
+def _end_of_tag(data: bytes) -> int:
+    """Where an ID3 tag ends: its size has seven bits a byte."""
+    size = 0
+    for byte in data[6:10]:
+        size = size << 7 | byte & 127
+    return 10 + size
 
 
 def _ogg_ends(data: bytes) -> bool:
@@ -169,8 +162,3 @@ def _ogg_ends(data: bytes) -> bool:
     page = data[data.rfind(b"OggS") :]
     lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
     return len(page) > 26 and bool(page[5] & 4) and len(page) >= 27 + len(lengths) + sum(lengths)
-
-
-def _surplus(data: bytes, end: int) -> int:
-    behind = len(data) - end
-    return behind if behind > FEW_BYTES else 0

@@ -1,21 +1,17 @@
 """Packs: every clip of a corpus, decoded once, in one file of 16-bit samples.
 
-`pack` decodes each clip (`serkit.audio.decode`) and appends it to one int16 file; from then on training reads
-slices of a memory map, and decodes nothing, in no more memory than a batch.
-
-A pack is found again by a stamp over its clips' paths and what the file system says of them; what enters a
-run's key is its *content* digest, so that results made on one machine are recognised on another, and a corpus
-that was denoised in place (same names, same sizes) is another corpus.
+Training reads slices of a memory map: it decodes nothing, in no more memory than a batch. A pack is found
+again by a stamp of its clips' paths and what the file system says of them; what enters a run's key is its
+*content* digest, so that results made on one machine are recognised on another, and a corpus that was
+denoised in place (same names, same sizes) is another corpus.
 
     <name>-<rate>-<stamp>/pack.json      format, rate, clips, digest
                           offsets.i64    where each clip begins and the last one ends, little-endian
                           samples.i16    all clips end to end, little-endian
 
-Nothing in it is trusted: sizes are checked whenever a pack is opened, the samples against the digest before a
-process trains on them. One that fails is packed again, with a warning.
-
-Safe when several workers want the same pack at once: one packs under a file lock, the others wait; a pack
-appears whole or not at all, and who has an old one mapped keeps it.
+Nothing in it is trusted: sizes are checked whenever a pack is opened, samples against the digest before a
+process trains on them. Of workers that want the same pack one packs, under a file lock, and the others wait;
+a pack appears whole or not at all, and who has an old one mapped keeps it.
 """
 
 from __future__ import annotations
@@ -27,12 +23,13 @@ import os
 import shutil
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 import filelock
 import numpy as np
@@ -44,11 +41,13 @@ from serkit.errors import AudioError, SerkitError
 from serkit.files import open_file, read_bytes, read_json, settle_folder
 
 PACK_FORMAT = 2
-CLIPS_AHEAD = 16  # decoded ahead of the writer: of clips of half an hour, the longest there may be, 1 GB
+CLIPS_AHEAD = 16  # heard ahead of who takes them: of clips of half an hour, the longest there may be, 1 GB
 REPORTED = 10  # unreadable clips named in an error
 ANY_NAME = "surrogateescape"  # names that are not UTF-8 are names
+ONE_LENGTH = "every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original"
 
 Progress = Callable[[int, int], None]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +76,16 @@ class Pack:
     def notes(self) -> tuple[str, ...]:
         """What the samples say about this copy that its labels cannot."""
         seconds = self.lengths[0] / self.rate_hz
-        if len(self.lengths) > 1 and (self.lengths == self.lengths[0]).all():
-            return (
-                f"every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original",
-            )
-        return ()
+        return (ONE_LENGTH.format(seconds=seconds),) if of_one_length(self.lengths) else ()
 
 
 class _Unusable(Exception):
-    """Why a pack is none."""
+    """Why a pack cannot be used."""
+
+
+def of_one_length(lengths: np.ndarray) -> bool:
+    """Whether several clips of so many samples are all equally long, as recorded speech never is."""
+    return len(lengths) > 1 and bool((lengths == lengths[0]).all())
 
 
 def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack:
@@ -132,15 +132,26 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
 
 def packed_before(corpus: Corpus, rate_hz: int) -> Pack | None:
     """The corpus's clips at `rate_hz` if they were packed before; nothing is decoded, sizes alone checked."""
-    try:
+    with suppress(_Unusable):
         return _open(_folder(corpus, rate_hz), corpus, rate_hz, whole=False)
-    except _Unusable:
-        return None
+    return None
 
 
 def fingerprint(corpus: Corpus, packed: Pack) -> str:
     """Digest of all that a corpus contributes to a run: its table and its samples."""
     return hashlib.sha256(f"{corpus.digest()} {packed.digest}".encode()).hexdigest()
+
+
+def in_threads(work: Callable[[Path], Made], paths: Iterable[Path]) -> Iterator[Made]:
+    """What `work` makes of each path, in order, by threads that are at most `CLIPS_AHEAD` clips ahead."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+        ahead: deque[Future[Made]] = deque()
+        for path in paths:
+            ahead.append(threads.submit(work, path))
+            if len(ahead) > CLIPS_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _folder(corpus: Corpus, rate_hz: int) -> Path:
@@ -182,25 +193,33 @@ def _write_samples(
     corpus: Corpus, rate_hz: int, path: Path, progress: Progress | None
 ) -> tuple[str, list[int]]:
     """Decodes all clips into a file: its digest, and the samples of each clip."""
+
+    def attempt(clip: Path) -> np.ndarray | AudioError:
+        try:
+            return decode(clip, rate_hz)
+        except AudioError as error:
+            return error
+
+    clips = [corpus.folder / clip for clip in corpus.clips["path"]]
     lengths: list[int] = []
-    bad: list[str] = []
+    bad: list[AudioError] = []
     digest = hashlib.sha256()
     with path.open("wb") as file:
-        for number, wave in enumerate(_decoded(corpus, rate_hz), start=1):
+        for number, wave in enumerate(in_threads(attempt, clips), start=1):
             if isinstance(wave, AudioError):
-                bad.append(str(wave))
+                bad.append(wave)
                 continue
             lengths.append(len(wave))
             data = wave.astype("<i2", copy=False).tobytes()
             digest.update(data)
             file.write(data)
             if progress is not None:
-                progress(number, len(corpus.clips))
+                progress(number, len(clips))
     if bad:
         more = f"\n... and {len(bad) - REPORTED} more" if len(bad) > REPORTED else ""
         raise AudioError(
-            f"{len(bad)} of {len(corpus.clips)} clips in {corpus.folder} cannot be read:\n"
-            + "\n".join(bad[:REPORTED])
+            f"{len(bad)} of {len(clips)} clips in {corpus.folder} cannot be read:\n"
+            + "\n".join(map(str, bad[:REPORTED]))
             + f"{more}\nrun: python -m benchmark doctor, with the same --study"
         )
     digest.update(f"{rate_hz} {lengths}".encode())
@@ -218,70 +237,40 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _decoded(corpus: Corpus, rate_hz: int) -> Iterator[np.ndarray | AudioError]:
-    """The clips in order, decoded by threads a bounded stretch ahead; errors are handed on, not raised."""
-    paths: Sequence[Path] = [corpus.folder / path for path in corpus.clips["path"]]
-
-    def attempt(path: Path) -> np.ndarray | AudioError:
-        try:
-            return decode(path, rate_hz)
-        except AudioError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        ahead: deque[Future[np.ndarray | AudioError]] = deque()
-        for path in paths:
-            ahead.append(threads.submit(attempt, path))
-            if len(ahead) > CLIPS_AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-
-
 def _open(folder: Path, corpus: Corpus, rate_hz: int, whole: bool) -> Pack:
-    """A pack as it lies there.
-
-    Args:
-        folder: where.
-        corpus: what is packed.
-        rate_hz: its sample rate.
-        whole: check every sample against the digest, not only the sizes.
+    """A pack as it lies there; `whole`: every sample is checked against the digest, not only the sizes.
 
     Raises:
         _Unusable: it is not there, or damaged.
         MemoryError: it cannot be mapped.
     """
-    found = 0
+    size = 0
     try:
         about = read_json(folder / "pack.json")
-        raw = read_bytes(folder / "offsets.i64", most=8 * (len(corpus.clips) + 1))
+        raw = read_bytes(folder / "offsets.i64", 8 * (len(corpus.clips) + 1))
         offsets = np.frombuffer(raw, dtype="<i8")
         with open_file(folder / "samples.i16") as file:
-            found = os.fstat(file.fileno()).st_size
-            why = _unfit(about, _about(corpus, rate_hz), offsets, found)
-            if not why and whole and _digest(file, rate_hz, offsets) != about["digest"]:
-                why = "its samples are others than were packed"
-            if why:
-                raise _Unusable(why)
+            size = os.fstat(file.fileno()).st_size
+            _check_sizes(about, _about(corpus, rate_hz), offsets, size)
+            if whole and _digest(file, rate_hz, offsets) != about["digest"]:
+                raise _Unusable("its samples are not those that were packed")
             samples = np.memmap(file, dtype="<i2", mode="r")
-    except OSError as error:
-        if error.errno == errno.ENOMEM:
-            raise MemoryError(f"{found / 1e6:,.0f} MB of packed audio cannot be mapped") from error
-        raise _Unusable(str(error)) from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            raise MemoryError(f"{size / 1e6:,.0f} MB of packed audio cannot be mapped") from error
         raise _Unusable(str(error)) from error
     return Pack(samples, offsets, rate_hz, about["digest"])
 
 
-def _unfit(about: object, wanted: dict[str, int], offsets: np.ndarray, size: int) -> str:
-    """What is wrong with the parts of a pack, by their sizes; empty: nothing."""
+def _check_sizes(about: object, wanted: dict[str, int], offsets: np.ndarray, size: int) -> None:
     digest = about.get("digest") if isinstance(about, dict) else None
     if not isinstance(digest, str) or about != wanted | {"digest": digest}:
-        return "pack.json says something else than was packed"
+        raise _Unusable("pack.json says something else than was packed")
     if len(offsets) != wanted["clips"] + 1 or offsets[0] != 0 or (np.diff(offsets) <= 0).any():
-        return "offsets.i64 holds no offsets of these clips"
+        raise _Unusable("offsets.i64 holds no offsets of these clips")
     expected = 2 * int(offsets[-1])
-    return "" if size == expected else f"samples.i16 has {size:,} bytes, expected {expected:,}"
+    if size != expected:
+        raise _Unusable(f"samples.i16 has {size:,} bytes, expected {expected:,}")
 
 
 def _digest(file: BufferedReader, rate_hz: int, offsets: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from serkit.containers import MOST_BYTES
+from serkit.containers import MAX_BYTES
 from serkit.corpora.reading.corpus import Corpus, table
 from serkit.labels import LABELS
 
@@ -68,7 +68,7 @@ def _bytes(content: bytes) -> Callable[[Path], object]:
 
 def _hole(path: Path) -> None:
     with path.open("wb") as opened:
-        opened.truncate(MOST_BYTES + 1)
+        opened.truncate(MAX_BYTES + 1)
 
 
 WAV, FLAC = file(speech(2)), file(speech(3), "FLAC")

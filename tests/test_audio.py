@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from serkit import audio
 from serkit.audio import decode, listen, unfit
-from serkit.containers import MOST_BYTES
+from serkit.containers import MAX_BYTES
 from serkit.errors import AudioError
 from tests.fuzz import FUZZ
 from tests.speech import spoken
@@ -311,10 +311,10 @@ def test_what_is_damaged_inside_is_not_heard_in_part(tmp_path):
 
 
 def test_half_an_hour_is_no_clip(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "MOST_SECONDS", 1)
+    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
     assert reason(tmp_path, made("wav"))[0] == "too-long"
     with (tmp_path / "clip.wav").open("wb") as file:
-        file.truncate(MOST_BYTES + 1)  # a hole: takes no place
+        file.truncate(MAX_BYTES + 1)  # a hole: takes no place
     with pytest.raises(AudioError, match=r"more than 1,073,741,824 bytes\); cut it into clips"):
         listen(tmp_path / "clip.wav", RATE_HZ)
 

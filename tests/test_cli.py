@@ -208,9 +208,7 @@ def test_doctor_exit_codes(monkeypatch, arguments, codes):
         monkeypatch.setattr(
             doctor,
             "examine",
-            lambda name, data, options, problems=problems: doctor.Examination(
-                name, name, "", problems=problems
-            ),
+            lambda name, data, options, problems=problems: doctor.Examination(problems=problems),
         )
         assert called("doctor", *arguments).exit_code == code
 
@@ -220,7 +218,7 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
 
     def examine(name, data, options):
         asked.append((name, data, options))
-        return doctor.Examination(name, name, "")
+        return doctor.Examination()
 
     monkeypatch.setattr(doctor, "examine", examine)
     data = tmp_path / "data"
@@ -238,14 +236,14 @@ def test_doctor_examines_as_it_is_told(monkeypatch, tmp_path):
 
 def test_names_that_would_steer_the_terminal_are_spelt_out(monkeypatch):
     def examine(name, data, options):
-        return doctor.Examination(name, name, "")
+        return doctor.Examination()
 
     monkeypatch.setattr(doctor, "examine", examine)
     monkeypatch.setattr(
-        doctor, "render", lambda examination: f"a clip called \x1b]0;x\x07 of {examination.name}"
+        "benchmark.doctor.render", lambda examination, title: f"a clip called \x1b]0;x\x07 of {title}"
     )
     outcome = called("doctor", "emodb")
-    assert outcome.stdout.startswith("a clip called \\x1b]0;x\\x07 of emodb\n")
+    assert outcome.stdout.startswith("a clip called \\x1b]0;x\\x07 of EmoDB\n")
 
 
 def test_why_a_case_failed_is_spelt_out(tmp_path):

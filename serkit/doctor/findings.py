@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-UNFIT, NOTE = "unfit", "note"
-EXAMPLES = 5
-NAMED = 100  # of what makes a copy unfit: somebody has to mend it
-FEW = 0.01  # share up to which published corpora themselves are found odd
-MANY = 0.1  # the same of what depends on how loud people were
+from serkit.doctor.kinds import KINDS, NOTE, UNFIT
+
+EXAMPLES = {NOTE: 5, UNFIT: 100}  # named of a problem: what makes a copy unfit has to be mended
 
 
 @dataclass(frozen=True)
@@ -20,11 +18,11 @@ class Problem:
     """One kind of thing found.
 
     Attributes:
-        kind: short name, as in the module's header.
+        kind: short name, as in `KINDS`.
         severity: `unfit` or `note`.
         message: what was found, what was expected, what to do.
         count: how many.
-        examples: up to five of a note, a hundred of what is unfit; paths relative to the corpus's folder.
+        examples: the first of them; paths relative to the corpus's folder.
     """
 
     kind: str
@@ -61,9 +59,6 @@ class Examination:
     """What the doctor found.
 
     Attributes:
-        name: the reader's name.
-        title: the corpus's name as written in tables.
-        page: where to read how to get it.
         options: the reader's options, defaults filled in, sorted pairs.
         folder: the corpus's folder; None where missing.
         version: what the reader recognised; empty where it could not read.
@@ -75,9 +70,6 @@ class Examination:
         problems: unfit ones first.
     """
 
-    name: str
-    title: str
-    page: str
     options: tuple[tuple[str, Any], ...] = ()
     folder: Path | None = None
     version: str = ""
@@ -104,20 +96,31 @@ def n_of(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def found(kind: str, severity: str, message: str, examples: Sequence[str]) -> list[Problem]:
-    """The problem, or none where there is no example of it.
+def problem(
+    kind: str, count: int = 1, examples: Sequence[str] = (), of: int = 0, severity: str = "", **values: Any
+) -> Problem:
+    """A problem of a kind.
 
     Args:
-        kind: of the problem.
-        severity: of the problem.
-        message: in it, `{n clips}` becomes `1 clip`, `2 clips`, ...
+        kind: a key of `KINDS`.
+        count: how many were found.
         examples: all of them.
+        of: how many there could have been; 0: not said.
+        severity: where it is not the kind's.
+        values: what the kind's message asks for.
     """
-    if not examples:
-        return []
-    text = re.sub(r"\{n (\w+)s\}", lambda counted: n_of(len(examples), counted[1]), message)
-    return [
-        Problem(
-            kind, severity, text, len(examples), tuple(examples[: NAMED if severity == UNFIT else EXAMPLES])
-        )
-    ]
+    row = KINDS[kind]
+    share = f" of {of:,}" if of else ""
+    counted = re.sub(r"\{n (\w+)s\}", lambda unit: n_of(count, unit[1]) + share, row.message)
+    message = counted.format(**values)
+    if row.tolerated:
+        message += f"; above {row.tolerated:.0%} of the clips the copy counts as damaged"
+        severity = NOTE if count <= row.tolerated * of else UNFIT
+    severity = severity or row.severity
+    named = tuple(examples[: EXAMPLES[severity]])
+    return Problem(kind.partition("/")[0], severity, message, count, named)
+
+
+def found(kind: str, examples: Sequence[str], **values: Any) -> list[Problem]:
+    """A problem with its examples, or none where there are none."""
+    return [problem(kind, len(examples), examples, **values)] if examples else []

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from serkit.corpora.reading.corpus import Corpus
-from serkit.corpora.reading.folder import LFS_POINTER
+from serkit.corpora.reading.folder import is_pointer
 from serkit.doctor.clips import Clip
-from serkit.doctor.findings import NOTE, UNFIT, Problem, found
-from serkit.files import read_bytes
+from serkit.doctor.findings import Problem, found
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".sph")
 POINTER_BYTES = 1024  # git-lfs's own limit for what may be a pointer
@@ -64,13 +63,14 @@ def walk_through(folder: Path) -> Walk:
     return walk
 
 
-def unknown_audio(walk: Walk, corpus: Corpus, known: set[str]) -> tuple[list[str], list[str], int]:
+def unknown_audio(walk: Walk, corpus: Corpus) -> tuple[list[str], list[str], int]:
     """Audio that no label knows.
 
     Returns:
         files in folders where clips lie; files elsewhere that have exactly the size of some clip, so may be
         copies; how many files lie elsewhere.
     """
+    known = {*corpus.clips["path"], *corpus.others}
     homes = {PurePosixPath(path).parent for path in known}
     sizes = {walk.audio.get(path) for path in corpus.clips["path"]}
     unknown = [path for path in walk.audio if path not in known]
@@ -82,10 +82,9 @@ def unknown_audio(walk: Walk, corpus: Corpus, known: set[str]) -> tuple[list[str
 def names_only(folder: Path) -> list[Problem]:
     """What can be said without labels."""
     walk = walk_through(folder)
-    nothing = [path for path, size in walk.audio.items() if size == 0]
     return [
-        *_pointers(folder, True, _pointers_in(folder, walk, set())),
-        *found("empty", UNFIT, "nothing inside: {n files}; expected audio: unpack them again", nothing),
+        *found("lfs-pointer", _pointers(folder, walk, set()), folder=folder),
+        *found("empty", [path for path, size in walk.audio.items() if size == 0]),
         *_names(walk),
     ]
 
@@ -95,70 +94,33 @@ def folder_problems(
 ) -> list[Problem]:
     """What lies in the folder and should not, or does not and should."""
     used = set(corpus.clips["path"])
-    pointers = _pointers_in(corpus.folder, walk, used)
+    pointers = _pointers(corpus.folder, walk, used)
     originals = {heard[path].digest for path in used} - {b""}
     without_labels = [path for path in strays if path not in pointers and heard[path].digest not in originals]
     absent = [
         path for path in corpus.others if path not in walk.audio and not (corpus.folder / path).is_file()
     ]
     return [
-        *_pointers(corpus.folder, False, pointers),
-        *found(
-            "audio-without-labels",
-            NOTE,
-            "audio among the clips that no label knows and that copies none of them: {n files}; expected"
-            " none: they are not used, restore the labels or the names, or move them out",
-            without_labels,
-        ),
-        *found(
-            "missing-others",
-            NOTE,
-            "audio that the labels know, the study does not use, and is not there: {n files}; expected it:"
-            " unpack or copy the corpus again for other uses, nothing to do for this study",
-            absent,
-        ),
+        *found("lfs-pointer-unused", pointers, folder=corpus.folder),
+        *found("audio-without-labels", without_labels),
+        *found("missing-others", absent),
         *_names(walk),
     ]
 
 
-def _pointers_in(folder: Path, walk: Walk, used: set[str]) -> list[str]:
+def _pointers(folder: Path, walk: Walk, used: set[str]) -> list[str]:
+    """git-lfs pointers among the audio that is not used."""
+
+    def pointer(path: str) -> bool:
+        try:
+            return is_pointer(folder / path)
+        except OSError:
+            return False
+
     return [
-        path
-        for path, size in walk.audio.items()
-        if path not in used and 0 < size <= POINTER_BYTES and _is_pointer(folder / path)
+        path for path, n in walk.audio.items() if path not in used and n <= POINTER_BYTES and pointer(path)
     ]
-
-
-def _is_pointer(path: Path) -> bool:
-    try:
-        return read_bytes(path).startswith(LFS_POINTER)
-    except OSError:
-        return False
-
-
-def _pointers(folder: Path, used: bool, paths: Sequence[str]) -> list[Problem]:
-    return found(
-        "lfs-pointer" if used else "lfs-pointer-unused",
-        UNFIT if used else NOTE,
-        f"git-lfs pointers in place of audio{'' if used else ' that the study does not use'}: {{n files}};"
-        f" expected audio: install git-lfs and run 'git lfs pull' in {folder}",
-        paths,
-    )
 
 
 def _names(walk: Walk) -> list[Problem]:
-    return [
-        *found(
-            "closed",
-            NOTE,
-            "not to be looked into: {n folders}; expected to be allowed: what lies there was not examined",
-            walk.closed,
-        ),
-        *found(
-            "apple-double",
-            NOTE,
-            "AppleDouble files (._*), left by unzipping on another system: {n files}; expected none: readers"
-            " pass over them, delete them at will",
-            walk.apple,
-        ),
-    ]
+    return [*found("closed", walk.closed), *found("apple-double", walk.apple)]

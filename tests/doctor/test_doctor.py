@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmark.doctor import render
 from serkit import doctor
+from serkit.doctor.kinds import KINDS
 from serkit.errors import CorpusUnfit, SpecError
-from tests.doctored import POINTER, copy, kinds, make, only, reader, speech, write
+from tests.doctored import POINTER, kinds, only, speech, write
 
 # A clean copy, and none
 
@@ -33,7 +36,7 @@ def test_clean_copy_has_no_problem(make, by_fold):
 
 
 def test_clean_copy_as_text(copy):
-    text = doctor.render(copy.examine())
+    text = render(copy.examine(), "Fake")
     assert text.startswith("Fake: fit\n")
     for part in (
         str(copy.folder),
@@ -54,7 +57,7 @@ def test_missing_corpus_is_a_state_of_its_own(reader, tmp_path):
         assert found.missing
         assert not found.fit
         assert kinds(found) == {"missing": "unfit"}
-        assert doctor.render(found).startswith("Fake: missing\n")
+        assert render(found, "Fake").startswith("Fake: missing\n")
 
 
 def test_what_the_user_asked_wrongly_is_raised(copy):
@@ -187,7 +190,7 @@ def test_damaged_clip_is_named_and_nothing_else(copy, damage, kind, severity):
     assert len(problem.examples) == 1
     assert problem.examples[0].startswith(copy.path(7))
     assert found.fit == (severity == "note")
-    text = doctor.render(found)
+    text = render(found, "Fake")
     assert ("UNFIT (1 reason)" if severity == "unfit" else "fit, 1 note") in text.splitlines()[0]
     assert f"{'UNFIT' if severity == 'unfit' else 'note'} {kind}: " in text
     assert f"      {copy.path(7)}" in text
@@ -214,7 +217,7 @@ def test_at_most_five_examples_and_how_many(copy):
     found = copy.examine()
     assert (only(found).count, len(only(found).examples)) == (8, 5)
     assert "8 clips of 24" in only(found).message
-    assert "and 3 more" in doctor.render(found)
+    assert "and 3 more" in render(found, "Fake")
     for i in range(8):
         as_text(copy[i])
     assert len(only(copy.examine()).examples) == 8  # unfit: each has to be mended
@@ -296,7 +299,7 @@ def test_a_corpus_recorded_below_16_khz_is_fit_and_said(copy, reader):
 def test_names_steer_no_terminal_and_forge_no_line(copy):
     for seed, name in enumerate(("\x1b[31mred.wav", "two\nlines.wav"), 98):
         write(copy.folder / "clips" / "s0" / name, speech(seed))
-    text = doctor.render(copy.examine())
+    text = render(copy.examine(), "Fake")
     assert "\\x1b[31mred.wav" in text
     assert "two\\nlines.wav" in text
     assert "\x1b" not in text
@@ -305,7 +308,7 @@ def test_names_steer_no_terminal_and_forge_no_line(copy):
 def test_few_silent_clips_are_a_note(copy, monkeypatch):
     as_silence(copy[3])
     as_silence(copy[20])  # and two alike are no duplicates, though in different splits
-    monkeypatch.setattr(doctor.clips, "FEW", 2 / 24)
+    monkeypatch.setitem(KINDS, "silent", replace(KINDS["silent"], tolerated=2 / 24))
     assert kinds(copy.examine()) == {"silent": "note"}
 
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import soundfile
 
+from benchmark.doctor import render
 from serkit import doctor
 from serkit.corpora.reading.corpus import Corpus, table
 from serkit.labels import LABELS
-from tests.doctored import POINTER, Copy, copy, kinds, make, only, reader, speech, write
+from tests.doctored import POINTER, Copy, kinds, only, speech, write
 
 # Duplicates
 
@@ -342,7 +343,7 @@ def test_counts_near_the_published_are_a_note(copy, monkeypatch):
     problem = only(found)
     assert (problem.kind, problem.severity, problem.count) == ("counts", "note", 3)
     assert problem.examples[0] == "all, happy: 6, published 5"
-    text = doctor.render(found)
+    text = render(found, "Fake")
     assert "! 6 / 7" in text
     assert "! 4 / 5" in text
     assert "1 published count of single speakers agree" in text

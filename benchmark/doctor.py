@@ -1,4 +1,4 @@
-"""What the doctor found, as text for a terminal."""
+"""What the doctor (`serkit.doctor`) found, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from serkit.doctor.findings import NOTE, UNFIT, Count, Examination, n_of
+from serkit.doctor import NOTE, UNFIT, Count, Examination, n_of
 from serkit.files import printable
 from serkit.labels import LABELS
 
 WIDTH = 100
 
 
-def render(examination: Examination) -> str:
-    """The examination as text for a terminal, no newline at its end; no name in it steers it."""
+def render(examination: Examination, title: str) -> str:
+    """The examination of a corpus of that title, no newline at its end; no name in it steers a terminal."""
     if examination.missing:
-        return f"{examination.title}: missing\n" + _indented("  ", examination.problems[0].message)
+        return f"{title}: missing\n" + _indented("  ", examination.problems[0].message)
     n_notes = sum(problem.severity == NOTE for problem in examination.problems)
     n_unfit = len(examination.problems) - n_notes
     verdict = f"UNFIT ({n_of(n_unfit, 'reason')})" if n_unfit else "fit"
     if n_notes:
         verdict += f", {n_of(n_notes, 'note')}"
-    lines = [f"{examination.title}: {verdict}"]
+    lines = [f"{title}: {verdict}"]
     if examination.folder is not None:
         lines.append(f"  folder   {examination.folder}")
     options = ", ".join(f"{option} {value}" for option, value in examination.options if value is not None)
