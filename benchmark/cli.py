@@ -213,18 +213,18 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 
     From any shell, while it runs or not, from what lies on disk alone. Exit code 0 however far it is.
     """
-    from benchmark.session import progress
+    from benchmark.session import status as told
+    from benchmark.session.progress import Progress
     from serkit.results import Store
 
     study = studies.read(study_name)
-    store = Store(_root(results) / study.name)
-    looking = progress.Progress(study, store)
+    progress = Progress(study, Store(_root(results) / study.name))
     if watch:
         from benchmark.session.live import watch as watch_it
 
-        watch_it(looking, study_name, results or "")
+        watch_it(progress, results or "")
     else:
-        say(progress.status(looking.look(), study_name, results or "", looking.unread))
+        say(told.status(progress, progress.look(), results or ""))
 
 
 @main.command()

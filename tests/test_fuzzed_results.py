@@ -13,7 +13,7 @@ from benchmark import export, plan
 from benchmark import study as studies
 from benchmark.report import collect, compare, page
 from benchmark.report.write import assemble
-from benchmark.session import attempt, progress
+from benchmark.session import attempt, progress, status
 from serkit.errors import ResultsUnreadable
 from serkit.files import printable
 from serkit.resultfile import read
@@ -155,7 +155,7 @@ def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbe
         seen = looking.look()
         side = compare._side("it", store.folder, STUDY)
         shown = [
-            progress.status(seen, "study", unread=looking.unread),
+            status.status(looking, seen),
             assemble(STUDY, store)[0],
             (store.folder / "report.md").read_text(),
             "\n".join(compare.summary(side, side, compare.cells(side, side), "wF1")),
@@ -195,8 +195,8 @@ def test_what_an_attempt_left_can_be_shown(tmp_path, lines, spec, error):
     (tmp_path / ".reading").mkdir(exist_ok=True)
     (tmp_path / ".reading" / "one\x1b.jsonl").write_bytes(b"\n".join(lines))
     looking = progress.Progress(STUDY, store)
-    said = progress.status(looking.look(), "study", unread=looking.unread)
-    said += "".join(name + progress.told_reading(event) for name, event in looking.reading())
+    said = status.status(looking, looking.look())
+    said += "".join(name + status.how_far_read(event) for name, event in looking.reading())
     assert said == printable(said)
 
 
@@ -211,7 +211,7 @@ def test_nothing_waits_for_what_is_no_file(store, name, make):
     make(path)
     try:
         looking = progress.Progress(STUDY, store)
-        text = progress.status(looking.look(), "study", unread=looking.unread)
+        text = status.status(looking, looking.look())
         list(page._conditions(collect.read(STUDY, store), store))
     finally:
         path.rmdir() if path.is_dir() else path.unlink()

@@ -25,8 +25,9 @@ serkit.provenance serkit.job serkit.splits                  what a training and 
 serkit                                                      joins: run, measure
 benchmark.study_file benchmark.study_corpora benchmark.study benchmark.options benchmark.starter
 benchmark.session.attempt benchmark.session.progress benchmark.session.checks
+benchmark.session.pace benchmark.session.status
 benchmark.report benchmark.export
-benchmark.session benchmark.cost benchmark.plan benchmark.listen
+benchmark.session benchmark.plan benchmark.listen
 benchmark                                                   the command line
 cases
 tools

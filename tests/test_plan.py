@@ -6,10 +6,11 @@ import pytest
 
 from benchmark import plan as plans
 from benchmark import study as studies
-from benchmark.cost import Device, Speech, Work
-from benchmark.session.progress import lasting
-from benchmark.study import Case
+from benchmark.session.pace import lasting
+from serkit import run
 from serkit.results import Store
+from serkit.specs import CorpusSpec, RunSpec
+from tests import corpus_trees
 from tests.made_results import made_result, put
 
 STUDY = """
@@ -49,11 +50,16 @@ def rows(text):
     return {row[0]: row[1:] for row in cells if row}
 
 
+def times(text):
+    """The time on 1, 4 and 16 devices."""
+    return re.findall(r"^ +\d+ devices?: (.*)$", text, re.MULTILINE)
+
+
 def test_a_study_that_was_not_begun(shown):
     """3,924 clips to train on, 841 each to validate and to test, twice; at two rates."""
     text = shown()
-    assert rows(text)["table1"] == ["CREMA-D", "2", "0", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
-    assert rows(text)["all"] == ["2", "0", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
+    assert rows(text)["table1"] == ["CREMA-D", "0/2", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
+    assert rows(text)["all"] == ["0/2", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
     assert "CREMA-D published." in text
     assert "No rate is known for Here, on which this would run: finish a run" in text
 
@@ -68,8 +74,9 @@ def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
     """The run without augmentation took 350 s; the other is taken to be as long."""
     finished(tmp_path, study.runs(("cremad",), 0)[0])
     text = shown()
-    assert rows(text)["table1"] == ["CREMA-D", "2", "1", "1", f"{2 * 3924:,}", f"{2 * 1682:,}"]
-    assert rows(text)["Here (this one)"] == ["6 min"] * 3 + ["1 finished runs of this study"]
+    assert rows(text)["table1"] == ["CREMA-D", "1/2", "1", f"{2 * 3924:,}", f"{2 * 1682:,}"]
+    assert "Time left on Here (this one), by 1 finished run of this study:" in text
+    assert times(text) == ["6 min"] * 3
     assert "No rate" not in text
     finished(tmp_path, study.runs(("cremad",), 50)[0])
     assert "Time" not in shown()  # nothing is left
@@ -78,14 +85,14 @@ def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
 @pytest.mark.parametrize(
     ("widths", "least", "most", "source"),
     [
-        ([32], 2, 4, "1 finished runs of other studies, width 32, scaled to 64"),
+        ([32], 2, 4, "1 finished run of other studies, width 32, scaled to 64"),
         ([8, 32, 4, 32], 2, 4, "2 finished runs of other studies, width 32, scaled to 64"),
-        ([128], 0.25, 0.5, "1 finished runs of other studies, width 128, scaled to 64"),
-        ([8, 64], 1, 1, "1 finished runs of other studies, width 64"),
+        ([128], 0.25, 0.5, "1 finished run of other studies, width 128, scaled to 64"),
+        ([8, 64], 1, 1, "1 finished run of other studies, width 64"),
     ],
 )
 def test_runs_of_another_study_say_it_roughly(shown, tmp_path, widths, least, most, source):
-    """A result's 24 clips of 15 s, cut to 10, twice, are 480 s in 480 s; a damaged one is passed over."""
+    """A result's 24 clips, twice, took 480 s, 10 s each; a damaged one is passed over."""
     for number, width in enumerate(widths):
         other = TWO.format(number=number, width=width)
         (tmp_path / f"other{number}.toml").write_text(other)
@@ -98,17 +105,16 @@ def test_runs_of_another_study_say_it_roughly(shown, tmp_path, widths, least, mo
             evaluate_seconds=0.0,
             wall_seconds=480.0,
         )
-        result["corpora"]["cremad"]["hours"] = 3 * 24 * 15 / 3600
         put(Store(tmp_path / f"other{number}"), result)
     (tmp_path / "notes").mkdir()
     (tmp_path / "odd" / "run").mkdir(parents=True)
     (tmp_path / "odd" / "run" / "result.json").write_text("{")
     text = shown()
-    seconds = 4 * 3924 * 2.5
-    times = [lasting(seconds * least), lasting(seconds * most)]
-    assert rows(text)["Here (this one)"][0] == " to ".join(dict.fromkeys(times))
-    assert rows(text)["Here (this one)"][3] == source
-    assert ("Two times" in text) == (least != most)
+    seconds = 4 * 3924 * 10
+    wanted = [lasting(seconds * least), lasting(seconds * most)]
+    assert times(text)[0] == " to ".join(dict.fromkeys(wanted))
+    assert f"Time left on Here (this one), by {source}:" in text
+    assert ("in proportion to the width" in text) == (least != most)
     assert "No rate" not in text
 
 
@@ -116,27 +122,77 @@ def test_a_corpus_of_which_nothing_is_known_leaves_cases_and_says_where_to_get_i
     study = studies.read("open")
     text = plans.text(study, Store(tmp_path), tmp_path)
     asked = len(studies.plan(study))
-    assert re.search(rf"^all +{asked} +0 +{asked}$", text, re.MULTILINE)
+    assert re.search(rf"^all +0/{asked} +{asked}$", text, re.MULTILINE)
     assert re.search(r"Clips and hours are not known: RAVDESS.*docs/corpora\.md", text)
 
 
-def done(percent, train_seconds, seconds=100.0):
-    spec = studies.read("paper").runs(("cremad",), percent)[0]
-    work = Work(Case(spec, ("table1",), 1), Speech(10, seconds), Speech(5, 50.0))
-    wall = {"wall_seconds": train_seconds + 35.0}
-    return work, {"train_seconds": train_seconds, "evaluate_seconds": 25.0, **wall}
+# --- clips ---
+
+FOLDED = """
+title = "Folds, one split, and a corpus that is only tested"
+rates_percent = [0, 50]
+[model]
+width = 1
+weights = ""
+[recipe]
+epochs = 3
+max_seconds = 1.0
+evaluations_per_epoch = 2
+[corpora.large]
+reader = "synthetic"
+[corpora.folded]
+reader = "synthetic"
+folds = 3
+options = { role = "B" }
+scramble = { neutral = "sad", sad = "neutral", happy = "angry", angry = "happy" }
+[corpora.mixed]
+reader = "synthetic"
+options = { role = "C" }
+[figure3]
+train = [["large", "folded_scrambled"], ["mixed"]]
+test = ["folded_scrambled", "folded"]
+"""
 
 
-@pytest.mark.parametrize(
-    ("runs", "plain", "augmented"),
-    [
-        ([(0, 200.0), (0, 400.0)], 3.0, 3.0),
-        ([(0, 200.0), (50, 300.0)], 2.0, 4.0),  # half of the clips take twice as long
-        ([(0, 200.0), (50, 300.0), (100, 400.0)], 2.0, 4.0),
-        ([(0, 200.0), (100, 100.0)], 2.0, 1.0),
-        ([(20, 200.0), (100, 400.0)], 3.0, 3.0),
-    ],
-)
-def test_seconds_a_second_of_speech(runs, plain, augmented):
-    found = plans.timed([done(*run) for run in runs])
-    assert found == Device(plain, augmented, 0.5, start_s=10.0)
+def works(study, data=None):
+    """What each run of a study does, by its id."""
+    sizes = {spec.name: plans.size(spec, data) for spec in study.corpora}
+    cases = studies.plan(study)
+    return {case.id: plans.work(case.spec, sizes) for case in cases if isinstance(case.spec, RunSpec)}
+
+
+def test_clips_are_those_of_the_sets_a_run_makes(tmp_path, monkeypatch, synthetic_cache):
+    monkeypatch.setenv("SERKIT_CACHE", str(synthetic_cache))
+    (tmp_path / "folded.toml").write_text(FOLDED)
+    study = studies.read(str(tmp_path / "folded.toml"))
+    loaded = {spec.name: run.load(spec, None, 16_000, Store(tmp_path)) for spec in study.corpora}
+    of, cases = works(study), studies.plan(study)
+    assert len(of) == len(cases) == 2 * (3 + 1)
+    for case in cases:
+        trained, scored = run.training_set(case.spec, loaded), run.evaluation_set(case.spec, loaded)[0]
+        assert of[case.id] == (3 * len(trained), 6 * len(scored))
+
+
+def test_a_cap_is_counted(tmp_path):
+    text = (studies.BUILT_IN / "paper.toml").read_text().replace("= 3900", "= 3900\nmax_training_clips = 100")
+    (tmp_path / "few.toml").write_text(text)
+    assert works(studies.read(str(tmp_path / "few.toml")), tmp_path)["cremad-aug20"].trained == 30 * 100
+
+
+def test_published_sizes_stand_in_for_absent_corpora(tmp_path):
+    study = studies.read("paper")
+    assert {plans.size(spec, tmp_path)[1] for spec in study.corpora} == {"published"}
+    of = works(study, tmp_path)
+    assert len(of) == 415
+    assert of["msp-aug0"].trained == pytest.approx(30 * 41_000, rel=0.01)  # about 41,000 clips x 30 epochs
+    assert of["cremad-aug20"].trained == 30 * 3924  # 5,606 less twice 15 %
+    assert of["cremad-aug20"].scored == pytest.approx(30 * (841 + 841 + 5531 + 11_012), rel=0.001)
+
+
+def test_clips_are_counted_and_nothing_is_decoded(tmp_path):
+    votes = {f"{actor}_IEO_ANG_HI": ("A", "A") for actor in range(1001, 1021)}
+    corpus_trees.write_votes(tmp_path / "CREMA-D", votes)
+    corpus_trees.place(tmp_path / "CREMA-D" / "AudioWAV", votes)  # empty: none could be read
+    folds, source = plans.size(CorpusSpec("one", "crema_d"), tmp_path)
+    assert source == "counted"
+    assert [list(fold.values()) for fold in folds] == [[14, 3, 3]]

@@ -13,7 +13,7 @@ import pandas as pd
 from benchmark.report import acoustics, cells, intervals, tables, verdicts
 from benchmark.report.cells import Answers
 from benchmark.report.tables import Table, many
-from benchmark.session import progress
+from benchmark.session import progress, status
 from benchmark.session.progress import CaseState
 from benchmark.study import Study, plan
 from serkit.resultfile import GUESSING, Result
@@ -60,7 +60,7 @@ class Report:
         """How far the study is; empty where all of it is done."""
         if all(state.state == progress.DONE for state in self.states):
             return ""
-        return f"Interim: {progress.standing(self.states)}. What is missing is shown as {tables.MISSING}."
+        return f"Interim: {status.standing(self.states)}. What is missing is shown as {tables.MISSING}."
 
     def cells_of(self, exhibit: str) -> pd.DataFrame:
         """The cells of one exhibit; empty where the study does not show it."""

@@ -1,39 +1,51 @@
 """What the files of one attempt say, whatever stands in them: read for who watches.
 
-Each reader gives plain values, made fit to be shown; what has another type than it should is not there.
+Each reader gives plain values, fit to be shown; an entry of the wrong type counts as absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.files import parse_json, printable, read_bytes, read_json, usual_number
-from serkit.resultfile import read, unreadable
+from serkit.resultfile import diverged, read, unreadable
 from serkit.specs import Spec, from_json
 
 TEXTS = ("host", "device", "worker")
 NUMBERS = ("time", "pid", "iteration", "of", "epoch", "loss", "measured", "packed", "seconds_left")
-SAID = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of"})
-"""What an event may say, as texts and as numbers from 0 up, and what must not be said by halves."""
+WHOLE = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of"})
+"""The texts and numbers (0 or more) that an event may hold, and the sets of which it holds all or none."""
+
+KEPT = frozenset(
+    "corpora training_clips environment clips_before wall_seconds train_seconds evaluate_seconds".split()
+)
+"""The entries of a result that tell how long such a case takes."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What is kept of a result: `seconds` only where they were those of the whole case."""
+    """What is kept of a result.
+
+    Attributes:
+        spec: without fingerprints; None of another version.
+        at: when it finished, in seconds since 1970.
+        diverged: whether its loss stayed far above guessing (`serkit.resultfile.diverged`).
+        result: its entries of `KEPT`.
+    """
 
     spec: Spec | None
-    at: float
-    seconds: float | None
-    who: Mapping[str, Any]
+    at: float = 0.0
+    diverged: bool = False
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
-def tried(parse: Callable[[Path], Any], path: Path) -> Any:
-    """What a parser makes of a file, or why it cannot be read. Raises FileNotFoundError."""
+def attempted(parse: Callable[[Path], Any], path: Path) -> Any:
+    """What a parser makes of a file, or the error that says why not. Raises FileNotFoundError."""
     try:
         return parse(path)
     except FileNotFoundError:
@@ -50,30 +62,26 @@ def finished(path: Path) -> Finished:
     try:
         spec = from_json(result["spec"]).plan()
     except SpecError:
-        return Finished(None, 0.0, None, {})  # of another version
-    return Finished(
-        spec,
-        datetime.fromisoformat(result["finished"]).timestamp(),
-        result["wall_seconds"] if not result.get("clips_before") else None,
-        {"device": result["environment"]["device"]},
-    )
+        return Finished(None)
+    at = datetime.fromisoformat(result["finished"]).timestamp()
+    return Finished(spec, at, diverged(result), {name: result[name] for name in KEPT & result.keys()})
 
 
 def spec(path: Path) -> Spec | None:
-    """What a spec.json asks for, without fingerprints; None of another version. Raises as `tried` catches."""
+    """What a spec.json asks for, as `Finished.spec`. Raises what `attempted` catches."""
     data = read_json(path, usual_number)
     if not isinstance(data, dict):
         raise ValueError("expected an object")
     try:
         asked = from_json(data).plan()
     except SpecError:
-        return None  # of another version
+        return None
     hash(asked)  # cases are found by it
     return asked
 
 
 def failure(path: Path) -> str:
-    """Why an attempt failed, of its error.json."""
+    """Why an attempt failed, from its error.json."""
     try:
         found = read_json(path)
         return printable(f"{found['error']}: {found['message']}")
@@ -84,12 +92,11 @@ def failure(path: Path) -> str:
 
 
 def events(path: Path) -> list[dict[str, Any]]:
-    """The events of a progress file; half a line, as one that is written just now may end with, is none."""
+    """The events of a progress file; a line that is no event, or is still being written, is skipped."""
     return [event for line in read_bytes(path).splitlines() for event in _event(line)]
 
 
 def _event(line: bytes) -> Iterator[dict[str, Any]]:
-    """What a line says of what is known here, in its type; nothing where it is no event."""
     try:
         found = parse_json(line, usual_number)
     except ValueError:
@@ -100,7 +107,7 @@ def _event(line: bytes) -> Iterator[dict[str, Any]]:
     event |= {name: in_a_line(found[name]) for name in TEXTS if isinstance(found.get(name), str)}
     if event.get("of", 0) <= 0:
         event.pop("of", None)
-    if all(event.keys() >= words or not event.keys() & (words - {"of"}) for words in SAID):
+    if all(event.keys() >= words or not event.keys() & (words - {"of"}) for words in WHOLE):
         yield event
 
 

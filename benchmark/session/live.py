@@ -1,18 +1,12 @@
 """What a session shows while it runs: who is at what, how far the chosen cases are, and how long it takes.
 
-Workers append events to files in the store; this process looks at them (`benchmark.session.progress`). So it
-works the same for one process, for workers, and for any engine that writes to the store. Which cases were
-chosen, begun and ended it hears from pytest.
+Workers append events to files in the store, which this process reads (`benchmark.session.progress`): it works
+alike for one process, for workers, and for any engine that writes to the store. Which cases were chosen,
+begun and ended it hears from pytest.
 
-In a terminal the lines are redrawn in place, below what pytest writes. pytest leaves lines unfinished (dots)
-and knows nothing of what stands below them, so that two writers would spoil each other's lines. Here there is
-one: while cases run, `Screen` stands in for the file that pytest's terminal writer has. Whole lines go out
-above rich's live display, and the line that pytest has not finished yet is the first of it. rich does all
-else: it redraws, crops to the terminal's size and clears up. When the cases are done, or are interrupted,
-pytest gets its file back, with the cursor where it had left it.
-
-Elsewhere (a pipe, CI, `TERM=dumb`, `-p no:terminal`, and where others write to the terminal too: `-s`,
-`--pdb`, `--trace`) plain lines come now and then.
+In a terminal rich redraws the lines in place, below what pytest writes; see `Screen`. Elsewhere (a pipe, CI,
+`TERM=dumb`, `-p no:terminal`, and where others write to the terminal: `-s`, `--pdb`, `--trace`) plain lines
+come now and then.
 
 Limits: what a worker writes to stderr outside a case spoils the display until the next redraw, and a terminal
 that is made narrower keeps a piece of what was wider.
@@ -33,26 +27,16 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.session.progress import (
-    DONE,
-    MISSING,
-    RUNNING,
-    CaseState,
-    Progress,
-    left,
-    rates,
-    status,
-    told,
-    told_reading,
-)
+from benchmark.session.pace import pace
+from benchmark.session.progress import DONE, MISSING, RUNNING, CaseState, Progress
+from benchmark.session.status import how_far, how_far_read, status
 
 LOOK_EVERY_SECONDS = 1.0
 SAY_EVERY_SECONDS = 15.0  # in plain lines, for each run or corpus: faster and it scrolls
-PLAN_EVERY_SECONDS = 60.0  # for the plan, likewise
+PLAN_EVERY_SECONDS = 60.0  # in plain lines, for the plan
 WATCH_EVERY_SECONDS = 2.0
 CURSOR_UP, ERASE_BELOW = "\x1b[A", "\x1b[J"
 ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not begin a line of their own
-
 UNSET_SIZE = (80, 24)  # what every program takes for a terminal that does not know its own, as of `script`
 
 PREPARING = "preparing"
@@ -62,7 +46,7 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
 class Live:
-    """Shows the progress of the chosen cases of a study."""
+    """Shows the progress of the chosen cases of a study: pytest's thread says which, another one shows."""
 
     def __init__(self, progress: Progress, rerun: bool = False) -> None:
         """Shows nothing yet.
@@ -75,16 +59,13 @@ class Live:
         self._rerun = rerun
         self._known = {case.id for case in progress.cases}
         self._chosen: set[str] = set()
-        self._at: list[str] = []
+        self._begun: list[str] = []
         self._outcomes: dict[str, str] = {}
         self._workers = 1
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._began = time.time()
-        self._said: dict[str, float] = {}
-        self._news: dict[str, str] = {}
-
-    # What pytest tells; from its own thread.
+        self._said: dict[str, tuple[float, str]] = {}
 
     def chosen(self, nodeids: Iterable[str], workers: int = 1) -> None:
         """The session's items, cases or not, and how many processes run them."""
@@ -94,14 +75,16 @@ class Live:
     def started(self, nodeid: str) -> None:
         """An item was begun."""
         if _id(nodeid) in self._chosen:
-            self._at.append(_id(nodeid))
+            self._begun.append(_id(nodeid))
 
     def ended(self, nodeid: str, outcome: str) -> None:
         """An item passed, failed or was skipped."""
         if _id(nodeid) in self._chosen:
             self._outcomes[_id(nodeid)] = outcome
 
-    # What a user sees; from the watching thread.
+    @property
+    def _at(self) -> list[str]:
+        return [name for name in self._begun if name not in self._outcomes]
 
     def rows(self, seen: Iterable[CaseState]) -> list[tuple[str, str, str]]:
         """A row for each case that is being run, and each corpus that is read: worker, what, how far.
@@ -110,44 +93,43 @@ class Live:
             seen: the states of the whole study.
         """
         states = {state.case.id: state for state in seen}
-        rows = []
-        for name in [name for name in self._at if name not in self._outcomes]:
-            state = states[name]
-            if state.state == RUNNING:
-                rows.append((str(state.who.get("worker", "")), name, told(state)))
-            else:
-                rows.append(("", name, PREPARING))
-        read = self._progress.reading() if any(row[2] == PREPARING for row in rows) else []
+        at = [states[name] for name in self._at]
+        rows = [(str(s.who.get("worker", "")), s.case.id, how_far(s)) for s in at if s.state == RUNNING]
         rows.sort(key=lambda row: (not row[0], row[0]))
-        return rows + [("", corpus, told_reading(event)) for corpus, event in read]
+        if preparing := [("", state.case.id, PREPARING) for state in at if state.state != RUNNING]:
+            read = [("", corpus, how_far_read(event)) for corpus, event in self._progress.reading()]
+            rows += preparing + read
+        return rows
 
     def plan_line(self, seen: Iterable[CaseState]) -> str:
         """The chosen cases in one line: `37 of 105 done, 2 running, 66 left, about 4 min left`."""
-        seen = list(seen)
-        ended = list(self._outcomes.values())
+        seen, ended, at = list(seen), list(self._outcomes.values()), len(set(self._at))
         waiting = [state for state in seen if state.case.id in self._chosen - self._outcomes.keys()]
-        open_ = [state for state in waiting if self._rerun or state.state != DONE]
-        at = len({name for name in self._at if name not in self._outcomes})
         words = [f"{ended.count(PASSED)} of {len(self._chosen)} done"]
         words += [f"{ended.count(outcome)} {outcome}" for outcome in (FAILED, SKIPPED) if outcome in ended]
         words += [f"{at} running"] if at else []
         words += [f"{len(waiting) - at} left"] if len(waiting) > at else []
-        if open_:
-            words += [left(_as_open(open_), rates(seen), min(self._workers, len(open_))).words()]
+        if self._rerun:
+            waiting = [CaseState(s.case, MISSING) if s.state == DONE else s for s in waiting]
+        if any(state.state != DONE for state in waiting):
+            words.append(pace(seen).left(waiting, self._workers).words())
         return ", ".join(words)
 
     def lines(self, seen: Iterable[CaseState]) -> list[str]:
         """Plain lines that are due: for each row that says something new, and for the plan."""
-        now, due = time.time(), []
-        seen = list(seen)
-        for worker, name, how_far in self.rows(seen):
-            news = how_far.partition(", about")[0]
-            is_due = now - self._said.setdefault(name, self._began) >= SAY_EVERY_SECONDS
-            if is_due and self._news.get(name) != news:
-                self._said[name], self._news[name] = now, news
-                due.append(f"{f'{worker} ' * bool(worker)}{name}: {how_far}")
-        if self._chosen and now - self._said.setdefault("", self._began) >= PLAN_EVERY_SECONDS:
-            self._said[""] = now
+        now, due, seen = time.time(), [], list(seen)
+
+        def is_due(name: str, news: str, every_seconds: float) -> bool:
+            said_at, said = self._said.setdefault(name, (self._began, ""))
+            if now - said_at < every_seconds or said == news:
+                return False
+            self._said[name] = now, news
+            return True
+
+        for worker, name, far in self.rows(seen):
+            if is_due(name, far.partition(", about")[0], SAY_EVERY_SECONDS):
+                due.append(f"{f'{worker} ' * bool(worker)}{name}: {far}")
+        if self._chosen and is_due("", str(now), PLAN_EVERY_SECONDS):
             due.append(self.plan_line(seen))
         return due
 
@@ -183,20 +165,19 @@ class Live:
                 seen = self._progress.look()
                 if screen is not None:
                     screen.show(self.plan_line(seen), self.rows(seen))
-                else:
-                    for line in self.lines(seen):
-                        os.write(fd, f"\n  {line}\n".encode())
+                    continue
+                for line in self.lines(seen):
+                    os.write(fd, f"\n  {line}\n".encode())
         finally:
             if screen is not None:
                 screen.close()
 
 
-def watch(progress: Progress, study: str, results: str = "") -> None:
+def watch(progress: Progress, results: str = "") -> None:
     """Shows the status of a study again and again, in place where there is a terminal, until all is done.
 
     Args:
         progress: looks at the store.
-        study: the study as the user names it.
         results: the results folder if it is not the usual one.
     """
     console = Console(highlight=False)
@@ -206,7 +187,7 @@ def watch(progress: Progress, study: str, results: str = "") -> None:
     ):
         while True:
             seen = progress.look()
-            text = Text(status(seen, study, results, progress.unread), no_wrap=True, overflow="ellipsis")
+            text = Text(status(progress, seen, results), no_wrap=True, overflow="ellipsis")
             if console.is_terminal:
                 shown.update(Constrain(text, console.width - ROOM_FOR_CTRL_C), refresh=True)
             else:
@@ -219,11 +200,6 @@ def watch(progress: Progress, study: str, results: str = "") -> None:
 def _id(nodeid: str) -> str:
     """A case's id from the item's: `cases/test_x.py::test_y[id]`."""
     return nodeid[nodeid.find("[") + 1 :].removesuffix("]")
-
-
-def _as_open(seen: Iterable[CaseState]) -> list[CaseState]:
-    """States as of cases to do: one that is done is run again, as long as it took."""
-    return [CaseState(state.case, MISSING) if state.state == DONE else state for state in seen]
 
 
 def in_place(config: Any, environ: Mapping[str, str] = os.environ) -> Any:
@@ -241,14 +217,17 @@ def in_place(config: Any, environ: Mapping[str, str] = os.environ) -> Any:
 class Screen:
     """Stands in for the file of pytest's terminal writer, and redraws lines below what is written to it.
 
-    Nothing but what pytest writes is seen before the first `show`, and after `close`.
+    pytest leaves lines unfinished (dots) and knows nothing of what stands below them: two writers would spoil
+    each other's lines, so there is one. Whole lines go out above rich's live display, and the line that
+    pytest has not finished is the first of it. Before the first `show` and after `close` nothing but what
+    pytest writes is seen, and the cursor is where it left it.
     """
 
     def __init__(self, writer: Any, fd: int) -> None:
         """Takes the place of the writer's file.
 
         Args:
-            writer: a `TerminalWriter`, of which `_file` is replaced: it has no public way.
+            writer: a `TerminalWriter`, whose `_file` is replaced: it has no public way.
             fd: a descriptor of the terminal that nobody redirects.
         """
         self._writer = writer
@@ -263,7 +242,7 @@ class Screen:
         writer._file = self
 
     def __getattr__(self, name: str) -> Any:
-        """All that a file has besides is that of the file in whose place we are."""
+        """Everything else is as in the file whose place this takes."""
         return getattr(self._theirs, name)
 
     def write(self, text: str) -> int:
@@ -285,8 +264,7 @@ class Screen:
         with self._lock:
             if self._live is None:
                 self._theirs.flush()
-            else:
-                self._redraw()
+            self._redraw()
 
     def show(self, plan: str, rows: Iterable[tuple[str, str, str]]) -> None:
         """Redraws our lines: one for the plan, one a row. The id gives way where the terminal is narrow."""
@@ -296,12 +274,10 @@ class Screen:
         for row in rows:
             grid.add_row(*(Text(cell) for cell in row))
         with self._lock:
-            if self._writer._file is not self:
-                return  # closed
-            self._below = [Text(plan, no_wrap=True, overflow="ellipsis"), grid]
-            if self._live is None:
-                self._begin()
-            self._redraw()
+            if self._writer._file is self:  # not closed
+                self._below = [Text(plan, no_wrap=True, overflow="ellipsis"), grid]
+                self._live = self._live or self._begun()
+                self._redraw()
 
     def close(self) -> None:
         """Clears our lines and gives the file back, the cursor where pytest had left it."""
@@ -314,11 +290,11 @@ class Screen:
                 self._ours.write(self._unfinished)
                 self._ours.flush()
 
-    def _begin(self) -> None:
-        """Starts the display on the line that pytest is at, which is drawn anew."""
+    def _begun(self) -> RichLive:
+        """The display, begun on the line that pytest is at, which is drawn anew."""
         self._theirs.flush()
         self._fit()
-        self._live = RichLive(
+        live = RichLive(
             self._shown(),
             console=self._console,
             auto_refresh=False,
@@ -329,8 +305,9 @@ class Screen:
         )
         rows_above = max(0, Text.from_ansi(self._unfinished).cell_len - 1) // self._console.width
         self._ours.write("\r" + CURSOR_UP * rows_above + ERASE_BELOW)
-        self._live.start()
+        live.start()
         self._console.show_cursor(True)  # a session that is killed leaves it as it is
+        return live
 
     def _redraw(self) -> None:
         if self._live is not None:
@@ -344,7 +321,7 @@ class Screen:
         return Group(*first, *(Constrain(line, width) for line in self._below))
 
     def _fit(self) -> None:
-        """Takes the terminal's size, which rich would ask the redirected descriptors; 0 is one not set."""
+        """Takes the terminal's size: rich would ask the redirected descriptors. 0 is a size not set."""
         with contextlib.suppress(OSError):
             columns, rows = os.get_terminal_size(self._fd)
             self._console.size = (columns or UNSET_SIZE[0], rows or UNSET_SIZE[1])

@@ -18,8 +18,10 @@ import pytest
 from benchmark import study as studies
 from benchmark.session import live as live_module
 from benchmark.session.live import Live, Screen, in_place
-from benchmark.session.progress import DONE, MISSING, RUNNING, CaseState, Progress, lasting
+from benchmark.session.pace import lasting
+from benchmark.session.progress import DONE, MISSING, CaseState, Progress
 from serkit.results import Store
+from tests.made_states import done, running
 
 STUDY = studies.read("synthetic")
 CASES = {case.id: case for case in studies.plan(STUDY)}
@@ -48,9 +50,8 @@ def states(**changes):
     return [changes.get(name, CaseState(case, MISSING)) for name, case in CASES.items()]
 
 
-def running(name, worker="", share=0.25, left=44.0, **changes):
-    about = {"epoch": 2.5, "loss": 0.4321, "who": {"worker": worker, "device": "cpu"}} | changes
-    return {name: CaseState(CASES[name], RUNNING, share=share, seconds_left=left, **about)}
+def at_work(name, worker="", **changes):
+    return {name: running(CASES[name], worker=worker, **changes)}
 
 
 # --- rows and lines ---
@@ -61,7 +62,7 @@ def test_a_row_for_each_case_that_was_begun(live, store):
         live.started(nodeid(name))
     live.ended(nodeid(FIRST), "passed")
     store.report_reading("syniemocap", {"packed": 3, "of": 9})
-    seen = states(**running(SECOND, "gw1"))
+    seen = states(**at_work(SECOND, "gw1"))
     assert live.rows(seen) == [
         ("gw1", SECOND, " 25%, epoch 2.5, loss 0.432, about 44 s left"),
         ("", THIRD, "preparing"),
@@ -83,10 +84,10 @@ def test_cases_are_shown_by_their_ids_not_by_labels_they_share(live):
 
 def test_the_plan_in_a_line(live):
     """Each unit of cost takes two seconds; of four chosen cases one is at work, one lies there done."""
-    lying = CaseState(CASES[FOURTH], DONE, seconds=2.0 * CASES[FOURTH].cost, who={"device": "cpu"})
+    lying = done(CASES[FOURTH], 2.0 * CASES[FOURTH].cost)
     assert live.plan_line(states()) == "0 of 4 done, 4 left, time left unknown"
     live.started(nodeid(FIRST))
-    seen = states(**{FOURTH: lying, **running(FIRST, share=0.0, left=None)})
+    seen = states(**{FOURTH: lying, **at_work(FIRST, share=0.0, left=None)})
     rest = sum(2 * CASES[name].cost for name in (FIRST, SECOND, THIRD))
     assert live.plan_line(seen) == f"0 of 4 done, 1 running, 3 left, about {lasting(rest)} left"
     live.ended(nodeid(FIRST), "passed")
@@ -101,10 +102,8 @@ def test_the_plan_in_a_line(live):
 def test_what_is_run_again_is_not_done(store):
     live = Live(Progress(STUDY, store), rerun=True)
     live.chosen([nodeid(FIRST), nodeid(SECOND)], workers=2)
-    done = {
-        name: CaseState(CASES[name], DONE, seconds=60.0, who={"device": "cpu"}) for name in (FIRST, SECOND)
-    }
-    assert live.plan_line(states(**done)) == "0 of 2 done, 2 left, about 60 s left"
+    lying = {name: done(CASES[name], 60.0) for name in (FIRST, SECOND)}
+    assert live.plan_line(states(**lying)) == "0 of 2 done, 2 left, about 60 s left"
 
 
 def test_plain_lines_come_now_and_then(live, monkeypatch):
@@ -114,9 +113,9 @@ def test_plain_lines_come_now_and_then(live, monkeypatch):
     spoken = []
     for second in range(0, 121, 5):
         now[0] = live._began + second
-        seen = states(**running(FIRST, "gw0", loss=min(second, 90), left=200.0 - second))
+        seen = states(**at_work(FIRST, "gw0", share=min(second, 90) / 100, left=200.0 - second))
         spoken += [(second, line) for line in live.lines(seen)]
-    of_run = [second for second, line in spoken if line.startswith(f"gw0 {FIRST}:  25%")]
+    of_run = [second for second, line in spoken if line.startswith(f"gw0 {FIRST}: ")]
     assert of_run == list(range(15, 91, 15))  # nothing is new after that but the time left
     assert [second for second, line in spoken if line.startswith("0 of 4 done, 1 running")] == [60, 120]
     assert len(spoken) == len(of_run) + 2
@@ -342,7 +341,7 @@ def test_a_debugger_gets_the_terminal(live, terminal):
 def test_watch_ends_when_all_is_done(monkeypatch, capsys):
     looks = [states(), [CaseState(case, DONE) for case in CASES.values()]]
     monkeypatch.setattr(live_module, "WATCH_EVERY_SECONDS", 0.0)
-    live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), unread=[]), "synthetic")
+    live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), study=STUDY, unread=[]))
     first, second = (line for line in capsys.readouterr().out.splitlines() if line)
     assert first == "Study synthetic: 0 of 105 done, 105 left; time left unknown"
     assert second == "Study synthetic: 105 of 105 done; nothing left"
@@ -353,5 +352,5 @@ def test_watch_ends_at_ctrl_c(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    live_module.watch(SimpleNamespace(look=states, unread=[]), "synthetic")
+    live_module.watch(SimpleNamespace(look=states, study=STUDY, unread=[]))
     assert json.dumps(capsys.readouterr().out).count("Study synthetic") == 1

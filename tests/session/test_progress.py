@@ -11,7 +11,8 @@ import pytest
 
 from benchmark import study as studies
 from benchmark.session import progress
-from benchmark.session.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress, lasting
+from benchmark.session.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress
+from benchmark.session.status import COLUMNS, NAMED, command, how_far, how_far_read, status
 from serkit.results import Store, load_all
 from tests.made_results import made_result, put
 
@@ -86,18 +87,18 @@ def test_a_run_from_its_start_to_its_end(store, look):
         seen = look()
         assert (seen.state, seen.key, seen.share, seen.seconds_left) == (RUNNING, SPEC.key, 0.0, None)
         assert seen.seconds == pytest.approx(20, abs=1)
-        assert (seen.who["device"], seen.who["pid"], seen.name) == ("cpu", os.getpid(), "gw3")
-        assert progress.told(seen) == "started"
+        assert seen.who | {"host": ""} == {"pid": os.getpid(), "host": "", "device": "cpu", "worker": "gw3"}
+        assert how_far(seen) == "started"
         evaluated(path, seconds_ago=4)  # a quarter in 16 s, so 48 s were left 4 s ago
         seen = look()
-        assert (seen.state, seen.share, seen.epoch, seen.loss) == (RUNNING, 0.25, 2.5, 0.43)
+        assert (seen.state, seen.share) == (RUNNING, 0.25)
         assert seen.seconds_left == pytest.approx(44, abs=1)
-        assert progress.told(seen).startswith(" 25%, epoch 2.5, loss 0.430, about 4")
+        assert how_far(seen).startswith(" 25%, epoch 2.5, loss 0.430, about 4")
     seen = look()
     assert (seen.state, seen.share, seen.failure) == (CUT_OFF, 0.25, "")
     saved(store, seconds_ago=0, copy="0")
     seen = look()
-    assert (seen.state, seen.seconds, seen.share) == (DONE, 36.0, 1.0)
+    assert (seen.state, seen.share, seen.finished.result["wall_seconds"]) == (DONE, 1.0, 36.0)
 
 
 def test_a_run_of_less_than_a_second_is_done_where_nobody_may_ask_for_its_lock(store, look, monkeypatch):
@@ -138,8 +139,8 @@ def test_a_measurement_says_how_many_clips_and_how_long(store):
         store.start(spec, {"device": "cpu"})
         store.report(spec.key, {"measured": 30, "of": 120, "seconds_left": 300.0})
         seen = next(state for state in progress.states(STUDY, store) if state.case == MEASURED)
-    assert (seen.state, seen.counted, seen.share) == (RUNNING, (30, 120), 0.25)
-    assert progress.told(seen) == "30 of 120 clips measured, about 5 min left"
+    assert (seen.state, seen.share) == (RUNNING, 0.25)
+    assert how_far(seen) == "30 of 120 clips measured, about 5 min left"
 
 
 def test_a_run_again_runs_though_its_result_is_there(store, look):
@@ -175,7 +176,7 @@ def test_of_several_copies_the_running_then_the_newest_result_counts(store, look
     saved(store, seconds_ago=200, copy="1", wall_seconds=1.0)
     saved(store, seconds_ago=100, copy="2", wall_seconds=2.0)
     failing(store)
-    assert (look().state, look().seconds) == (DONE, 2.0)
+    assert (look().state, look().finished.result["wall_seconds"]) == (DONE, 2.0)
     with store.claim(OTHER_COPY.key):
         begun(store, OTHER_COPY)
         assert (look().state, look().key) == (RUNNING, OTHER_COPY.key)
@@ -211,74 +212,21 @@ def test_corpora_that_are_read(store):
     store.report_reading("synmsp", {"reading": "synthetic"})
     store.report_reading("syniemocap", {"packed": 3, "of": 9})
     store.report_reading("syncremad", {"packed": 9, "of": 9})
-    told = {name: progress.told_reading(event) for name, event in looking.reading()}
-    assert told == {"SYN-IEMOCAP": "3 of 9 clips decoded", "SYN-MSP": "reading the corpus"}
-
-
-# --- times ---
-
-
-def done(case, seconds, at=0.0, device="cpu"):
-    return CaseState(case, DONE, seconds=seconds, at=at, who={"device": device})
-
-
-def costing(cost, case=CASE):
-    return dataclasses.replace(case, cost=cost)
-
-
-def test_rates_are_of_the_newest_and_of_what_runs():
-    """Ten seconds a unit in the newest twenty, a thousand before; runs and measurements apart."""
-    seen = [done(costing(2), 20.0, at=100 + n) for n in range(progress.NEWEST)]
-    seen += [done(costing(1), 1000.0, at=n) for n in range(progress.NEWEST)]
-    seen += [done(costing(4, MEASURED), 2.0), CaseState(costing(50), FAILED, seconds=3.0)]
-    assert progress.rates(seen) == {"training": 10.0, "measurement": 0.5}
-    # three quarters of 40 units are left and take 90 s, so a quarter took 30 s
-    running = CaseState(costing(40), RUNNING, share=0.25, seconds_left=90.0, who={"device": "cpu"})
-    alone = progress.rates([running, CaseState(CASE, MISSING)])
-    assert alone == {"training": 3.0}
-    assert progress.rates([running, *seen])["training"] == pytest.approx((30 + 19 * 20) / (10 + 19 * 2))
-    assert progress.rates([]) == {}
-
-
-def test_rates_of_another_kind_of_device_are_not_mixed_in():
-    seen = [done(costing(1), 100.0, at=1.0), done(costing(1), 2.0, at=2.0, device="cuda")]
-    assert progress.rates(seen) == {"training": 2.0}
-
-
-def test_time_left_is_shared_by_workers_and_never_less_than_the_longest():
-    rest = [CaseState(costing(cost), MISSING) for cost in (1, 2, 3)]
-    rest.append(CaseState(costing(9), RUNNING, share=0.5, seconds_left=6.0))
-    rest.append(CaseState(costing(9), RUNNING, seconds=5.0))  # 18 s as expected, 5 of them gone
-    rest.append(done(costing(99), 1.0))
-    of = {"training": 2.0}
-    assert progress.left(rest, of) == progress.Left((2 + 4 + 6 + 6 + 13) / 2, 0, workers=2)
-    assert progress.left(rest, of, workers=16).seconds == 13
-    assert progress.left(rest[:1], of) == progress.Left(2.0, 0, workers=1)
-    assert progress.left([rest[-1]], of) == progress.Left(0.0, 0, workers=1)
-
-
-def test_time_left_of_what_was_never_timed_is_unknown():
-    rest = [CaseState(costing(4), MISSING), CaseState(costing(1, MEASURED), MISSING)]
-    assert progress.left(rest, {}) == progress.Left(None, 2, 1)
-    assert progress.left(rest, {}).words() == "time left unknown"
-    half = progress.left(rest, {"training": 5.0})
-    assert half == progress.Left(20.0, 1, 1)
-    assert half.words() == "about 20 s left, not counting 1 of a kind that was never timed"
-    assert progress.left([], {}).words() == "nothing left"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "0 s"), (99, "99 s"), (120, "2 min"), (5000, "83 min"), (12_600, "3.5 h"), (864_000, "10.0 days")],
-)
-def test_times_in_words(seconds, words):
-    assert lasting(seconds) == words
+    said = {name: how_far_read(event) for name, event in looking.reading()}
+    assert said == {"SYN-IEMOCAP": "3 of 9 clips decoded", "SYN-MSP": "reading the corpus"}
 
 
 # --- what a user is shown ---
 
 
-def test_status_says_who_runs_what_failed_and_how_to_run_it_again(store):
+@pytest.fixture
+def shown(store):
+    """What `status` says now."""
+    looking = Progress(STUDY, store)
+    return lambda results="": status(looking, looking.look(), results)
+
+
+def test_status_says_who_runs_what_failed_and_how_to_run_it_again(store, shown):
     saved(store, CASES["syncremad-aug0"].spec, copy="0", environment={"device": "cpu"})
     failing(store)
     tuned = next(case for case in CASES.values() if case.tuned)
@@ -286,26 +234,51 @@ def test_status_says_who_runs_what_failed_and_how_to_run_it_again(store):
     running = dataclasses.replace(CASES["synmsp-aug20"].spec, fingerprints=(("synmsp", "0"),))
     with store.claim(running.key):
         evaluated(begun(store, running, worker="gw1", device="cpu"), 0.0)
-        text = progress.status(progress.states(STUDY, store), "synthetic", "/elsewhere")
-    first, *lines = text.splitlines()
-    assert first.startswith(
+        text = shown("/elsewhere")
+    first, second, *lines = text.splitlines()
+    assert f"{first} {second.strip()}".startswith(
         "Study synthetic: 1 of 105 done, 1 running, 103 left (1 failed, 1 cut off); about "
     )
-    assert " on 1 worker, not counting 6 of a kind that was never timed" in first
+    assert second.endswith(" on 1 worker, not counting 6 of a kind that was never timed")
     (row,) = (line for line in lines if "gw1" in line)
     assert "synmsp-aug20 " in row
     assert " 25%, epoch 2.5" in row
-    assert f"process {os.getpid()}" in row
+    assert row.endswith(f" so far; gw1, cpu, process {os.getpid()}")
     assert any(line.split() == [CASE.id, *"RuntimeError: the loss is nan".split()] for line in lines)
     assert "and more" not in text  # a line each
     assert 'Again: pytest cases/ --study synthetic --results=/elsewhere -k "[synmsp-aug0]"' in lines
     assert f'Again: pytest cases/ --study synthetic --results=/elsewhere -k "[{tuned.id}]"' in lines
 
 
+def test_status_names_the_host_where_it_is_another(store, shown):
+    begun(store, host="another")
+    assert f"so far; another, process {os.getpid()}" in shown()
+
+
+def test_a_run_that_diverged_is_done_and_said_to_have(store, shown):
+    """Its loss is level, far above guessing: every table leaves it out."""
+    saved(store, CASES["syncremad-aug0"].spec, copy="0")
+    result = made_result(SPEC.plan(), lambda *_: 0.5)
+    for at in result["history"]:
+        at["loss"] = 1e18
+    put(store, result)
+    lines = shown().splitlines()
+    assert lines[0].startswith("Study synthetic: 2 of 105 done (1 diverged), 103 left; ")
+    assert lines[-2:] == [
+        "Done, and diverged; every table leaves it out. Lower recipe.learning_rate:",
+        f"  {CASE.id}",
+    ]
+
+
+def test_status_fits_80_columns(store, shown):
+    saved(store, copy="0")
+    assert max(map(len, shown().splitlines())) <= COLUMNS
+
+
 def test_a_command_names_a_few_cases_and_no_more():
     few = list(CASES.values())[:2]
-    assert progress.command(few, "mine.toml") == (
+    assert command(few, "mine.toml") == (
         f'pytest cases/ --study mine.toml -k "[{few[0].id}] or [{few[1].id}]"'
     )
-    many = list(CASES.values())[: progress.NAMED + 1]
-    assert progress.command(many, "paper") == "pytest cases/ --study paper"
+    many = list(CASES.values())[: NAMED + 1]
+    assert command(many, "paper") == "pytest cases/ --study paper"

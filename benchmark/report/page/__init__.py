@@ -30,7 +30,7 @@ import pandas as pd
 from benchmark.report import escape, intervals, tables, verdicts
 from benchmark.report.cells import colour_limit, columns_of, is_clear
 from benchmark.report.choices import choices
-from benchmark.session import checks, progress
+from benchmark.session import checks, progress, status
 from benchmark.session.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
 from serkit.cache import cache_folder
@@ -413,7 +413,7 @@ def coverage(report: Report) -> dict[str, Any]:
         problems = [problem for state in seen for problem in _problems(report, state)]
         gaps = [state.case for state in seen if state.state not in (progress.DONE, progress.RUNNING)]
         if problems or gaps:
-            again = progress.command(gaps, study.given) if gaps else ""
+            again = status.command(gaps, study.given) if gaps else ""
             left.append(
                 {
                     "what": f"{what}, {column}",
@@ -422,7 +422,7 @@ def coverage(report: Report) -> dict[str, Any]:
                     "command": again,
                 }
             )
-    everything = progress.command([], study.given)
+    everything = status.command([], study.given)
     return {"command": everything, "columns": columns, "rows": rows, "left": left}
 
 

@@ -1,0 +1,251 @@
+"""How long it takes: rates from finished runs, the cost of the cases that are left, the end under n workers.
+
+`status`, the live display, interim reports and `plan` all ask here. A run that is left takes as long as the
+finished ones of its training set say, or, where there are none, as those of all sets: so much for each clip
+that it trains on, plain or augmented, and for each that it scores. What runs goes by its own pace.
+
+Limits: a run whose training set no finished run has is taken to train on the study's
+`expected_training_clips`, as long as all others; while no run has finished, cases take as long as what runs,
+by their cost. Workers are taken to be alike, to have nothing else to do, and to begin a case when one ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heapreplace
+from statistics import mean
+from typing import Any, NamedTuple
+
+from benchmark.session.progress import DONE, RUNNING, CaseState
+from benchmark.study import TrainingSet
+from serkit.specs import TRAINING, RunSpec
+
+NEWEST = 20  # finished cases that a rate is taken from: machines and their load change
+
+
+class Work(NamedTuple):
+    """Clips that a run trains on and scores, over all epochs and evaluations."""
+
+    trained: float
+    scored: float
+
+
+class Run(NamedTuple):
+    """A finished run: what it did, and of its result at least `benchmark.session.attempt.KEPT`."""
+
+    spec: RunSpec
+    work: Work
+    result: Mapping[str, Any]
+
+
+def finished_run(spec: RunSpec, result: Mapping[str, Any]) -> Run:
+    """A run with what it did by its result."""
+    counts = [clips for about in result["corpora"].values() for clips in about["clips"].items()]
+    scored = sum(sum(per_label.values()) for part, per_label in counts if part != "train")
+    recipe = spec.recipe
+    return Run(spec, Work(result["training_clips"] * recipe.epochs, scored * recipe.evaluations), result)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds that a device takes.
+
+    Attributes:
+        plain: to train on a clip without augmentation.
+        augmented: to train on a clip where all are augmented; at lower rates, so much of each.
+        scoring: to score a clip.
+        start: for a run besides: building the network, loading weights.
+    """
+
+    plain: float
+    augmented: float
+    scoring: float
+    start: float = 0.0
+
+    def seconds(self, spec: RunSpec, work: Work, times: float = 1.0) -> float:
+        """How long a run takes on a device that is so many times slower, but for the start."""
+        share = spec.augment_percent / 100
+        training = (1 - share) * self.plain + share * self.augmented
+        return times * (training * work.trained + self.scoring * work.scored) + self.start
+
+
+def rates(runs: Sequence[Run]) -> Rates:
+    """How fast the device of some finished runs is; where all are augmented, or none, both cost the same.
+
+    Args:
+        runs: newest first; of the augmented ones, and of the others, the first `NEWEST` count.
+    """
+    plain = [run for run in runs if not run.spec.augment_percent][:NEWEST]
+    augmented = [run for run in runs if run.spec.augment_percent][:NEWEST]
+    chosen = plain + augmented
+
+    def total(name: str, of: Iterable[Run]) -> float:
+        return sum(run.result[name] for run in of)
+
+    either = plain or augmented
+    plain_s = total("train_seconds", either) / sum(run.work.trained for run in either)
+    augmented_s = plain_s
+    if plain and augmented:
+        clips = sum(run.work.trained for run in augmented)
+        affected = sum(run.spec.augment_percent / 100 * run.work.trained for run in augmented)
+        augmented_s = max(0.0, (total("train_seconds", augmented) - plain_s * (clips - affected)) / affected)
+    scoring_s = total("evaluate_seconds", chosen) / max(1, sum(run.work.scored for run in chosen))
+    worked = total("train_seconds", chosen) + total("evaluate_seconds", chosen)
+    start_s = max(0.0, total("wall_seconds", chosen) - worked) / len(chosen)
+    return Rates(plain_s, augmented_s, scoring_s, start_s)
+
+
+@dataclass(frozen=True)
+class Left:
+    """How long the rest takes.
+
+    Attributes:
+        seconds: until the last worker is done; None: nothing was timed yet.
+        untimed: cases that are left and not in `seconds`, since none of their kind was timed yet.
+        workers: how many work on it.
+    """
+
+    seconds: float | None
+    untimed: int
+    workers: int
+
+    def words(self, on: str = "") -> str:
+        """In words: `about 4 min left`; `on` says on what."""
+        if self.seconds is None:
+            return "time left unknown"
+        if not self.seconds and not self.untimed:
+            return "nothing left"
+        rest = f", not counting {self.untimed} of a kind that was never timed" if self.untimed else ""
+        return f"about {lasting(self.seconds)} left{on}{rest}"
+
+
+def lasting(seconds: float) -> str:
+    """A time in words: `42 s`, `21 min`, `3.5 h`, `12.0 days`."""
+    for unit, size, most, digits in (("s", 1, 100, 0), ("min", 60, 100, 0), ("h", 3600, 72, 1)):
+        if seconds / size < most:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+class Pace:
+    """How long the cases of a study take on one device.
+
+    Attributes:
+        by_cost: seconds a unit of cost, of trainings that run and of measurements, as far as they were timed.
+    """
+
+    def __init__(
+        self,
+        seen: Iterable[CaseState],
+        runs: Sequence[Run] = (),
+        counted: Mapping[RunSpec, Work] | None = None,
+        times: float = 1.0,
+    ) -> None:
+        """Takes the rates.
+
+        Args:
+            seen: the states of the whole study.
+            runs: finished on the device, newest first.
+            counted: what runs that are left do, where the finished ones are of other studies.
+            times: so many times slower than those runs is what grows with the clips.
+        """
+        self.by_cost = _by_cost(seen)
+        self._counted = counted or {}
+        self._times = times
+        self._rates = rates(runs) if runs else None
+        self._newest = runs[:NEWEST]
+        self._like: dict[TrainingSet, list[Run]] = {}
+        for run in runs:
+            self._like.setdefault(run.spec.train, []).append(run)
+
+    def left(self, rest: Iterable[CaseState], workers: int = 0) -> Left:
+        """How long it takes until all of some cases are done.
+
+        Args:
+            rest: their states; those that are done count as nothing.
+            workers: how many work on it; 0: as many as run now, at least one.
+        """
+        rest = [state for state in rest if state.state != DONE]
+        workers = workers or max(1, sum(state.state == RUNNING for state in rest))
+        timed = [(state, seconds) for state in rest if (seconds := self.seconds(state)) is not None]
+        untimed = len(rest) - len(timed)
+        if untimed and not timed:
+            return Left(None, untimed, workers)
+        timed.sort(key=lambda each: (each[0].state != RUNNING, each[0].case.turn, -each[1]))
+        return Left(end((seconds for _, seconds in timed), workers), untimed, workers)
+
+    def seconds(self, state: CaseState) -> float | None:
+        """How long a case that is not done takes from now on; None where none of its kind was timed."""
+        if state.seconds_left is not None:
+            return state.seconds_left
+        spec = state.case.spec
+        if spec.kind == TRAINING and self._rates:
+            whole = self._run_seconds(spec, state.case.cost, self._rates)
+        elif rate := self.by_cost.get(spec.kind):
+            whole = rate * state.case.cost
+        else:
+            return None
+        return max(0.0, whole - state.seconds)
+
+    def _run_seconds(self, spec: RunSpec, cost: int, of: Rates) -> float:
+        if spec in self._counted:
+            return of.seconds(spec, self._counted[spec], self._times)
+        like = self._like.get(spec.train, [])[:NEWEST]
+        scored = mean(run.work.scored / run.spec.recipe.evaluations for run in like or self._newest)
+        scored *= spec.recipe.evaluations
+        if not like:
+            return of.seconds(spec, Work(cost, scored), self._times)
+        trained = mean(run.work.trained / run.spec.recipe.epochs for run in like) * spec.recipe.epochs
+        slower = sum(run.result["wall_seconds"] for run in like)
+        slower /= sum(of.seconds(run.spec, run.work) for run in like) or 1
+        return slower * of.seconds(spec, Work(trained, scored), self._times)
+
+
+def finished(seen: Iterable[CaseState]) -> dict[str, list[Run]]:
+    """The finished runs of a study by the name of their device, newest first."""
+    found: dict[str, list[Run]] = {}
+    for state in sorted(seen, key=lambda state: -state.at):
+        if state.finished and state.case.spec.kind == TRAINING:
+            result = state.finished.result
+            found.setdefault(result["environment"]["device_name"], []).append(
+                finished_run(state.case.spec, result)
+            )
+    return found
+
+
+def pace(seen: Sequence[CaseState]) -> Pace:
+    """The pace on the device of the newest run, among those on the kind (CPU or GPU) of what runs now."""
+    kinds = {
+        state.who["device"].split(":")[0]
+        for state in seen
+        if state.state == RUNNING and "device" in state.who and state.case.spec.kind == TRAINING
+    }
+    for runs in finished(seen).values():
+        if not kinds or runs[0].result["environment"]["device"] in kinds:
+            return Pace(seen, runs)
+    return Pace(seen)
+
+
+def end(seconds: Iterable[float], workers: int) -> float:
+    """When the last of some cases is done, each begun in turn by the first worker that is free."""
+    free = [0.0] * workers
+    for each in seconds:
+        heapreplace(free, free[0] + each)
+    return max(free)
+
+
+def _by_cost(seen: Iterable[CaseState]) -> dict[str, float]:
+    """Seconds a unit of cost: of the newest measurements, and of trainings that run."""
+    timed: dict[str, list[tuple[float, int]]] = {}
+    for state in sorted(seen, key=lambda state: -state.at):
+        whole = 0.0
+        if state.state == RUNNING and state.seconds_left is not None and state.share < 1:
+            whole = state.seconds_left / (1 - state.share)
+        elif state.finished and not state.finished.result.get("clips_before", 1):
+            whole = state.finished.result["wall_seconds"]
+        if whole:
+            timed.setdefault(state.case.spec.kind, []).append((whole, state.case.cost))
+    return {
+        kind: sum(s for s, _ in of[:NEWEST]) / sum(c for _, c in of[:NEWEST]) for kind, of in timed.items()
+    }

@@ -1,0 +1,108 @@
+"""What a user is told of a study's progress: by `status`, the live display, interim reports and the page."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from benchmark.session.pace import lasting, pace
+from benchmark.session.progress import CUT_OFF, DONE, FAILED, HOST, MISSING, RUNNING, CaseState, Progress
+from benchmark.study import Case
+from serkit.files import printable
+from serkit.results import left_out
+
+NAMED = 8  # cases in a command that runs some again; more are not typed
+COLUMNS = 80
+
+
+def how_far(state: CaseState) -> str:
+    """How far a running case is: ` 25%, epoch 2.5, loss 0.430, about 44 s left`."""
+    last = state.last
+    if "measured" in last:
+        words = f"{last['measured']} of {last['of']} clips measured"
+    elif "iteration" in last:
+        words = f"{state.share:4.0%}, epoch {last['epoch']:g}, loss {last['loss']:.3f}"
+    else:
+        words = "started"
+    return words + (f", about {lasting(state.seconds_left)} left" if state.seconds_left else "")
+
+
+def how_far_read(event: Mapping[str, Any]) -> str:
+    """How far a corpus is."""
+    return f"{event['packed']} of {event['of']} clips decoded" if "packed" in event else "reading the corpus"
+
+
+def counts(seen: Sequence[CaseState]) -> str:
+    """How many are where: `37 of 105 done (1 diverged), 2 running, 66 left (1 failed, 2 cut off)`."""
+    number = {name: sum(state.state == name for state in seen) for name in (DONE, RUNNING, FAILED, CUT_OFF)}
+    diverged = sum(state.diverged for state in seen)
+    words = f"{number[DONE]} of {len(seen)} done" + f" ({diverged} diverged)" * bool(diverged)
+    if number[RUNNING]:
+        words += f", {number[RUNNING]} running"
+    if rest := len(seen) - number[DONE] - number[RUNNING]:
+        ended = ", ".join(f"{number[name]} {name}" for name in (FAILED, CUT_OFF) if number[name])
+        words += f", {rest} left" + f" ({ended})" * bool(ended)
+    return words
+
+
+def standing(seen: Sequence[CaseState]) -> str:
+    """How far a study is, in a line: `37 of 105 done, 2 running, 66 left; about 16 min left on 2 workers`."""
+    rest = pace(seen).left(seen)
+    return f"{counts(seen)}; {rest.words(f' on {rest.workers} worker' + 's' * (rest.workers > 1))}"
+
+
+def command(cases: Sequence[Case], study: str, results: str = "") -> str:
+    """What runs some cases, as typed in a shell: each by its whole id; of none or many, all of the study.
+
+    Args:
+        cases: the cases.
+        study: the study as the user names it.
+        results: the results folder if it is not the usual one.
+    """
+    chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if 0 < len(cases) <= NAMED else ""
+    where = f" --results={shlex.quote(results)}" if results else ""
+    return f"pytest cases/ --study {shlex.quote(study)}{where}{chosen}"
+
+
+def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> str:
+    """What `python -m benchmark status` shows.
+
+    Args:
+        progress: what looked.
+        seen: what it saw: the states of the whole study.
+        results: the results folder if it is not the usual one.
+    """
+    study = progress.study
+    lines = textwrap.wrap(f"Study {study.given}: {standing(seen)}", COLUMNS, subsequent_indent="  ")
+    width = max((len(state.case.id) for state in seen if state.state != MISSING), default=0)
+
+    def listed(chosen: Iterable[CaseState], said: Callable[[CaseState], str]) -> list[str]:
+        return [f"  {state.case.id:{width}}  {said(state)}".rstrip() for state in chosen]
+
+    lines += listed([state for state in seen if state.state == RUNNING], _running)
+    for name in (FAILED, CUT_OFF):
+        if ended := [state for state in seen if state.state == name]:
+            again = command([state.case for state in ended], study.given, results)
+            lines += ["", f"{name.capitalize()}:", *listed(ended, _ended), f"Again: {again}"]
+    if lost := [state for state in seen if state.state == DONE and state.failure]:
+        lines += ["", "Done, and failed when run again; the earlier result stands:", *listed(lost, _ended)]
+    if diverged := [state for state in seen if state.diverged]:
+        lines += ["", "Done, and diverged; every table leaves it out. Lower recipe.learning_rate:"]
+        lines += listed(diverged, lambda state: "")
+    if progress.unread:
+        lines += ["", *left_out(progress.unread)]
+    return printable("\n".join(lines))
+
+
+def _running(state: CaseState) -> str:
+    who = dict(state.who)
+    by = [str(who[name]) for name in ("worker", "device") if who.get(name)]
+    by += [who["host"]] if who.get("host", HOST) != HOST else []
+    by += [f"process {who['pid']}"] if "pid" in who else []
+    return f"{how_far(state)}; {lasting(state.seconds)} so far; {', '.join(by)}"
+
+
+def _ended(state: CaseState) -> str:
+    return state.failure.partition("\n")[0] or f"at {state.share:.0%}, nobody is at it any more"
