@@ -8,7 +8,6 @@ and how a shell completes names.
 
 from __future__ import annotations
 
-import difflib
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +26,7 @@ from serkit.errors import ResultsUnreadable, SerkitError, memory_named
 from serkit.files import printable
 from serkit.settings import LARGEST_SEED
 from serkit.specs import CHECKPOINTS, METRICS
+from serkit.words import did_you_mean
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 MOVED = 3
@@ -84,8 +84,7 @@ def say(text: str = "", err: bool = False) -> None:
 
 def no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
     """What is said of a corpus that nobody knows."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, known)
     return click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}{hint}")
 
 

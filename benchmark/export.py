@@ -38,6 +38,7 @@ from serkit.errors import ResultsUnreadable
 from serkit.labels import LABELS, corpus_of, key_of
 from serkit.results import Result, Store, as_table, left_out
 from serkit.specs import METRICS, TRAINING, kind_of
+from serkit.words import many
 
 AUTRAINER = {"wACC": "accuracy", "uACC": "uar", "wF1": "weighted_f1"}
 """What autrainer calls our metrics; the last it has not."""
@@ -72,7 +73,7 @@ def export(store: Store, to: str, folder: Path) -> str:
         except OSError as error:
             raise output.unwritable(folder / path, error) from error
         written += 1
-    head = f"{len(runs)} runs for {to}: {written} file{'s' if written > 1 else ''} in {folder}"
+    head = f"{len(runs)} runs for {to}: {many(written, 'file')} in {folder}"
     return "\n".join([head, *left_out(unread)])
 
 

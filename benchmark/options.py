@@ -13,7 +13,8 @@ from benchmark import study as studies
 from serkit import corpora
 from serkit.errors import SerkitError
 from serkit.files import printable
-from serkit.settings import plain, shown
+from serkit.settings import plain
+from serkit.words import shown
 
 ABOUT = "as in a study, or a pair of one that maps names: labels.joy=happy; repeatable"
 

@@ -7,7 +7,6 @@ cases. Nothing heavy is imported here: showing a plan takes a moment.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +33,7 @@ from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.files import printable
-from serkit.settings import check, number, one_line, plain, shown
+from serkit.settings import check, number, one_line, plain
 from serkit.specs import (
     MEASUREMENT,
     AcousticsSpec,
@@ -46,6 +45,7 @@ from serkit.specs import (
     frozen,
     in_order,
 )
+from serkit.words import did_you_mean, shown
 
 BUILT_IN = Path(__file__).parent / "studies"
 
@@ -303,8 +303,7 @@ def read(name_or_file: str) -> Study:
     if path.suffix != ".toml":
         path = BUILT_IN / f"{name_or_file}.toml"
         if not path.is_file():
-            near = difflib.get_close_matches(name_or_file, names(), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name_or_file, names())
             raise SpecError(
                 f"no study {shown(name_or_file)}; expected one of {', '.join(names())}, or a .toml file{hint}"
             )

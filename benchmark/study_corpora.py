@@ -9,8 +9,9 @@ from benchmark.study_file import MOST_ITEMS, TABLE, TEXT, WHOLE, check_values
 from serkit import corpora as readers
 from serkit.errors import SpecError
 from serkit.labels import TITLE_ENDING
-from serkit.settings import check, number, one_line, shown
+from serkit.settings import check, number, one_line
 from serkit.specs import CorpusSpec, frozen
+from serkit.words import shown
 
 CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, options=TABLE, scramble=TABLE)
 CORPUS |= dict(expected_training_clips=WHOLE, max_training_clips=WHOLE)

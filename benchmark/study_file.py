@@ -5,7 +5,6 @@ What the keys mean, and what goes together, is `benchmark.study`'s.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from typing import Any
 
 from serkit.errors import SpecError
 from serkit.files import read_bytes
-from serkit.settings import check, shown
+from serkit.settings import check
+from serkit.words import did_you_mean, shown
 
 MOST_BYTES = 1 << 17
 """Of a file; the paper's has 1.3 kB, and what is larger would take seconds to parse."""
@@ -83,8 +83,7 @@ def check_values(where: str, table: Any, known: Mapping[str, str]) -> None:
     check_value(where, table, TABLE)
     for key, value in table.items():
         if key not in known:
-            near = difflib.get_close_matches(key[:MOST_ITEMS], known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(key, known)
             raise SpecError(f"{where}: unknown key {shown(key)}{hint} (known: {', '.join(known)})")
         check_value(key if where == "study" else f"{where}.{key}", value, known[key])
 

@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from serkit.settings import check, is_number, number, shown
+from serkit.settings import check, is_number, number
+from serkit.words import shown
 
 EFFECTS = ("stretch", "shift", "fade", "equalizer", "reverb", "noise", "specaugment")
 """The seven augmentations (§5.2), in the order in which they are applied."""

@@ -34,6 +34,7 @@ from serkit.files import append_line, write_by, write_whole
 from serkit.labels import corpus_of, is_permuted
 from serkit.resultfile import Result, read, read_table, unreadable
 from serkit.specs import METHOD, METRICS, TRAINING, Recipe, Spec, from_json, kind_of
+from serkit.words import many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -315,8 +316,11 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
 def left_out(unread: Sequence[str]) -> list[str]:
     """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
     more = [f"... and {len(unread) - NAMED} more"] if len(unread) > NAMED else []
-    files = "1 stored file" if len(unread) == 1 else f"{len(unread)} stored files"
-    return [f"{files} cannot be read, left out here:", *unread[:NAMED], *more] if unread else []
+    return (
+        [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:NAMED], *more]
+        if unread
+        else []
+    )
 
 
 COLUMNS = {

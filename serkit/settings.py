@@ -5,7 +5,6 @@ A number is refused where the study is read, not hours later where it does harm.
 
 from __future__ import annotations
 
-import datetime
 import math
 import unicodedata
 from dataclasses import dataclass
@@ -13,11 +12,9 @@ from typing import Any
 
 from serkit.errors import SpecError
 from serkit.files import printable
+from serkit.words import shown
 
 LARGEST_SEED = 2**32 - 1
-MOST_SHOWN = 80
-"""Characters of a value that a message shows."""
-
 MOST_NESTED = 8
 """Levels of lists and tables in a value; the deepest that a reader's option has is two."""
 
@@ -116,15 +113,6 @@ def number(setting: str, value: Any, said: str = "") -> Any:
         name = said or setting.replace(".", " ")
         raise SpecError(f"{name} = {shown(value)}: expected {bounds} ({bounds.why})")
     return value if bounds.whole else float(value)
-
-
-def shown(value: Any) -> str:
-    """A value as messages show it: cut short, however large it is."""
-    try:
-        written = str(value) if isinstance(value, datetime.date | datetime.time) else repr(value)
-    except (ValueError, RecursionError):  # more digits, or more levels, than Python writes
-        written = "something very large"
-    return written if len(written) <= MOST_SHOWN else f"{written[: MOST_SHOWN - 4]} ..."
 
 
 def one_line(where: str, text: str, most: int = 200) -> str:

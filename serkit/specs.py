@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Final, Literal, Self
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.labels import LABELS, Scramble, codes_of, corpus_of, is_permutation, permuted
-from serkit.settings import BOUNDS, MOST_EVALUATIONS, check, number, plain, shown
+from serkit.settings import BOUNDS, MOST_EVALUATIONS, check, number, plain
+from serkit.words import shown
 
 METRICS = ("uACC", "wACC", "wF1")
 """The study's metrics, by §2.2's names; `serkit.metrics` defines them."""

@@ -16,8 +16,9 @@ from benchmark.study_file import DEVICES, MOST_BYTES, TAKEN, study_name
 from serkit.corpora import READERS
 from serkit.errors import SerkitError, SpecError
 from serkit.files import printable
-from serkit.settings import BOUNDS, number, plain, shown
+from serkit.settings import BOUNDS, number, plain
 from serkit.specs import from_json
+from serkit.words import shown
 from tests.fuzz import FUZZ
 
 PLAIN = """

@@ -12,13 +12,14 @@ import pandas as pd
 
 from benchmark.report import acoustics, cells, intervals, tables, verdicts
 from benchmark.report.cells import Answers
-from benchmark.report.tables import Table, many
+from benchmark.report.tables import Table
 from benchmark.session import progress, status
 from benchmark.session.progress import CaseState
 from benchmark.study import Study, plan
 from serkit.resultfile import GUESSING, Result
 from serkit.results import Store, left_out
 from serkit.specs import MEASUREMENT, TRAINING
+from serkit.words import many
 
 NAMED = 5  # runs in a note; more are counted
 

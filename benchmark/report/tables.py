@@ -315,11 +315,6 @@ def signed(value: float | None, digits: int = 2, missing: str = "") -> str:
     return f"{round(value, digits) + 0.0:+.{digits}f}"  # adding 0.0 makes -0.00 +0.00
 
 
-def many(number: int, what: str) -> str:
-    """A number of things: `1 pair`, `2 pairs`."""
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 def _published_table1() -> dict[str, dict[tuple[int, str], tuple[float, float]]]:
     printed: dict[str, dict[tuple[int, str], tuple[float, float]]] = {}
     for row in published_table1().itertuples():

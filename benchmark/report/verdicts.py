@@ -27,10 +27,11 @@ import numpy as np
 from benchmark.report import intervals
 from benchmark.report.cells import Answers
 from benchmark.report.intervals import SINGLE, Learnt, Spread
-from benchmark.report.tables import many, signed
+from benchmark.report.tables import signed
 from benchmark.study import Study, TrainingSet, plan
 from serkit.labels import corpus_of, is_permuted
 from serkit.specs import TRAINING
+from serkit.words import many
 
 QUESTION = (
     "Does data augmentation bridge the gap between speech-emotion corpora, and does the network learn"

@@ -40,6 +40,7 @@ from serkit.labels import LABELS
 from serkit.metrics import in_tail
 from serkit.results import Result, Store
 from serkit.specs import MEASUREMENT, METRICS, TRAINING, kind_of
+from serkit.words import many
 
 if TYPE_CHECKING:
     from benchmark.report.collect import Report
@@ -232,7 +233,7 @@ def _cell(
     seeds = len(study.seeds)
     known = not np.isnan(change)
     clear = known and is_clear(row)
-    asked = f"{tables.many(expected // seeds, 'fold')} x {tables.many(seeds, 'seed')}"
+    asked = f"{many(expected // seeds, 'fold')} x {many(seeds, 'seed')}"
     details = [
         ["Trained on", row["train"]],
         ["Tested on", at[1]],

@@ -1,0 +1,46 @@
+"""How messages say things: a value cut short, how many there are of something, what was probably meant."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+MAX_SHOWN = 80
+"""Characters of a value that a message shows, or looks for among those that are known."""
+
+
+def shown(value: Any) -> str:
+    """A value, cut short however large it is.
+
+    Example:
+        >>> shown("emodb")
+        "'emodb'"
+    """
+    try:
+        written = str(value) if isinstance(value, datetime.date | datetime.time) else repr(value)
+    except (ValueError, RecursionError):  # more digits, or more levels, than Python writes
+        written = "something very large"
+    return written if len(written) <= MAX_SHOWN else f"{written[: MAX_SHOWN - 4]} ..."
+
+
+def many(number: int, what: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> many(1, "pair"), many(2000, "pair")
+        ('1 pair', '2,000 pairs')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or nothing.
+
+    Example:
+        >>> did_you_mean("emodb2", ["emodb", "ravdess"])
+        "; did you mean 'emodb'?"
+    """
+    near = difflib.get_close_matches(name[:MAX_SHOWN], known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
