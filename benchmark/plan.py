@@ -22,6 +22,7 @@ from serkit.encoders.checkpoints import is_here
 from serkit.errors import CorpusMissing
 from serkit.results import Store, left_out
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
+from serkit.words import many
 
 DEVICES = (1, 4, 16)
 """How many, for the hours."""
@@ -164,7 +165,7 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
 
 
 def _runs(runs: Sequence[Run]) -> str:
-    return f"{len(runs)} finished run{'s' * (len(runs) > 1)}"
+    return many(len(runs), "finished run")
 
 
 def _by_other_studies(

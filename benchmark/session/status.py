@@ -12,6 +12,7 @@ from benchmark.session.progress import CUT_OFF, DONE, FAILED, HOST, MISSING, RUN
 from benchmark.study import Case
 from serkit.files import printable
 from serkit.results import left_out
+from serkit.words import many
 
 NAMED = 8  # cases in a command that runs some again; more are not typed
 COLUMNS = 80
@@ -50,7 +51,7 @@ def counts(seen: Sequence[CaseState]) -> str:
 def standing(seen: Sequence[CaseState]) -> str:
     """How far a study is, in a line: `37 of 105 done, 2 running, 66 left; about 16 min left on 2 workers`."""
     rest = pace(seen).left(seen)
-    return f"{counts(seen)}; {rest.words(f' on {rest.workers} worker' + 's' * (rest.workers > 1))}"
+    return f"{counts(seen)}; " + rest.words(f" on {many(rest.workers, 'worker')}")
 
 
 def command(cases: Sequence[Case], study: str, results: str = "") -> str:
