@@ -7,9 +7,11 @@ import pytest
 from benchmark import plan as plans
 from benchmark import study as studies
 from benchmark.session.pace import lasting
-from serkit import run
+from serkit.job import load
+from serkit.place import Place
 from serkit.results import Store
-from serkit.specs import CorpusSpec, RunSpec
+from serkit.specs import TRAINING, CorpusSpec
+from serkit.splits import split
 from tests import corpus_trees
 from tests.made_results import made_result, put
 
@@ -158,19 +160,19 @@ def works(study, data=None):
     """What each run of a study does, by its id."""
     sizes = {spec.name: plans.size(spec, data) for spec in study.corpora}
     cases = studies.plan(study)
-    return {case.id: plans.work(case.spec, sizes) for case in cases if isinstance(case.spec, RunSpec)}
+    return {case.id: plans.work(case.spec, sizes) for case in cases if case.spec.kind == TRAINING}
 
 
 def test_clips_are_those_of_the_sets_a_run_makes(tmp_path, monkeypatch, synthetic_cache):
     monkeypatch.setenv("SERKIT_CACHE", str(synthetic_cache))
     (tmp_path / "folded.toml").write_text(FOLDED)
     study = studies.read(str(tmp_path / "folded.toml"))
-    loaded = {spec.name: run.load(spec, None, 16_000, Store(tmp_path)) for spec in study.corpora}
+    loaded = {spec.name: load(spec, 16_000, Place(Store(tmp_path))) for spec in study.corpora}
     of, cases = works(study), studies.plan(study)
     assert len(of) == len(cases) == 2 * (3 + 1)
     for case in cases:
-        trained, scored = run.training_set(case.spec, loaded), run.evaluation_set(case.spec, loaded)[0]
-        assert of[case.id] == (3 * len(trained), 6 * len(scored))
+        sets = split(case.spec, loaded)
+        assert of[case.id] == (3 * len(sets.training), 6 * len(sets.evaluation))
 
 
 def test_a_cap_is_counted(tmp_path):
