@@ -150,15 +150,6 @@ class _Straight(soundfile.SoundFile):
         return False
 
 
-@dataclass(frozen=True, eq=False)
-class _Wave:
-    """What was read: mono [frames], each channel's mean power, and why reading ended where it failed."""
-
-    mono: np.ndarray
-    powers: np.ndarray
-    failed: str
-
-
 def _error(path: Path, kind: str, why: str) -> AudioError:
     return AudioError(f"{path}: {why}; {CURES[kind]}", kind, why)
 
@@ -178,12 +169,12 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
         if not MIN_RATE_HZ <= found_hz <= MAX_RATE_HZ:
             raise _Flaw("unreadable", f"not readable as audio (a sample rate of {found_hz:,} Hz)")
         exact = file.subtype == "PCM_16" and channels == 1 and found_hz == rate_hz
-        wave = _read(file, "int16" if exact else "float32")
+        samples, powers, failed = _read(file, "int16" if exact else "float32")
         promised = file.frames if told.frames is None else told.frames
-    odd = _check_whole(told, wave, promised, len(told.data) - content.tell())
-    samples = wave.mono[: told.frames or None]
+    odd = _check_whole(told, len(samples), promised, failed, len(told.data) - content.tell())
+    samples = samples[: told.frames or None]
     if not exact:
-        odd |= _check_mix(samples, wave.powers)
+        odd |= _check_mix(samples, powers)
         samples = _int16(samples, found_hz, rate_hz)
     if len(samples) == 0:
         raise _Flaw("empty", f"no sample of it is left at {rate_hz:,} Hz")
@@ -199,8 +190,12 @@ def _check_kind(data: bytes) -> None:
         raise _Flaw("unreadable", f"not readable as audio (begins with {data[:8]!r}, expected {FORMATS})")
 
 
-def _read(file: soundfile.SoundFile, dtype: str) -> _Wave:
-    """All samples, block by block, whatever the header promises."""
+def _read(file: soundfile.SoundFile, dtype: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """All samples, block by block, whatever the header promises.
+
+    Returns:
+        mono [frames], each channel's mean power, and why reading ended where it failed.
+    """
     room = max(1, BLOCK_SAMPLES // file.channels)
     blocks = [np.empty(0, dtype)]
     powers = np.zeros(file.channels)
@@ -220,15 +215,14 @@ def _read(file: soundfile.SoundFile, dtype: str) -> _Wave:
         frames += got
         if frames > MAX_SECONDS * file.samplerate:
             raise _Flaw("too-long", f"longer than {MAX_SECONDS // 60} minutes")
-    return _Wave(np.concatenate(blocks), powers / max(1, frames), failed)
+    return np.concatenate(blocks), powers / max(1, frames), failed
 
 
-def _check_whole(told: Promise, wave: _Wave, promised: int, unread: int) -> dict[str, str]:
-    """Checks that a clip is as long as its header promises; more than that is odd."""
-    n = len(wave.mono)
-    if n == 0 and not told.lacking and not wave.failed:
+def _check_whole(told: Promise, n: int, promised: int, failed: str, unread: int) -> dict[str, str]:
+    """Checks that n samples are as many as promised; more than that is odd."""
+    if n == 0 and not told.lacking and not failed:
         raise _Flaw("empty", "no samples in it")
-    if told.lacking or n < promised or (wave.failed and not promised):
+    if told.lacking or n < promised or (failed and not promised):
         of = f" of {promised:,}" if promised > n else ""
         raise _Flaw("truncated", f"cut off or damaged after {n:,}{of} samples")
     if told.frames and n > told.frames:

@@ -18,8 +18,7 @@ from typing import Any
 from serkit import corpora
 from serkit.doctor import tables
 from serkit.doctor.clips import RATE_HZ, clip_problems, hear_all
-from serkit.doctor.findings import Count, Examination, Problem, n_of, problem
-from serkit.doctor.kinds import KINDS, NOTE, UNFIT
+from serkit.doctor.findings import KINDS, NOTE, UNFIT, Count, Examination, Problem, n_of, problem
 from serkit.doctor.walk import folder_problems, names_only, unknown_audio, walk_through
 from serkit.errors import CorpusMissing, SerkitError, SpecError
 

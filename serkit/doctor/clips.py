@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from serkit import audio
 from serkit.corpora.reading.corpus import Corpus
-from serkit.doctor.findings import Problem, found, n_of, problem
-from serkit.doctor.kinds import BLANK_SHARE, CLIPPED_SHARE, MIN_RATE_HZ, MIN_SECONDS
+from serkit.doctor.findings import KINDS, Problem, found, n_of, problem
 from serkit.errors import AudioError
-from serkit.packs import in_threads, of_one_length
+from serkit.packs import ONE_LENGTH, in_threads, of_one_length
 
-RATE_HZ = 16_000  # of the front end that the paper has
+RATE_HZ = 16_000  # of the paper's front end
 STILL_SAMPLES = 320  # 20 ms
 
 
@@ -33,14 +32,14 @@ class Clip:
         channels: of the file.
         samples: its length at `RATE_HZ`.
         digest: of its samples, zeros at its ends and sign aside; empty where silent.
-        found: kinds of problem, each with its detail.
+        odd: kinds of problem, each with its detail.
     """
 
     rate_hz: int = 0
     channels: int = 0
     samples: int = 0
     digest: bytes = b""
-    found: Mapping[str, str] = field(default_factory=dict)
+    odd: Mapping[str, str] = field(default_factory=dict)
 
 
 def hear_all(folder: Path, paths: Sequence[str], title: str) -> dict[str, Clip]:
@@ -55,7 +54,7 @@ def hear(path: Path) -> Clip:
     try:
         heard = audio.listen(path, RATE_HZ)
     except AudioError as error:
-        return Clip(found={error.kind: error.why})
+        return Clip(odd={error.kind: error.why})
     samples = heard.samples
     judged = _judged(samples)
     digest = b"" if "silent" in judged else _digest(samples)
@@ -63,21 +62,21 @@ def hear(path: Path) -> Clip:
 
 
 def _judged(samples: np.ndarray) -> dict[str, str]:
-    """Kinds of problem that the samples tell, each with its detail."""
-    found = {}
-    if len(samples) < MIN_SECONDS * RATE_HZ:
-        found["short"] = f"{len(samples) / RATE_HZ:.3f} s"
+    """Kinds of problem that samples tell, each with its detail."""
+    odd = {}
+    if len(samples) < KINDS["short"]["limit"] * RATE_HZ:
+        odd["short"] = f"{len(samples) / RATE_HZ:.3f} s"
     if audio.is_silent(samples):
-        return found | {"silent": ""}
-    if (share := _still_share(samples)) >= BLANK_SHARE:
-        found["blank"] = f"{share:.0%}"
-    if (share := audio.clipped_share(samples)) > CLIPPED_SHARE:
-        found["clipped"] = f"{share:.0%}"
+        return odd | {"silent": ""}
+    if (share := _still_share(samples)) >= KINDS["blank"]["limit"]:
+        odd["blank"] = f"{share:.0%}"
+    if (share := audio.clipped_share(samples)) > KINDS["clipped"]["limit"]:
+        odd["clipped"] = f"{share:.0%}"
     wave = samples.astype(np.float32)
     mean = float(wave.mean())
     if 2 * mean**2 > float(wave @ wave) / len(wave):
-        found["offset"] = f"{abs(mean) / audio.FULL_SCALE:.0%} of full scale"
-    return found
+        odd["offset"] = f"{abs(mean) / audio.FULL_SCALE:.0%} of full scale"
+    return odd
 
 
 def _still_share(samples: np.ndarray) -> float:
@@ -96,16 +95,22 @@ def clip_problems(corpus: Corpus, clips: Mapping[str, Clip], module: ModuleType)
     """What is wrong with the clips of a corpus."""
     examples = defaultdict(list)
     for path, clip in clips.items():
-        for kind, detail in clip.found.items():
+        for kind, detail in clip.odd.items():
             examples[kind].append(f"{path} ({detail})" if detail else path)
-    values = {"of": len(clips), "folder": corpus.folder, "page": module.PAGE}
+    values = {
+        "of": len(clips),
+        "folder": corpus.folder,
+        "page": module.PAGE,
+        "silent_dbfs": audio.SILENT_DBFS,
+    }
     problems = [problem for kind, of in examples.items() for problem in found(kind, of, **values)]
     whole = {path: clip for path, clip in clips.items() if clip.rate_hz}
     if whole:
         problems += [*_rates(whole, module.RATE_HZ), *_channels(whole, module.CHANNELS)]
     lengths = np.array([clip.samples for clip in whole.values()])
     if of_one_length(lengths):
-        problems.append(problem("one-length", len(lengths), seconds=lengths[0] / RATE_HZ))
+        said = ONE_LENGTH.format(seconds=lengths[0] / RATE_HZ)
+        problems.append(problem("one-length", len(lengths), said=said))
     return problems
 
 
@@ -115,14 +120,15 @@ def _rates(whole: Mapping[str, Clip], delivered: Sequence[int]) -> list[Problem]
     usual = delivered or [max(rates, key=lambda rate: (rates[rate], rate))]
     text = " or ".join(f"{rate:,}" for rate in usual)
     values = {
+        "min_rate_hz": RATE_HZ,
         "usual": text,
         "expected": f"{text} Hz{'' if delivered else ', as most are'}",
         "has": ", ".join(f"{number:,} at {rate:,} Hz" for rate, number in sorted(rates.items())),
     }
     other = [(path, clip.rate_hz) for path, clip in whole.items() if clip.rate_hz not in usual]
-    low = [f"{path} ({rate:,} Hz)" for path, rate in other if rate < MIN_RATE_HZ]
-    high = [f"{path} ({rate:,} Hz)" for path, rate in other if rate >= MIN_RATE_HZ]
-    recorded_low = [] if delivered or usual[0] >= MIN_RATE_HZ else list(whole)
+    low = [f"{path} ({rate:,} Hz)" for path, rate in other if rate < RATE_HZ]
+    high = [f"{path} ({rate:,} Hz)" for path, rate in other if rate >= RATE_HZ]
+    recorded_low = [] if delivered or usual[0] >= RATE_HZ else list(whole)
     return [
         *found("low-rate", low, **values),
         *found("low-rate/most", recorded_low, **values),

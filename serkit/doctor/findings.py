@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serkit.doctor.kinds import KINDS, NOTE, UNFIT
-
+UNFIT, NOTE = "unfit", "note"
+KINDS = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))
 EXAMPLES = {NOTE: 5, UNFIT: 100}  # named of a problem: what makes a copy unfit has to be mended
 
 
@@ -18,7 +19,7 @@ class Problem:
     """One kind of thing found.
 
     Attributes:
-        kind: short name, as in `KINDS`.
+        kind: short name, as in kinds.toml.
         severity: `unfit` or `note`.
         message: what was found, what was expected, what to do.
         count: how many.
@@ -111,12 +112,12 @@ def problem(
     """
     row = KINDS[kind]
     share = f" of {of:,}" if of else ""
-    counted = re.sub(r"\{n (\w+)s\}", lambda unit: n_of(count, unit[1]) + share, row.message)
-    message = counted.format(**values)
-    if row.tolerated:
-        message += f"; above {row.tolerated:.0%} of the clips the copy counts as damaged"
-        severity = NOTE if count <= row.tolerated * of else UNFIT
-    severity = severity or row.severity
+    text = re.sub(r"\{n (\w+)s\}", lambda unit: n_of(count, unit[1]) + share, row["found"])
+    message = "; ".join(part.format(**row, **values) for part in (text, row.get("advice")) if part)
+    severity = severity or row["severity"]
+    if tolerated := row.get("tolerated"):
+        message += f"; above {tolerated:.0%} of the clips the copy counts as damaged"
+        severity = NOTE if count <= tolerated * of else UNFIT
     named = tuple(examples[: EXAMPLES[severity]])
     return Problem(kind.partition("/")[0], severity, message, count, named)
 

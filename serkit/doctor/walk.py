@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -18,37 +19,27 @@ POINTER_BYTES = 1024  # git-lfs's own limit for what may be a pointer
 
 @dataclass(frozen=True)
 class Walk:
-    """What lies in a folder, as relative posix paths.
+    """What lies in a folder, as relative posix paths."""
 
-    Attributes:
-        audio: what has an audio file's name, with its size in bytes.
-        apple: AppleDouble files.
-        closed: folders that cannot be listed, each with the reason.
-    """
-
-    audio: dict[str, int] = field(default_factory=dict)
-    apple: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    audio: dict[str, int] = field(default_factory=dict)  # with its size in bytes
+    apple: list[str] = field(default_factory=list)  # AppleDouble files
+    closed: list[str] = field(default_factory=list)  # folders that cannot be listed, each with the reason
 
 
 def walk_through(folder: Path) -> Walk:
     """Walks a corpus's folder, links included (audio often lies on another disk), each folder once."""
     walk = Walk()
-    seen: set[tuple[int, int]] = set()
+    seen: set[str] = set()
 
     def closed(error: OSError) -> None:
         walk.closed.append(f"{os.path.relpath(error.filename, folder)} ({error.strerror})")
 
     for top, folders, files in os.walk(folder, followlinks=True, onerror=closed):
-        try:
-            here = os.stat(top)
-        except OSError as error:
-            closed(error)
-            continue
-        if (here.st_dev, here.st_ino) in seen:
+        real = os.path.realpath(top)
+        if real in seen:
             folders.clear()
             continue
-        seen.add((here.st_dev, here.st_ino))
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(top, name)
@@ -56,10 +47,8 @@ def walk_through(folder: Path) -> Walk:
             if name.startswith("._"):
                 walk.apple.append(relative)
             elif not name.startswith(".") and path.suffix.lower() in SUFFIXES:
-                try:
+                with suppress(OSError):  # a link to nothing: a clip is then named as missing audio
                     walk.audio[relative] = path.stat().st_size
-                except OSError:  # a link to nothing: a clip is then named as missing audio
-                    continue
     return walk
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from benchmark.doctor import render
 from serkit import doctor
-from serkit.doctor.kinds import KINDS
+from serkit.doctor.findings import KINDS
 from serkit.errors import CorpusUnfit, SpecError
 from tests.doctored import POINTER, kinds, only, speech, write
 
@@ -308,7 +307,7 @@ def test_names_steer_no_terminal_and_forge_no_line(copy):
 def test_few_silent_clips_are_a_note(copy, monkeypatch):
     as_silence(copy[3])
     as_silence(copy[20])  # and two alike are no duplicates, though in different splits
-    monkeypatch.setitem(KINDS, "silent", replace(KINDS["silent"], tolerated=2 / 24))
+    monkeypatch.setitem(KINDS["silent"], "tolerated", 2 / 24)
     assert kinds(copy.examine()) == {"silent": "note"}
 
 
