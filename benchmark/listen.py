@@ -29,11 +29,12 @@ from tabulate import tabulate
 
 from benchmark.report.output import letters_told
 from benchmark.study import Study
+from serkit import encoders
 from serkit.audio import FULL_SCALE, decode
-from serkit.augment import Chain, Draw, draw, masked_cells
-from serkit.encoders.logmel import MEL_BANDS, NAMED, FrontEnd, LogMel
+from serkit.augment import Augmenting, Chain, Draw, Waves, draw
+from serkit.encoders.logmel import MEL_BANDS, FrontEnd, LogMel
 from serkit.errors import ResultsUnwritable
-from serkit.loader import level_gains
+from serkit.loader import level_gains, max_samples
 from serkit.specs import Augmentation
 
 SPAN_DB = 80.0  # of the colours, down from the loudest cell
@@ -88,12 +89,13 @@ def listen(
         AudioError: `clip` cannot be read as audio.
         ResultsUnwritable: `folder` cannot be written.
     """
-    front_end = NAMED[study.model.front_end]
+    front_end = encoders.describe(study.model)
+    assert isinstance(front_end, FrontEnd)  # the picture is of its bands
     together = dataclasses.replace(study.augmentation, effects=tuple(effects) or study.augmentation.effects)
     decoded = decode(clip, front_end.rate_hz)
-    longest = front_end.most_samples(study.recipe.max_seconds)
+    longest = max_samples(front_end, study.recipe.max_seconds)
     wave = _levelled(decoded[:longest], study.recipe.loudness_dbfs)
-    drawn = draw(together, percent=100, seed=seed, epoch=0, clips=draws)
+    drawn = draw(Augmenting(together), seed, epoch=0, clips=draws)
 
     name = "all" if together.effects == study.augmentation.effects else "+".join(together.effects)
     rows = [augmented(name, together, front_end, longest, wave, drawn, seed)]
@@ -144,7 +146,7 @@ def _levelled(samples: np.ndarray, loudness_dbfs: float | None) -> torch.Tensor:
 
 def unchanged(front_end: FrontEnd, wave: torch.Tensor) -> Version:
     """The clip without any effect; `wave` is float32 [1, samples]."""
-    logmel, frames = LogMel(front_end)(*front_end.padded(wave, np.array([wave.shape[1]])))
+    logmel, frames = LogMel(front_end)(wave, np.array([wave.shape[1]]))
     cells = logmel[0, : frames[0]].numpy()
     return Version("original", "original", wave[0].numpy(), cells, np.zeros(cells.shape, dtype=bool))
 
@@ -172,10 +174,10 @@ def augmented(
     waves, samples = wave.repeat(len(drawn), 1), np.full(len(drawn), wave.shape[1])
     changed, lengths = Chain(spec, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
     rates = drawn.stretch_rate if spec.stretches_features else None
-    logmel, frames = LogMel(front_end)(*front_end.padded(changed, lengths, rates), rates)
-    masked = torch.zeros(logmel.shape, dtype=torch.bool)
-    if "specaugment" in spec.effects:
-        masked = masked_cells(frames, logmel.shape[1], drawn, logmel.device)
+    masks = drawn if "specaugment" in spec.effects else None
+    logmel, frames, masked = LogMel(front_end).inputs([Waves(changed, lengths, rates, masks)])
+    if masked is None:
+        masked = torch.zeros(logmel.shape, dtype=torch.bool)
     if spec.stretches_features:
         audible = dataclasses.replace(spec, stretch_method="vocoder")
         changed, lengths = Chain(audible, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)

@@ -28,7 +28,7 @@ from benchmark.study_file import (
     parsed,
     study_name,
 )
-from serkit import labels
+from serkit import encoders, labels
 from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
@@ -333,6 +333,8 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         number("run.augment_percent", rate, "augmentation rate")
     for seed in seeds:
         number("run.seed", seed, "seed")
+    model = _fields(ModelSpec, "model", data.get("model", {}))
+    encoders.check(model)
     augmentation = _fields(Augmentation, "augmentation", data.get("augmentation", {}))
     figure4 = None
     if "figure4" in data:
@@ -351,7 +353,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         expected_training_clips={
             name: table.get("expected_training_clips", 1000) for name, table in data["corpora"].items()
         },
-        model=_fields(ModelSpec, "model", data.get("model", {})),
+        model=model,
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
         augmentation=augmentation,
         exhibits=tuple(exhibits),

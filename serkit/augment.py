@@ -42,7 +42,6 @@ from torch.nn import functional as F
 from serkit import streams
 from serkit.device import send
 from serkit.effects import Augmentation, Range
-from serkit.encoders.logmel import MEL_BANDS
 from serkit.reverb import Reverb
 from serkit.streams import stream
 
@@ -97,26 +96,57 @@ class Draw:
         return Draw(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
 
-def draw(spec: Augmentation, percent: int, seed: int, epoch: int, clips: int) -> Draw:
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """A batch as an encoder is given it, or a part of one.
+
+    Attributes:
+        waves: float32 [clips, longest], full scale 1, zeros past each clip's end.
+        samples: int64 [clips], each clip's length.
+        rates: float64 [clips], how much faster features are to be taken (the stretch); None: 1 for all.
+        masks: whose cells of the spectrogram are to be masked (SpecAugment); None: none.
+    """
+
+    waves: Tensor
+    samples: np.ndarray
+    rates: np.ndarray | None = None
+    masks: Draw | None = None
+
+
+@dataclass(frozen=True)
+class Augmenting:
+    """What is augmented, and how.
+
+    Attributes:
+        spec: effects and ranges.
+        percent: the augmentation rate: the share of clips that go through them, in 0..100.
+    """
+
+    spec: Augmentation
+    percent: int = 100
+
+
+def draw(augmenting: Augmenting, seed: int, epoch: int, clips: int) -> Draw:
     """The draw of one epoch, for every clip of a training set.
 
-    A clip is affected with probability percent / 100, afresh each epoch. Each effect draws from a stream of
-    its own, so switching one off or changing its range leaves the others' draws as they are.
+    A clip is affected with the probability of the rate, afresh each epoch. Each effect draws from a stream of
+    its own, so switching one off or changing its range leaves the others' draws as they are; parameters of
+    effects that are off are drawn and not used.
 
     Args:
-        spec: effects and ranges; the parameters of effects that are off are drawn and not used.
-        percent: augmentation rate, in 0..100.
+        augmenting: the rate, and the ranges.
         seed: the run's.
         epoch: from 0.
         clips: how many.
     """
+    spec = augmenting.spec
     fade_in, fade_out = draw_fade(spec, seed, epoch, clips)
     high_pass, low_pass = draw_equalizer(spec, seed, epoch, clips)
     room_size, wet_level = draw_reverb(spec, seed, epoch, clips)
     snr, place = draw_noise(spec, seed, epoch, clips)
     time_masks, band_masks = draw_specaugment(spec, seed, epoch, clips)
     return Draw(
-        affected=stream(streams.AFFECTED, seed, epoch).random(clips) < percent / 100,
+        affected=stream(streams.AFFECTED, seed, epoch).random(clips) < augmenting.percent / 100,
         stretch_rate=draw_stretch(spec, seed, epoch, clips),
         shift_share=draw_shift(spec, seed, epoch, clips),
         fade_in_share=fade_in,
@@ -505,32 +535,3 @@ def apply_noise(
     speech = (waves.square() * _inside(waves, samples)).sum(dim=1, keepdim=True) / _column(samples, waves)
     gain = (speech * _column(10 ** (-snr_db / 10) / power, waves)).sqrt()
     return torch.addcmul(waves, pieces, gain)
-
-
-def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
-    """The cells of the log-mel spectrogram that SpecAugment blanks.
-
-    Args:
-        frames: int64 [clips], valid frames of each.
-        longest: frames of the batch.
-        drawn: the clips' parameters.
-        device: where it is wanted.
-
-    Returns:
-        bool [clips, longest, 64]; nothing in clips that are not affected.
-    """
-    widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
-    in_time = _stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
-    bands = drawn.band_masks[..., 0] * drawn.affected[:, None]
-    in_bands = _stripes(bands, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
-    return in_time[:, :, None] | in_bands[:, None, :]
-
-
-def _stripes(
-    width: np.ndarray, of: np.ndarray | int, place: np.ndarray, longest: int, device: torch.device
-) -> Tensor:
-    """Union of stripes [clips, masks] that lie within `of` cells, bool [clips, longest]."""
-    first = np.floor(place * (of - width + 1))
-    edges = send(np.stack([first, first + width]).astype(np.int64), device)[..., None]
-    at = torch.arange(longest, device=device)
-    return ((at >= edges[0]) & (at < edges[1])).any(dim=1)

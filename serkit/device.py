@@ -6,9 +6,13 @@ between two evaluations, waits for the GPU (`tests/gpu_checks.py`): the host sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
+
+BUFFERS = 3  # one is filled while one is copied and one may still be
 
 
 def on_gpu(device: str | torch.device) -> bool:
@@ -28,3 +32,41 @@ def send(array: np.ndarray, device: str | torch.device) -> Tensor:
 def autocast(device: str | torch.device, bf16: bool) -> torch.autocast:
     """The context the network computes in: bfloat16 where it loses nothing, or float32 throughout."""
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bf16)
+
+
+class PinnedCopies:
+    """Copies to a GPU that go on while it computes: pinned buffers in turn, on a stream of their own.
+
+    Attributes:
+        device: the GPU.
+    """
+
+    def __init__(self, device: str) -> None:
+        """Makes the stream; buffers are made, and grow, as they are asked for."""
+        self.device = device
+        self._stream = torch.cuda.Stream(device)
+        self._buffers = [torch.empty(0, dtype=torch.int16) for _ in range(BUFFERS)]
+        self._copied = [torch.cuda.Event() for _ in range(BUFFERS)]
+        self._turn = 0
+
+    def made(self, shape: tuple[int, ...], fill: Callable[[np.ndarray], object]) -> Tensor:
+        """An array on the GPU.
+
+        Args:
+            shape: of the array.
+            fill: puts int16 samples into an array of that shape.
+        """
+        turn, self._turn = self._turn, (self._turn + 1) % BUFFERS
+        self._copied[turn].synchronize()  # what was copied from this buffer last: long over, but for sure
+        size = int(np.prod(shape))
+        if len(self._buffers[turn]) < size:
+            self._buffers[turn] = torch.empty(size, dtype=torch.int16, pin_memory=True)
+        buffer = self._buffers[turn][:size].view(shape)
+        fill(buffer.numpy())
+        with torch.cuda.stream(self._stream):
+            made = buffer.to(self.device, non_blocking=True)
+            self._copied[turn].record(self._stream)
+        computing = torch.cuda.current_stream(self.device)
+        computing.wait_stream(self._stream)
+        made.record_stream(computing)
+        return made

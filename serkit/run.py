@@ -16,10 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from serkit import metrics, splits
-from serkit.encoders import checkpoints
-from serkit.encoders.cnn14 import build
-from serkit.encoders.logmel import NAMED
+from serkit import encoders, metrics, splits
+from serkit.augment import Augmenting
 from serkit.job import load, once, read
 from serkit.loader import Loader
 from serkit.place import Place
@@ -56,10 +54,9 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
     """
     for corpus in plan.corpora:
         read(corpus, place)  # what is missing is said before anything is decoded
-    if plan.model.weights is not None:
-        checkpoints.verify(plan.model.weights)
-    front_end = NAMED[plan.model.front_end]
-    loaded = {corpus.name: load(corpus, front_end.rate_hz, place) for corpus in plan.corpora}
+    encoders.verify(plan.model)
+    encoder = encoders.describe(plan.model)
+    loaded = {corpus.name: load(corpus, encoder.rate_hz, place) for corpus in plan.corpora}
     fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
     spec = dataclasses.replace(plan, fingerprints=fingerprints)
 
@@ -71,14 +68,14 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
 
     def do() -> tuple[dict[str, Any], pd.DataFrame]:
         clips = splits.split(spec, loaded)
+        augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
         trained = train(
-            build(spec.model, spec.seed),
-            Loader(front_end, spec.recipe, place.device, spec.augmentation, spec.seed),
+            encoders.build(spec.model, spec.seed),
+            Loader(encoder, spec.recipe, place.device, augmenting, spec.seed),
             clips.training,
             clips.evaluation,
             lambda scores: splits.scored(spec, clips, scores),
             report,
-            spec.augment_percent,
         )
         history = trained.history
         tail = [history[at] for at in metrics.in_tail([at["iteration"] for at in history], spec.recipe.tail)]

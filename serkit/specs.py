@@ -119,12 +119,15 @@ class ModelSpec:
         front_end: one of `FRONT_ENDS`, see `serkit.encoders.logmel`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
+        encoder: the network, a file in `serkit/encoders/`; the settings above are of `cnn14`. Left out of its
+            keys, so that results from before there was a choice stand.
     """
 
     width: int = 64
     front_end: str = "paper-loaded"
     head: str = "linear"
     weights: str | None = "cnn14-32k"
+    encoder: str = "cnn14"
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -352,6 +355,8 @@ class RunSpec(Keyed):
         values = super().values()
         if self.recipe.pool_by == "own":
             del values["recipe"]["pool_by"]
+        if self.model.encoder == "cnn14":
+            del values["model"]["encoder"]
         for corpus in values["corpora"]:
             _drop_no_cap(corpus)
         return values

@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from serkit.batches import sorted_batches
 from serkit.clips import ClipSet
 from serkit.device import send
-from serkit.encoders.cnn14 import Cnn14
+from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
 from serkit.labels import LABELS
-from serkit.loader import Inputs, Loader
+from serkit.loader import Loader
 from serkit.specs import Recipe
 
 EVALUATED = (
@@ -61,24 +61,22 @@ class Trained:
 
 
 def train(
-    model: Cnn14,
+    model: Encoder,
     loader: Loader,
     training: ClipSet,
     evaluation: ClipSet,
     score: Callable[[np.ndarray], dict[str, Any]],
     report: Callable[[dict[str, Any]], None] | None = None,
-    percent: int = 0,
 ) -> Trained:
     """Trains `model` in place.
 
     Args:
-        model: from `serkit.encoders.cnn14.build`.
-        loader: of the recipe, the seed (batch order, crops, dropout, augmentation) and the device.
-        training: clips to learn from, with the labels to learn, packed for the loader's front end.
+        model: from `serkit.encoders.build`.
+        loader: of the recipe, the augmentation, the seed (batch order, crops, dropout) and the device.
+        training: clips to learn from, with the labels to learn, packed at the encoder's rate.
         evaluation: clips to score at each evaluation; their labels are not used here.
         score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
         report: called with each evaluation's entry of the history, plus `of` (iterations in all).
-        percent: share of the clips augmented in an epoch, in 0..100.
 
     Raises:
         TrainingDiverged: the loss is not finite at an evaluation.
@@ -98,11 +96,11 @@ def train(
     affected: list[float] = []
     started = time.perf_counter()
     for number in range(recipe.epochs):
-        epoch = loader.epoch(training, number, percent)
+        epoch = loader.epoch(training, number)
         affected.append(epoch.affected)
         for batch in epoch.batches:
             model.train()
-            inputs = loader.load(training, batch, *epoch.of(batch))
+            inputs = model.inputs(loader.load(training, batch, *epoch.of(batch)))
             target = send(training.label[batch], device)
             losses += step(model, optimiser, loader, inputs, target)
             iteration, since, clips_seen = iteration + 1, since + 1, clips_seen + len(batch)
@@ -133,14 +131,14 @@ def train(
     return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen, affected, loader.bf16)
 
 
-def prepare(model: Cnn14, recipe: Recipe, device: str) -> torch.optim.Optimizer:
+def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
     """Moves a network to its device, channels last, and makes its optimiser: Adam at a constant rate (§3)."""
-    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(device).to(memory_format=torch.channels_last)
     return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
 
 
 def step(
-    model: Cnn14, optimiser: torch.optim.Optimizer, loader: Loader, inputs: Inputs, target: Tensor
+    model: Encoder, optimiser: torch.optim.Optimizer, loader: Loader, inputs: Inputs, target: Tensor
 ) -> Tensor:
     """Learns from one batch: forward, loss, backward, Adam.
 
@@ -148,7 +146,7 @@ def step(
         model: in training mode.
         optimiser: from `prepare`.
         loader: that loaded the batch; for its precision.
-        inputs: from `Loader.load`.
+        inputs: from `Encoder.inputs`.
         target: int64 [batch], class indices, on the device.
 
     Returns:
@@ -183,12 +181,12 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(model: Cnn14, clips: ClipSet, loader: Loader) -> np.ndarray:
+def predict(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     """Class probabilities of every clip, float32 [clips, 4]; a clip that is too long counts by its start."""
     model.eval()
     scores = torch.empty(len(clips), len(LABELS), device=loader.device)
     for batch in sorted_batches(loader.sizes(clips), EVALUATED * loader.recipe.batch_size * loader.longest):
-        inputs = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64))
+        inputs = model.inputs(loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64)))
         with loader.autocast():
             logits = model(*inputs)
         scores[send(batch, loader.device)] = torch.softmax(logits.float(), dim=1)

@@ -10,14 +10,14 @@ from benchmark import study as studies
 from benchmark.session.checks import assert_valid
 from serkit import augment
 from serkit import loader as loader_module
-from serkit.augment import Chain
+from serkit.augment import Augmenting, Chain
 from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import join
 from serkit.device import send
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
-from serkit.encoders import cnn14 as model_module
 from serkit.encoders.cnn14 import Cnn14
 from serkit.encoders.logmel import NAMED, LogMel
+from serkit.encoders.masked_norm import Frames, normalise, rows_outside
 from serkit.loader import Loader
 from serkit.packs import Pack
 from serkit.place import Place
@@ -80,14 +80,15 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(share, monkeypatch):
     """Loading, augmentation and steps, once tables and buffers are made: PyTorch raises where one waits."""
     monkeypatch.setattr(loader_module, "RESIDENT_SHARE", share)
     clips = join([made_clips(0), made_clips(1)])
-    loader = Loader(NAMED["paper-loaded"], Recipe(max_seconds=1.2), "cuda", Augmentation())
+    loader = Loader(NAMED["paper-loaded"], Recipe(max_seconds=1.2), "cuda", Augmenting(Augmentation(), 50))
     model = Cnn14(8).train()
     optimiser = prepare(model, loader.recipe, "cuda")
 
     def epoch(number):
-        drawn = augment.draw(Augmentation(), 50, 0, number, len(clips))
+        drawn = augment.draw(loader.augmenting, 0, number, len(clips))
         for batch in shuffled_batches(clips.lengths, 16, 0, number):
-            inputs = loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64), drawn[batch])
+            starts = np.zeros(len(batch), dtype=np.int64)
+            inputs = model.inputs(loader.load(clips, batch, starts, drawn[batch]))
             step(model, optimiser, loader, inputs, send(clips.label[batch], "cuda"))
 
     epoch(0)
@@ -112,9 +113,8 @@ def test_masked_normalisation_agrees_with_the_cpu(channels, bands, relu):
     for device in ("cpu", "cuda"):
         norm = torch.nn.BatchNorm2d(channels).to(device)
         x = given.to(device, copy=True).requires_grad_()
-        outside = model_module._outside(frames, 40, x.device)
-        emptied = model_module._outside(frames // 2 * 2, 40, x.device)
-        y = model_module._normalise(norm, x * 1, int(frames.sum()), outside, emptied, relu)
+        rows = [rows_outside(ends, 40, x.device) for ends in (frames, frames // 2 * 2)]
+        y = normalise(norm, x * 1, Frames(int(frames.sum()), *rows), relu)
         (y * pull.to(device)).sum().backward()
         found.append([y, norm.running_mean, norm.running_var, x.grad, norm.weight.grad, norm.bias.grad])
     for here, there in zip(*found, strict=True):
@@ -128,7 +128,7 @@ def effects_of(spec, device):
     """Waves of an epoch in which every clip is affected, on the CPU, and their lengths."""
     waves, samples = padded([spoken(i) for i in range(CLIPS)])
     chain = Chain(spec, 16_000, 0, int(samples.max()), device)
-    made, lengths = chain(waves.to(device), samples, augment.draw(spec, 100, 0, 0, CLIPS))
+    made, lengths = chain(waves.to(device), samples, augment.draw(Augmenting(spec), 0, 0, CLIPS))
     assert made.device.type == device
     return made.cpu(), lengths
 
@@ -136,11 +136,11 @@ def effects_of(spec, device):
 def loaded(front_end, percent, spec, device):
     """What the network is given, on the CPU: log-mel, frames, masks."""
     clips = join([made_clips()])
-    loader = Loader(NAMED[front_end], Recipe(max_seconds=1.5), device, spec, seed=0)
+    loader = Loader(NAMED[front_end], Recipe(max_seconds=1.5), device, Augmenting(spec, percent))
     starts = np.zeros(CLIPS, dtype=np.int64)
-    drawn = augment.draw(spec, percent, 0, 0, CLIPS)
-    given = loader.load(clips, np.arange(CLIPS), starts, drawn)
-    logmel, frames, masked = given
+    drawn = augment.draw(loader.augmenting, 0, 0, CLIPS)
+    front = LogMel(NAMED[front_end]).to(device)
+    logmel, frames, masked = front.inputs(loader.load(clips, np.arange(CLIPS), starts, drawn))
     assert logmel.device.type == masked.device.type == device
     logmel, masked = logmel.cpu(), masked.cpu()
     inside = torch.from_numpy(np.arange(logmel.shape[1]) < frames[:, None])

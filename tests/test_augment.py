@@ -22,6 +22,7 @@ from serkit import augment
 from serkit.augment import (
     NOISE_BANK_SAMPLES,
     NOISE_FROM_HZ,
+    Augmenting,
     Chain,
     Draw,
     PinkNoise,
@@ -31,11 +32,10 @@ from serkit.augment import (
     apply_shift,
     apply_stretch,
     fft_size,
-    masked_cells,
     shift_samples,
 )
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
-from serkit.encoders.logmel import MEL_BANDS, NAMED, LogMel
+from serkit.encoders.logmel import MEL_BANDS, NAMED, LogMel, masked_cells
 from tests.speech import RATE_HZ, off_by_db, padded, spoken
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def only(*effects, **settings):
 
 
 def drawn_for(clips, spec=SPEC, percent=100, seed=0, epoch=0):
-    return augment.draw(spec, percent, seed, epoch, clips)
+    return augment.draw(Augmenting(spec, percent), seed, epoch, clips)
 
 
 def same_draws(one, other, but=()):

@@ -16,9 +16,10 @@ from benchmark import listen as listening
 from benchmark import study as studies
 from serkit import audio, augment
 from serkit.audio import FULL_SCALE
+from serkit.augment import Augmenting
 from serkit.clips import ClipSet
 from serkit.effects import EFFECTS
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.logmel import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.packs import Pack
 from tests.speech import RATE_HZ, spoken
@@ -104,7 +105,7 @@ def test_what_is_printed(everything):
     folder, printed = everything
     assert all(str(path) in printed for path in folder.iterdir())
     spec = studies.read("paper").augmentation
-    drawn = augment.draw(spec, 100, seed=3, epoch=0, clips=2)
+    drawn = augment.draw(Augmenting(spec), seed=3, epoch=0, clips=2)
     for row, column in enumerate(np.transpose(_table(printed))):
         shares, bands = drawn.time_masks[row, :, 0], drawn.band_masks[row, :, 0]
         assert column.tolist() == [
@@ -133,7 +134,7 @@ def _table(printed):
 
 def test_the_wavs(everything):
     folder, printed = everything
-    drawn = augment.draw(studies.read("paper").augmentation, 100, seed=3, epoch=0, clips=2)
+    drawn = augment.draw(Augmenting(studies.read("paper").augmentation), seed=3, epoch=0, clips=2)
     original = wave(folder / "clip-original.wav")
     np.testing.assert_array_equal(original, SPEECH / np.float32(FULL_SCALE))
     for row in (0, 1):
@@ -198,12 +199,13 @@ def test_what_is_shown_is_what_training_loads(tmp_path, shown, samples, settings
     listening.listen(path, study, (), each=False, draws=2, seed=5, folder=tmp_path)
 
     front_end = NAMED[study.model.front_end]
-    loader = Loader(front_end, study.recipe, "cpu", study.augmentation, 5)
+    loader = Loader(front_end, study.recipe, "cpu", Augmenting(study.augmentation), 5)
     clips = ClipSet([Pack(samples, np.array([0, len(samples)]), RATE_HZ, "")], *np.zeros((3, 2), dtype=int))
-    drawn = augment.draw(study.augmentation, 100, 5, 0, 2)
+    drawn = augment.draw(loader.augmenting, 5, 0, 2)
     two, starts = np.arange(2), np.zeros(2, dtype=int)
-    as_it_was, _, _ = loader.load(clips, two, starts)
-    logmel, frames, masked = loader.load(clips, two, starts, drawn)
+    logmel_of = LogMel(front_end)
+    as_it_was, _, _ = logmel_of.inputs(loader.load(clips, two, starts))
+    logmel, frames, masked = logmel_of.inputs(loader.load(clips, two, starts, drawn))
     ((original,), *versions) = shown
     np.testing.assert_allclose(original.logmel, as_it_was[0], rtol=0, atol=0)
     for row, (version,) in enumerate(versions):

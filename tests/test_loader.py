@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from serkit import augment
+from serkit.augment import Augmenting, draw
 from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import join
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
-from serkit.loader import Loader, gathered, level_gains
+from serkit.encoders.logmel import LogMel
+from serkit.loader import Loader, gathered, level_gains, max_samples
 from serkit.specs import POOLED_BY, Recipe
 from tests.test_train import FADE, FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
+
+LOGMEL = LogMel(FRONT_END)
+STRETCH = Augmenting(Augmentation(effects=("stretch",)))
+
 
 # --- ways to the device ---
 
@@ -40,13 +45,18 @@ def test_a_gathered_batch_is_the_one_read():
 # --- epochs ---
 
 
+def test_a_cap_is_in_samples_and_leaves_what_the_network_needs():
+    assert max_samples(FRONT_END, 2.5) == 40_000
+    assert max_samples(FRONT_END, 0.1) == FRONT_END.min_samples > 1600
+
+
 def test_an_epoch_is_drawn_of_its_number_and_the_seed():
     clips = clips_of(SPOKEN)
-    loader = Loader(FRONT_END, Recipe(max_seconds=1.0, batch_size=4), "cpu", FADE, seed=3)
-    epoch = loader.epoch(clips, 2, 50)
+    loader = Loader(FRONT_END, Recipe(max_seconds=1.0, batch_size=4), "cpu", Augmenting(FADE, 50), seed=3)
+    epoch = loader.epoch(clips, 2)
     np.testing.assert_array_equal(np.sort(np.concatenate(epoch.batches)), np.arange(13))
     np.testing.assert_array_equal(epoch.starts, crop_starts(clips.lengths, RATE_HZ, 3, 2))
-    drawn = augment.draw(FADE, 50, 3, 2, 13)
+    drawn = draw(Augmenting(FADE, 50), 3, 2, 13)
     np.testing.assert_array_equal(epoch.drawn.affected, drawn.affected)
     assert epoch.affected == drawn.affected.mean()
     plain = Loader(FRONT_END, loader.recipe, "cpu", seed=3).epoch(clips, 2)
@@ -57,9 +67,9 @@ def test_an_epoch_is_drawn_of_its_number_and_the_seed():
 def test_batches_are_of_clips_that_come_out_as_long(loaders, method):
     """By what is left of a clip after cropping and stretching: its frames, which the network pays for."""
     clips, loader = clips_of(SPOKEN), loaders[method]
-    draw = drawn(loader, 50)
-    logmels, _ = load(loader, clips, drawn=draw)
-    sizes = loader.sizes(clips, draw)
+    given = drawn(loader, 50)
+    logmels, _ = load(loader, clips, drawn=given)
+    sizes = loader.sizes(clips, given)
     frames = np.maximum(np.floor(sizes / FRONT_END.hop_samples) + 1, 32)
     assert np.abs(frames - [len(logmel) for logmel in logmels]).max() <= 1
     assert len(np.unique(sizes)) > 5
@@ -70,8 +80,8 @@ def test_a_stretched_epoch_is_hardly_padded():
     """Half of the padding, or less, of batches by the clips' own lengths."""
     random = np.random.default_rng(0)
     clips = clips_of([np.zeros(n, dtype=np.int16) for n in random.integers(16_000, 48_000, 512)])
-    loader = Loader(FRONT_END, Recipe(batch_size=8), "cpu", Augmentation(effects=("stretch",)))
-    epoch = loader.epoch(clips, 0, 100)
+    loader = Loader(FRONT_END, Recipe(batch_size=8), "cpu", STRETCH)
+    epoch = loader.epoch(clips, 0)
     sizes = loader.sizes(clips, epoch.drawn)
 
     def padding(batches):
@@ -82,13 +92,9 @@ def test_a_stretched_epoch_is_hardly_padded():
 
 
 def test_batches_are_filled_by_the_clips_own_lengths_where_the_recipe_says_so():
-    clips, spec = clips_of(SPOKEN), Augmentation(effects=("stretch",))
-    epochs = {
-        by: Loader(FRONT_END, Recipe(batch_size=3, max_seconds=1.0, pool_by=by), "cpu", spec).epoch(
-            clips, 1, 100
-        )
-        for by in POOLED_BY
-    }
+    clips = clips_of(SPOKEN)
+    recipes = {by: Recipe(batch_size=3, max_seconds=1.0, pool_by=by) for by in POOLED_BY}
+    epochs = {by: Loader(FRONT_END, recipe, "cpu", STRETCH).epoch(clips, 1) for by, recipe in recipes.items()}
     own = shuffled_batches(clips.lengths, 3, 0, 1)
     assert all(map(np.array_equal, epochs["own"].batches, own))
     assert not all(map(np.array_equal, epochs["stretched"].batches, own))
@@ -100,21 +106,21 @@ def test_batches_are_filled_by_the_clips_own_lengths_where_the_recipe_says_so():
 @pytest.fixture(scope="module")
 def loaders():
     """One a stretch method, with every effect: their tables take a second to make."""
-    return {
-        method: Loader(FRONT_END, Recipe(max_seconds=1.5), "cpu", Augmentation(stretch_method=method))
-        for method in STRETCH_METHODS
-    }
+    every = {method: Augmenting(Augmentation(stretch_method=method)) for method in STRETCH_METHODS}
+    recipe = Recipe(max_seconds=1.5)
+    return {method: Loader(FRONT_END, recipe, "cpu", effects) for method, effects in every.items()}
 
 
 def drawn(loader, percent, epoch=0, clips=13):
-    return augment.draw(loader.augmentation, percent, 0, epoch, clips)
+    return draw(Augmenting(loader.augmenting.spec, percent), 0, epoch, clips)
 
 
 def load(loader, clips, which=None, drawn=None):
     """Each clip's own frames of log-mel, and of its masks where there are any."""
     which = np.arange(len(clips)) if which is None else which
     given = drawn[which] if drawn is not None else None
-    logmel, frames, masked = loader.load(clips, which, np.zeros(len(which), dtype=np.int64), given)
+    starts = np.zeros(len(which), dtype=np.int64)
+    logmel, frames, masked = LOGMEL.inputs(loader.load(clips, which, starts, given))
     assert frames.min() >= 32
     assert logmel.shape[:2] == (len(which), max(map(len, logmel)))
     each = [one[:n] for one, n in zip(logmel, frames, strict=True)]
@@ -129,9 +135,9 @@ def test_clips_that_are_not_affected_are_loaded_as_ever(loaders, method):
     assert none is None
     seen = set()
     for epoch in range(2):
-        draw = drawn(loaders[method], 50, epoch)
-        logmels, masks = load(loaders[method], clips, drawn=draw)
-        for affected, logmel, masked, before in zip(draw.affected, logmels, masks, plain, strict=True):
+        given = drawn(loaders[method], 50, epoch)
+        logmels, masks = load(loaders[method], clips, drawn=given)
+        for affected, logmel, masked, before in zip(given.affected, logmels, masks, plain, strict=True):
             seen.add(bool(affected))
             assert affected or torch.equal(logmel, before)
             assert affected == bool(masked.any())
@@ -143,11 +149,11 @@ def test_clips_that_are_not_affected_are_loaded_as_ever(loaders, method):
 def test_an_affected_clip_is_the_same_alone(loaders, method):
     """Within 1e-3 dB: with its mates the FFT's length changes, and with it the last bits."""
     clips = clips_of([*SPOKEN, SPOKEN[0][:1], SPOKEN[0][:1500], np.zeros(4000, dtype=np.int16)])
-    draw = drawn(loaders[method], 100, clips=len(clips))
-    draw = dataclasses.replace(draw, affected=np.arange(len(clips)) % 4 > 0)  # some of each batch, not all
-    logmels, masks = load(loaders[method], clips, drawn=draw)
+    given = drawn(loaders[method], 100, clips=len(clips))
+    given = dataclasses.replace(given, affected=np.arange(len(clips)) % 4 > 0)  # some of each batch, not all
+    logmels, masks = load(loaders[method], clips, drawn=given)
     for i, (together, masked) in enumerate(zip(logmels, masks, strict=True)):
-        (alone,), (alone_masked,) = load(loaders[method], clips, np.array([i]), draw)
+        (alone,), (alone_masked,) = load(loaders[method], clips, np.array([i]), given)
         assert torch.equal(alone_masked, masked)
         assert alone.isfinite().all()
         torch.testing.assert_close(alone, together, atol=1e-3, rtol=0)
@@ -156,9 +162,9 @@ def test_an_affected_clip_is_the_same_alone(loaders, method):
 @pytest.mark.parametrize("method", STRETCH_METHODS)
 def test_a_faster_clip_has_fewer_frames(loaders, method):
     clips = clips_of(SPOKEN)
-    draw = drawn(loaders[method], 50)
-    logmels, _ = load(loaders[method], clips, drawn=draw)
-    rates = np.where(draw.affected, draw.stretch_rate, 1)
+    given = drawn(loaders[method], 50)
+    logmels, _ = load(loaders[method], clips, drawn=given)
+    rates = np.where(given.affected, given.stretch_rate, 1)
     seconds = np.minimum(clips.lengths / RATE_HZ, 1.5) / rates  # longer ones are cropped before they change
     frames = np.maximum(np.floor(50 * seconds) + 1, 32)
     assert (frames > 32).sum() > 5
@@ -169,7 +175,7 @@ def test_a_faster_clip_has_fewer_frames(loaders, method):
 def test_every_effect_reaches_the_network(effect):
     """By itself it changes what the network is given of each clip: log-mel, how many frames, or masks."""
     clips = clips_of(SPOKEN[:4])
-    loader = Loader(FRONT_END, Recipe(), "cpu", Augmentation(effects=(effect,)))
+    loader = Loader(FRONT_END, Recipe(), "cpu", Augmenting(Augmentation(effects=(effect,))))
     plain, _ = load(loader, clips)
     logmels, masks = load(loader, clips, drawn=drawn(loader, 100, clips=4))
     if effect == "specaugment":
@@ -183,13 +189,13 @@ def test_every_effect_reaches_the_network(effect):
 
 def test_a_loud_and_a_quiet_clip_are_augmented_alike(loaders):
     """Levels are brought to one before anything else, so a quarter of the level is the same to the bit."""
-    loader = Loader(FRONT_END, Recipe(max_seconds=1.5, loudness_dbfs=-40), "cpu", FADE)
-    loader.augmentation, loader.chain = loaders["vocoder"].augmentation, loaders["vocoder"].chain
+    loader = Loader(FRONT_END, Recipe(max_seconds=1.5, loudness_dbfs=-40), "cpu", Augmenting(FADE))
+    loader.augmenting, loader.chain = loaders["vocoder"].augmenting, loaders["vocoder"].chain
     loud = [4 * wave for wave in SPOKEN[:5]]
-    draw = drawn(loader, 100, clips=5)
-    ours = [load(loader, clips_of(waves), drawn=draw)[0] for waves in (loud, [wave // 4 for wave in loud])]
+    given = drawn(loader, 100, clips=5)
+    ours = [load(loader, clips_of(waves), drawn=given)[0] for waves in (loud, [wave // 4 for wave in loud])]
     assert all(map(torch.equal, *ours))
-    without = load(loaders["vocoder"], clips_of(loud), drawn=draw)[0]
+    without = load(loaders["vocoder"], clips_of(loud), drawn=given)[0]
     assert all((one - other).abs().mean() > 1 for one, other in zip(ours[0], without, strict=True))
 
 

@@ -13,6 +13,7 @@ import soundfile
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from serkit import augment, packs
+from serkit.augment import Augmenting
 from serkit.corpora import synthetic
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
 from serkit.job import load
@@ -57,8 +58,7 @@ def trainings(monkeypatch):
     """Replaces training by a list of what would have been trained; scores are random, no two clips alike."""
     trained = []
 
-    def pretend(model, loader, training, evaluation, score, report, percent):
-        assert (loader.augmentation is None) == (percent == 0)
+    def pretend(model, loader, training, evaluation, score, report):
         trained.append(training)
         scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation)).astype(np.float32)
         entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **score(scores)}
@@ -306,7 +306,8 @@ def test_an_augmented_run_tells_what_share_was(augmented):
     """Of its training clips, epoch by epoch: the seed's draw."""
     result = augmented[1]
     draws = [
-        augment.draw(AUGMENTED.augmentation, 50, 0, epoch, result["training_clips"]) for epoch in range(3)
+        augment.draw(Augmenting(AUGMENTED.augmentation, 50), 0, epoch, result["training_clips"])
+        for epoch in range(3)
     ]
     assert result["affected"] == [draw.affected.mean() for draw in draws]
     assert all(0.2 < share < 0.8 for share in result["affected"])

@@ -74,6 +74,7 @@ OTHERS = {
         "front_end": "native-16k",
         "head": "relu-linear",
         "weights": "cnn14-32k",
+        "encoder": "other",
     },
     Recipe: {
         "learning_rate": 1e-3,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from serkit import augment
+from serkit.augment import Augmenting, draw
 from serkit.clips import ClipSet, join
 from serkit.effects import STRETCH_METHODS, Augmentation
-from serkit.encoders.cnn14 import build
+from serkit.encoders import build
 from serkit.encoders.logmel import NAMED
 from serkit.loader import Loader
 from serkit.packs import Pack
@@ -61,16 +61,15 @@ def trained(
     score=lambda scores: {},
     progress=None,
     model=None,
-    augmentation=None,
-    percent=0,
+    augmenting=None,
     **recipe,
 ):
     """A training and the state it leaves."""
     model = model or network(seed)
     recipe = Recipe(**{"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, **recipe})
     evaluation = evaluation or clips_of(noises(3, seed=9))
-    loader = Loader(FRONT_END, recipe, "cpu", augmentation, seed)
-    done = train(model, loader, training, evaluation, score, progress, percent)
+    loader = Loader(FRONT_END, recipe, "cpu", augmenting, seed)
+    done = train(model, loader, training, evaluation, score, progress)
     return done, model.state_dict()
 
 
@@ -302,20 +301,19 @@ FADE = Augmentation(effects=("fade",))  # the cheapest
 @functools.cache
 def left_by(method, seed=1, attempt=0):
     """The state a training at 100 % leaves; networks start alike, so the seed is that of training alone."""
-    spec = Augmentation(stretch_method=method) if method else None
+    augmenting = Augmenting(Augmentation(stretch_method=method)) if method else None
     training = clips_of(SPOKEN[:4])
     done, state = trained(
         training,
         training,
         seed,
         model=network(0),
-        augmentation=spec,
-        percent=100 if spec else 0,
+        augmenting=augmenting,
         epochs=1,
         batch_size=2,
     )
     assert np.isfinite(done.scores).all()
-    assert done.affected == [1.0 if spec else 0.0]
+    assert done.affected == [1.0 if augmenting else 0.0]
     return state
 
 
@@ -330,9 +328,9 @@ def test_another_augmentation_is_another_training(other):
 
 
 def test_nothing_affected_is_nothing_augmented():
-    spec = Augmentation(effects=("stretch", "fade", "specaugment"))
+    nothing = Augmenting(Augmentation(effects=("stretch", "fade", "specaugment")), 0)
     (none, state), (zero, same_state) = (
-        trained(clips_of(SPOKEN[:6]), augmentation=each) for each in (None, spec)
+        trained(clips_of(SPOKEN[:6]), augmenting=each) for each in (None, nothing)
     )
     assert same(state, same_state)
     assert none.history == zero.history
@@ -349,9 +347,9 @@ def test_every_clip_gets_its_own_draw_of_the_epoch(percent, monkeypatch):
 
     monkeypatch.setattr(Loader, "load", spy)
     training, evaluation = clips_of(SPOKEN), clips_of(SPOKEN[:2])
-    done, _ = trained(training, evaluation, seed=3, augmentation=FADE, percent=percent, epochs=3)
-    draws = [augment.draw(FADE, percent, 3, epoch, len(SPOKEN)) for epoch in range(3)]
-    assert done.affected == [draw.affected.mean() for draw in draws]
+    done, _ = trained(training, evaluation, seed=3, augmenting=Augmenting(FADE, percent), epochs=3)
+    draws = [draw(Augmenting(FADE, percent), 3, epoch, len(SPOKEN)) for epoch in range(3)]
+    assert done.affected == [each.affected.mean() for each in draws]
     if percent == 50:
         assert len(set(done.affected)) > 1
     else:
@@ -376,7 +374,7 @@ def test_evaluation_is_never_augmented():
         seen.append(scores)
         return {}
 
-    trained(clips_of(SPOKEN[:6]), clips_of(waves), score=score, model=model, augmentation=FADE, percent=100)
+    trained(clips_of(SPOKEN[:6]), clips_of(waves), score=score, model=model, augmenting=Augmenting(FADE))
     assert len(seen) == 2
-    augmenting = Loader(FRONT_END, Recipe(), "cpu", FADE)
+    augmenting = Loader(FRONT_END, Recipe(), "cpu", Augmenting(FADE))
     np.testing.assert_array_equal(predict(model, clips_of(waves), augmenting), seen[-1])

@@ -31,7 +31,7 @@ from serkit import augment
 from serkit.acoustics import quality, room
 from serkit.acoustics.room import C50_RANGE_DB, T60_RANGE_S
 from serkit.audio import FULL_SCALE, unfit
-from serkit.augment import Chain
+from serkit.augment import Augmenting, Chain
 from serkit.packs import Pack
 from serkit.resultfile import ESTIMATES
 from serkit.specs import AcousticsSpec
@@ -93,7 +93,7 @@ class Meter:
         self._chain = None
         if spec.augmentation is not None:
             self._chain = Chain(spec.augmentation, RATE_HZ, spec.seed, WINDOW_SAMPLES, "cpu")
-            self._drawn = augment.draw(spec.augmentation, 100, spec.seed, 0, len(self.rows))
+            self._drawn = augment.draw(Augmenting(spec.augmentation), spec.seed, 0, len(self.rows))
 
     def parts(self) -> list[np.ndarray]:
         """Positions in `rows`, in parts of `PART_CLIPS`."""

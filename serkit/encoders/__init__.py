@@ -1,1 +1,100 @@
-"""Networks that turn waves into embeddings and scores."""
+"""The seam: what the rest of serkit knows of the networks it trains.
+
+An encoder is a file in this folder with the three functions below; its name is `ModelSpec.encoder`, and no
+list holds it. What several share (log-mel, checkpoints) lies beside them. The loader gives augmented waves,
+the encoder makes of them what it takes, an embedding, and class scores. Nothing heavy is imported before an
+encoder is asked for, so that plans need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from serkit.errors import SpecError
+from serkit.settings import shown
+from serkit.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from serkit.augment import Waves
+
+Inputs = tuple[Any, ...]
+"""What an encoder takes, the arguments of `embed` and `forward`: log-mel with lengths and masks, or waves."""
+
+
+class Description(Protocol):
+    """What must be known of an encoder before it is built."""
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate of the waves it is given."""
+
+    @property
+    def min_samples(self) -> int:
+        """The shortest clip it can take; `Encoder.inputs` pads shorter ones with silence."""
+
+    @property
+    def takes(self) -> str:
+        """`logmel`, or `waves`: then SpecAugment and a stretch on features have nothing to act on."""
+
+
+class Encoder(Protocol):
+    """A `torch.nn.Module` that turns waves into embeddings and class scores."""
+
+    def inputs(self, parts: Iterable[Waves]) -> Inputs:
+        """What `forward` takes, of a batch that comes in parts: each is done before the next is loaded."""
+
+    def embed(self, *inputs: Any) -> Tensor:
+        """Float [clips, width of the embedding]."""
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Class scores before the softmax, float [clips, 4], in the order of the labels."""
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        """`forward`."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """As every module's; so are the next three."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102
+
+    def train(self, mode: bool = True) -> Any: ...  # noqa: D102
+
+    def eval(self) -> Any: ...  # noqa: D102
+
+
+def names() -> list[str]:
+    """The encoders there are: the files of this folder that can build one."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [file.stem for file in files if "\ndef build(" in file.read_text(encoding="utf-8")]
+
+
+def describe(model: ModelSpec) -> Description:
+    """What must be known of an encoder before it is built."""
+    return _of(model).describe(model)
+
+
+def verify(model: ModelSpec) -> None:
+    """Raises WeightsMissing where a checkpoint that the encoder starts from is not in its place."""
+    _of(model).verify(model)
+
+
+def build(model: ModelSpec, seed: int) -> Encoder:
+    """An encoder, initialised from `seed` and from its checkpoint. Raises WeightsMissing as `verify` does."""
+    return _of(model).build(model, seed)
+
+
+def check(model: ModelSpec) -> None:
+    """Raises SpecError where there is no such encoder; imports none."""
+    known = names()
+    if model.encoder not in known:
+        raise SpecError(f"model encoder {shown(model.encoder)}: expected one of {', '.join(known)}")
+
+
+def _of(model: ModelSpec) -> Any:
+    check(model)
+    return importlib.import_module(f"{__name__}.{model.encoder}")

@@ -1,9 +1,9 @@
 """Waves to log-mel spectrograms: the four front ends a study can name (§3 and what it leaves open).
 
 Source: PANNs' front end (Hann window, centred, reflect padding, power spectrum, Slaney mel filters, 10 log10
-with a floor of 1e-10, no top_db), by an FFT instead of the stock class's convolution with the
-Fourier matrix: within 1e-3 dB of it for cells less than 60 dB below their frame's loudest
-(`tests/encoders/test_logmel.py`), 1.1e-2 dB at 90 dB.
+with a floor of 1e-10, no top_db), by an FFT instead of the stock class's convolution with the Fourier matrix:
+within 1e-3 dB of it for cells less than 60 dB below their frame's loudest, 1.1e-2 dB at 90 dB
+(`tests/encoders/test_logmel.py`).
 
 Differences from the stock class:
 
@@ -21,6 +21,7 @@ Differences from the stock class:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +30,13 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from serkit.device import send
+from serkit.augment import Draw, Waves
+from serkit.device import on_gpu, send
 
 MEL_BANDS = 64
 FLOOR = 1e-10  # torchlibrosa's amin: -100 dB
 MIN_FRAMES = 32  # five 2x poolings leave one frame
+GPU_FRAMES = 8  # a batch is a multiple as long, 1 % padding: cuDNN plans anew for each length it has not seen
 
 
 @dataclass(frozen=True)
@@ -56,36 +59,21 @@ class FrontEnd:
     low_hz: float
     high_hz: float
 
+    takes = "logmel"
+
     @property
     def min_samples(self) -> int:
-        """The shortest clip CNN14 can take; shorter ones are padded with silence to it."""
+        """The shortest clip CNN14 can take."""
         return (MIN_FRAMES - 1) * self.hop_samples
 
-    def frames(self, samples: np.ndarray, rates: np.ndarray | None = None) -> np.ndarray:
+    def frames(self, samples: np.ndarray, rates: np.ndarray | float = 1.0) -> np.ndarray:
         """Frames of clips of so many samples (int64, any shape), one every hop x rate."""
-        if rates is None:
-            return samples // self.hop_samples + 1
         # The shortest clip's last frame must not be lost to rounding.
         return np.floor(samples / (self.hop_samples * rates) + 1e-9).astype(np.int64) + 1
 
-    def least_samples(self, rates: np.ndarray) -> np.ndarray:
+    def min_samples_at(self, rates: np.ndarray) -> np.ndarray:
         """The shortest clips CNN14 can take when frames lie hop x rate apart, int64."""
         return np.ceil(self.min_samples * rates).astype(np.int64)
-
-    def most_samples(self, max_seconds: float) -> int:
-        """Samples of the longest clip under a cap of `max_seconds`: never less than CNN14 can take."""
-        return max(int(max_seconds * self.rate_hz), self.min_samples)
-
-    def padded(
-        self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
-    ) -> tuple[Tensor, np.ndarray]:
-        """Waves and lengths as `LogMel` takes them: silence behind clips that are too short for CNN14.
-
-        The arguments are `LogMel.forward`'s; `waves` must be zeros past each clip's end.
-        """
-        least = self.min_samples if rates is None else self.least_samples(rates)
-        samples = np.maximum(samples, least)
-        return F.pad(waves, (0, max(0, int(samples.max()) - waves.shape[1]))), samples
 
     def mel_matrix(self) -> Tensor:
         """The mel filters, float32 [window_samples // 2 + 1, 64], Slaney scale and area normalisation."""
@@ -128,14 +116,39 @@ class LogMel(nn.Module):
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("mel", front_end.mel_matrix(), persistent=False)
 
+    def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
+        """What CNN14 takes, of a batch in parts.
+
+        Returns:
+            Log-mel float32 [clips, frames, 64]; valid frames int64 [clips], on the host; cells to mask, bool
+            [clips, frames, 64], or None.
+        """
+        logmels, frames, masks = [], [], []
+        for part in parts:
+            logmel, valid = self(part.waves, part.samples, part.rates)
+            logmels.append(logmel)
+            frames.append(valid)
+            masks += [part.masks] if part.masks is not None else []
+        longest = max(logmel.shape[1] for logmel in logmels)
+        longest += -longest % (GPU_FRAMES if on_gpu(self.mel.device) else 1)
+        padded = torch.cat([F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels])
+        if not masks:
+            return padded, np.concatenate(frames), None
+        cells = [
+            masked_cells(valid, longest, drawn, padded.device)
+            for valid, drawn in zip(frames, masks, strict=True)
+        ]
+        return padded, np.concatenate(frames), torch.cat(cells)
+
     def forward(
         self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
     ) -> tuple[Tensor, np.ndarray]:
-        """Log-mel spectrograms of a padded batch.
+        """Log-mel spectrograms of a padded batch, silence behind clips that are too short for CNN14.
 
         Args:
-            waves: float32 [clips, longest], full scale 1; what lies past a clip's end does not matter.
-            samples: int64 [clips], each clip's length, at least `front_end.least_samples(rates)`.
+            waves: float32 [clips, longest], full scale 1; zeros past the end of a clip that is too short,
+                past others' anything.
+            samples: int64 [clips], each clip's length.
             rates: float64 [clips]: frames lie hop x rate apart, to the nearest sample, which makes speech
                 faster by that rate and keeps its pitch; None: 1 for all. A clip at rate 1 is the same, bit
                 for bit, either way.
@@ -144,10 +157,13 @@ class LogMel(nn.Module):
             log-mel in dB, float32 [clips, frames, 64], and the number of valid frames, int64 [clips].
         """
         front_end = self.front_end
-        frames = front_end.frames(samples, rates)
+        each_rate = np.ones(1) if rates is None else rates
+        samples = np.maximum(samples, front_end.min_samples_at(each_rate))
+        frames = front_end.frames(samples, each_rate)
         with torch.autocast(waves.device.type, enabled=False):
+            waves = F.pad(waves.float(), (0, max(0, int(samples.max()) - waves.shape[1])))
             lengths = send(samples, waves.device)
-            padded = reflect_at_ends(waves.float(), lengths, front_end.window_samples // 2)
+            padded = reflect_at_ends(waves, lengths, front_end.window_samples // 2)
             if rates is None:
                 pieces = padded.unfold(1, front_end.window_samples, front_end.hop_samples)
             else:
@@ -187,3 +203,32 @@ def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
     steps = torch.arange(half, device=waves.device)
     mirrored = waves.gather(1, samples[:, None] - 2 - steps)
     return padded.scatter(1, half + samples[:, None] + steps, mirrored)
+
+
+def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
+    """The cells of the log-mel spectrogram that SpecAugment blanks.
+
+    Args:
+        frames: int64 [clips], valid frames of each.
+        longest: frames of the batch.
+        drawn: the clips' parameters.
+        device: where it is wanted.
+
+    Returns:
+        bool [clips, longest, 64]; nothing in clips that are not affected.
+    """
+    widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
+    in_time = _stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
+    bands = drawn.band_masks[..., 0] * drawn.affected[:, None]
+    in_bands = _stripes(bands, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
+    return in_time[:, :, None] | in_bands[:, None, :]
+
+
+def _stripes(
+    width: np.ndarray, of: np.ndarray | int, place: np.ndarray, longest: int, device: torch.device
+) -> Tensor:
+    """Union of stripes [clips, masks] that lie within `of` cells, bool [clips, longest]."""
+    first = np.floor(place * (of - width + 1))
+    edges = send(np.stack([first, first + width]).astype(np.int64), device)[..., None]
+    at = torch.arange(longest, device=device)
+    return ((at >= edges[0]) & (at < edges[1])).any(dim=1)

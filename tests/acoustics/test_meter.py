@@ -20,7 +20,7 @@ from serkit.acoustics.meter import (
     spread,
 )
 from serkit.audio import FULL_SCALE
-from serkit.augment import Chain
+from serkit.augment import Augmenting, Chain
 from serkit.packs import Pack
 from serkit.specs import AcousticsSpec, Augmentation, CorpusSpec
 from serkit.worlds.speech import make_clip
@@ -168,7 +168,7 @@ def test_augmented_clips_go_through_the_chain(judge, augmentation):
     spec = AcousticsSpec(CORPUS, augmentation, p835_clips=0, seed=3)
     meter = Meter(spec, packed(SPEECH))
     found = meter.measure(np.arange(3))
-    drawn = augment.draw(spec.augmentation, 100, 3, 0, 3)
+    drawn = augment.draw(Augmenting(spec.augmentation), 3, 0, 3)
     chain = Chain(spec.augmentation, RATE_HZ, 3, WINDOW_SAMPLES, "cpu")
     for position, row in enumerate(meter.rows):
         wave = torch.from_numpy(full_scale(SPEECH[row]))[None]

@@ -165,13 +165,6 @@ def test_the_shortest_clip_gives_32_frames(name):
 
 
 @named
-def test_a_cap_is_in_samples_and_leaves_what_the_network_needs(name):
-    front_end = NAMED[name]
-    assert front_end.most_samples(2.5) == SETTINGS[name][0] * 5 // 2
-    assert front_end.most_samples(0.1) == front_end.min_samples > SETTINGS[name][0] // 10
-
-
-@named
 def test_silence_is_the_floor(name):
     (logmel,) = ours(name, [torch.zeros(NAMED[name].min_samples)])
     torch.testing.assert_close(logmel, torch.full_like(logmel, 10 * np.log10(FLOOR)))
@@ -246,13 +239,13 @@ RATES = {
 def test_the_shortest_clip_at_any_rate_gives_32_frames(name, rates):
     front_end = NAMED[name]
     rates = RATES[rates](front_end.min_samples)
-    least = front_end.least_samples(rates)
+    least = front_end.min_samples_at(rates)
     assert least.dtype == np.int64
     assert (front_end.frames(least, rates) == MIN_FRAMES).all()
     assert (front_end.frames(least - 2, rates) == MIN_FRAMES - 1).all()  # rounding may cost a sample
-    assert front_end.least_samples(np.ones(1)) == front_end.min_samples
+    assert front_end.min_samples_at(np.ones(1)) == front_end.min_samples
     for rate in (0.5, 0.937, 2.0):
-        (shortest,) = front_end.least_samples(np.array([rate]))
+        (shortest,) = front_end.min_samples_at(np.array([rate]))
         assert len(ours(name, [speechlike(shortest)], rates=np.array([rate]))[0]) == MIN_FRAMES
 
 

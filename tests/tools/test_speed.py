@@ -16,8 +16,8 @@ import torch
 from click.testing import CliRunner
 
 from serkit.audio import FULL_SCALE
-from serkit.augment import draw, masked_cells
-from serkit.encoders.logmel import NAMED, LogMel
+from serkit.augment import Augmenting, draw
+from serkit.encoders.logmel import NAMED, LogMel, masked_cells
 from serkit.errors import SerkitError
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
@@ -176,13 +176,13 @@ def test_what_is_given_goes_before_quick():
 
 
 def test_loads_what_the_training_loop_loads():
-    loader = Loader(FRONT_END, Recipe(), "cpu", Augmentation(), clips.SEED)
+    loader = Loader(FRONT_END, Recipe(), "cpu", Augmenting(Augmentation()), clips.SEED)
     waves = clips.made_waves(3, 2.5, FRONT_END.rate_hz)
     load = ours.Load(loader, clips.packed(waves, FRONT_END.rate_hz))
     load()
     logmel, frames, masked = augment.masked(load)  # the second batch
 
-    drawn = draw(loader.augmentation, 100, clips.SEED, 0, 6)[3:]
+    drawn = draw(loader.augmenting, clips.SEED, 0, 6)[3:]
     samples = np.full(3, waves.shape[1])
     wave, samples = loader.chain(torch.from_numpy(waves).float() / FULL_SCALE, samples, drawn)
     expected, valid = LogMel(FRONT_END)(wave, samples, drawn.stretch_rate)
@@ -309,8 +309,7 @@ def test_padding_counts_stretched_clips():
 def padding_of(seconds, batch_clips, percent=0, multiple=1):
     lengths = np.round(np.array(seconds) * FRONT_END.rate_hz).astype(np.int64)
     recipe = Recipe(batch_size=batch_clips, max_seconds=2.0)
-    loader = Loader(FRONT_END, recipe, "cpu", Augmentation(), clips.SEED)
-    return step.padding(loader, clips.packed_lengths(lengths, FRONT_END.rate_hz), percent, multiple)
+    return step.padding(recipe, clips.packed_lengths(lengths, FRONT_END.rate_hz), percent, multiple)
 
 
 def event(key, ms, kind="CPU", annotation=False):

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from serkit.augment import Augmenting
+from serkit.encoders import Inputs
 from serkit.encoders.logmel import NAMED
-from serkit.loader import Inputs, Loader
+from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
 from tools.speed import Settings, peers
 from tools.speed.clips import FRONT_END, SEED, made_waves, packed
@@ -44,7 +46,7 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
     """Every chain at every length of clip; a row each."""
     clips, front_end = settings.clips or (CPU_CLIPS if device == "cpu" else GPU_CLIPS), NAMED[FRONT_END]
     loaders = {
-        name: Loader(front_end, Recipe(), device, Augmentation(stretch_method=method), SEED)
+        name: Loader(front_end, Recipe(), device, Augmenting(Augmentation(stretch_method=method)), SEED)
         for name, method in ((OURS, "feature"), (OURS_VOCODER, "vocoder"))
     }
     theirs = peers.PerClip(Augmentation(), front_end) if device == "cpu" and peers.installed() else None

@@ -36,6 +36,7 @@ from tabulate import tabulate
 
 from benchmark import study as studies
 from serkit import train
+from serkit.augment import Augmenting
 from serkit.clips import ClipSet
 from serkit.encoders import cnn14
 from serkit.encoders.logmel import NAMED
@@ -182,7 +183,9 @@ class Ours:
 
     def __init__(self, taken: Condition, percent: int, device: str, epochs: int) -> None:
         """Makes the network; it is trained on from turn to turn."""
-        self.taken, self.percent, self.device = taken, percent, device
+        self.taken, self.device = taken, device
+        spec = taken.spec.augmentation or Augmentation()
+        self.augmenting = Augmenting(spec, percent) if percent else None
         self.recipe = dataclasses.replace(taken.spec.recipe, epochs=epochs, evaluations_per_epoch=1 / epochs)
         self.network = cnn14.build(taken.spec.model, taken.spec.seed)
 
@@ -192,17 +195,10 @@ class Ours:
         before = time.process_time()
         trained = train.train(
             self.network,
-            Loader(
-                NAMED[spec.model.front_end],
-                self.recipe,
-                self.device,
-                spec.augmentation if self.percent else None,
-                spec.seed,
-            ),
+            Loader(NAMED[spec.model.front_end], self.recipe, self.device, self.augmenting, spec.seed),
             training,
             self.taken.first(1).training,
             lambda scores: {},
-            percent=self.percent,
         )
         cpu_s = time.process_time() - before
         return Turn(self.recipe.epochs, trained.train_seconds, cpu_s)

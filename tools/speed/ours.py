@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from serkit import augment, train
+from serkit import train
+from serkit.augment import Augmenting, draw
 from serkit.clips import ClipSet
+from serkit.encoders import Inputs
 from serkit.encoders.cnn14 import Cnn14
+from serkit.encoders.logmel import NAMED, LogMel
 from serkit.labels import LABELS
-from serkit.loader import Inputs, Loader
+from serkit.loader import Loader
 from serkit.specs import Recipe
-from tools.speed.clips import SEED
+from tools.speed.clips import FRONT_END, SEED
 
 DRAWN = 16  # batches in an epoch: it is drawn at once, as in training
 
@@ -20,20 +23,22 @@ class Load:
     """From a packed corpus to what the network takes, every clip at once, each time drawn anew."""
 
     def __init__(self, loader: Loader, clips: ClipSet, percent: int = 100) -> None:
-        """Takes all of `clips` as the batch; `loader` has the augmentation, at a rate of `percent`."""
-        self.loader, self.clips, self.percent, self.done = loader, clips, percent, 0
+        """Takes all of `clips` as the batch; `loader` has the augmentation, here at a rate of `percent`."""
+        self.loader, self.clips, self.done = loader, clips, 0
+        spec = loader.augmenting.spec if loader.augmenting is not None else None
+        self.augmenting = Augmenting(spec, percent) if spec is not None and percent else None
+        self.logmel = LogMel(NAMED[FRONT_END]).to(loader.device)
 
     def __call__(self) -> Inputs:
         """One batch."""
-        batch, spec = np.arange(len(self.clips)), self.loader.augmentation
-        drawn = None
-        if spec is not None and self.percent:
+        batch, drawn = np.arange(len(self.clips)), None
+        if self.augmenting is not None:
             epoch, number = divmod(self.done, DRAWN)
             if number == 0:
-                self.drawn = augment.draw(spec, self.percent, SEED, epoch, DRAWN * len(batch))
+                self.drawn = draw(self.augmenting, SEED, epoch, DRAWN * len(batch))
             drawn = self.drawn[number * len(batch) + batch]
         self.done += 1
-        return self.loader.load(self.clips, batch, np.zeros_like(batch), drawn)
+        return self.logmel.inputs(self.loader.load(self.clips, batch, np.zeros_like(batch), drawn))
 
 
 class Step:
@@ -42,7 +47,7 @@ class Step:
     def __init__(self, loader: Loader, width: int) -> None:
         """Makes the network and its optimiser on the loader's device."""
         torch.manual_seed(SEED)
-        self.model = Cnn14(width, live_bands=loader.front_end.live_bands()).train()
+        self.model = Cnn14(width, front_end=NAMED[FRONT_END]).train()
         self.optimiser = train.prepare(self.model, Recipe(), loader.device)
         self.loader = loader
 

@@ -29,8 +29,9 @@ from tabulate import tabulate
 from torch import nn
 
 from serkit import audio
+from serkit.augment import Augmenting
 from serkit.clips import ClipSet
-from serkit.encoders.logmel import NAMED, FrontEnd
+from serkit.encoders.logmel import NAMED, FrontEnd, LogMel
 from serkit.loader import Loader
 from serkit.packs import Pack
 from serkit.specs import Augmentation, Recipe
@@ -135,16 +136,17 @@ class Ours:
         self, clips: ClipSet, front_end: FrontEnd, percent: int, batch_size: int, device: str
     ) -> None:
         """Makes the loader, as `serkit.train.train` does."""
-        self.clips, self.percent = clips, percent
-        recipe = Recipe(batch_size=batch_size)
-        self.loader = Loader(front_end, recipe, device, Augmentation() if percent else None, SEED)
+        self.clips = clips
+        augmenting = Augmenting(Augmentation(), percent) if percent else None
+        self.loader = Loader(front_end, Recipe(batch_size=batch_size), device, augmenting, SEED)
+        self.logmel = LogMel(front_end).to(device)
         self.epoch = 0
 
     def __call__(self) -> None:
         """Every clip once."""
-        epoch = self.loader.epoch(self.clips, self.epoch, self.percent)
+        epoch = self.loader.epoch(self.clips, self.epoch)
         for batch in epoch.batches:
-            self.loader.load(self.clips, batch, *epoch.of(batch))
+            self.logmel.inputs(self.loader.load(self.clips, batch, *epoch.of(batch)))
         self.epoch += 1
 
 

@@ -37,10 +37,11 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from serkit.augment import Augmenting
 from serkit.clips import ClipSet
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.logmel import GPU_FRAMES, NAMED
 from serkit.errors import SerkitError
-from serkit.loader import GPU_FRAMES, Loader
+from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
 from tools.speed import Settings
 from tools.speed.clips import FRONT_END, SEED, made_lengths, made_waves, packed, packed_lengths
@@ -100,7 +101,7 @@ def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict
 def of_size(settings: Settings, device: str, width: int, seconds: float, batch: int) -> dict[str, Any]:
     """A row: one width, one length of clip."""
     front_end = NAMED[FRONT_END]
-    loader = Loader(front_end, Recipe(), device, Augmentation(), SEED)
+    loader = Loader(front_end, Recipe(), device, Augmenting(Augmentation()), SEED)
     step = Step(loader, width)
     made = packed(made_waves(batch, seconds, front_end.rate_hz), front_end.rate_hz)
     plain, augmented = Load(loader, made, 0), Load(loader, made)
@@ -171,13 +172,13 @@ def real_batches(settings: Settings, device: str, batch: int) -> dict[str, Any]:
     recipe = Recipe(batch_size=batch, max_seconds=seconds)
     number = batch if settings.quick else batch * MADE_BATCHES
     training = packed_lengths(made_lengths(number, front_end.rate_hz), front_end.rate_hz)
-    loader = Loader(front_end, recipe, device, Augmentation(), SEED)
-    step, epoch = Step(loader, width), loader.epoch(training, 0, 100)
+    loader = Loader(front_end, recipe, device, Augmenting(Augmentation()), SEED)
+    step, epoch = Step(loader, width), loader.epoch(training, 0)
     chosen = epoch.batches[:PROFILED]
 
     def steps() -> None:
         for each in chosen:
-            step(loader.load(training, each, *epoch.of(each)))
+            step(step.model.inputs(loader.load(training, each, *epoch.of(each))))
 
     steps()
     turns = take_turns({BOTH: steps}, settings.rounds, 0.0, device)[BOTH]
@@ -186,14 +187,14 @@ def real_batches(settings: Settings, device: str, batch: int) -> dict[str, Any]:
         "width": width,
         "batches": len(chosen),
         "padding": {
-            str(percent): padding(loader, training, percent, GPU_FRAMES if on_gpu else 1)
+            str(percent): padding(recipe, training, percent, GPU_FRAMES if on_gpu else 1)
             for percent in (0, 100)
         },
         "wall_ms_per_pass": spread(wall_ms(turns)),
         "by_name_ms": traces[-1]["by_name"],
     }
     if on_gpu:
-        loaded = [loader.load(training, each, *epoch.of(each)) for each in chosen]
+        loaded = [step.model.inputs(loader.load(training, each, *epoch.of(each))) for each in chosen]
 
         def network_alone() -> None:
             for inputs in loaded:
@@ -206,25 +207,24 @@ def real_batches(settings: Settings, device: str, batch: int) -> dict[str, Any]:
     return found
 
 
-def padding(loader: Loader, training: ClipSet, percent: int, multiple: int = 1) -> float:
-    """Share of frames past the clips' ends, in the batches of `EPOCHS` epochs.
+def padding(recipe: Recipe, training: ClipSet, percent: int, multiple: int = 1) -> float:
+    """Share of frames past the clips' ends, in the batches of `EPOCHS` epochs with default augmentation.
 
     Args:
-        loader: with an augmentation.
+        recipe: its batch size and cap on lengths count.
         training: the clips.
         percent: augmentation rate.
         multiple: frames that a batch's length is a multiple of.
     """
-    front_end, augmentation = loader.front_end, loader.augmentation
-    assert augmentation is not None
+    front_end, spec = NAMED[FRONT_END], Augmentation(effects=("stretch",))  # no other moves a frame
+    loader = Loader(front_end, recipe, "cpu", Augmenting(spec, percent), SEED)
     samples = np.minimum(training.lengths, loader.longest)
     inside = computed = 0
     for number in range(EPOCHS):
-        epoch = loader.epoch(training, number, percent)
+        epoch = loader.epoch(training, number)
         assert epoch.drawn is not None
-        stretched = epoch.drawn.affected & augmentation.stretches_features
-        rates = np.where(stretched, epoch.drawn.stretch_rate, 1.0)
-        frames = front_end.frames(np.maximum(samples, front_end.least_samples(rates)), rates)
+        rates = np.where(epoch.drawn.affected, epoch.drawn.stretch_rate, 1.0)
+        frames = front_end.frames(np.maximum(samples, front_end.min_samples_at(rates)), rates)
         for batch in epoch.batches:
             inside += int(frames[batch].sum())
             longest = int(frames[batch].max())

@@ -35,6 +35,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from serkit.encoders.cnn14 import BLOCKS, stock_models
 from serkit.encoders.logmel import MEL_BANDS, FrontEnd
 from serkit.labels import LABELS
+from serkit.loader import max_samples
 from serkit.train import bce_of_softmax
 from tools.speed.clips import SEED
 from tools.speed.peers import torchlibrosa_layers
@@ -118,7 +119,7 @@ class AudioFiles(Dataset[tuple[np.ndarray, int, bool]]):
             augment_percent: share of clips that it is applied to, in 0..100.
         """
         self.paths, self.labels, self.front_end = paths, labels, front_end
-        self.longest = front_end.most_samples(max_seconds)
+        self.longest = max_samples(front_end, max_seconds)
         self.chain, self.share = chain, augment_percent / 100
         self.random = np.random.default_rng(SEED)
 
