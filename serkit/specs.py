@@ -119,8 +119,8 @@ class ModelSpec:
         front_end: one of `FRONT_ENDS`, see `serkit.encoders.logmel`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
-        encoder: the network, a file in `serkit/encoders/`; the settings above are of `cnn14`. Left out of its
-            keys, so that results from before there was a choice stand.
+        encoder: the network: a file of `serkit/encoders/`; the settings above are those of `cnn14`. Left out
+            of its keys, so that results from before there was a choice stand.
     """
 
     width: int = 64

@@ -13,8 +13,9 @@ from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders.logmel import LogMel
 from serkit.loader import Loader, gathered, level_gains, max_samples
 from serkit.specs import POOLED_BY, Recipe
-from tests.test_train import FADE, FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
+from tests.made_clips import FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
 
+FADE = Augmentation(effects=("fade",))  # the cheapest
 LOGMEL = LogMel(FRONT_END)
 STRETCH = Augmenting(Augmentation(effects=("stretch",)))
 

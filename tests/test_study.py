@@ -515,6 +515,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         ),
         (changed("{ " + PAIRS + " }", '"all"'), "corpora.two.scramble = 'all': expected a table"),
         (changed("width = 4", "width = '4'"), "model.width = '4': expected a whole number"),
+        (changed("width = 4", "encoder = 'cnn41'"), "model encoder 'cnn41': expected one of cnn14"),
         (changed("epochs = 3", "epochs = 3.0"), "recipe.epochs = 3.0: expected a whole number"),
         (changed("epochs = 3", "epochs = true"), "recipe.epochs = True: expected a whole number"),
         (changed("epochs = 3", 'learning_rate = "low"'), "recipe.learning_rate = 'low': expected a number"),

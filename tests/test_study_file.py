@@ -304,7 +304,7 @@ KEYS = {
     "corpora.two": CORPUS,
     "corpora.two.options": {"folds": "", "labels": "", "name": ""},
     "corpora.two.scramble": dict.fromkeys(("angry", "happy", "neutral", "sad"), ""),
-    "model": {"width": "", "weights": "", "head": "", "front_end": ""},
+    "model": {"width": "", "weights": "", "head": "", "front_end": "", "encoder": ""},
     "recipe": dict.fromkeys(("epochs", "tail", "max_seconds", "loudness_dbfs", "pool_by", "batch_size"), ""),
     "augmentation": dict.fromkeys(("effects", "stretch_rate", "dry_level", "mask_bands", "time_masks"), ""),
     "table1": studies.EXHIBIT,

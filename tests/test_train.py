@@ -10,30 +10,15 @@ import torch
 from torch.nn import functional as F
 
 from serkit.augment import Augmenting, draw
-from serkit.clips import ClipSet, join
+from serkit.clips import ClipSet
 from serkit.effects import STRETCH_METHODS, Augmentation
 from serkit.encoders import build
-from serkit.encoders.logmel import NAMED
 from serkit.loader import Loader
-from serkit.packs import Pack
 from serkit.specs import ModelSpec, Recipe
 from serkit.train import TrainingDiverged, bce_of_softmax, predict, train
+from tests.made_clips import FRONT_END, RATE_HZ, SHORTEST, SPOKEN, clips_of, noises
 
-RATE_HZ = 16_000
-FRONT_END = NAMED["paper-loaded"]
-SHORTEST = FRONT_END.min_samples
 PITCHES_HZ = (250, 600, 1400, 3200)
-
-
-def clips_of(waves, labels=None):
-    offsets = np.concatenate([[0], np.cumsum([len(wave) for wave in waves])]).astype(np.int64)
-    labels = np.arange(len(waves)) % 4 if labels is None else labels
-    return join([(Pack(np.concatenate(waves), offsets, RATE_HZ, ""), np.arange(len(waves)), labels)])
-
-
-def noises(clips, shortest=SHORTEST, longest=SHORTEST + 3000, seed=0):
-    random = np.random.default_rng(seed)
-    return [random.integers(-800, 800, n).astype(np.int16) for n in random.integers(shortest, longest, clips)]
 
 
 def tones(clips, seed):
@@ -291,7 +276,6 @@ def test_predicting_leaves_the_network_as_it_was(settled):
     assert same(before, settled.state_dict())
 
 
-SPOKEN = noises(13, 3000, 30_000, seed=4)  # more than are loaded at once, some too short for five poolings
 FADE = Augmentation(effects=("fade",))  # the cheapest
 
 

@@ -8,6 +8,7 @@ encoder is asked for, so that plans need no torch.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -67,10 +68,11 @@ class Encoder(Protocol):
     def eval(self) -> Any: ...  # noqa: D102
 
 
+@functools.cache
 def names() -> list[str]:
     """The encoders there are: the files of this folder that can build one."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return [file.stem for file in files if "\ndef build(" in file.read_text(encoding="utf-8")]
+    files = [file for folder in __path__ for file in Path(folder).glob("[!_]*.py")]
+    return sorted(file.stem for file in files if "\ndef build(" in file.read_text(encoding="utf-8"))
 
 
 def describe(model: ModelSpec) -> Description:

@@ -1,0 +1,103 @@
+"""The seam: an encoder is one file, whether it takes log-mel or waves, and plans need no torch for it."""
+
+import numpy as np
+import pytest
+import torch
+
+from serkit import encoders
+from serkit.augment import Augmenting
+from serkit.effects import Augmentation
+from serkit.errors import SpecError
+from serkit.loader import Loader
+from serkit.specs import ModelSpec, Recipe
+from serkit.train import train
+from tests.made_clips import clips_of, noises
+
+OF_WAVES = '''
+import types
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def describe(model):
+    return types.SimpleNamespace(rate_hz=16_000, min_samples=800, takes="waves")
+
+
+def verify(model):
+    pass
+
+
+def build(model, seed):
+    torch.manual_seed(seed)
+    return Levels()
+
+
+class Levels(nn.Module):
+    """The loudness of a clip, whole and at its start."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(2, 4)
+
+    def inputs(self, parts):
+        parts = list(parts)
+        assert all(part.rates is None and part.masks is None for part in parts)
+        longest = max(part.waves.shape[1] for part in parts)
+        waves = [F.pad(part.waves, (0, longest - part.waves.shape[1])) for part in parts]
+        return torch.cat(waves), torch.cat([torch.from_numpy(part.samples) for part in parts])
+
+    def embed(self, waves, samples):
+        whole = waves.square().sum(dim=1) / samples
+        return torch.stack([whole, waves[:, :800].square().mean(dim=1)], dim=1).sqrt()
+
+    def forward(self, waves, samples):
+        return self.head(self.embed(waves, samples))
+'''
+
+
+@pytest.fixture
+def levels(tmp_path, monkeypatch):
+    """A throw-away encoder of waves, in a folder that is searched as well."""
+    (tmp_path / "levels.py").write_text(OF_WAVES)
+    monkeypatch.setattr(encoders, "__path__", [*encoders.__path__, str(tmp_path)])
+    encoders.names.cache_clear()
+    yield ModelSpec(encoder="levels")
+    encoders.names.cache_clear()
+
+
+def test_the_encoders_are_the_files_that_build_one():
+    assert encoders.names() == ["cnn14"]
+
+
+def test_another_name_is_refused_with_the_known_ones():
+    with pytest.raises(SpecError, match="model encoder 'cnn41': expected one of cnn14"):
+        encoders.describe(ModelSpec(encoder="cnn41"))
+
+
+def test_naming_encoders_needs_no_torch(fresh_python):
+    told = fresh_python(
+        "import sys; from serkit import encoders; encoders.names(); print('torch' in sys.modules)"
+    )
+    assert told.stdout.strip() == "False", told.stderr
+
+
+def test_cnn14_is_described_before_it_is_built():
+    encoder = encoders.describe(ModelSpec(front_end="native-32k"))
+    assert (encoder.rate_hz, encoder.min_samples, encoder.takes) == (32_000, 9920, "logmel")
+
+
+def test_a_file_is_an_encoder_that_trains(levels):
+    assert encoders.names() == ["cnn14", "levels"]
+    encoders.verify(levels)
+    training, evaluation = clips_of(noises(9, 500, 4000)), clips_of(noises(3, 500, 4000, seed=1))
+    augmenting = Augmenting(Augmentation(effects=("shift", "fade")), 50)
+    recipe = Recipe(epochs=3, batch_size=4, learning_rate=0.1)
+    loader = Loader(encoders.describe(levels), recipe, "cpu", augmenting)
+    model = encoders.build(levels, 0)
+    before = [value.clone() for value in model.parameters()]
+    done = train(model, loader, training, evaluation, lambda scores: {})
+    assert done.scores.shape == (3, 4)
+    np.testing.assert_allclose(done.scores.sum(axis=1), 1, atol=1e-6)
+    assert not any(map(torch.equal, before, model.parameters()))
