@@ -3,37 +3,23 @@
 Source: audformat (audEERING), https://audeering.github.io/audformat/. Its own library is not used: it builds
 what tags in `db.yaml` ask for, runs pickled tables, writes pickles beside the tables, and takes a csv's
 columns by place. One reader for many corpora, so everything that other readers know of theirs is an option
-here. An option's mapping may be a dict or the pairs of one.
-
-* `name`: the database's name (`name:` in its header), to choose among several; default the only one.
-* `tables`: a table or a list of them; default all that have the label column.
-* `label`: the label column; default `emotion`.
-* `labels`: the database's labels to the study's, for example `{anger = "angry"}`; labels not named are not
-  used; default `SAME`, the usual names.
-* `speaker`: the speaker column, in the same tables or in any other; default `speaker`.
-* `split`: the split column; default the split that each table is declared to hold.
-* `splits`: the database's splits to train, validation and test; default by their declared type or `USUAL`;
-  splits not named keep their names and no run uses them.
-* `folds`: leave-speakers-out in so many folds, in place of splits: 3 or more.
-* `split_by_clip`: speakers on both sides of the delivered split are expected; default false: they are unfit.
-
-Not part of the paper.
+here; `docs/corpora.md` lists them. Not part of the paper.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.reading.audformat_header import Header, Table, read_header, what_is_called
-from serkit.corpora.reading.columns import USUAL, Choices, Delivered, corpus_of, paths_below
+from serkit.corpora.reading.audformat_header import Header, read_header, what_is_called
+from serkit.corpora.reading.columns import USUAL, Choices, Delivered, check_texts, corpus_of
 from serkit.corpora.reading.corpus import Corpus
+from serkit.corpora.reading.folder import paths_below
 from serkit.corpora.reading.tabular import column_names, read_columns
-from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
+from serkit.errors import CorpusMissing, CorpusUnfit
 from serkit.later import Later
 
 if TYPE_CHECKING:
@@ -43,17 +29,9 @@ else:
 
 TITLE = "audformat"
 PAGE = "docs/corpora.md#audformat"
-OPTIONS: dict[str, tuple] = {
-    "name": (),
-    "tables": (),
-    "label": (),
-    "labels": (),
-    "speaker": (),
-    "split": (),
-    "splits": (),
-    "folds": (),
-    "split_by_clip": (),
-}
+OPTIONS: dict[str, tuple] = dict.fromkeys(
+    ("name", "tables", "label", "labels", "speaker", "split", "splits", "folds", "split_by_clip"), ()
+)
 LOOKS_LIKE = "a folder with db.yaml"
 RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
@@ -100,94 +78,64 @@ def title(name: str | None = None, **options: Any) -> str:
     return f"audformat database {name}" if name else TITLE
 
 
-def read(
-    folder: Path,
-    name: str | None = None,
-    tables: str | Iterable[str] | None = None,
-    label: str | None = None,
-    labels: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    speaker: str | None = None,
-    split: str | None = None,
-    splits: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    folds: int | None = None,
-    split_by_clip: bool | None = None,
-) -> Corpus:
+def folds(**options: Any) -> int | None:
+    """How many folds these options make; 1 for a delivered split. Raises SpecError for what cannot be."""
+    return _checked(options).n_folds
+
+
+def read(folder: Path, **options: Any) -> Corpus:
     """Reads the clips of one or more tables.
 
     Args:
         folder: the folder that holds `db.yaml`.
-        name: see the module's header, as for all that follow.
-        tables: a table, or several.
-        label: label column.
-        labels: the database's labels to the study's.
-        speaker: speaker column.
-        split: split column.
-        splits: the database's splits to `train`, `validation`, `test`.
-        folds: 3 or more, or None.
-        split_by_clip: whether speakers may stand on both sides of the delivered split.
+        **options: see `docs/corpora.md`; what is left out has its default.
 
     Returns:
-        one row a file, split or in folds. Fold k+1 validates fold k; the folds are made as even in clips as a
-        greedy choice makes them, the same on every machine. Clips without one of the labels are in `others`;
-        `notes` count them by label. The speaker is `Unknown` where the database has none.
+        as `columns.corpus_of`.
 
     Raises:
         CorpusUnfit: the database lacks a table, column, label, split or speaker that is needed, names a part
             of a file as a clip, or contradicts itself.
-        SpecError: an option that cannot be: a label or split the study does not have, fewer than 3 folds,
-            folds together with splits.
+        SpecError: an option that cannot be.
     """
-    choices = Choices.of("audformat", labels, split, splits, folds, split_by_clip)
+    choices = _checked(options)
+    name, label, speaker = options.get("name"), choices.label or "emotion", choices.speaker or "speaker"
     database = _Database(folder, read_header(folder / HEADER))
     if name is not None and database.header.name != name:
         raise CorpusUnfit(
             f"{database.title}: {folder} was asked for as {name}; set the option name to its name"
         )
-    label = label or "emotion"
-    chosen, notes = _chosen(database, tables, label)
-    clips = pd.concat([_clips(database, one, label) for one in chosen])
-    if clips.index.has_duplicates:
-        file = clips.index[clips.index.duplicated()][0]
-        where = sorted(set(clips.loc[[file], "table"]))
-        todo = "restore it" if len(where) == 1 else "set the option tables to some without overlap"
-        raise CorpusUnfit(f"{database.title}: {file} stands twice in {' and '.join(where)}; {todo}")
+    chosen, notes = _chosen(database, options.get("tables"), label)
+    clips = _clips(database, chosen, label)
     clips["path"] = paths_below(folder, clips.index, database.title)
-    clips["speaker"] = _column(database, chosen, speaker or "speaker", clips.index, speaker is not None)
+    clips["speaker"] = _column(database, chosen, speaker, clips.index, choices.speaker is not None)
     usual: Mapping[str, str] = USUAL
-    if folds is None:
-        clips["split"], usual = _splits(database, chosen, clips, split)
+    if choices.by_split:
+        clips["split"], usual = _splits(database, chosen, clips, choices.split)
+    declared = frozenset(word for one in chosen for word in database.declared(one, label))
     delivered = Delivered(
         title=database.title,
         clips=clips.drop(columns="table"),
         has=database.contents,
         label=label,
-        speaker=speaker or "speaker",
-        declared=frozenset(word for one in chosen for word in _declared(database, one, label)),
+        speaker=speaker,
+        declared=declared,
         usual=usual,
+        notes=(*notes, *database.notes),
     )
-    corpus = corpus_of("audformat", folder, database.header.version, delivered, choices)
-    return dataclasses.replace(corpus, notes=(*corpus.notes, *notes, *database.notes))
-
-
-def folds(
-    labels: Any = None,
-    split: str | None = None,
-    splits: Any = None,
-    folds: int | None = None,
-    split_by_clip: bool | None = None,
-    **names: str | None,
-) -> int:
-    """How many folds these options make; 1 for a delivered split. Raises SpecError as `read`."""
-    for option, value in {"split": split, **names}.items():
-        several = option == "tables" and isinstance(value, tuple | list)
-        if value is not None and not isinstance(value, str) and not several:
-            raise SpecError(f"audformat: option {option} = {value!r}; expected a name of the database's")
-    return Choices.of("audformat", labels, split, splits, folds, split_by_clip).folds or 1
+    return corpus_of("audformat", folder, database.header.version, delivered, choices)
 
 
 def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
     """Nothing: serkit knows no published counts of a database it does not know."""
     return {}
+
+
+def _checked(options: Mapping[str, Any]) -> Choices:
+    """The options about columns. Raises SpecError."""
+    several = isinstance(options.get("tables"), tuple | list)
+    check_texts("audformat", options, ("name",) if several else ("name", "tables"))
+    return Choices.of("audformat", options)
 
 
 class _Database:
@@ -198,16 +146,15 @@ class _Database:
         self.folder, self.header = folder, header
         self.title = f"audformat database {header.name}"
         self.notes: list[str] = []
-        self._files: dict[str, Path] = {}
-        self._parts: dict[str, bool] = {}
+        self.has_parts = functools.cache(self._has_parts)
+        self._file = functools.cache(self._checked_file)
 
-    @cached_property
+    @property
     def contents(self) -> str:
         """Every table with its columns, for messages."""
         tables = self.header.tables.items()
-        return "; ".join(f"{one} ({', '.join(said.columns) or 'no columns'})" for one, said in tables) or (
-            "no tables"
-        )
+        named = [f"{one} ({', '.join(said.columns) or 'no columns'})" for one, said in tables]
+        return "; ".join(named) or "no tables"
 
     def having(self, column: str) -> list[str]:
         """The tables with a column, those of whole files first."""
@@ -220,45 +167,39 @@ class _Database:
         Raises:
             CorpusUnfit: its file is missing, unreadable, or says other columns than the header.
         """
-        path = self._file(table_id, self.header.tables[table_id])
+        path = self._file(table_id)
         read = read_columns(path, self.title, ["file", column])
         if None in read["file"]:
             raise CorpusUnfit(f"{self.title}: {path} has a row without a file; restore it")
         files = [str(file).replace("\\", "/") for file in read["file"]]
         return pd.Series(read[column], index=pd.Index(files, name="file", dtype=object), dtype=object)
 
-    def has_parts(self, table_id: str) -> bool:
-        """Whether rows of a table are parts of files.
+    def declared(self, table_id: str, column: str) -> list[str]:
+        """The values that the scheme of a column allows; none where it allows anything.
 
         Raises:
             CorpusUnfit: as `series`.
         """
-        if table_id not in self._parts:
-            path = self._file(table_id, self.header.tables[table_id])
-            if {"start", "end"} <= set(column_names(path, self.title)):
-                read = read_columns(path, self.title, ["start", "end"])
-                ends = {*read["end"]} - {None, "NaT"}
-                self._parts[table_id] = bool(ends) or not all(map(_is_zero, {*read["start"]}))
-            else:
-                self._parts[table_id] = False
-        return self._parts[table_id]
-
-    def misc(self, table_id: str) -> list[str]:
-        """The rows of a table without files, by the first of its levels.
-
-        Raises:
-            CorpusUnfit: as `series`.
-        """
-        said = self.header.misc.get(table_id)
+        labels = self.header.labels.get(self.header.tables[table_id].columns[column], [])
+        if not isinstance(labels, str):
+            return labels
+        said = self.header.misc.get(labels)  # the rows of a table without files, by the first of its levels
         if said is None or not said.levels:
             return []
-        path = self._file(table_id, said)
-        return [one for one in read_columns(path, self.title, said.levels[:1])[said.levels[0]] if one]
+        level = said.levels[0]
+        return [one for one in read_columns(self._file(labels), self.title, [level])[level] if one]
 
-    def _file(self, table_id: str, said: Table) -> Path:
-        """A table's file, once it is compared with the header."""
-        if table_id in self._files:
-            return self._files[table_id]
+    def _has_parts(self, table_id: str) -> bool:
+        """Whether rows of a table are parts of files. Raises as `series`."""
+        path = self._file(table_id)
+        if not {"start", "end"} <= set(column_names(path, self.title)):
+            return False
+        read = read_columns(path, self.title, ["start", "end"])
+        return bool({*read["end"]} - {None, "NaT"}) or not all(map(_is_zero, {*read["start"]}))
+
+    def _checked_file(self, table_id: str) -> Path:
+        """A table's file, compared with the header."""
+        said = self.header.tables.get(table_id) or self.header.misc[table_id]
         path = _file_of(self.folder, table_id, self.title)
         names = column_names(path, self.title)
         expected = [*said.levels, *said.columns]
@@ -271,7 +212,6 @@ class _Database:
         more = [name for name in names if name not in expected and not name.startswith("@")]
         if more:
             self.notes.append(f"{path.name} has columns that {HEADER} does not name: {', '.join(more)}")
-        self._files[table_id] = path
         return path
 
 
@@ -312,18 +252,15 @@ def _chosen(
         CorpusUnfit: an unknown one, one without the label column, one with parts of files, or none.
     """
     having = database.having(label)
-    if tables is not None:
-        chosen = [tables] if isinstance(tables, str) else list(tables)
-        for one in chosen:
-            if one not in database.header.tables:
-                raise CorpusUnfit(f"{database.title}: no table {one!r}; the database has {database.contents}")
-            if one not in having:
-                raise CorpusUnfit(
-                    f"{database.title}: table {one} has no column {label!r}; set the option label to one of"
-                    f" the columns of {database.contents}"
-                )
-    else:
-        chosen = having
+    chosen = having if tables is None else [tables] if isinstance(tables, str) else list(tables)
+    for one in chosen:
+        if one not in database.header.tables:
+            raise CorpusUnfit(f"{database.title}: no table {one!r}; the database has {database.contents}")
+        if one not in having:
+            raise CorpusUnfit(
+                f"{database.title}: table {one} has no column {label!r}; set the option label to one of"
+                f" the columns of {database.contents}"
+            )
     if not chosen:
         raise CorpusUnfit(
             f"{database.title}: no table has a column {label!r}; set the option label to one of the columns"
@@ -339,10 +276,19 @@ def _chosen(
     return [one for one in chosen if one not in parts], notes
 
 
-def _clips(database: _Database, table_id: str, label: str) -> pd.DataFrame:
-    """The files of one table with its label as delivered (text, or None) and its name."""
-    values = database.series(table_id, label)
-    return pd.DataFrame({"delivered": values, "table": table_id}, index=values.index)
+def _clips(database: _Database, chosen: list[str], label: str) -> pd.DataFrame:
+    """The files of the tables, each with its label as delivered (text, or None) and its table.
+
+    Raises:
+        CorpusUnfit: a file stands twice.
+    """
+    clips = pd.concat([database.series(one, label).to_frame("delivered").assign(table=one) for one in chosen])
+    if clips.index.has_duplicates:
+        file = clips.index[clips.index.duplicated()][0]
+        where = sorted(set(clips.loc[[file], "table"]))
+        todo = "restore it" if len(where) == 1 else "set the option tables to some without overlap"
+        raise CorpusUnfit(f"{database.title}: {file} stands twice in {' and '.join(where)}; {todo}")
+    return clips
 
 
 def _column(
@@ -386,13 +332,6 @@ def _agreed(database: _Database, tables: list[str], column: str, files: pd.Index
             f" {', '.join(tables)}; expected one. Correct the database"
         )
     return values[~values.index.duplicated()].reindex(files)
-
-
-def _declared(database: _Database, table_id: str, label: str) -> list[str]:
-    """The labels that the scheme of a table's label column allows."""
-    scheme = database.header.tables[table_id].columns[label]
-    labels = database.header.labels.get(scheme, [])
-    return database.misc(labels) if isinstance(labels, str) else labels
 
 
 def _splits(

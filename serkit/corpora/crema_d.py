@@ -4,14 +4,8 @@ Source: Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset"
 Affective Computing 5(4), 2014. Delivered as `AudioWAV/1001_DFA_ANG_XX.wav` = actor, sentence, intended
 emotion, level; votes in `processedResults/summaryTable.csv`.
 
-Differences from the paper:
-
-1. It does not say which labels. Here the listeners' vote on the voice alone: it is 69.5 % neutral, which
-   plain accuracy .80 with mean recall .59 (Table 1) needs; the intended labels are balanced and cannot give
-   that. Plain accuracy and wF1 come out much higher than on intended labels. Option `labels`.
-2. It splits clips at random, 70-15-15, so speakers are on both sides; this is the default here. With
-   `split = "speaker-disjoint"` actors are split instead, and the in-domain scores come out lower.
-3. It names no seed. `split_seed` is 0 where not given.
+The paper does not say which labels, and names no seed for its random split, which leaves speakers on both
+sides: `docs/reading-the-paper.md`, points 2 and 9.
 """
 
 from __future__ import annotations
@@ -19,10 +13,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from serkit.corpora.reading.corpus import Corpus, split_shares, table
 from serkit.corpora.reading.folder import audio_in, names_seen, stem_of
-from serkit.corpora.reading.tabular import label_rows
+from serkit.corpora.reading.tabular import label_table
 from serkit.errors import CorpusUnfit, SpecError
 
 TITLE = "CREMA-D"
@@ -36,10 +31,14 @@ LOOKS_LIKE = "a folder with AudioWAV, which holds audio named like 1001_DFA_ANG_
 WHOLE = 7442
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
-
-CLIPS = {"voice": 5606, "intended": 4900, "multimodal": 4799}
-"""The published numbers of clips with one of the four labels, by the option `labels`."""
 MEAN_SECONDS = 2.5  # all 7,442 clips are 5.3 hours
+
+COUNTS = {
+    "voice": {"*": 5606, "angry": 986, "happy": 353, "neutral": 3897, "sad": 370},
+    "intended": {"*": 4900, "angry": 1271, "happy": 1271, "neutral": 1087, "sad": 1271},
+    "multimodal": {"*": 4799},
+}
+"""The published numbers of clips with one of the four labels, by the option `labels`."""
 
 INTENDED = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 VOTES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad", "D": None, "F": None}
@@ -60,6 +59,14 @@ def is_here(folder: Path) -> int:
     return named + (Path(TABLE).name in names_seen(folder / Path(TABLE).parent))
 
 
+def folds(split_seed: int | None = None, **options: Any) -> int:
+    """One split, whatever the options. Raises SpecError for a seed that is none."""
+    seed = 0 if split_seed is None else split_seed
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise SpecError(f"{TITLE}: split_seed = {split_seed!r}; expected a whole number of 0 or more")
+    return 1
+
+
 def read(folder: Path, labels: str = "voice", split: str = "random", split_seed: int | None = None) -> Corpus:
     """Reads CREMA-D as delivered.
 
@@ -67,7 +74,7 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
         folder: the folder that holds `AudioWAV`.
         labels: `voice` or `multimodal`, the listeners' vote, ties left out; `intended`, what was acted.
         split: `random` splits clips 70-15-15, `speaker-disjoint` the 91 actors.
-        split_seed: of the split, a whole number of 0 or more; None is 0.
+        split_seed: random seed of the split, 0 or more; None is 0.
 
     Returns:
         the four-class clips, split; extra columns `sentence`, `level` (LO, MD, HI, XX: unspecified) and
@@ -77,28 +84,21 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
         CorpusUnfit: the votes are missing or a git-lfs pointer, a name or vote is not of the known ones.
         SpecError: a seed that is none.
     """
-    folds(labels, split, split_seed)
+    folds(split_seed)
     seed = split_seed or 0
     audio, notes = _audio(folder)
     votes = None if labels == "intended" else _votes(folder, COLUMN[labels])
     rows, others = [], []
-    for stem in sorted(audio.keys() | (votes or {}).keys()):
-        actor, sentence, emotion, level = _fields(stem)
+    for stem in sorted({*audio, *(votes or {})}):
+        name = _checked(stem)
         path = f"AudioWAV/{audio.get(stem, stem + '.wav')}"
-        label = INTENDED[emotion] if votes is None else votes.get(stem)
+        intended = INTENDED[name["emotion"]]
+        label = intended if votes is None else votes.get(stem)
         if label not in USED:
             others.append(path)
             continue
-        rows.append(
-            dict(
-                path=path,
-                label=label,
-                speaker=actor,
-                sentence=sentence,
-                level=level,
-                intended=INTENDED[emotion],
-            )
-        )
+        own = dict(sentence=name["sentence"], level=name["level"], intended=intended)
+        rows.append(dict(path=path, label=label, speaker=name["actor"], **own))
     if votes is not None and (unlisted := sorted(audio.keys() - votes.keys())):
         notes.append(
             f"{len(unlisted)} clips have no row in {TABLE} and are not used, {unlisted[0]} the first"
@@ -122,12 +122,14 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
     )
 
 
-def folds(labels: str = "voice", split: str = "random", split_seed: int | None = None) -> int:
-    """One split, whatever the options. Raises SpecError for a seed that is none."""
-    seed = 0 if split_seed is None else split_seed
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise SpecError(f"{TITLE}: split_seed = {split_seed!r}; expected a whole number of 0 or more")
-    return 1
+def facts(corpus: Corpus, labels: str = "voice", **options: Any) -> dict[tuple[str, str], int]:
+    """Published four-class counts of the 7,442 clips under each kind of label."""
+    return {("*", label): n for label, n in COUNTS[labels].items()}
+
+
+def expected(labels: str = "voice", split_seed: int | None = None, **options: Any) -> list[dict[str, int]]:
+    """Clips of each part by the published counts; split by speaker, about so many."""
+    return [dict(Counter(split_shares(COUNTS[labels]["*"], split_seed or 0)))]
 
 
 def _canonical(stem: str) -> str:
@@ -147,8 +149,8 @@ def _audio(folder: Path) -> tuple[dict[str, str], list[str]]:
     return found, notes
 
 
-def _fields(stem: str) -> tuple[str, str, str, str]:
-    """Actor, sentence, emotion and level of a canonical stem.
+def _checked(stem: str) -> re.Match[str]:
+    """The parts of a clip's canonical stem.
 
     Raises:
         CorpusUnfit: not named as the clips are.
@@ -165,7 +167,7 @@ def _fields(stem: str) -> tuple[str, str, str, str]:
             f" sentence, an emotion ({', '.join(INTENDED)}) and a level ({', '.join(LEVELS)}), as in"
             " 1001_DFA_ANG_XX. Move it out of the folder, or restore its name"
         )
-    return name["actor"], name["sentence"], name["emotion"], name["level"]
+    return name
 
 
 def _votes(folder: Path, column: str) -> dict[str, str | None]:
@@ -175,13 +177,11 @@ def _votes(folder: Path, column: str) -> dict[str, str | None]:
         CorpusUnfit: no table, no such column, or an unknown letter.
     """
     missing = 'copy it from the CREMA-D repository, or set the option labels = "intended"'
-    names, rows = label_rows(folder / TABLE, TITLE, ("FileName", column), missing)
+    rows = label_table(folder / TABLE, TITLE, ("FileName", column), missing)
     votes: dict[str, str | None] = {}
-    for row in rows:
-        file, vote = row[names.index("FileName")], row[names.index(column)]
+    for file, vote in zip(rows["FileName"], rows[column], strict=True):
         letters = vote.split(":")
-        unknown = [letter for letter in letters if letter not in VOTES and letter not in NO_VOTES]
-        if unknown:
+        if not set(letters) <= {*VOTES, *NO_VOTES}:
             raise CorpusUnfit(
                 f"{TITLE}: {file} has the {column} {vote!r}; expected one of"
                 f" {' '.join(VOTES)}, or several with colons between for a tie. Restore {TABLE} from the"
@@ -189,23 +189,3 @@ def _votes(folder: Path, column: str) -> dict[str, str | None]:
             )
         votes[_canonical(file)] = VOTES.get(letters[0]) if len(letters) == 1 else None
     return votes
-
-
-def facts(
-    corpus: Corpus, labels: str = "voice", split: str = "random", split_seed: int | None = None
-) -> dict[tuple[str, str], int]:
-    """Published four-class counts of the 7,442 clips under each kind of label."""
-    if labels == "multimodal":
-        return {("*", "*"): CLIPS[labels]}
-    counts = {
-        "voice": {"angry": 986, "happy": 353, "neutral": 3897, "sad": 370},
-        "intended": {"angry": 1271, "happy": 1271, "neutral": 1087, "sad": 1271},
-    }[labels]
-    return {("*", "*"): CLIPS[labels]} | {("*", label): n for label, n in counts.items()}
-
-
-def expected(
-    labels: str = "voice", split: str = "random", split_seed: int | None = None
-) -> list[dict[str, int]]:
-    """Clips of each part by the published counts; split by speaker, about so many."""
-    return [dict(Counter(split_shares(CLIPS[labels], split_seed or 0)))]

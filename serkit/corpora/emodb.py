@@ -1,9 +1,7 @@
 """EmoDB, the Berlin database of emotional speech: ten German actors, labels in the file names.
 
 Source: Burkhardt et al., "A Database of German Emotional Speech", Interspeech 2005. Delivered as
-`wav/03a01Wa.wav` = speaker 03, text a01, emotion W (Wut, anger), version a.
-
-Not part of the paper. Folds: five, each leaves out one man and one woman; the next fold validates.
+`wav/03a01Wa.wav` = speaker 03, text a01, emotion W (Wut, anger), version a. Not part of the paper.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, next_validates, table
 from serkit.corpora.reading.folder import audio_in, names_seen, stem_of
 from serkit.errors import CorpusUnfit
 
@@ -27,7 +25,7 @@ EMOTIONS = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad", "A": None, "
 """The letter is the German word's: Wut, Freude, neutral, Trauer; Angst, Ekel and Langeweile are not used."""
 
 FOLDS = (("03", "08"), ("10", "09"), ("11", "13"), ("12", "14"), ("15", "16"))
-"""One man and one woman each, in the order of their numbers."""
+"""The speakers that each fold leaves out: a man and a woman, in the order of their numbers."""
 
 NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])[a-z]")
 
@@ -35,6 +33,11 @@ NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])[a-z]")
 def is_here(folder: Path) -> int:
     """How many names in the folder `wav` of `folder` are as EmoDB's are."""
     return sum(NAME.fullmatch(stem_of(name)) is not None for name in names_seen(folder / "wav"))
+
+
+def folds() -> int:
+    """How many there are, always."""
+    return len(FOLDS)
 
 
 def read(folder: Path) -> Corpus:
@@ -69,22 +72,12 @@ def read(folder: Path) -> Corpus:
         folder=folder,
         version="one release",
         clips=clips,
-        validation_fold=tuple((fold + 1) % len(FOLDS) for fold in range(len(FOLDS))),
+        validation_fold=next_validates(len(FOLDS)),
         others=tuple(sorted(others)),
     )
 
 
-def folds() -> int:
-    """How many there are, always."""
-    return len(FOLDS)
-
-
 def facts(corpus: Corpus) -> dict[tuple[str, str], int]:
     """Published four-class counts of the 535 clips."""
-    return {
-        ("*", "*"): 339,
-        ("*", "angry"): 127,
-        ("*", "happy"): 71,
-        ("*", "neutral"): 79,
-        ("*", "sad"): 62,
-    }
+    labels = {"*": 339, "angry": 127, "happy": 71, "neutral": 79, "sad": 62}
+    return {("*", label): n for label, n in labels.items()}

@@ -5,16 +5,8 @@ Delivered as `Session{1..5}/dialog/EmoEvaluation/<dialogue>.txt` (its subfolders
 and are ignored) and `Session{1..5}/sentences/wav/<dialogue>/<turn>.wav`.
 
 The speaker of a turn is its session and the first letter of the LAST field of its name: `Ses01F_impro01_M000`
-is the man of session 1 speaking, while the woman wears the markers (`Ses01F`). Folds: ten, each leaves out
-one speaker.
-
-Differences from the paper:
-
-1. It does not say which speaker validates. Here it is the test speaker's partner in the session, so that no
-   dialogue has turns on both sides; with another speaker, the partner's replies in the tested dialogues would
-   be trained on, and the test scores would come out higher.
-2. It does not say whether *excited* counts as happy. Here it does (5,531 clips; 4,490 without): the clips
-   come to the tenth of the joint training data that the paper mentions. Option `excited`.
+is the man of session 1 speaking, while the woman wears the markers (`Ses01F`). The paper says neither who
+validates nor whether excited is happy: `docs/reading-the-paper.md`, points 3 and 8.
 """
 
 from __future__ import annotations
@@ -33,17 +25,17 @@ LOOKS_LIKE = "a folder with Session1 to Session5, which hold dialog/EmoEvaluatio
 WHOLE = 151
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
+MEAN_SECONDS = 4.5  # Busso et al. 2008, of all turns
 
 SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
 SPEAKERS = tuple(f"{number:02d}{gender}" for number in range(1, 6) for gender in "FM")
-"""Session and gender: 01F, 01M, 02F, ... Fold k tests on the k-th."""
+"""Session and gender: 01F, 01M, 02F, ... Fold k tests on the k-th; its partner in the session validates."""
 
 SPEAKER_CLIPS = {
-    True: (528, 557, 481, 542, 522, 629, 528, 503, 590, 651),
-    False: (465, 477, 385, 428, 474, 526, 374, 419, 508, 434),
+    "happy": (528, 557, 481, 542, 522, 629, 528, 503, 590, 651),
+    "dropped": (465, 477, 385, 428, 474, 526, 374, 419, 508, 434),
 }
-"""Clips of each speaker with one of the four labels, excited counted as happy or left out."""
-MEAN_SECONDS = 4.5  # Busso et al. 2008, of all turns
+"""Clips of each speaker with one of the four labels, by the option `excited`."""
 
 EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "happy", "neu": "neutral", "sad": "sad"}
 UNUSED = ("fru", "sur", "fea", "dis", "oth", "xxx")
@@ -59,6 +51,11 @@ def is_here(folder: Path) -> int:
         for session in SESSIONS
         for name in names_seen(folder / session / "dialog" / "EmoEvaluation")
     )
+
+
+def folds(excited: str = "happy") -> int:
+    """How many there are, always: one a speaker."""
+    return len(SPEAKERS)
 
 
 def read(folder: Path, excited: str = "happy") -> Corpus:
@@ -93,7 +90,7 @@ def read(folder: Path, excited: str = "happy") -> Corpus:
                 if not line.startswith("["):
                     continue  # the heading, the single raters' answers, blank lines
                 where = f"{session}/dialog/EmoEvaluation/{file}, line {number}"
-                turn, emotion, dimensions = _fields(line, where)
+                turn, emotion, ratings = _fields(line, where)
                 path = f"{wavs}/{audio.get(turn.string, turn.string + '.wav')}"
                 if emotion not in emotions:
                     others.append(path)
@@ -107,7 +104,7 @@ def read(folder: Path, excited: str = "happy") -> Corpus:
                         dialogue=dialogue,
                         kind=turn["kind"],
                         gender={"F": "female", "M": "male"}[turn["gender"]],
-                        **dict(zip(("valence", "arousal", "dominance"), dimensions, strict=True)),
+                        **ratings,
                     )
                 )
     clips = table(rows, TITLE)
@@ -117,15 +114,37 @@ def read(folder: Path, excited: str = "happy") -> Corpus:
         folder=folder,
         version="full release",
         clips=clips,
-        validation_fold=tuple(
-            fold ^ 1 for fold in range(len(SPEAKERS))
-        ),  # the partner: 0 and 1, 2 and 3, ...
+        validation_fold=tuple(_partner(fold) for fold in range(len(SPEAKERS))),
         others=tuple(sorted(others)),
     )
 
 
-def _fields(line: str, where: str) -> tuple[re.Match[str], str, list[float]]:
-    """The turn's name, label and three dimensional values, in the order of the file.
+def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
+    """Counts of the release's evaluation files, per label and per true speaker (10,039 turns in all)."""
+    speakers = SPEAKER_CLIPS[excited]
+    happy = 595 + (1041 if excited == "happy" else 0)
+    labels = {"*": sum(speakers), "angry": 1103, "happy": happy, "neutral": 1708, "sad": 1084}
+    return {("*", label): n for label, n in labels.items()} | {
+        (speaker, "*"): n for speaker, n in zip(SPEAKERS, speakers, strict=True)
+    }
+
+
+def expected(excited: str = "happy") -> list[dict[str, int]]:
+    """Clips of each part in each fold by the published counts."""
+    clips = SPEAKER_CLIPS[excited]
+    return [
+        {"train": sum(clips) - n - clips[_partner(fold)], "validation": clips[_partner(fold)], "test": n}
+        for fold, n in enumerate(clips)
+    ]
+
+
+def _partner(fold: int) -> int:
+    """The fold of the other speaker in the session: 0 and 1, 2 and 3, ..."""
+    return fold ^ 1
+
+
+def _fields(line: str, where: str) -> tuple[re.Match[str], str, dict[str, float]]:
+    """A turn's name, label and three ratings.
 
     Raises:
         CorpusUnfit: not a turn line, or an unknown label.
@@ -133,7 +152,8 @@ def _fields(line: str, where: str) -> tuple[re.Match[str], str, list[float]]:
     try:
         _, name, emotion, values = (field.strip() for field in line.split("\t"))
         turn = TURN.fullmatch(name)
-        valence, arousal, dominance = (float(value) for value in values.strip("[]").split(","))
+        numbers = map(float, values.strip("[]").split(","))
+        ratings = dict(zip(("valence", "arousal", "dominance"), numbers, strict=True))
     except ValueError:
         turn = None
     if turn is None:
@@ -146,33 +166,4 @@ def _fields(line: str, where: str) -> tuple[re.Match[str], str, list[float]]:
             f"{TITLE}: {name} has the label {emotion!r} ({where}); expected one of"
             f" {', '.join([*EMOTIONS, *UNUSED])}. Restore the file from the release"
         )
-    return turn, emotion, [valence, arousal, dominance]
-
-
-def folds(excited: str = "happy") -> int:
-    """How many there are, always: one a speaker."""
-    return len(SPEAKERS)
-
-
-def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
-    """Counts of the release's evaluation files, per label and per true speaker (10,039 turns in all)."""
-    with_excited = excited == "happy"
-    labels = {"angry": 1103, "happy": 595 + 1041 * with_excited, "neutral": 1708, "sad": 1084}
-    speakers = SPEAKER_CLIPS[with_excited]
-    counts = {("*", "*"): sum(labels.values())}
-    counts |= {("*", label): n for label, n in labels.items()}
-    counts |= {(speaker, "*"): n for speaker, n in zip(SPEAKERS, speakers, strict=True)}
-    return counts
-
-
-def expected(excited: str = "happy") -> list[dict[str, int]]:
-    """Clips of each part in each fold by the published counts."""
-    clips = SPEAKER_CLIPS[excited == "happy"]
-    return [
-        {
-            "train": sum(clips) - clips[fold] - clips[fold ^ 1],
-            "validation": clips[fold ^ 1],
-            "test": clips[fold],
-        }
-        for fold in range(len(SPEAKERS))
-    ]
+    return turn, emotion, ratings

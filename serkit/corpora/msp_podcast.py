@@ -5,21 +5,19 @@ speech from existing podcast recordings", IEEE Transactions on Affective Computi
 `Labels/labels_consensus.csv` (up to 1.8 spelt `labels_concensus.csv`) and audio in `Audios/` or `Audio/`,
 sometimes once more inside itself.
 
-Differences from the paper: none known. It uses release 1.10, the four classes (67,929 clips), the delivered
-training set, the development set for validation and Test1 for testing. Which release was read is in
-`Corpus.version`. Another one gives other clips, so other numbers. Option `test` tests on another of the
-delivered sets.
+The paper uses release 1.10, the four classes (67,929 clips), the delivered training set, the development set
+for validation and Test1 for testing. Another release gives other clips, so other numbers; which one was read
+is in `Corpus.version`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER, Corpus, composed, table
 from serkit.corpora.reading.folder import audio_in, names_in, names_seen, stem_of
-from serkit.corpora.reading.tabular import label_rows
+from serkit.corpora.reading.tabular import label_table
 from serkit.errors import CorpusUnfit
 from serkit.later import Later
 
@@ -35,10 +33,12 @@ LOOKS_LIKE = "a folder with Labels, which holds labels_consensus.csv"
 WHOLE = 2
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
+MEAN_SECONDS = 5.7  # release 1.10: 104,267 clips of 166 hours
 
 LABEL_FILES = ("labels_consensus.csv", "labels_concensus.csv")
 AUDIO_FOLDERS = ("Audios", "Audio")
 NEEDED = ("FileName", "EmoClass", "SpkrID", "Split_Set")
+EXTRA = {"Gender": "gender", "EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
 
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 UNUSED = ("C", "D", "F", "O", "U", "X")
@@ -54,38 +54,14 @@ SPLITS = {
 }
 ODD = "MSP-PODCAST_1023_0235"
 
-
-@dataclass(frozen=True)
-class Release:
-    """What tells one release from the others.
-
-    Attributes:
-        label_file: the spelling of its label file.
-        four_classes: whether `sizes` counts the clips of the four classes only.
-        sizes: clips of each split.
-    """
-
-    label_file: str
-    four_classes: bool
-    sizes: dict[str, int]
-
-
-RELEASES = {
-    "1.8": Release("labels_concensus.csv", True, {"train": 28_601, "validation": 4_772, "test1": 9_304}),
-    "1.10": Release(
-        "labels_consensus.csv",
-        False,
-        {"train": 63_076, "validation": 10_999, "test1": 16_903, "test2": 13_289},
-    ),
-    "1.11": Release(
-        "labels_consensus.csv",
-        False,
-        {"train": 84_030, "validation": 19_815, "test1": 30_647, "test2": 14_815},
-    ),
+OLD = "1.8"  # spells its label file in the second way, and only clips of the four classes are published
+SIZES = {
+    "1.8": {"train": 28_601, "validation": 4_772, "test1": 9_304},
+    "1.10": {"train": 63_076, "validation": 10_999, "test1": 16_903, "test2": 13_289},
+    "1.11": {"train": 84_030, "validation": 19_815, "test1": 30_647, "test2": 14_815},
 }
-"""Published sizes; 1.11's third test set has no public labels."""
+"""Published clips of each split; 1.11's third test set has no public labels."""
 FOUR_CLASSES = 67_929  # of release 1.10: the paper, §2.1
-MEAN_SECONDS = 5.7  # release 1.10: 104,267 clips of 166 hours
 
 
 def is_here(folder: Path) -> int:
@@ -114,28 +90,29 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     names = names_in(folder / "Labels")
     file = next((name for name in LABEL_FILES if name in names), LABEL_FILES[0])
     labels = _labels(folder, file)
-    labels["split"] = labels["Split_Set"].map(SPLITS)
     version, notes = _version(labels, file)
     audio, expected = _audio(folder)
     stems = labels["FileName"].map(stem_of).map(composed)
     labels["path"] = [audio.get(stem, f"{expected}/{stem}.wav") for stem in stems]
-    wanted = SPLITS[test]
-    if wanted not in set(labels["split"]):
+    if SPLITS[test] not in set(labels["split"]):
         raise CorpusUnfit(
             f"{TITLE}: no clip is in {test}; this copy has {', '.join(sorted(set(labels['Split_Set'])))}. Set"
             " the option test to one of its test sets"
         )
     used = labels["EmoClass"].isin(EMOTIONS.keys())
-    clips = labels[used].assign(
-        label=labels["EmoClass"].map(EMOTIONS),
-        speaker=labels["SpkrID"],
-        split=labels["split"].replace(wanted, "test"),
-    )
-    extra = {"Gender": "gender", "EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
-    extra = {column: name for column, name in extra.items() if column in clips}
+    extra = {column: name for column, name in EXTRA.items() if column in labels}
     for column in extra.keys() - {"Gender"}:
-        clips[column] = pd.to_numeric(clips[column], errors="coerce")
-    clips = table(clips[["path", "label", "speaker", "split", *extra]].rename(columns=extra), TITLE)
+        labels[column] = pd.to_numeric(labels[column], errors="coerce")
+    clips = pd.DataFrame(
+        {
+            "path": labels["path"],
+            "label": labels["EmoClass"].map(EMOTIONS),
+            "speaker": labels["SpkrID"],
+            "split": labels["split"].replace(SPLITS[test], "test"),
+            **{name: labels[column] for column, name in extra.items()},
+        }
+    )
+    clips = table(clips[used], TITLE)
     if n_unknown := int((clips["speaker"] == UNKNOWN_SPEAKER).sum()):
         notes.append(f"{n_unknown} clips have no speaker identity (SpkrID Unknown)")
     if stems[used].eq(ODD).any():
@@ -150,65 +127,11 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     )
 
 
-def _labels(folder: Path, file: str) -> pd.DataFrame:
-    """The label file as text columns, checked.
-
-    Raises:
-        CorpusUnfit: see `read`.
-    """
-    where = f"Labels/{file}"
-    names, rows = label_rows(folder / "Labels" / file, TITLE, NEEDED)
-    labels = pd.DataFrame(rows, columns=names, dtype=object)
-    for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
-        wrong = labels[~labels[column].isin(known)]
-        if len(wrong):
-            row = wrong.iloc[0]
-            raise CorpusUnfit(
-                f"{TITLE}: {where}, row {wrong.index[0] + 2} ({row['FileName']}) has {column}"
-                f" {row[column]!r}; expected one of {', '.join(known)}. Restore the file from the release"
-            )
-    return labels
-
-
-def _version(labels: pd.DataFrame, file: str) -> tuple[str, list[str]]:
-    """The release by its published sizes, and what to say about it.
-
-    All sizes but one must be met: so a copy with a hole in one split is still known, and its hole is named,
-    while releases that share a set stay apart.
-    """
-    every = labels["split"].value_counts().to_dict()
-    four = labels["split"][labels["EmoClass"].isin(EMOTIONS.keys())].value_counts().to_dict()
-    for version, release in RELEASES.items():
-        counts = four if release.four_classes else every
-        off = [split for split, size in release.sizes.items() if counts.get(split, 0) != size]
-        if file == release.label_file and len(off) <= 1:
-            return version, [
-                f"{split} has {counts.get(split, 0)} clips; release {version} has {release.sizes[split]}"
-                for split in off
-            ]
-    sizes = ", ".join(f"{split} {n}" for split, n in sorted(every.items()))
-    return "unknown", [
-        f"release not recognised: {len(labels)} labelled clips ({sizes}) are not those of"
-        f" {', '.join(RELEASES)}; no published counts to check against"
-    ]
-
-
-def _audio(folder: Path) -> tuple[dict[str, str], str]:
-    """Paths by stem, from the audio folder and once more inside itself; and where to expect missing ones."""
-    found: dict[str, str] = {}
-    outer = [name for name in names_in(folder) if name in AUDIO_FOLDERS]
-    for place in outer + [f"{name}/{inner}" for name in outer for inner in AUDIO_FOLDERS]:
-        for stem, file in audio_in(folder / place).items():
-            found.setdefault(stem, f"{place}/{file}")
-    first = next(iter(found.values()), f"{[*outer, *AUDIO_FOLDERS][0]}/")
-    return found, first.rpartition("/")[0]
-
-
 def facts(corpus: Corpus, test: str = "Test1") -> dict[tuple[str, str], int]:
     """Published four-class counts: per split and class for 1.8, the total for 1.10 (the paper, §2.1)."""
     if corpus.version == "1.10":
         return {("*", "*"): FOUR_CLASSES}
-    if corpus.version != "1.8":
+    if corpus.version != OLD:
         return {}
     counts = {
         "train": {"angry": 1839, "happy": 8564, "neutral": 16518, "sad": 1680},
@@ -223,7 +146,59 @@ def expected(test: str = "Test1") -> list[dict[str, int]]:
 
     That is divided in proportion to all clips of each split.
     """
-    sizes = RELEASES["1.10"].sizes
+    sizes = SIZES["1.10"]
     share = FOUR_CLASSES / sum(sizes.values())
     parts = {"train": "train", "validation": "validation", "test": SPLITS[test]}
     return [{part: round(share * sizes.get(split, 0)) for part, split in parts.items()}]
+
+
+def _labels(folder: Path, file: str) -> pd.DataFrame:
+    """The label file as text columns, checked, and `split`.
+
+    Raises:
+        CorpusUnfit: see `read`.
+    """
+    labels = label_table(folder / "Labels" / file, TITLE, NEEDED)
+    for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
+        wrong = labels[~labels[column].isin(known)]
+        if len(wrong):
+            row = wrong.iloc[0]
+            raise CorpusUnfit(
+                f"{TITLE}: Labels/{file}, row {row.name + 2} ({row['FileName']}) has {column}"
+                f" {row[column]!r}; expected one of {', '.join(known)}. Restore the file from the release"
+            )
+    return labels.assign(split=labels["Split_Set"].map(SPLITS))
+
+
+def _version(labels: pd.DataFrame, file: str) -> tuple[str, list[str]]:
+    """The release by its published sizes, and what to say about it.
+
+    All sizes but one must be met: so a copy with a hole in one split is still known, and its hole is named,
+    while releases that share a set stay apart.
+    """
+    every = labels["split"].value_counts()
+    four = labels["split"][labels["EmoClass"].isin(EMOTIONS.keys())].value_counts()
+    for version, sizes in SIZES.items():
+        counts = four if version == OLD else every
+        off = [split for split, size in sizes.items() if counts.get(split, 0) != size]
+        if file == LABEL_FILES[version == OLD] and len(off) <= 1:
+            return version, [
+                f"{split} has {counts.get(split, 0)} clips; release {version} has {sizes[split]}"
+                for split in off
+            ]
+    found = ", ".join(f"{split} {n}" for split, n in sorted(every.items()))
+    return "unknown", [
+        f"release not recognised: {len(labels)} labelled clips ({found}) are not those of"
+        f" {', '.join(SIZES)}; no published counts to check against"
+    ]
+
+
+def _audio(folder: Path) -> tuple[dict[str, str], str]:
+    """Paths by stem, from the audio folder and once more inside itself; and where to expect missing ones."""
+    found: dict[str, str] = {}
+    outer = [name for name in names_in(folder) if name in AUDIO_FOLDERS]
+    for place in outer + [f"{name}/{inner}" for name in outer for inner in AUDIO_FOLDERS]:
+        for stem, file in audio_in(folder / place).items():
+            found.setdefault(stem, f"{place}/{file}")
+    first = next(iter(found.values()), f"{[*outer, *AUDIO_FOLDERS][0]}/")
+    return found, first.rpartition("/")[0]

@@ -3,18 +3,16 @@
 Source: Livingstone and Russo, "The Ryerson Audio-Visual Database of Emotional Speech and Song", PLoS ONE
 13(5), 2018. Delivered as `Actor_01/03-01-05-01-02-01-01.wav` = modality, vocal channel, emotion, intensity,
 statement, repetition, actor. Only audio (modality 03) of speech (channel 01) is read; 02 calm is not neutral.
-
-Not part of the paper. Folds: six, each leaves out four consecutive actors, two men and two women; or, to
-train jointly with a corpus of five folds, five of five (the last of four) with two or three of each. The next
-fold validates. The speaker is the actor in the file's name, never the folder's.
+The speaker is the actor in the file's name, never the folder's. Not part of the paper.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
-from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, next_validates, table
 from serkit.corpora.reading.folder import audio_in, names_in, names_seen, stem_of
 from serkit.errors import CorpusUnfit
 
@@ -43,25 +41,27 @@ STATEMENTS = {"01": "kids", "02": "dogs"}
 ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))
 """Odd ones are men and even ones women, so four consecutive ones are two of each."""
 
-ACTOR_FOLDER = re.compile(r"Actor_(\d\d)")
-NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
-SPEECH = ("03", "01")
+ACTOR_FOLDER = re.compile(r"Actor_\d\d")
+NAME = re.compile(
+    r"(?P<kind>\d\d-\d\d)-(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<statement>\d\d)"
+    r"-(?P<repetition>\d\d)-(?P<actor>\d\d)"
+)
+SPEECH = "03-01"
 ELSE = {
-    ("03", "02"): "songs (03-02-...)",
-    ("01", "01"): "sound tracks of videos of speech (01-01-...)",
-    ("02", "01"): "sound tracks of videos of speech (02-01-...)",
-    ("01", "02"): "sound tracks of videos of songs (01-02-...)",
-    ("02", "02"): "sound tracks of videos of songs (02-02-...)",
+    "03-02": "songs",
+    "01-01": "sound tracks of videos of speech",
+    "02-01": "sound tracks of videos of speech",
+    "01-02": "sound tracks of videos of songs",
+    "02-02": "sound tracks of videos of songs",
 }
 """By modality and channel: what shares the folders' names, and is another corpus or the same speech again."""
 
 
 def is_here(folder: Path) -> int:
     """How much speech `folder` holds in `Actor_NN` folders; song and video lie in such folders too."""
-    actors = [name for name in names_seen(folder) if ACTOR_FOLDER.fullmatch(name)]
     return sum(
-        name.startswith("-".join(SPEECH)) and NAME.fullmatch(stem_of(name)) is not None
-        for actor in actors
+        name.startswith(SPEECH) and NAME.fullmatch(stem_of(name)) is not None
+        for actor in filter(ACTOR_FOLDER.fullmatch, names_seen(folder))
         for name in names_seen(folder / actor)
     )
 
@@ -69,13 +69,10 @@ def is_here(folder: Path) -> int:
 def read(folder: Path, folds: int = 6) -> Corpus:
     """Reads the speech part of RAVDESS as delivered.
 
-    A clip that lies in another actor's folder is a stray where its own folder has one of that name too: it
-    is left out, and `notes` says so. Where it is the only one, it stays, with the speaker that its name
-    gives.
-
     Args:
         folder: the folder of the actors' folders.
-        folds: 6 or 5.
+        folds: 6 leaves out four consecutive actors at a time, two men and two women; 5, to train jointly
+            with a corpus of five folds, leaves out five (the last fold four).
 
     Returns:
         the four-class clips in folds; extra columns `intensity` (normal, strong), `statement` (kids,
@@ -84,49 +81,20 @@ def read(folder: Path, folds: int = 6) -> Corpus:
     Raises:
         CorpusUnfit: a clip whose name does not follow the scheme, an unknown emotion code or actor.
     """
-    places: dict[str, list[str]] = {}
-    for actor_folder in names_in(folder):
-        if ACTOR_FOLDER.fullmatch(actor_folder):
-            for stem, file in audio_in(folder / actor_folder).items():
-                places.setdefault(stem, []).append(f"{actor_folder}/{file}")
-
+    places = defaultdict(list)  # a clip may lie in two actors' folders
+    for actor_folder in filter(ACTOR_FOLDER.fullmatch, names_in(folder)):
+        for stem, file in audio_in(folder / actor_folder).items():
+            places[stem].append(f"{actor_folder}/{file}")
     rows, others, notes = [], [], []
-    elsewhere: dict[str, list[str]] = {}
+    elsewhere: dict[str, list[str]] = defaultdict(list)
     for stem, paths in places.items():
-        name = NAME.fullmatch(stem)
-        if name is None:
-            raise CorpusUnfit(
-                f"{TITLE}: {paths[0]} is not named as its clips are; expected seven two-digit numbers, as in"
-                " 03-01-05-01-02-01-01.wav. Move it out of the folder, or restore its name"
-            )
-        modality, channel, emotion, intensity, statement, repetition, actor = name.groups()
-        if (modality, channel) in ELSE:
-            elsewhere.setdefault(ELSE[modality, channel], []).extend(paths)
+        name = _checked(stem, paths[0])
+        if name["kind"] in ELSE:
+            elsewhere[name["kind"]] += paths
             continue
-        if (
-            (modality, channel) != SPEECH
-            or emotion not in EMOTIONS
-            or intensity not in INTENSITIES
-            or statement not in STATEMENTS
-        ):
-            raise CorpusUnfit(
-                f"{TITLE}: {paths[0]} has modality {modality}, channel {channel}, emotion {emotion},"
-                f" intensity {intensity}, statement {statement}; expected 03, 01,"
-                f" {min(EMOTIONS)}..{max(EMOTIONS)}, 01 or 02, 01 or 02. Move it out of the folder, or"
-                " restore its name"
-            )
-        home = f"Actor_{actor}/"
-        paths = sorted(paths, key=lambda path: not path.startswith(home))
-        path = paths[0]
-        notes += [
-            f"{stray} left out: it lies in another actor's folder, and {path} has its name"
-            for stray in paths[1:]
-        ]
-        if not path.startswith(home):
-            notes.append(
-                f"{path} lies in another actor's folder; its name says actor {actor}, so it counts as theirs"
-            )
-        label = EMOTIONS[emotion]
+        path, strays = _at_home(paths, name["actor"])
+        notes += strays
+        label = EMOTIONS[name["emotion"]]
         if label is None:
             others.append(path)
             continue
@@ -134,16 +102,19 @@ def read(folder: Path, folds: int = 6) -> Corpus:
             dict(
                 path=path,
                 label=label,
-                speaker=actor,
-                intensity=INTENSITIES[intensity],
-                statement=STATEMENTS[statement],
-                repetition=int(repetition),
-                gender="male" if int(actor) % 2 else "female",
+                speaker=name["actor"],
+                intensity=INTENSITIES[name["intensity"]],
+                statement=STATEMENTS[name["statement"]],
+                repetition=int(name["repetition"]),
+                gender="male" if int(name["actor"]) % 2 else "female",
             )
         )
-    for what, paths in elsewhere.items():
+    for kind, paths in elsewhere.items():
         others += paths
-        notes.append(f"{len(paths)} {what} lie among the speech and are not used, {min(paths)} the first")
+        notes.append(
+            f"{len(paths)} {ELSE[kind]} ({kind}-...) lie among the speech and are not used, {min(paths)} the"
+            " first"
+        )
     clips = table(rows, TITLE)
     size = -(-len(ACTORS) // folds)
     groups = [ACTORS[first : first + size] for first in range(0, len(ACTORS), size)]
@@ -153,7 +124,7 @@ def read(folder: Path, folds: int = 6) -> Corpus:
         folder=folder,
         version="one release",
         clips=clips,
-        validation_fold=tuple((fold + 1) % folds for fold in range(folds)),
+        validation_fold=next_validates(folds),
         others=tuple(sorted(others)),
         notes=tuple(sorted(notes)),
     )
@@ -161,7 +132,47 @@ def read(folder: Path, folds: int = 6) -> Corpus:
 
 def facts(corpus: Corpus, folds: int = 6) -> dict[tuple[str, str], int]:
     """Published counts: 24 actors x 2 statements x 2 repetitions, x 2 intensities except for neutral."""
-    counts = {("*", "*"): 672, ("*", "neutral"): 96}
-    counts |= {("*", label): 192 for label in ("angry", "happy", "sad")}
-    counts |= {(actor, "*"): 28 for actor in ACTORS}
-    return counts
+    labels = {"*": 672, "neutral": 96, "angry": 192, "happy": 192, "sad": 192}
+    return {("*", label): n for label, n in labels.items()} | {(actor, "*"): 28 for actor in ACTORS}
+
+
+def _checked(stem: str, path: str) -> re.Match[str]:
+    """The parts of a clip's name.
+
+    Raises:
+        CorpusUnfit: not named as the clips are, or with a code that is not known.
+    """
+    name = NAME.fullmatch(stem)
+    if name and name["kind"] in ELSE:
+        return name
+    if (
+        name is None
+        or name["kind"] != SPEECH
+        or name["emotion"] not in EMOTIONS
+        or name["intensity"] not in INTENSITIES
+        or name["statement"] not in STATEMENTS
+    ):
+        raise CorpusUnfit(
+            f"{TITLE}: {path} is not named as its clips are; expected seven two-digit numbers: {SPEECH},"
+            f" emotion {min(EMOTIONS)}..{max(EMOTIONS)}, intensity 01 or 02, statement 01 or 02, repetition,"
+            " actor, as in 03-01-05-01-02-01-01.wav. Move it out of the folder, or restore its name"
+        )
+    return name
+
+
+def _at_home(paths: list[str], actor: str) -> tuple[str, list[str]]:
+    """The path to read of a clip that lies in several places, and what to note of the others.
+
+    A copy in another actor's folder is left out where the actor's own folder has the clip too; an only copy
+    stays.
+    """
+    home = f"Actor_{actor}/"
+    path, *strays = sorted(paths, key=lambda path: not path.startswith(home))
+    notes = [
+        f"{stray} left out: it lies in another actor's folder, and {path} has its name" for stray in strays
+    ]
+    if not path.startswith(home):
+        notes.append(
+            f"{path} lies in another actor's folder; its name says actor {actor}, so it counts as theirs"
+        )
+    return path, notes

@@ -400,7 +400,7 @@ def test_a_database_is_read_as_its_library_reads_it(storage: str, tmp_path: Path
             assert series.tolist() == [None if pd.isna(one) else str(one) for one in frame[column]]
             scheme = table[column].scheme
             labels = [str(one) for one in scheme.labels_as_list] if scheme and scheme.labels else []
-            assert reader._declared(ours, name, column) == labels
+            assert ours.declared(name, column) == labels
     assert ours.notes == []
 
 

@@ -131,7 +131,7 @@ def test_what_is_no_file_in_place_of_a_label_file_is_refused_at_once(name, kind,
     path = top / LABEL_FILES[name]
     path.unlink()
     said = _instead_of(path, kind)
-    with pytest.raises(CorpusUnfit, match=rf"label file .*{path.name} cannot be read \({said}") as caught:
+    with pytest.raises(CorpusUnfit, match=rf"{path.name} cannot be read \({said}") as caught:
         corpora.load(name, tmp_path)
     assert "missing" not in str(caught.value)
 
@@ -177,7 +177,7 @@ def test_a_label_file_that_may_not_be_read_is_not_to_be_restored(tmp_path: Path,
     def denied(path: Path, *_) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(folder, "read_bytes", denied)
+    monkeypatch.setattr(folder, "open_file", denied)
     with pytest.raises(
         CorpusUnfit, match=r"cannot be read \(Permission denied\); make it readable"
     ) as caught:

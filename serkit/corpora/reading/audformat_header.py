@@ -16,14 +16,13 @@ from typing import Any
 
 import yaml
 
-from serkit.corpora.reading.folder import refuse_pointer
-from serkit.errors import CorpusUnfit
+from serkit.corpora.reading.folder import careful
 from serkit.files import read_text
 
-MOST_LENGTH = 4 << 20
+MAX_LENGTH = 4 << 20
 """Takes 80,000 speakers with three things known of each."""
 
-MOST_LEVELS = 32
+MAX_LEVELS = 32
 """Of nesting; the deepest that the format asks for, a label's own fields in a scheme, is at the fifth."""
 
 PLAIN = {
@@ -31,7 +30,7 @@ PLAIN = {
     *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")),
 }
 PLAIN_NAME = r"""^name:[ \t]*["']?([^!&*\[\]{}|>%@#"'\r\n]+)"""
-EMPTY = ("", "~", "null", "Null", "NULL")
+EMPTY = (None, "", "~", "null", "Null", "NULL")
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,9 @@ class Header:
         name: the database's.
         version: as its publisher's tool wrote it; `unknown` otherwise.
         tables: of files or of parts of files, by name.
-        misc: tables of anything else, by name.
-        splits: the kind of each split: `train`, `dev`, `test` or another word.
-        labels: what each scheme allows: the labels, or the name of the `misc` table whose rows are the
-            labels; a scheme that allows anything is left out.
+        misc: tables without files, by name.
+        splits: the type of each split.
+        labels: of each scheme that allows some only, these, or the name of the table whose rows they are.
     """
 
     name: str
@@ -78,18 +76,12 @@ def read_header(path: Path) -> Header:
     Raises:
         CorpusUnfit: it may not be read, or is no header of a database; says why.
     """
-    try:
-        refuse_pointer(path, "audformat")
-        return _header(_tree(read_text(path)))
-    except OSError as error:
-        why, cure = error.strerror or str(error), "make it readable"
-    except (ValueError, yaml.YAMLError) as error:
-        why = " ".join(str(error).split())
-        cure = "restore it, or take it away if it is something else"
-    raise CorpusUnfit(
-        f"audformat: {path} cannot be read ({why}); expected the header of a database in the audformat"
-        f" layout: {cure}"
+    cure = (
+        "expected the header of a database in the audformat layout: restore it, or take it away if it is"
+        " something else"
     )
+    with careful(path, "audformat", damaged=cure):
+        return _header(_tree(read_text(path)))
 
 
 def what_is_called(path: Path) -> tuple[str, bool]:
@@ -120,8 +112,8 @@ def _tree(text: str) -> Any:
         ValueError: too much, too deep, or a tag.
         yaml.YAMLError: it is not YAML.
     """
-    if len(text) > MOST_LENGTH:
-        raise ValueError(f"{len(text):,} characters, expected {MOST_LENGTH:,} at most")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"{len(text):,} characters, expected {MAX_LENGTH:,} at most")
     depth = 0
     for event in yaml.parse(text, Loader=_Text):  # one by one: nothing is built yet
         line = event.start_mark.line + 1
@@ -130,8 +122,8 @@ def _tree(text: str) -> Any:
         if getattr(event, "value", None) == "<<":
             raise ValueError(f"line {line} takes fields from elsewhere (<<), expected them written out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS:
-            raise ValueError(f"line {line} is nested more than {MOST_LEVELS} levels deep")
+        if depth > MAX_LEVELS:
+            raise ValueError(f"line {line} is nested more than {MAX_LEVELS} levels deep")
     return yaml.load(text, Loader=_Text)  # of text, lists and dicts alone
 
 
@@ -147,19 +139,16 @@ class _Text(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc
 
 
 def _header(tree: Any) -> Header:
-    """What is needed of a tree.
-
-    Raises:
-        ValueError: something is not what the format says.
-    """
+    """What is needed of a tree. Raises ValueError where something is not what the format says."""
     top = _fields(tree, "the file")
     if len(top) == 1:  # as old releases wrote it: everything below the name
         ((name, below),) = top.items()
         top = {**_fields(below, name), "name": name}
-    if not _word(top.get("name"), "name"):
+    name = _word(top.get("name"), "name")
+    if not name:
         raise ValueError("it has no name")
     return Header(
-        name=_word(top["name"], "name"),
+        name=name,
         version=_word(_fields(top.get("audb"), "audb").get("version"), "version") or "unknown",
         tables={one: _table(one, said) for one, said in _each(top, "tables").items()},
         misc={one: _table(one, said) for one, said in _each(top, "misc_tables").items()},
@@ -167,19 +156,16 @@ def _header(tree: Any) -> Header:
         labels={
             one: _labels(said["labels"], one)
             for one, said in _each(top, "schemes").items()
-            if said.get("labels", "") not in EMPTY
+            if said.get("labels") not in EMPTY
         },
     )
 
 
 def _table(name: str, said: dict[str, Any]) -> Table:
+    levels: Any = ["file", "start", "end"] if said.get("type") == "segmented" else ["file"]
     if "levels" in said:  # a table without files: names and types, or as old releases wrote it names alone
         levels = said["levels"]
-        levels = tuple(levels if isinstance(levels, list) else _fields(levels, f"levels of table {name}"))
-    elif said.get("type") == "segmented":
-        levels = ("file", "start", "end")
-    else:
-        levels = ("file",)
+        levels = levels if isinstance(levels, list) else _fields(levels, f"levels of table {name}")
     columns = _each(said, "columns")
     return Table(
         levels=tuple(_word(level, f"levels of table {name}") for level in levels),
@@ -201,7 +187,7 @@ def _each(above: dict[str, Any], field: str) -> dict[str, dict[str, Any]]:
 
 
 def _fields(value: Any, where: str) -> dict[str, Any]:
-    if value is None or value in EMPTY:
+    if value in EMPTY:
         return {}
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected fields, not a {'text' if isinstance(value, str) else 'list'}")
@@ -210,7 +196,7 @@ def _fields(value: Any, where: str) -> dict[str, Any]:
 
 def _word(value: Any, where: str) -> str:
     """A text; "" where there is none."""
-    if value is None or value in EMPTY:
+    if value in EMPTY:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"{where}: expected a word, not {'fields' if isinstance(value, dict) else 'a list'}")

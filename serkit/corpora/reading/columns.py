@@ -1,16 +1,15 @@
 """What readers share whose labels, speakers and splits stand in columns: the study's words put to theirs.
 
-A reader that serves many corpora is told by options which of a corpus's words mean what. It reads columns of
-text (`Delivered`); `corpus_of` makes the `Corpus` of them: labels mapped, clips without one set apart, clips
-in the parts of a delivered split or in folds that leave speakers out.
+A reader that serves many corpora is told by options which of a corpus's words mean what (`Choices`). It reads
+columns of text (`Delivered`); `corpus_of` makes the `Corpus` of them: labels mapped, clips without one set
+apart, clips in the parts of a delivered split or in folds that leave speakers out.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.reading.corpus import (
@@ -20,17 +19,14 @@ from serkit.corpora.reading.corpus import (
     composed,
     fold_by_speaker,
     is_person,
+    next_validates,
     table,
 )
-from serkit.corpora.reading.folder import audio_of, names_in, stem_of
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.labels import LABELS
-from serkit.later import Later
 
 if TYPE_CHECKING:
     import pandas as pd
-else:
-    pd = Later("pandas")
 
 SAME = {
     "anger": "angry",
@@ -51,69 +47,74 @@ USUAL = {
     "test": "test",
 }
 
-Names = Mapping[str, str] | Iterable[tuple[str, str]]
-"""A corpus's words to the study's: a dict, or the pairs of one."""
-
 
 @dataclass(frozen=True)
 class Choices:
     """What a study says about columns.
 
     Attributes:
+        label: column of labels; None: the reader's default, as for all columns.
         labels: the corpus's labels to the study's; empty: `SAME`, the usual names.
+        speaker: column of speakers.
+        split: column of splits.
         splits: the corpus's splits to train, validation and test; empty: the usual ones.
-        folds: leave speakers out in so many folds, in place of splits; None: splits.
+        fold: column that says in which fold a clip is tested, in place of splits.
+        folds: leave speakers out in so many folds, in place of splits.
         split_by_clip: the delivered split is known to be by clip, so speakers may stand on both sides of it.
-        folds_given: a column says which fold a clip is in, in place of splits.
     """
 
+    label: str | None
     labels: Mapping[str, str]
+    speaker: str | None
+    split: str | None
     splits: Mapping[str, str]
+    fold: str | None
     folds: int | None
-    split_by_clip: bool = False
-    folds_given: bool = False
+    split_by_clip: bool
 
     @property
     def by_split(self) -> bool:
         """Whether splits are asked for, and no folds."""
-        return self.folds is None and not self.folds_given
+        return self.folds is None and self.fold is None
+
+    @property
+    def n_folds(self) -> int | None:
+        """How many folds these options make; 1 for a split, None where only the corpus can tell."""
+        return None if self.fold is not None else self.folds or 1
 
     @classmethod
-    def of(
-        cls,
-        reader: str,
-        labels: Names | None,
-        split: str | None,
-        splits: Names | None,
-        folds: int | None,
-        split_by_clip: bool | None = None,
-        fold: str | None = None,
-    ) -> Choices:
-        """The options of these names, checked.
+    def of(cls, reader: str, options: Mapping[str, Any]) -> Choices:
+        """A reader's options of these names, checked; others are left alone.
 
         Raises:
-            SpecError: a label or split the study does not have, fewer than 3 folds, folds with splits.
+            SpecError: a value of another kind, a label or split the study does not have, fewer than 3 folds,
+                or options that exclude each other.
         """
-        if split_by_clip is not None and not isinstance(split_by_clip, bool):
-            raise SpecError(f"{reader}: option split_by_clip = {split_by_clip!r}; expected true or false")
-        if fold is not None and (folds is not None or split is not None or splits is not None):
+        check_texts(reader, options, ("label", "speaker", "split", "fold"))
+        given = {option for option, value in options.items() if value is not None}
+        folds, by_clip = options.get("folds"), options.get("split_by_clip")
+        if not (by_clip is None or isinstance(by_clip, bool)):
+            raise SpecError(f"{reader}: option split_by_clip = {by_clip!r}; expected true or false")
+        if "fold" in given and given & {"folds", "split", "splits"}:
             raise SpecError(f"{reader}: options fold and folds, split or splits exclude each other")
-        if folds is not None:
-            if not isinstance(folds, int) or isinstance(folds, bool) or folds < 3:
-                raise SpecError(
-                    f"{reader}: option folds = {folds!r}; expected 3 or more: test, validation and the rest"
-                )
-            if split is not None or splits is not None or split_by_clip:
-                raise SpecError(
-                    f"{reader}: options folds and split, splits or split_by_clip exclude each other; leave"
-                    " one out"
-                )
+        if folds is not None and (not isinstance(folds, int) or isinstance(folds, bool) or folds < 3):
+            raise SpecError(
+                f"{reader}: option folds = {folds!r}; expected 3 or more: test, validation and the rest"
+            )
+        if folds is not None and (given & {"split", "splits"} or by_clip):
+            raise SpecError(
+                f"{reader}: options folds and split, splits or split_by_clip exclude each other; leave"
+                " one out"
+            )
         return cls(
-            labels=_mapping(reader, "labels", labels, LABELS),
-            splits=_mapping(reader, "splits", splits, PARTS),
+            label=options.get("label"),
+            labels=_mapping(reader, "labels", options.get("labels"), LABELS),
+            speaker=options.get("speaker"),
+            split=options.get("split"),
+            splits=_mapping(reader, "splits", options.get("splits"), PARTS),
+            fold=options.get("fold"),
             folds=folds,
-            split_by_clip=bool(split_by_clip),
-            folds_given=fold is not None,
+            split_by_clip=bool(by_clip),
         )
 
 
@@ -124,13 +125,14 @@ class Delivered:
     Attributes:
         title: the corpus's, for messages.
         clips: one row a clip: `path` below the corpus's folder; `delivered`, its label, and `speaker`, each
-            text or None; `split`, text, where the study asks for no folds; `fold`, text or None, where it
-            names their column. Further columns are kept.
+            text or None; `split`, text, where splits are asked for; `fold`, text or None, where a column of
+            folds is. Further columns are kept.
         has: the columns there are, for messages.
         label: the name of the column of labels, for messages.
-        speaker: the same of speakers.
+        speaker: the name of the column of speakers, for messages.
         declared: labels that the corpus says it has, besides those that clips have.
-        usual: splits by names other than `USUAL`.
+        usual: what its splits mean where the study does not say; None: `USUAL`.
+        notes: what else a user should know about this copy.
     """
 
     title: str
@@ -139,7 +141,8 @@ class Delivered:
     label: str
     speaker: str
     declared: frozenset[str] = frozenset()
-    usual: Mapping[str, str] = field(default_factory=lambda: USUAL)
+    usual: Mapping[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choices: Choices) -> Corpus:
@@ -153,21 +156,21 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         choices: what the study says.
 
     Returns:
-        one row a clip, split or in folds. Fold k+1 validates fold k; the folds are made as even in clips as a
-        greedy choice makes them, the same on every machine. Clips without one of the labels are in `others`;
+        one row a clip, split or in folds. The folds are as even in clips as a greedy choice makes them, the
+        same on every machine, and the next fold validates. Clips without one of the labels are in `others`;
         `notes` count them by label. The speaker is `Unknown` where there is none.
 
     Raises:
         CorpusUnfit: it lacks a label, split or speaker that is needed, or its split leaves speakers on both
             sides and the study does not say so.
     """
-    title, clips, folds = delivered.title, delivered.clips.copy(), choices.folds
+    title, clips, n_folds = delivered.title, delivered.clips.copy(), choices.folds or 0
     clips["label"] = clips["delivered"].map(_labels(delivered, choices.labels))
     used = clips["label"].notna()
     dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
     notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
     n_unknown = int((~clips.loc[used, "speaker"].map(is_person)).sum())
-    if n_unknown and folds:
+    if n_unknown and n_folds:
         raise CorpusUnfit(
             f"{title}: {n_unknown} clips have no {delivered.speaker}, so speakers cannot be left out; set"
             f" the option speaker to a column that names them ({delivered.has}), or use splits in place"
@@ -178,33 +181,28 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
     if choices.by_split:
         clips["split"] = _parts(delivered, choices.splits)
     result = table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
-    if choices.folds_given:
-        result["fold"], folds = _given(delivered, result)
+    if choices.folds:
+        groups = leave_speakers_out(result["speaker"], choices.folds, title)
+        result["fold"] = fold_by_speaker(result["speaker"], groups, title)
+    elif choices.fold:
+        result["fold"], n_folds = _given(result, title)
         notes += _on_both_sides(result, "fold", choices.split_by_clip, title)
-    elif folds is None:
+    else:
         _check_parts(result, title)
         notes += _on_both_sides(result, "split", choices.split_by_clip, title)
-    else:
-        groups = leave_speakers_out(result["speaker"], folds, title)
-        result["fold"] = fold_by_speaker(result["speaker"], groups, title)
     return Corpus(
         name=name,
         folder=folder,
         version=version,
         clips=result,
-        validation_fold=tuple((fold + 1) % folds for fold in range(folds)) if folds else (),
+        validation_fold=next_validates(n_folds),
         others=tuple(sorted(clips["path"][~used])),
         split_by_clip=choices.split_by_clip,
-        notes=tuple(notes),
+        notes=(*notes, *delivered.notes),
     )
 
 
-def text(values: Iterable[Any]) -> list[str | None]:
-    """Values as text, None where missing: names in a study's file are text, whatever the column's type."""
-    return [None if pd.isna(value) else str(value) for value in values]
-
-
-def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[list[str]]:
+def leave_speakers_out(speakers: pd.Series, folds: int, title: str) -> list[list[str]]:
     """Speakers in groups as even in clips as a greedy choice makes them: largest first, to the smallest.
 
     Raises:
@@ -213,12 +211,12 @@ def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[lis
     sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
     if len(sizes) < 3:
         raise CorpusUnfit(
-            f"{corpus}: {len(sizes)} speakers cannot make folds, which need 3: to test, to validate and to"
+            f"{title}: {len(sizes)} speakers cannot make folds, which need 3: to test, to validate and to"
             " train on; leave the option folds out and use splits"
         )
     if len(sizes) < folds:
         raise CorpusUnfit(
-            f"{corpus}: {len(sizes)} speakers cannot make {folds} folds; set the option folds to {len(sizes)}"
+            f"{title}: {len(sizes)} speakers cannot make {folds} folds; set the option folds to {len(sizes)}"
             " or less"
         )
     groups: list[list[str]] = [[] for _ in range(folds)]
@@ -230,90 +228,25 @@ def leave_speakers_out(speakers: pd.Series, folds: int, corpus: str) -> list[lis
     return groups
 
 
-def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
-    """Where each file lies, as the disk spells it: as the table says, or there with another or any suffix.
-
-    Each folder is listed once.
-
-    Raises:
-        CorpusUnfit: a file outside the corpus's folder, a name that no file can have, or a folder that may
-            not be listed.
-    """
-    tops = [PurePosixPath(top.as_posix()) for top in (folder.absolute(), folder.resolve())]
-    listings: dict[str, _Listing] = {}
-    spelt = {".": "."}
-    places: dict[str, str | None] = {}  # once a folder: a corpus has 100,000 files in some hundred of them
-
-    def listing(parent: str) -> _Listing:
-        if parent not in listings:
-            listings[parent] = _Listing.of(folder / parent)
-        return listings[parent]
-
-    def on_disk(parent: PurePosixPath) -> str:
-        text = str(parent)
-        if text not in spelt:
-            above = on_disk(parent.parent)
-            spelt[text] = str(PurePosixPath(above, listing(above).spelt(parent.name)))
-        return spelt[text]
-
-    def place(parent: PurePosixPath) -> str | None:
-        if parent.is_absolute() and not any(parent.is_relative_to(top) for top in tops):
-            parent = PurePosixPath(os.path.realpath(parent))
-        parent = next((parent.relative_to(top) for top in tops if parent.is_relative_to(top)), parent)
-        return None if parent.is_absolute() or ".." in parent.parts else on_disk(parent)
-
-    paths = []
-    for file in files:
-        above, slash, name = file.rpartition("/")
-        if name in ("", ".", "..") or "\0" in file:
-            raise CorpusUnfit(
-                f"{title}: {file!r} is no name of a file; restore the table from the delivered copy"
-            )
-        if above + slash not in places:
-            places[above + slash] = place(PurePosixPath(above + slash))
-        parent = places[above + slash]
-        if parent is None:
-            raise CorpusUnfit(
-                f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
-            )
-        there = listing(parent).spelt(name)
-        paths.append(there if parent == "." else f"{parent}/{there}")
-    return paths
+def check_texts(reader: str, options: Mapping[str, Any], names: Collection[str]) -> None:
+    """Checks that options which are given are text. Raises SpecError."""
+    for option in names:
+        value = options.get(option)
+        if not (value is None or isinstance(value, str)):
+            raise SpecError(f"{reader}: option {option} = {value!r}; expected text")
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """The names in a folder: as they are, by their composed form, and audio by its stem."""
-
-    names: frozenset[str]
-    composed: Mapping[str, str]
-    audio: Mapping[str, str]
-
-    @classmethod
-    def of(cls, folder: Path) -> _Listing:
-        names = names_in(folder)
-        return cls(frozenset(names), {composed(name): name for name in names}, audio_of(names))
-
-    def spelt(self, name: str) -> str:
-        """The name of what is there and meant; the name itself where there is nothing."""
-        if name in self.names:
-            return name
-        same = composed(name)
-        return self.composed.get(same) or self.audio.get(stem_of(same), name)
-
-
-def _mapping(reader: str, option: str, value: Names | None, allowed: tuple[str, ...]) -> dict[str, str]:
-    """An option that is a mapping, or the pairs of one.
-
-    Raises:
-        SpecError: neither, or a target that is not allowed.
-    """
+def pairs_of(reader: str, option: str, value: Any, expected: str) -> dict[Any, Any]:
+    """An option that is a mapping, or the pairs of one. Raises SpecError where it is neither."""
     try:
-        mapping = dict(value or {})
+        return dict(value or {})
     except (TypeError, ValueError):
-        raise SpecError(
-            f"{reader}: option {option} = {value!r}; expected names of the database to names of the study"
-        ) from None
+        raise SpecError(f"{reader}: option {option} = {value!r}; expected {expected}") from None
+
+
+def _mapping(reader: str, option: str, value: Any, allowed: tuple[str, ...]) -> dict[str, str]:
+    """A corpus's words to the study's. Raises SpecError for a word that the study does not have."""
+    mapping = pairs_of(reader, option, value, "names of the database to names of the study")
     for delivered, own in mapping.items():
         if own not in allowed:
             raise SpecError(
@@ -324,7 +257,7 @@ def _mapping(reader: str, option: str, value: Names | None, allowed: tuple[str, 
 
 
 def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The corpus's labels to the study's; a misspelt one is found.
+    """The corpus's labels to the study's.
 
     Raises:
         CorpusUnfit: one that is asked for is not there, or none of the usual names is.
@@ -332,8 +265,7 @@ def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
     used = set(delivered.clips["delivered"].dropna())
     known = used | delivered.declared
     found = _meant(wanted, SAME, used)
-    bare = set(map(_bare, known))
-    missing = [word for word in wanted if _bare(word) not in bare]
+    missing = _lacking(wanted, known)
     if missing or not found:
         given = repr(missing[0]) if missing else "of " + ", ".join(wanted or SAME)
         raise CorpusUnfit(
@@ -343,39 +275,43 @@ def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _meant(named: Mapping[str, str], usual: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
-    """The corpus's words to the study's, in any case: `Angry` is anger as `angry` is.
-
-    Where a study names one of two spellings, it means that one.
-    """
-    wanted = named or usual
-    anyhow = {_bare(word): own for word, own in wanted.items() if not (named and word in known)}
-    exact = {word: own for word, own in wanted.items() if word in known}
-    return {word: anyhow[_bare(word)] for word in sorted(known) if _bare(word) in anyhow} | exact
-
-
-def _bare(word: str) -> str:
-    return composed(word).strip().casefold()
-
-
-def _parts(delivered: Delivered, to_split: Mapping[str, str]) -> pd.Series:
+def _parts(delivered: Delivered, wanted: Mapping[str, str]) -> pd.Series:
     """The split of each clip in the study's words.
 
     Raises:
         CorpusUnfit: it lacks a split that the option names.
     """
     known = set(delivered.clips["split"])
-    mapping = _meant(to_split, delivered.usual, known)
-    bare = set(map(_bare, mapping))
-    missing = [word for word in to_split if _bare(word) not in bare]
-    if missing:
+    if missing := _lacking(wanted, known):
         raise CorpusUnfit(
             f"{delivered.title}: no split {missing[0]!r}; the database has {', '.join(sorted(known))}"
         )
+    mapping = _meant(wanted, delivered.usual or USUAL, known)
     return delivered.clips["split"].map(lambda one: mapping.get(one, one))
 
 
-def _given(delivered: Delivered, clips: pd.DataFrame) -> tuple[pd.Series, int]:
+def _meant(named: Mapping[str, str], usual: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+    """The corpus's words to the study's, in any case: `Angry` is anger as `angry` is.
+
+    Where a study names one of two spellings, it means that one.
+    """
+    wanted = named or usual
+    exact = {word: own for word, own in wanted.items() if word in known}
+    in_any_case = {_bare(word): own for word, own in wanted.items() if not (named and word in known)}
+    return {word: in_any_case[_bare(word)] for word in sorted(known) if _bare(word) in in_any_case} | exact
+
+
+def _lacking(wanted: Collection[str], known: Collection[str]) -> list[str]:
+    """The words that are not known in any case."""
+    bare = set(map(_bare, known))
+    return [word for word in wanted if _bare(word) not in bare]
+
+
+def _bare(word: str) -> str:
+    return composed(word).strip().casefold()
+
+
+def _given(clips: pd.DataFrame, title: str) -> tuple[pd.Series, int]:
     """The fold of each clip by a column's names of folds, in their order, and how many there are.
 
     Raises:
@@ -384,13 +320,13 @@ def _given(delivered: Delivered, clips: pd.DataFrame) -> tuple[pd.Series, int]:
     without = clips["fold"].isna()
     if without.any():
         raise CorpusUnfit(
-            f"{delivered.title}: {without.sum()} clips are in no fold, {clips['path'][without].iloc[0]} the"
+            f"{title}: {without.sum()} clips are in no fold, {clips['path'][without].iloc[0]} the"
             " first; expected each in one"
         )
     names = sorted(set(clips["fold"]), key=lambda name: (int(name) if name.isdecimal() else -1, name))
     if len(names) < 3:
         raise CorpusUnfit(
-            f"{delivered.title}: its folds are {', '.join(names)}; expected 3 or more, to test, to validate"
+            f"{title}: its folds are {', '.join(names)}; expected 3 or more, to test, to validate"
             " and to train on"
         )
     return clips["fold"].map({name: k for k, name in enumerate(names)}).astype("int64"), len(names)
@@ -405,12 +341,11 @@ def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool, title: str)
     known = clips[clips["speaker"] != UNKNOWN_SPEAKER]
     if column == "split":
         known = known[known["split"].isin(PARTS)]
-    parts = known.groupby("speaker")[column].unique()
-    shared = parts[parts.map(len) > 1]
+    sides = known.groupby("speaker")[column].unique()
+    shared = sides[sides.map(len) > 1]
     if shared.empty:
         return []
-    order = PARTS.index if column == "split" else int
-    where = " and ".join(str(part) for part in sorted(shared.iloc[0], key=order))
+    where = " and ".join(map(str, sorted(shared.iloc[0], key=PARTS.index if column == "split" else int)))
     where = where if column == "split" else f"folds {where}"
     said = f"{len(shared)} speakers stand on both sides of the split, {shared.index[0]} in {where}"
     if not expected:

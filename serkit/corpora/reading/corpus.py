@@ -1,7 +1,6 @@
 """What every corpus becomes: one table of clips, and the rule that splits it.
 
-A reader (`serkit/corpora/<corpus>.py`) turns a folder, as it is delivered, into a `Corpus`. Everything after
-that (packing, training, reports, the doctor) knows only this class.
+Everything after a reader (packing, training, reports, the doctor) knows only this class.
 """
 
 from __future__ import annotations
@@ -101,44 +100,43 @@ class Corpus:
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def table(rows: Iterable[dict] | pd.DataFrame, corpus: str) -> pd.DataFrame:
+def table(rows: Iterable[dict] | pd.DataFrame, title: str) -> pd.DataFrame:
     """Builds `Corpus.clips` from a reader's rows: fills `split` and `fold`, sorts by path, checks the labels.
 
     A speaker who is no person (`is_person`) becomes `UNKNOWN_SPEAKER`.
 
     Args:
         rows: dicts with at least `path`, `label` and `speaker`, or a table with such columns.
-        corpus: the corpus's title, for the messages.
+        title: the corpus's, for messages.
 
     Raises:
         CorpusUnfit: no rows, an unknown label, the same path twice, or one that cannot be looked up.
     """
-    rows = rows.copy() if isinstance(rows, pd.DataFrame) else list(rows)
-    _check_names(rows["path"] if isinstance(rows, pd.DataFrame) else [row["path"] for row in rows], corpus)
+    rows = rows if isinstance(rows, pd.DataFrame) else list(rows)
+    _check_names(rows["path"] if isinstance(rows, pd.DataFrame) else [row["path"] for row in rows], title)
     clips = pd.DataFrame(rows)
     if clips.empty:
         raise CorpusUnfit(
-            f"{corpus}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor"
+            f"{title}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor"
         )
+    unknown = sorted(set(clips["label"]) - set(LABELS))
+    if unknown:
+        raise CorpusUnfit(f"{title}: unknown label {unknown[0]!r}; expected one of {', '.join(LABELS)}")
+    twice = clips["path"][clips["path"].duplicated()]
+    if len(twice):
+        raise CorpusUnfit(f"{title}: {twice.iloc[0]} is listed twice")
     for column, default in (("split", ""), ("fold", -1)):
         if column not in clips:
             clips[column] = default
-    unknown = sorted(set(clips["label"]) - set(LABELS))
-    if unknown:
-        raise CorpusUnfit(f"{corpus}: unknown label {unknown[0]!r}; expected one of {', '.join(LABELS)}")
-    twice = clips["path"][clips["path"].duplicated()]
-    if len(twice):
-        raise CorpusUnfit(f"{corpus}: {twice.iloc[0]} is listed twice")
     clips["speaker"] = [
         composed(str(who)).strip() if is_person(who) else UNKNOWN_SPEAKER for who in clips["speaker"]
     ]
-    first = list(COLUMNS)
-    clips = clips[first + [c for c in clips.columns if c not in first]]
+    clips = clips[[*COLUMNS, *(column for column in clips if column not in COLUMNS)]]
     return clips.sort_values("path", kind="stable", ignore_index=True, key=lambda paths: paths.map(composed))
 
 
-def _check_names(paths: Iterable[str], corpus: str) -> None:
-    """Raises CorpusUnfit where a clip's name is no text, or cannot be looked up however well it is there."""
+def _check_names(paths: Iterable[str], title: str) -> None:
+    """Raises CorpusUnfit where a clip's name is no text, or cannot be looked up though the clip is there."""
     encoding = sys.getfilesystemencoding()
     for path in paths:
         try:
@@ -148,7 +146,7 @@ def _check_names(paths: Iterable[str], corpus: str) -> None:
             if encoding != "utf-8":
                 way_out = "set PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
             raise CorpusUnfit(
-                f"{corpus}: {path} cannot be looked up, since names of files are {encoding} here; {way_out}"
+                f"{title}: {path} cannot be looked up, since names of files are {encoding} here; {way_out}"
             ) from error
 
 
@@ -162,7 +160,7 @@ def is_person(speaker: Any) -> bool:
     return str(speaker).strip().casefold() not in NOBODY
 
 
-def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], corpus: str) -> pd.Series:
+def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], title: str) -> pd.Series:
     """The fold in which each clip is tested, when fold k leaves out the speakers `groups[k]`.
 
     Raises:
@@ -172,9 +170,14 @@ def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], corpus
     unknown = sorted(set(speakers) - set(fold_of))
     if unknown:
         raise CorpusUnfit(
-            f"{corpus}: unknown speaker {unknown[0]!r}; expected one of {', '.join(sorted(fold_of))}"
+            f"{title}: unknown speaker {unknown[0]!r}; expected one of {', '.join(sorted(fold_of))}"
         )
     return speakers.map(fold_of).astype("int64")
+
+
+def next_validates(n_folds: int) -> tuple[int, ...]:
+    """The usual `Corpus.validation_fold`: each fold is validated on the next, the last on the first."""
+    return tuple((fold + 1) % n_folds for fold in range(n_folds))
 
 
 def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -186,7 +189,7 @@ def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndar
         clips: the corpus's table.
         rows: positions in it, int64 [n].
         most: how many, 1 or more.
-        seed: of the choice.
+        seed: random seed of the choice.
 
     Returns:
         Positions among `rows`, in their order; all of them where there are no more.

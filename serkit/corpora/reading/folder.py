@@ -1,24 +1,27 @@
-"""What every reader needs of a folder: its names, listed once, and its label files, read with care.
+"""What every reader needs of a folder: its names, listed once, and its files of labels, read with care.
 
-Names only: no file is opened or asked for its size except the label files, because the largest corpus has
-more than 100,000 clips. Hidden names are left out everywhere, AppleDouble files (`._clip.wav`) among them:
-unzipping on another system leaves one beside each clip, with the clip's suffix and no audio in it.
+Names only: no audio file is opened or asked for its size, because the largest corpus has more than 100,000
+clips. Hidden names are left out everywhere, AppleDouble files (`._clip.wav`) among them: unzipping on another
+system leaves one beside each clip, with the clip's suffix and no audio in it.
 
 A name may be spelt in two ways in Unicode, and disks and label files differ in which. They are one name:
-`audio_of` has stems as `composed` (`serkit.corpora.reading.corpus`) gives them.
+stems of audio are in NFC.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 
 from serkit.corpora.reading.corpus import composed
-from serkit.errors import CorpusUnfit
-from serkit.files import open_file, read_bytes
+from serkit.errors import CorpusUnfit, SerkitError
+from serkit.files import open_file, read_text
 
 SUFFIXES = ("wav", "flac")
-"""Suffixes of audio, in any case; where both lie there, the first wins."""
+"""Suffixes of audio, in any case; where a clip is there as both, the first wins."""
 
 LFS_POINTER = b"version https://git-lfs"
 
@@ -37,14 +40,13 @@ def names_in(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise CorpusUnfit(f"folder {folder} cannot be listed ({error.strerror}); {_mend(error)}") from error
+        raise CorpusUnfit(f"folder {folder} cannot be listed ({error.strerror}); {_cure(error)}") from error
 
 
 def names_seen(folder: Path) -> list[str]:
     """As `names_in`, but none where the folder may not be listed: for `is_here`.
 
-    So the rest of a corpus is still seen, and reading it says which folder is closed; the search remembers it
-    too.
+    So the rest of a corpus is still seen, and reading it says which folder is closed.
     """
     try:
         return names_in(folder)
@@ -53,16 +55,15 @@ def names_seen(folder: Path) -> list[str]:
 
 
 def audio_in(folder: Path) -> dict[str, str]:
-    """Audio files in a folder: names by stem (name without suffix); none where the folder is missing."""
-    return audio_of(names_in(folder))
+    """Names of audio files by stem, in NFC; none where the folder is missing. Raises as `names_in`."""
+    return _audio_of(names_in(folder))
 
 
-def audio_of(names: list[str]) -> dict[str, str]:
-    """The audio files among `names`, by stem in NFC."""
+def _audio_of(names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    named = [(*name.rpartition("."), name) for name in names]
+    parted = [(*name.rpartition("."), name) for name in names]
     for suffix in SUFFIXES:
-        for stem, _, ending, name in named:
+        for stem, _, ending, name in parted:
             if ending.lower() == suffix and stem:
                 found.setdefault(composed(stem), name)
     return found
@@ -74,65 +75,117 @@ def stem_of(name: str) -> str:
     return stem if ending.lower() in SUFFIXES else name
 
 
-def is_pointer(path: Path) -> bool:
-    """Whether a file is what a clone without git-lfs leaves in another's place.
+def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
+    """Where each file of a table lies below a folder, as the disk spells it: with its suffix or any other.
+
+    Each folder is listed once, and looked up once for all the files in it.
 
     Raises:
-        OSError: it cannot be read, or is no file.
+        CorpusUnfit: a file outside the folder, a name that no file can have, or a folder that may not be
+            listed.
     """
-    with open_file(path) as file:
-        return file.read(len(LFS_POINTER)) == LFS_POINTER
+    tops = [PurePosixPath(top.as_posix()) for top in (folder.absolute(), folder.resolve())]
+
+    @functools.cache
+    def listed(parent: str) -> tuple[dict[str, str], dict[str, str]]:
+        """What is there: by its name as it is and in NFC; audio by its stem."""
+        names = names_in(folder / parent)
+        return {composed(name): name for name in names} | {name: name for name in names}, _audio_of(names)
+
+    def spelt(parent: str, name: str) -> str:
+        names, audio = listed(parent)
+        same = composed(name)
+        return names.get(name) or names.get(same) or audio.get(stem_of(same), name)
+
+    @functools.cache
+    def on_disk(parent: PurePosixPath) -> str:
+        if not parent.parts:
+            return "."
+        above = on_disk(parent.parent)
+        return str(PurePosixPath(above, spelt(above, parent.name)))
+
+    @functools.cache
+    def place(written: str) -> str | None:
+        parent = PurePosixPath(written)
+        if parent.is_absolute() and not any(parent.is_relative_to(top) for top in tops):
+            parent = PurePosixPath(os.path.realpath(parent))
+        parent = next((parent.relative_to(top) for top in tops if parent.is_relative_to(top)), parent)
+        return None if parent.is_absolute() or ".." in parent.parts else on_disk(parent)
+
+    paths = []
+    for file in files:
+        above, slash, name = file.rpartition("/")
+        if name in ("", ".", "..") or "\0" in file:
+            raise CorpusUnfit(
+                f"{title}: {file!r} is no name of a file; restore the table from the delivered copy"
+            )
+        parent = place(above + slash)
+        if parent is None:
+            raise CorpusUnfit(
+                f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
+            )
+        there = spelt(parent, name)
+        paths.append(there if parent == "." else f"{parent}/{there}")
+    return paths
 
 
-def refuse_pointer(path: Path, corpus: str) -> None:
-    """Checks that a label file is itself and not what a clone without git-lfs leaves in its place.
-
-    Raises:
-        CorpusUnfit: a git-lfs pointer, or it cannot be read.
-    """
-    try:
-        pointer = is_pointer(path)
-    except OSError as error:
-        raise _unreadable(path, corpus, error) from error
-    if pointer:
-        raise _pointer(path, corpus)
-
-
-def label_text(path: Path, corpus: str, missing: str = DELIVERED) -> str:
+def label_text(path: Path, title: str, missing: str = DELIVERED) -> str:
     """The text of a label file, with or without a byte-order mark.
 
     Args:
         path: the file.
-        corpus: the corpus's title, for the messages.
+        title: the corpus's, for messages.
         missing: what to do where there is no such file.
 
     Raises:
-        CorpusUnfit: no such file, a git-lfs pointer, something else than a file, or it may not be read.
+        CorpusUnfit: as `careful`.
+    """
+    with careful(path, title, missing):
+        return read_text(path, errors="replace")
+
+
+@contextmanager
+def careful(
+    path: Path,
+    title: str,
+    missing: str = DELIVERED,
+    damaged: str = "restore it from the delivered copy",
+) -> Iterator[None]:
+    """Turns whatever goes wrong with a delivered file into a message that names it and says what to do.
+
+    Args:
+        path: a file that is read inside the `with`.
+        title: the corpus's, for messages.
+        missing: what to do where there is no such file.
+        damaged: what to do where it is not what it should be.
+
+    Raises:
+        CorpusUnfit: a git-lfs pointer, as a clone without git-lfs leaves in a file's place; or in place of
+            whatever is raised inside and is no SerkitError.
     """
     try:
-        data = read_bytes(path)
-    except FileNotFoundError:
-        raise CorpusUnfit(f"{corpus}: label file {path} is missing; {missing}") from None
+        with open_file(path) as file:
+            pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
+        if pointer:
+            raise CorpusUnfit(
+                f"{title}: {path} is a git-lfs pointer, expected the labels themselves; install git-lfs and"
+                " run `git lfs pull` in that folder"
+            )
+        yield
+    except SerkitError:
+        raise
+    except FileNotFoundError as error:
+        raise CorpusUnfit(f"{title}: {path} is missing; {missing}") from error
     except OSError as error:
-        raise _unreadable(path, corpus, error) from error
-    if data.startswith(LFS_POINTER):
-        raise _pointer(path, corpus)
-    return data.decode("utf-8-sig", errors="replace")
+        why = error.strerror or str(error)
+        raise CorpusUnfit(f"{title}: {path} cannot be read ({why}); {_cure(error)}") from error
+    except Exception as error:  # a damaged table can make Arrow raise anything, an IndexError among them
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise CorpusUnfit(f"{title}: {path} cannot be read ({why}); {damaged}") from error
 
 
-def _pointer(path: Path, corpus: str) -> CorpusUnfit:
-    return CorpusUnfit(
-        f"{corpus}: {path} is a git-lfs pointer, expected the labels themselves; install git-lfs and"
-        " run `git lfs pull` in that folder"
-    )
-
-
-def _unreadable(path: Path, corpus: str, error: OSError) -> CorpusUnfit:
-    return CorpusUnfit(f"{corpus}: label file {path} cannot be read ({error.strerror}); {_mend(error)}")
-
-
-def _mend(error: OSError) -> str:
+def _cure(error: OSError) -> str:
     """What to do about what is there and cannot be read: with a permission, the labels may be in order."""
     if isinstance(error, PermissionError):
         return "make it readable for the user who runs this"
-    return f"look what it is, or {DELIVERED}"
+    return f"find out what it is, or {DELIVERED}"

@@ -23,12 +23,17 @@ from tqdm import tqdm
 
 from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.reading.corpus import composed
-from serkit.corpora.reading.tabular import open_parquet, said
+from serkit.corpora.reading.folder import careful
+from serkit.corpora.reading.tabular import open_parquet
 from serkit.errors import SerkitError
-from serkit.files import read_json
+from serkit.files import parse_json, read_json
+from serkit.later import Later
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import types
+else:
+    types = Later("pyarrow.types")
 
 FORMAT = 1  # of an unpacked folder; raise it when names or contents change
 INDEX = ".index.json"  # hidden, so no clip
@@ -39,13 +44,12 @@ MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3"
 SHARD = re.compile(r"(.+)-\d+-of-\d+")
 
 
-def audio_columns(path: Path, corpus: str) -> list[str]:
+def audio_columns(path: Path, title: str) -> list[str]:
     """The columns of a parquet file that hold audio: structs with a field of bytes.
 
     Raises:
         CorpusUnfit: it cannot be read.
     """
-    from pyarrow import types
 
     def holds_audio(kind: pa.DataType) -> bool:
         return types.is_struct(kind) and any(
@@ -53,28 +57,28 @@ def audio_columns(path: Path, corpus: str) -> list[str]:
             for field in kind
         )
 
-    with said(path, corpus):
+    with careful(path, title):
         return [field.name for field in open_parquet(path).schema_arrow if holds_audio(field.type)]
 
 
-def class_names(path: Path, corpus: str) -> dict[str, list[str]]:
+def class_names(path: Path, title: str) -> dict[str, list[str]]:
     """What the integers of a column mean, by its name, for columns of which the schema's metadata say it.
 
     Raises:
         CorpusUnfit: it cannot be read.
     """
-    with said(path, corpus):
+    with careful(path, title):
         about = (open_parquet(path).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
-        try:
-            features = json.loads(about)["info"]["features"].items()
-            found = {name: feature["names"] for name, feature in features if _is_class(feature)}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return {}  # something else under that name
-        return {name: names for name, names in found.items() if all(isinstance(one, str) for one in names)}
+    try:
+        features = parse_json(about)["info"]["features"].items()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # something else under that name
+    return {name: feature["names"] for name, feature in features if _is_class(feature)}
 
 
 def _is_class(feature: Any) -> bool:
-    return isinstance(feature, dict) and isinstance(feature.get("names"), list)
+    names = feature.get("names") if isinstance(feature, dict) else None
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def split_of(path: Path) -> str:
@@ -86,7 +90,7 @@ def split_of(path: Path) -> str:
 
 
 def unpack(
-    files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], corpus: str
+    files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str
 ) -> tuple[Path, list[str]]:
     """Writes the audio of chosen rows into a folder of the cache, unless it is there.
 
@@ -96,7 +100,7 @@ def unpack(
         files: the shards.
         column: of structs with the audio's bytes.
         chosen: for each shard the rows wanted, ascending.
-        corpus: the title, for messages.
+        title: the corpus's, for messages.
 
     Returns:
         The folder, and the name of each chosen row's file in it, shard by shard. A row without audio has a
@@ -107,7 +111,7 @@ def unpack(
         SerkitError: the cache folder cannot be written.
     """
     cache = cache_folder() / "unpacked"
-    folder = cache / _stamp(files, column, chosen, corpus)
+    folder = cache / _stamp(files, column, chosen, title)
     names = _names(folder)
     if names is not None:
         return folder, names
@@ -115,19 +119,19 @@ def unpack(
         cache.mkdir(exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if (names := _names(folder)) is None:  # else written while this process waited
-                names = _write(folder, files, column, chosen, corpus)
+                names = _write(folder, files, column, chosen, title)
     except OSError as error:
         raise SerkitError(
-            f"cannot write the audio of {corpus} to {folder} ({error.strerror}); free some space, or set"
+            f"cannot write the audio of {title} to {folder} ({error.strerror}); free some space, or set"
             f" {VARIABLE} to a folder that you can write"
         ) from error
     return folder, names
 
 
-def _stamp(files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], corpus: str) -> str:
+def _stamp(files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str) -> str:
     digest = hashlib.sha256(f"{FORMAT} {column}".encode())
     for path, rows in zip(files, chosen, strict=True):
-        with said(path, corpus):
+        with careful(path, title):
             found = os.stat(path)
         digest.update(os.fsencode(path.resolve()))
         digest.update(f"\t{found.st_size}\t{found.st_mtime_ns}\t{found.st_ino}\t{list(rows)}\n".encode())
@@ -151,26 +155,23 @@ def _of_file(path: Path) -> list[int]:
 
 
 def _write(
-    folder: Path, files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], corpus: str
+    folder: Path, files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str
 ) -> list[str]:
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
     draft.mkdir()
     index: list[tuple[str, list[int] | None]] = []
-    first = 0
+    n_clips = sum(map(len, chosen))
+    rows = tqdm(
+        _audio(files, column, chosen, title), f"unpacking {title}", n_clips, unit="clip", disable=None
+    )
     try:
-        with tqdm(total=sum(map(len, chosen)), desc=f"unpacking {corpus}", unit="clip", disable=None) as bar:
-            for path, rows in zip(files, chosen, strict=True):
-                with said(path, corpus):
-                    shard = open_parquet(path)
-                for row, delivered in _audio(path, column, set(rows), corpus):
-                    data = delivered.get("bytes")
-                    name = _name(first + row, delivered.get("path"), data)
-                    if data is not None:
-                        (draft / name).write_bytes(data)
-                    index.append((name, None if data is None else _of_file(draft / name)))
-                    bar.update()
-                first += shard.metadata.num_rows
+        for number, delivered in rows:
+            data = delivered.get("bytes")
+            name = _name(number, delivered.get("path"), data)
+            if data is not None:
+                (draft / name).write_bytes(data)
+            index.append((name, None if data is None else _of_file(draft / name)))
         (draft / INDEX).write_text(json.dumps(index), encoding="utf-8")
         os.sync()  # once for all: a power cut must not leave names without what they hold
         shutil.rmtree(folder, ignore_errors=True)
@@ -180,21 +181,27 @@ def _write(
     return [name for name, _ in index]
 
 
-def _audio(path: Path, column: str, wanted: set[int], corpus: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows wanted of a shard, with their numbers; about a group of rows is in memory at a time."""
-    with said(path, corpus):
-        shard = open_parquet(path)
-        first = 0
-        for group in range(shard.num_row_groups):
-            size = shard.metadata.row_group(group).num_rows
-            if not wanted.isdisjoint(range(first, first + size)):
-                row = first
+def _audio(
+    files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows chosen, with their numbers in the dataset; about a group of rows is in memory at a time."""
+    first = 0
+    for path, rows in zip(files, chosen, strict=True):
+        with careful(path, title):
+            shard = open_parquet(path)
+            wanted = set(rows)
+            row = 0
+            for group in range(shard.num_row_groups):
+                size = shard.metadata.row_group(group).num_rows
+                if wanted.isdisjoint(range(row, row + size)):
+                    row += size
+                    continue
                 for batch in shard.iter_batches(ROWS_AT_ONCE, [group], [column], use_threads=False):
                     for delivered in batch.column(0):
                         if row in wanted:
-                            yield row, delivered.as_py() or {}
+                            yield first + row, delivered.as_py() or {}
                         row += 1
-            first += size
+            first += row
 
 
 def _name(row: int, delivered: Any, data: bytes | None) -> str:
