@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark import study as studies
-from benchmark.session import plugin
+from benchmark.session.engines import xdist
 from serkit import corpora
 from serkit.corpora.reading import folder
 from serkit.errors import CorpusMissing, CorpusUnfit
@@ -244,10 +244,9 @@ def test_a_relative_folder_is_one_where_the_command_is_typed(tmp_path: Path, mon
 
 
 def test_a_worker_is_told_where_corpora_are(tmp_path: Path) -> None:
-    stash = pytest.Stash()
-    stash[plugin.SESSION] = SimpleNamespace(data=tmp_path, pool=None)
-    node = SimpleNamespace(config=SimpleNamespace(stash=stash), workerinput={"workercount": 2})
-    plugin.pytest_configure_node(node)
+    engine = SimpleNamespace(place=SimpleNamespace(data=tmp_path), _pool=None)
+    node = SimpleNamespace(workerinput={"workercount": 2})
+    xdist.Engine.pytest_configure_node(engine, node)
     assert node.workerinput["data"] == str(tmp_path)
 
 

@@ -129,6 +129,12 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
     return paths
 
 
+def is_pointer(path: Path) -> bool:
+    """Whether a file is what a clone without git-lfs leaves in another's place. Raises OSError."""
+    with open_file(path) as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
+
+
 def label_text(path: Path, title: str, missing: str = DELIVERED) -> str:
     """The text of a label file, with or without a byte-order mark.
 
@@ -164,9 +170,7 @@ def careful(
             whatever is raised inside and is no SerkitError.
     """
     try:
-        with open_file(path) as file:
-            pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
-        if pointer:
+        if is_pointer(path):
             raise CorpusUnfit(
                 f"{title}: {path} is a git-lfs pointer, expected the labels themselves; install git-lfs and"
                 " run `git lfs pull` in that folder"
