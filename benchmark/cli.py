@@ -245,30 +245,26 @@ def plan(study_name: str, results: str | None) -> None:
 
 
 @main.command()
-@study_option("its finished runs", default="paper")
-@click.option(
-    "--to",
-    type=click.Choice(["nkululeko", "autrainer", "csv"]),
-    required=True,
-    help="Predictions of each clip as nkululeko has them; metrics of each iteration and run as autrainer has"
-    " them; or every run, test and fold in one table.",
-)
+@click.argument("study_name", metavar="STUDY", type=options.StudyName())
 @results_option
 @click.option(
-    "--output", type=click.Path(), help="Folder to write to; default export/STUDY/TO in the results folder."
+    "--output", type=click.Path(), help="File to write; default STUDY.bundle in the results folder."
 )
 @clear_errors
-def export(study_name: str, to: str, results: str | None, output: str | None) -> None:
-    """Write a study's finished runs as files for other tools.
+def bundle(study_name: str, results: str | None, output: str | None) -> None:
+    """Write all that is finished of STUDY, with the scores of each clip, as one compressed file.
 
-    What maps onto what, and what cannot: the head of benchmark/export.py.
+    Report, compare, status, plan and load_all read it where it lies in a results folder, beside the study's
+    own folder or in its place: results/README.md.
     """
-    from benchmark import export as exports
+    from benchmark.report import output as outputs
     from serkit.results import Store
 
-    study, root = studies.read(study_name), _root(results)
-    folder = Path(output) if output else root / "export" / study.name / to
-    say(exports.export(Store(root / study.name), to, folder))
+    study = studies.read(study_name)
+    store = Store(_root(results) / study.name)
+    path = Path(output) if output else store.bundle_path
+    outputs.claim(path)
+    say(store.write_bundle(path))
 
 
 @main.command()

@@ -20,7 +20,7 @@ from benchmark.study import Study
 from serkit import corpora
 from serkit.encoders.checkpoints import is_here
 from serkit.errors import CorpusMissing
-from serkit.results import Store, left_out
+from serkit.results import Store, left_out, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 from serkit.words import many
 
@@ -173,8 +173,8 @@ def _by_other_studies(
 ) -> dict[str, tuple[str, list[Pace]]]:
     """This device by finished runs of other studies, scaled to the study's width; empty without any."""
     by_width: dict[int, list[Run]] = {}
-    for folder in sorted(store.folder.parent.glob("*/")):
-        for spec, result in Store(folder).all() if folder != store.folder else ():
+    for other in stores(store.folder.parent, []):
+        for spec, result in other.all() if other != store else ():
             if spec.kind == TRAINING and result["environment"]["device_name"] == here:
                 by_width.setdefault(spec.model.width, []).insert(0, finished_run(spec, result))
     if not by_width:

@@ -35,7 +35,7 @@ KINDS: dict[str, Any] = {
 """What a value in a study's file can be, in the words of the messages."""
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
-TAKEN = {"speed", "export", "listen", "acoustics"}
+TAKEN = {"speed", "listen", "acoustics"}
 """Folders beside those of studies in a results folder."""
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that Windows takes for devices, whatever their ending."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from serkit.errors import ResultDamaged, ResultsUnreadable, SpecError
-from serkit.files import open_file, read_json, usual_number
+from serkit.files import open_file, parse_json, read_bytes, read_json, usual_number
 from serkit.labels import LABELS, corpus_of
 from serkit.specs import ACOUSTICS_METHOD, MEASUREMENT, METHOD, RunSpec, from_json, kind_of
 
@@ -32,19 +32,25 @@ Result = dict[str, Any]
 ESTIMATES = ("p808_mos", "t60_s", "c50_db", "ovrl_mos", "sig_mos", "bak_mos")
 """The columns of estimates: what Figure 4 shows, then P.835's overall, signal and background quality."""
 
+_NUMBERS = dict.fromkeys(ESTIMATES, "iuf")
+
 SPLIT = {"shared_speakers", "split_by_clip"}
 """What is said besides of a corpus that was trained on."""
 
-TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "scores": (("corpus", "path", "label"), ("fold", *LABELS)),
-    "estimates": (("path", "label", "speaker", "reason"), ESTIMATES),
-    "part": (("reason",), ("row", *ESTIMATES)),
+BUNDLE = ".bundle"
+"""What the name of a file of many results ends with (`serkit.bundle`)."""
+
+TEXT, NUMBER = "OU", "iuf"
+TABLES: dict[str, dict[str, str]] = {
+    "scores": {"corpus": TEXT, "path": TEXT, "fold": NUMBER, "label": TEXT, **dict.fromkeys(LABELS, NUMBER)},
+    "estimates": {**dict.fromkeys(("path", "label", "speaker", "reason"), TEXT), **_NUMBERS},
+    "part": {"row": NUMBER, "reason": TEXT, **_NUMBERS},
 }
-"""The columns of each kind of table beside a result: texts, and numbers."""
+"""The columns of each kind of table beside a result, and the kinds of types that numpy has for them."""
 
 
 def read(path: Path) -> Result:
-    """One result.json: the only reader there is.
+    """One result.json.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -52,10 +58,27 @@ def read(path: Path) -> Result:
         ResultsUnreadable: it may not be read, or is of a schema newer than `SCHEMA`.
     """
     try:
-        result = read_json(path, usual_number)
+        text = read_bytes(path)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return parse(text, path)
+
+
+def parse(text: bytes, path: Path) -> Result:
+    """What a result.json says: the only parser there is.
+
+    Args:
+        text: UTF-8.
+        path: where it lies, for messages; the name of its folder is its key.
+
+    Raises:
+        ResultsUnreadable: as `read`.
+    """
+    try:
+        result = parse_json(text, usual_number)
+    except ValueError as error:
         raise unreadable(path, error) from error
     newer = isinstance(result, dict) and result.get("schema")
     if isinstance(newer, int) and newer > SCHEMA:
@@ -78,21 +101,21 @@ def unreadable(path: Path, error: Exception) -> ResultsUnreadable:
     why = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if isinstance(error, FileNotFoundError):
         why = "it is missing beside its result.json"
-    return ResultDamaged(
-        f"{path} is damaged: {why[:300]}; restore it from a copy, or delete {path.parent} and the next"
-        " session runs it again"
-    )
+    folder = path.parent
+    cure = f"restore it from a copy, or delete {folder} and the next session runs it again"
+    if folder.parent.suffix == BUNDLE:
+        cure = f"get {folder.parent} again, or run it again with --rerun"
+    return ResultDamaged(f"{path} is damaged: {why[:300]}; {cure}")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of `TABLES`, by the beginning of its name; others are damaged by definition.
+    """A table of `TABLES`, by the beginning of its name.
 
     Raises:
         ResultsUnreadable: it is not there, damaged, or has other columns.
     """
     import pandas as pd
 
-    texts, numbers = TABLES[path.stem.partition("-")[0]]
     try:
         with open_file(path) as file:
             table = pd.read_parquet(file)
@@ -100,15 +123,24 @@ def read_table(path: Path) -> pd.DataFrame:
         raise unreadable(path, error) from error
     except Exception as error:  # a decoder of damaged bytes may raise anything
         raise unreadable(path, ValueError(f"{type(error).__name__} {error}")) from error
-    for name in (*texts, *numbers):
+    check_table(table, path)
+    return table
+
+
+def check_table(table: pd.DataFrame, path: Path) -> None:
+    """That a table has the columns of its name.
+
+    Raises:
+        ResultDamaged: it has not.
+    """
+    columns = TABLES[path.stem.partition("-")[0]]
+    for name, kinds in columns.items():
         if list(table.columns).count(name) != 1:
             raise unreadable(path, ValueError(f"it has no column {name}"))
-        kinds = "iuf" if name in numbers else "OU"
-        if table[name].dtype.kind not in kinds or (name in texts and not _all_text(table[name])):
+        if table[name].dtype.kind not in kinds or (kinds == TEXT and not _all_text(table[name])):
             raise unreadable(path, ValueError(f"column {name} holds {table[name].dtype}"))
-    if "label" in texts and not table["label"].isin(LABELS).all():
+    if "label" in columns and not table["label"].isin(LABELS).all():
         raise unreadable(path, ValueError(f"a label is none of {', '.join(LABELS)}"))
-    return table
 
 
 def _all_text(column: Iterable[Any]) -> bool:

@@ -14,7 +14,6 @@ The format is documented in `results/README.md` and, for machines, in `result.sc
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import socket
@@ -29,11 +28,11 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from serkit import keeping
+from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
 from serkit.files import append_line, write_by, write_whole
-from serkit.labels import corpus_of, is_permuted
-from serkit.resultfile import Result, read, read_table, unreadable
-from serkit.specs import METHOD, METRICS, TRAINING, Recipe, Spec, from_json, kind_of
+from serkit.resultfile import BUNDLE, Result, read, read_table, unreadable
+from serkit.specs import Spec, from_json
 from serkit.words import many
 
 if TYPE_CHECKING:
@@ -79,12 +78,55 @@ class Store:
         """Where the run called `key` lies, done or not."""
         return self.folder / key
 
+    @property
+    def name(self) -> str:
+        """Of the study."""
+        return self.folder.stem if self._is_bundle else self.folder.name
+
+    @property
+    def _is_bundle(self) -> bool:
+        return self.folder.suffix == BUNDLE and self.folder.is_file()
+
+    @property
+    def bundle_path(self) -> Path:
+        """Where the study's bundle lies, if there is one."""
+        return self.folder if self._is_bundle else Path(f"{self.folder}{BUNDLE}")
+
+    def bundle(self) -> Bundle | None:
+        """The study's bundle, if there is one. Raises ResultsUnreadable."""
+        return open_bundle(self.bundle_path)
+
+    def write_bundle(self, path: Path) -> str:
+        """Writes everything that is finished as one file.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            What was written, in a line, and what could not be read.
+
+        Raises:
+            ResultsUnreadable: nothing is finished.
+            ResultsUnwritable: it cannot be written.
+        """
+        found, unread = self.results()
+        if not found:
+            why = f" that can be read ({unread[0]})" if unread else ""
+            raise ResultsUnreadable(f"no finished run{why} in {self.folder}; run the study first")
+        try:
+            unread += write_bundle(path, self.name, found, self.table)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        head = f"{len(found)} results in {path}, {path.stat().st_size:,} bytes"
+        return "\n".join([head, *left_out(unread)])
+
     def get(self, key: str) -> Result | None:
         """The result of the run called `key`, or None while it is not done. Raises ResultsUnreadable."""
-        try:
-            return read(self.folder / key / "result.json")
-        except FileNotFoundError:
-            return None
+        with suppress(FileNotFoundError):
+            if not self._is_bundle:
+                return read(self.folder / key / "result.json")
+        bundled = self.bundle()
+        return bundled.get(key) if bundled else None
 
     def finished(self, key: str, table: str = "") -> Result | None:
         """As `get`, for who holds the claim and runs it otherwise: what is damaged is set aside, and said.
@@ -102,48 +144,50 @@ class Store:
                 self.table(key, table)
             return result
         except ResultDamaged as error:
-            path = self.run_folder(key) / "result.json"
-            aside = path.with_name(f"damaged-{time.time_ns()}.json")
-            try:
-                os.replace(path, aside)
-            except OSError as problem:
-                raise unwritable(path, problem) from error
-            warnings.warn(f"{error}. It is kept as {aside.name}, and run again now", stacklevel=2)
+            kept = self._set_aside(self.run_folder(key) / "result.json")
+            warnings.warn(f"{error}{kept}. It is run again now", stacklevel=2)
             return None
 
-    def files(self) -> tuple[list[tuple[Path, Result]], list[str]]:
-        """Every result.json that can be read, whatever method wrote it, and why the others cannot.
+    def _set_aside(self, path: Path) -> str:
+        aside = path.with_name(f"damaged-{time.time_ns()}.json")
+        try:
+            os.replace(path, aside)
+        except FileNotFoundError:  # it is the bundle's
+            return ""
+        except OSError as problem:
+            raise unwritable(path, problem) from problem
+        return f". It is kept as {aside.name}"
+
+    def results(self) -> tuple[list[Result], list[str]]:
+        """Every result that can be read, whatever method it is by, and why the others cannot be read.
 
         Returns:
-            Paths and what they hold, oldest first, of one second by key; a message for each of the others.
+            Results, oldest first, of one second by key; a message for each of the others.
         """
-        found: list[tuple[Path, Result]] = []
+        found: list[Result] = []
         unread: list[str] = []
-        for folder in self.folders(unread):
-            path = folder / "result.json"
+        for key in self.keys(unread):
             try:
-                found.append((path, read(path)))
-            except FileNotFoundError:
-                continue
+                result = self.get(key)
             except ResultsUnreadable as error:
                 unread.append(str(error))
-        return sorted(found, key=lambda pair: (pair[1]["finished"], pair[0])), unread
+            else:
+                found += [result] if result else []
+        return sorted(found, key=lambda result: (result["finished"], result["key"])), unread
 
-    def folders(self, unread: list[str]) -> list[Path]:
-        """Those of runs, done or not, by name; why they cannot be listed is added to `unread`."""
+    def keys(self, unread: list[str]) -> list[str]:
+        """Keys of runs, done or not; why they cannot be listed is added to `unread`."""
+        keys: set[str] = set()
         try:
-            names = sorted(os.listdir(self.folder))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            unread.append(str(unreadable(self.folder, error)))
-            return []
-        # `isdir` says no to what cannot be looked at, such as a link in a loop.
-        return [self.folder / name for name in names if name[0] != "." and os.path.isdir(self.folder / name)]
+            bundled = self.bundle()
+            keys.update(bundled.keys if bundled else ())
+        except ResultsUnreadable as error:
+            unread.append(str(error))
+        return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)))
 
     def all(self) -> Iterator[tuple[Spec, Result]]:
-        """What `files` can read, each with its spec; another method's is left out, as it answers nothing."""
-        return with_specs(result for _, result in self.files()[0])
+        """What `results` can read, each with its spec; another method's is left out: it answers nothing."""
+        return with_specs(self.results()[0])
 
     @contextmanager
     def claim(self, key: str) -> Iterator[None]:
@@ -212,7 +256,13 @@ class Store:
             ResultsUnreadable: it is not there, damaged, or has other columns or clips than its result says.
         """
         path = self.run_folder(key) / f"{name}.parquet"
-        table, result = read_table(path), self.get(key)
+        bundled = self.bundle()
+        if bundled and not path.with_name("result.json").exists():
+            path = bundled.path / key / path.name
+            table = bundled.table(key, name)
+        else:
+            table = read_table(path)
+        result = self.get(key)
         part = "measured" if name == "estimates" else "test"
         parts = [about["clips"][part] for about in result["corpora"].values()] if result else []
         clips = sum(sum(per_label.values()) for per_label in parts)
@@ -297,6 +347,25 @@ class Store:
         self.drop_parts(spec.key)
 
 
+def folders(place: Path, unread: list[str]) -> list[str]:
+    """The names of folders in a place, but hidden ones; why they cannot be listed is added to `unread`."""
+    try:
+        names = os.listdir(place)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        unread.append(str(unreadable(place, error)))
+        return []
+    # `isdir` says no to what cannot be looked at, such as a link in a loop.
+    return sorted(name for name in names if name[0] != "." and os.path.isdir(place / name))
+
+
+def stores(root: Path, unread: list[str]) -> list[Store]:
+    """Every study that has a folder or a bundle in a results folder, by name; `unread` as of `folders`."""
+    bundles = [path.stem for path in root.glob(f"*{BUNDLE}") if path.is_file()]
+    return [Store(root / name) for name in sorted({*folders(root, unread), *bundles})]
+
+
 def with_specs(results: Iterable[Result]) -> Iterator[tuple[Spec, Result]]:
     """Results with their specs; those by another method are left out."""
     for result in results:
@@ -321,178 +390,6 @@ def left_out(unread: Sequence[str]) -> list[str]:
         if unread
         else []
     )
-
-
-COLUMNS = {
-    "study": "string",
-    "key": "string",
-    "label": "string",
-    "train": "string",
-    "train_scrambled": "bool",
-    "augment_percent": "int64",
-    "effects": "string",
-    "fold": "Int64",
-    "seed": "int64",
-    "test": "string",
-    "test_scrambled": "bool",
-    "test_fold": "int64",
-    "trained_on": "bool",
-    **{f"{metric}{ending}": "float64" for metric in METRICS for ending in ("", "_std")},
-    "tail_evaluations": "Int64",
-    "front_end": "string",
-    "head": "string",
-    "initialisation": "string",
-    "width": "int64",
-    "learning_rate": "float64",
-    "batch_size": "int64",
-    "epochs": "int64",
-    "evaluations_per_epoch": "float64",
-    "tail": "float64",
-    "max_seconds": "float64",
-    "loudness_dbfs": "float64",
-    "pool_by": "string",
-    "training_clips": "Int64",
-    "train_fingerprint": "string",
-    "test_fingerprint": "string",
-    "method": "Int64",
-    "schema": "Int64",
-    "serkit": "string",
-    "git_commit": "string",
-    "torch": "string",
-    "device": "string",
-    "device_name": "string",
-    "threads": "Int64",
-    "bf16": "boolean",
-    "started": "datetime64[ns, UTC]",
-    "finished": "datetime64[ns, UTC]",
-    "wall_seconds": "float64",
-    "train_seconds": "float64",
-    "evaluate_seconds": "float64",
-    "clips_per_second": "float64",
-}
-"""The columns of `load_all` and their dtypes; `results/README.md` says what each is."""
-
-
-def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataFrame:
-    """Everything that is finished under a results folder, a row for each run, test and test fold.
-
-    Unlike a report it does not ask what a study wants: all runs are there, the points of a tuning grid and
-    runs by an earlier recipe among them, so group by what you compare. Runs by another method (an earlier
-    serkit that gave other numbers for the same spec) are kept, since `method` tells them apart and a table
-    that is to hold everything must not drop rows unasked; a warning says that they are there. Measurements of
-    acoustics have no tests, so they have no rows. A file that cannot be read has none either, and a warning
-    names it.
-
-    Args:
-        root: the results folder, with a folder for each study in it.
-        study: the name of one study's folder; None: all.
-
-    Returns:
-        Columns and dtypes as in `COLUMNS`, by study, then by end of the run; empty where nothing is finished.
-        `uACC`, `wACC` and `wF1` in [0, 1] are means over the tail, `<metric>_std` their deviations over it.
-        `fold` is the fold that the run left out, missing where its training corpora have one split;
-        `test_fold` the fold of the test corpus that the row is about.
-
-    Raises:
-        ResultsUnreadable: no such folder or study.
-
-    Examples:
-        wF1 of every condition, over folds and seeds:
-
-            runs = load_all("results", "ravdess-emodb")
-            runs.groupby(["train", "test", "augment_percent"])["wF1"].agg(["mean", "std", "count"])
-    """
-    root = Path(root)
-    unread: list[str] = []
-    folders = Store(root).folders(unread)
-    if study is not None:
-        if not (root / study).is_dir():
-            there = ", ".join(folder.name for folder in folders) or "none"
-            raise ResultsUnreadable(f"no results of study {study!r} in {root}; of those there: {there}")
-        folders = [root / study]
-    elif not root.is_dir():
-        raise ResultsUnreadable(f"no results folder {root}; name one that pytest wrote to")
-    results: list[tuple[str, Result]] = []
-    for folder in folders:
-        files, of_folder = Store(folder).files()
-        unread += of_folder
-        results += [(folder.name, result) for _, result in files]
-    table = as_table(results)
-    if unread:
-        warnings.warn("\n".join(left_out(unread)), stacklevel=2)
-    others = table.loc[table["method"] != METHOD, ["study", "key", "method"]].drop_duplicates()
-    if len(others):
-        warnings.warn(
-            f"{len(others)} of the runs in {root} are by method"
-            f" {', '.join(map(str, others['method'].unique()))}, this serkit's is {METHOD}: their numbers do"
-            " not compare; the column method tells them apart",
-            stacklevel=2,
-        )
-    return table
-
-
-def as_table(results: Iterable[tuple[str, Result]]) -> pd.DataFrame:
-    """Results, each with the name of its study, as `load_all` has them."""
-    import pandas as pd
-
-    runs = [(study, result) for study, result in results if kind_of(result["spec"]) == TRAINING]
-    rows = [row for study, result in runs for row in _rows(study, result)]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    for when in ("started", "finished"):
-        table[when] = pd.to_datetime(table[when], utc=True)
-    return table.astype(COLUMNS)
-
-
-def _rows(study: str, result: Result) -> Iterator[dict[str, Any]]:
-    spec, environment = result["spec"], result["environment"]
-    fingerprints = dict(spec["fingerprints"])
-    trained_on = [corpus_of(name) for name in spec["train"]]
-    of_run = {
-        "study": study,
-        **{name: result[name] for name in ("key", "label", "initialisation", "finished")},
-        **{name: result.get(name) for name in _OF_RESULT},
-        "train": "+".join(spec["train"]),
-        "train_scrambled": any(is_permuted(name) for name in spec["train"]),
-        "augment_percent": spec["augment_percent"],
-        "effects": "+".join((spec["augmentation"] or {}).get("effects", ())),
-        "fold": spec["fold"],
-        "seed": spec["seed"],
-        "method": spec.get("method"),
-        "front_end": spec["model"]["front_end"],
-        "head": spec["model"]["head"],
-        "width": spec["model"]["width"],
-        "pool_by": "own",  # of results from before there was a choice
-        **{name: value for name, value in spec["recipe"].items() if name in _OF_RECIPE},
-        "train_fingerprint": "+".join(fingerprints[name] for name in trained_on),
-        "torch": environment.get("packages", {}).get("torch"),
-        **{name: environment.get(name) for name in _OF_ENVIRONMENT},
-    }
-    for test, tested in result["tests"].items():
-        for fold, scores in tested["folds"].items():
-            yield {
-                **of_run,
-                "test": test,
-                "test_scrambled": is_permuted(test),
-                "test_fold": int(fold),
-                "trained_on": corpus_of(test) in trained_on,
-                "test_fingerprint": fingerprints[corpus_of(test)],
-                **{metric: scores[metric]["mean"] for metric in METRICS},
-                **{f"{metric}_std": scores[metric]["std"] for metric in METRICS},
-            }
-
-
-_OF_RESULT = (
-    "schema",
-    "training_clips",
-    "tail_evaluations",
-    "started",
-    "wall_seconds",
-    "train_seconds",
-    "evaluate_seconds",
-    "clips_per_second",
-)
-_OF_RECIPE = tuple(field.name for field in dataclasses.fields(Recipe))
-_OF_ENVIRONMENT = ("serkit", "git_commit", "device", "device_name", "threads", "bf16")
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:

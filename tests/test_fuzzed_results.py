@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import export, plan
+from benchmark import plan
 from benchmark import study as studies
 from benchmark.report import collect, compare, page
 from benchmark.report.write import assemble
@@ -17,7 +17,8 @@ from benchmark.session import attempt, progress, status
 from serkit.errors import ResultsUnreadable
 from serkit.files import printable
 from serkit.resultfile import read
-from serkit.results import Store, load_all
+from serkit.results import Store
+from serkit.results_table import load_all
 from tests.fuzz import FEWER, FUZZ
 from tests.made_results import made_result, put
 
@@ -138,15 +139,12 @@ def show(store):
     list(page._conditions(made, store))
     page.coverage(made), page._cost(made), page._versions(made)
     load_all(store.folder.parent)
-    results = [result for _, result in store.files()[0]]
     side = compare._side("it", store.folder, STUDY)
     compare.summary(side, side, compare.cells(side, side), "wF1")
-    for tables in (export._for_autrainer(store, results, []), export._as_csv(store, results, [])):
-        list(tables)
 
 
 @pytest.mark.parametrize("damage", ["[" * 100_000, json.dumps(GOOD[0] | {"spec": [1]})])
-def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbers_only, tmp_path, damage):
+def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbers_only, damage):
     path = store.folder / GOOD[0]["key"] / "result.json"
     before = path.read_text()
     path.write_text(damage)
@@ -159,7 +157,6 @@ def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbe
             assemble(STUDY, store)[0],
             (store.folder / "report.md").read_text(),
             "\n".join(compare.summary(side, side, compare.cells(side, side), "wF1")),
-            export.export(store, "csv", tmp_path),
             plan.text(STUDY, store, None),
         ]
         with pytest.warns(UserWarning, match="cannot be read") as warned:

@@ -19,14 +19,14 @@ serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and p
 serkit.doctor                                               what is wrong with them
 serkit.device serkit.streams serkit.batches serkit.encoders serkit.reverb serkit.augment serkit.loader
 serkit.metrics serkit.train
-serkit.resultfile serkit.keeping serkit.results serkit.place  the store
+serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table serkit.place
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit                                                      joins: run, measure
 benchmark.study_file benchmark.study_corpora benchmark.study benchmark.options benchmark.starter
 benchmark.session.attempt benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
-benchmark.report benchmark.export
+benchmark.report
 benchmark.session benchmark.plan benchmark.listen
 benchmark                                                   the command line
 cases

@@ -14,8 +14,9 @@ import pytest
 
 from serkit.errors import ResultsUnreadable
 from serkit.resultfile import SCHEMA, read
-from serkit.results import COLUMNS, METHOD, Store, load_all
-from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec
+from serkit.results import Store
+from serkit.results_table import COLUMNS, load_all
+from serkit.specs import METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
 from tests.made_results import made_result, put
 
 ROOT = Path(__file__).parent.parent
@@ -240,7 +241,7 @@ def test_what_is_no_file_is_refused_at_once(store, make):
     folder = store.run_folder(made_result(RUN, value)["key"])
     folder.mkdir()
     make(folder / "result.json")
-    files, unread = store.files()
+    files, unread = store.results()
     assert len(files) == 1
     assert len(unread) == 1
     said = unread[0].partition(", expected a file; ")[0]

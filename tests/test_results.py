@@ -413,7 +413,7 @@ def test_no_evaluation_of_the_real_runs_is_near_the_limit():
     """Not even the first epochs of 125 trainings, small learning sets and augmentation included."""
     losses = [
         at["loss"]
-        for _, result in Store(ROOT / "results" / "ravdess-emodb").files()[0]
+        for result in Store(ROOT / "results" / "ravdess-emodb").results()[0]
         for at in result.get("history", [])
     ]
     assert len(losses) == 125 * 12
@@ -429,7 +429,7 @@ def test_a_damaged_result_is_set_aside_and_run_again(store):
     path.write_text('{"schema": 1}')
     with pytest.raises(ResultDamaged):
         store.get(SPEC.key)
-    with pytest.warns(UserWarning, match="is kept as damaged-.*, and run again now"):
+    with pytest.warns(UserWarning, match="is kept as damaged-.*. It is run again now"):
         assert store.finished(SPEC.key) is None
     (aside,) = path.parent.glob("damaged-*.json")
     assert aside.read_text() == '{"schema": 1}'

@@ -64,8 +64,8 @@ def answers(study: Study, store: Store) -> Answers:
     wanted = {case.spec for case in plan(study)}
     results: dict[Spec, Result] = {}
     digests: dict[Spec, dict[str, str]] = {}
-    files, unread = store.files()
-    for spec, result in with_specs(result for _, result in files):
+    stored, unread = store.results()
+    for spec, result in with_specs(stored):
         if spec.plan() not in wanted:
             continue
         try:

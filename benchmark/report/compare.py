@@ -29,7 +29,8 @@ from benchmark.report import intervals
 from benchmark.study import Exhibit, Study, TrainingSet
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import corpus_of
-from serkit.results import Result, Store, left_out
+from serkit.resultfile import BUNDLE, Result
+from serkit.results import Store, left_out, stores
 from serkit.specs import (
     MEASUREMENT,
     METHOD,
@@ -82,28 +83,24 @@ def sides(first: str, second: str, root: Path) -> tuple[Side, Side]:
 
 
 def _found(given: str, root: Path) -> tuple[Path, Study | None]:
-    """The folder that is meant, and its study if that is known."""
+    """The folder or bundle that is meant, and its study if that is known."""
     path = Path(given)
-    if given not in study.names() and path.is_dir():
-        if not any(path.glob("*/result.json")):
-            inside = sorted({found.parent.parent.name for found in path.glob("*/*/result.json")})
-            hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
-            raise ResultsUnreadable(f"{given} holds no finished run{hint}")
-        name = path.resolve().name
+    if given not in study.names() and (path.is_dir() or path.suffix == BUNDLE):
+        name = Store(path.resolve()).name
         return path, study.read(name) if name in study.names() else None
     try:
         asked = study.read(given)
     except SpecError as error:
-        raise SpecError(f"{error}, or a folder of results that is there") from error
+        raise SpecError(f"{error}, or a folder or bundle of results that is there") from error
     return root / asked.name, asked
 
 
 def _side(name: str, folder: Path, asked: Study | None) -> Side:
     """Reads a folder; `asked` says which exhibits there are, if anything does."""
     runs: dict[RunSpec, Result] = {}
-    files, damaged = Store(folder).files()
+    stored, damaged = Store(folder).results()
     unread = []
-    for _, result in files:
+    for result in stored:
         if kind_of(result["spec"]) == MEASUREMENT:
             continue
         try:
@@ -114,10 +111,12 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
         runs[spec.plan()] = result  # type: ignore[index]  # oldest first, so the newest stays
     if not runs:
         why = f" that this serkit understands ({[*damaged, *unread][0]})" if damaged or unread else ""
-        raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}")
+        inside = [store.name for store in stores(folder, []) if any(store.all())]
+        hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
+        raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}{hint}")
     notes = left_out(damaged)
     notes += [f"{len(unread)} runs left out: {unread[0]}"] if unread else []
-    made = _as_made(list(runs), asked, folder.resolve().name)
+    made = _as_made(list(runs), asked, Store(folder.resolve()).name)
     if asked and (made.model, made.recipe, made.corpora) != (asked.model, asked.recipe, asked.corpora):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")
     return Side(name, made, runs, tuple(notes))

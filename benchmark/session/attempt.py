@@ -13,7 +13,7 @@ from typing import Any
 
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.files import parse_json, printable, read_bytes, read_json, usual_number
-from serkit.resultfile import diverged, read, unreadable
+from serkit.resultfile import Result, diverged, read, unreadable
 from serkit.specs import Spec, from_json
 
 TEXTS = ("host", "device", "worker")
@@ -58,7 +58,11 @@ def attempted(parse: Callable[[Path], Any], path: Path) -> Any:
 
 def finished(path: Path) -> Finished:
     """What is kept of a result.json. Raises as `serkit.resultfile.read`."""
-    result = read(path)
+    return summary(read(path))
+
+
+def summary(result: Result) -> Finished:
+    """What is kept of a result."""
     try:
         spec = from_json(result["spec"]).plan()
     except SpecError:

@@ -102,8 +102,8 @@ class Progress:
         now = time.time()
         self.unread = []
         best: dict[Spec, CaseState] = {}
-        for folder in self.store.folders(self.unread):
-            found = self._state(folder, now)
+        for key in self.store.keys(self.unread):
+            found = self._state(key, now)
             if found is None:
                 continue
             other = best.get(found.case.spec)
@@ -121,14 +121,16 @@ class Progress:
                 news.append((attempt.in_a_line(self.study.titles.get(path.stem, path.stem)), last))
         return news
 
-    def _state(self, folder: Path, now: float) -> CaseState | None:
-        """What a folder says of the case that it answers; None where it answers none of this study's."""
+    def _state(self, key: str, now: float) -> CaseState | None:
+        """What is stored of the case that a key answers; None where it answers none of this study's."""
+        folder = self.store.run_folder(key)
         done: Finished | None = self._remembered(folder / "result.json", attempt.finished)
+        done = done or self._bundled(key)
         spec = done.spec if done else self._remembered(folder / "spec.json", attempt.spec)
         case = self._case_of.get(spec) if spec else None
         if case is None:
             return None
-        key, events = folder.name, self._remembered(folder / "progress.jsonl", attempt.events) or []
+        events = self._remembered(folder / "progress.jsonl", attempt.events) or []
         who = {name: events[0][name] for name in WHO if name in events[0]} if events else {}
         # Who reads a result claims it too, for an instant: only an attempt that began later runs, by whole
         # seconds, which results are dated by.
@@ -143,6 +145,16 @@ class Progress:
             return CaseState(case, DONE, key, failure, at=done.at, who=device, finished=done)
         state, last = FAILED if failure else CUT_OFF, events[-1] if events else {}
         return CaseState(case, state, key, failure, last, at=last.get("time", 0.0), who=who)
+
+    def _bundled(self, key: str) -> Finished | None:
+        """What the bundle says; None where it has nothing, or `unread` says why."""
+        try:
+            bundled = self.store.bundle()
+            result = bundled.get(key) if bundled else None
+        except ResultsUnreadable as error:
+            self.unread += [str(error)] if str(error) not in self.unread else []
+            return None
+        return attempt.summary(result) if result else None
 
     def _is_held(self, key: str, who: Mapping[str, Any], said_at: float, now: float) -> bool:
         held = self.store.claimed(key) if who.get("host", HOST) == HOST else None

@@ -258,10 +258,10 @@ def test_exit_codes_and_tables(study, tmp_path):
     ("arguments", "message"),
     [
         (["mine.toml", "opne"], "SpecError: no study 'opne'; expected one of open, paper,"),
-        (["mine.toml", "empty"], "ResultsUnreadable: empty holds no finished run"),
+        (["mine.toml", "empty"], "ResultsUnreadable: empty: no finished run in empty"),
         (
             ["results", "mine.toml"],
-            "ResultsUnreadable: results holds no finished run; name one of the studies in it: mine",
+            "ResultsUnreadable: results: no finished run in results; name one of the studies in it: mine",
         ),
         (["mine.toml", "open"], "ResultsUnreadable: open: no finished run in results/open"),
         (["mine.toml", "elsewhere"], "SpecError: mine.toml and elsewhere have no cell in common"),

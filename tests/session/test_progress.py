@@ -13,7 +13,8 @@ from benchmark import study as studies
 from benchmark.session import progress
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress
 from benchmark.session.status import COLUMNS, NAMED, command, how_far, how_far_read, status
-from serkit.results import Store, load_all
+from serkit.results import Store
+from serkit.results_table import load_all
 from tests.made_results import made_result, put
 
 STUDY = studies.read("synthetic")
@@ -113,7 +114,7 @@ def test_one_link_that_leads_nowhere_hides_no_run(store, look, to):
     saved(store)
     (store.folder / "loop").symlink_to(to)
     assert look().state == DONE
-    assert len(store.files()[0]) == 1
+    assert len(store.results()[0]) == 1
     assert len(load_all(store.folder.parent)) > 0
 
 

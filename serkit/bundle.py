@@ -1,0 +1,273 @@
+"""A study's results as one file, to travel to a colleague, a supplement or an archive.
+
+    <study>.bundle             a zip whose parts are not compressed by zip
+        manifest.json          number of the format, version of serkit, size and SHA-256 of every other part
+        results.jsonl.xz       a line a result.json
+        scores.parquet.xz      the rows of every run's scores.parquet, behind the run's key
+        estimates.parquet.xz   the same of measurements
+
+Parquet splits numbers into streams of bytes and compresses nothing: xz does it better
+(`docs/lab-log.md`). Equal results make equal bytes.
+
+A bundle may come from anybody. Nothing of it is unpacked to disk, no name in it is used as a path, every part
+has a size that is known before it is unpacked, and what is unpacked is checked as a file in a folder is.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import lzma
+import re
+import struct
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import serkit
+from serkit.errors import ResultsUnreadable
+from serkit.files import MOST_TEXT_BYTES, open_file, parse_json, write_whole
+from serkit.resultfile import TABLES, TEXT, Result, check_table, parse, unreadable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+MANIFEST, RESULTS = "manifest.json", "results.jsonl.xz"
+STORED = {"scores": "scores.parquet.xz", "estimates": "estimates.parquet.xz"}
+PARTS = (MANIFEST, RESULTS, *STORED.values())
+
+KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
+MAX_TABLE_BYTES = 1 << 30
+MIN_ROW_BYTES = 16
+"""Of four probabilities, which are stored as they are."""
+MAX_TEXT_CHARACTERS = 4096
+"""In a table; the longest path of Linux."""
+MAX_DIRECTORY_BYTES = 1024
+"""Of the zip's directory; that of `PARTS` takes 255."""
+XZ_MEMORY_BYTES = 1 << 27
+DATE = (1980, 1, 1, 0, 0, 0)
+"""Of every part, so that equal results make equal bytes."""
+
+
+class Bundle:
+    """What a bundle holds; each result is read and checked when it is first asked for.
+
+    Attributes:
+        path: where it lies.
+        keys: of its runs and measurements.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads all but the tables.
+
+        Raises:
+            ResultsUnreadable: it may not be read, is no bundle, damaged, or of a newer serkit.
+        """
+        self.path = path
+        lines = self._read(_lines)
+        self.keys = tuple(lines)
+        self._lines = lines
+        self._results: dict[str, Result] = {}
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def get(self, key: str) -> Result | None:
+        """A result, which nobody may change; None where it has none of this key. Raises as `parse`."""
+        if key in self._lines and key not in self._results:
+            self._results[key] = parse(self._lines[key], self.path / key / "result.json")
+        return self._results.get(key)
+
+    def table(self, key: str, name: str) -> pd.DataFrame:
+        """The rows of a run or measurement in the table called `name`, as its own file had them.
+
+        Raises:
+            ResultsUnreadable: there are none, or they are damaged.
+        """
+        path = self.path / key / f"{name}.parquet"
+        if name not in self._tables:
+            self._tables[name] = self._read(lambda parts: _table(parts, name))
+        whole = self._tables[name]
+        rows = whole[whole["key"] == key].drop(columns="key").reset_index(drop=True)
+        if rows.empty:
+            raise unreadable(path, FileNotFoundError())
+        rows = rows.astype({column: str for column, kind in TABLES[name].items() if kind == TEXT})
+        check_table(rows, path)
+        return rows
+
+    def _read(self, make: Callable[[_Parts], Any]) -> Any:
+        try:
+            with open_file(self.path) as file:
+                return make(_Parts(file, self.path))
+        except ResultsUnreadable:
+            raise
+        except Exception as error:  # a decoder of damaged bytes may raise anything
+            why = getattr(error, "strerror", None) or error
+            named = why if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {why}"
+            raise ResultsUnreadable(
+                f"{self.path} cannot be read ({named}); get it again, or move it away, and the next session"
+                " runs what it held"
+            ) from error
+
+
+class _Parts:
+    """The parts of an open bundle, unpacked in memory."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        _check_directory(file)
+        self._zip = zipfile.ZipFile(file)
+        inside = self._zip.infolist()
+        names = [part.filename for part in inside]
+        if len(set(names)) != len(names) or not {MANIFEST, RESULTS} <= set(names) <= set(PARTS):
+            raise ValueError("its parts are not those of a bundle")
+        if any(part.compress_type != zipfile.ZIP_STORED for part in inside):
+            raise ValueError("its parts are compressed by zip")
+        manifest = parse_json(self._zip.read(MANIFEST))
+        if manifest["format"] > FORMAT:
+            raise ResultsUnreadable(
+                f"{path} is of format {manifest['format']}, written by a newer serkit; this one reads up"
+                f" to {FORMAT}: update it"
+            )
+        self._about = manifest["parts"]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._zip.namelist()
+
+    def unpacked(self, name: str, most: int) -> bytes:
+        """A part as it was before xz. Raises ValueError where it is not as the manifest says."""
+        size = self._about[name]["bytes"]
+        if not 0 <= size <= most:
+            raise ValueError(f"{name} says that it has {size:,} bytes, at most {most:,} are read")
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES)
+        data = decoder.decompress(self._zip.read(name), max_length=size + 1)
+        digest = hashlib.sha256(data).hexdigest()
+        if not decoder.eof or (len(data), digest) != (size, self._about[name]["sha256"]):
+            raise ValueError(f"{name} is not as its manifest says")
+        return data
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """That a zip's directory is small, before zipfile reads all of it. Raises ValueError."""
+    file.seek(0, io.SEEK_END)
+    file.seek(max(0, file.tell() - 42))
+    tail = file.read()
+    (size,) = struct.unpack("<L", tail[-10:-6]) if len(tail) == 42 else (0,)
+    if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or size > MAX_DIRECTORY_BYTES:
+        raise ValueError("it is no bundle")
+
+
+def _lines(parts: _Parts) -> dict[str, bytes]:
+    lines: dict[str, bytes] = {}
+    for line in parts.unpacked(RESULTS, MOST_TEXT_BYTES).splitlines():
+        key = parse_json(line)["key"]
+        if not KEY.fullmatch(key) or key in lines:
+            raise ValueError(f"a key is none, or there twice: {key[:300]}")
+        lines[key] = line
+    return lines
+
+
+def _table(parts: _Parts, name: str) -> pd.DataFrame:
+    """A table of all runs. Its numbers are neither compressed nor encoded by value, which bounds its rows."""
+    from pyarrow import parquet
+
+    if STORED[name] not in parts:
+        raise ValueError(f"it has no {name}")
+    texts = ["key", *(column for column, kind in TABLES[name].items() if kind == TEXT)]
+    data = parts.unpacked(STORED[name], MAX_TABLE_BYTES)
+    about = parquet.read_metadata(io.BytesIO(data))
+    chunks = [
+        about.row_group(group).column(column)
+        for group in range(about.num_row_groups)
+        for column in range(about.num_columns)
+    ]
+    if any(chunk.compression != "UNCOMPRESSED" for chunk in chunks):
+        raise ValueError(f"{name} are compressed by Parquet")
+    if about.num_rows * MIN_ROW_BYTES > len(data):
+        raise ValueError(f"{name} have more rows than bytes")
+    columns = ["key", *TABLES[name]]
+    table = parquet.read_table(io.BytesIO(data), columns=columns, read_dictionary=texts).to_pandas()[columns]
+    for text in texts:
+        longest = table[text].cat.categories.str.len().max()
+        if longest > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"a text in column {text} of {name} has {longest:,} characters")
+    return table
+
+
+def open_bundle(path: Path) -> Bundle | None:
+    """The bundle at a path, read again only where it changed; None where nothing is.
+
+    Raises:
+        ResultsUnreadable: as `Bundle`.
+    """
+    try:
+        about = path.stat()
+    except OSError:  # whoever wants to know why the folder cannot be looked at is told by the store
+        return None
+    return _opened(path, (about.st_mtime_ns, about.st_size, about.st_ino))
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(path: Path, stamp: tuple[int, ...]) -> Bundle:
+    return Bundle(path)
+
+
+def write_bundle(
+    path: Path, study: str, results: Iterable[Result], table: Callable[[str, str], pd.DataFrame]
+) -> list[str]:
+    """Writes a bundle, whole or not at all.
+
+    Args:
+        path: where to.
+        study: its name, for whoever looks into the manifest.
+        results: what it shall hold.
+        table: (key, name) -> the scores or estimates of a result; raises ResultsUnreadable.
+
+    Returns:
+        Why tables are left out, a message each.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    by_key = {result["key"]: result for result in sorted(results, key=lambda result: result["key"])}
+    lines = [json.dumps(result, separators=(",", ":"), allow_nan=False) for result in by_key.values()]
+    parts = {RESULTS: "".join(f"{line}\n" for line in lines).encode()}
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in STORED}
+    unread = []
+    for key, result in by_key.items():
+        name = "scores" if "tests" in result else "estimates"
+        try:
+            tables[name].append(table(key, name).assign(key=key))
+        except ResultsUnreadable as error:
+            unread.append(str(error))
+    parts |= {STORED[name]: _packed_table(name, of) for name, of in tables.items() if of}
+    about = {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in parts.items()
+    }
+    manifest = {"format": FORMAT, "serkit": serkit.__version__, "study": study, "parts": about}
+    packed = {name: lzma.compress(data, preset=6 | lzma.PRESET_EXTREME) for name, data in parts.items()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in {MANIFEST: json.dumps(manifest, indent=1).encode(), **packed}.items():
+            archive.writestr(zipfile.ZipInfo(name, DATE), data)
+    write_whole(path, buffer.getvalue())
+    return unread
+
+
+def _packed_table(name: str, tables: list[pd.DataFrame]) -> bytes:
+    import pandas as pd
+    import pyarrow
+    from pyarrow import parquet
+
+    whole = pd.concat(tables, ignore_index=True)[["key", *TABLES[name]]]
+    floats = [column for column in whole if whole[column].dtype.kind == "f"]
+    buffer = io.BytesIO()
+    parquet.write_table(
+        pyarrow.Table.from_pandas(whole, preserve_index=False),
+        buffer,
+        compression="none",
+        use_dictionary=[column for column in whole if column not in floats],
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    )
+    return buffer.getvalue()

@@ -1,0 +1,157 @@
+"""Everything that is finished as one table: a row for each run, test and test fold."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serkit.errors import ResultsUnreadable
+from serkit.labels import corpus_of, is_permuted
+from serkit.resultfile import Result
+from serkit.results import Store, left_out, stores
+from serkit.specs import METHOD, METRICS, TRAINING, kind_of
+
+COLUMNS = {
+    "study": "string",
+    "key": "string",
+    "label": "string",
+    "train": "string",
+    "train_scrambled": "bool",
+    "augment_percent": "int64",
+    "effects": "string",
+    "fold": "Int64",
+    "seed": "int64",
+    "test": "string",
+    "test_scrambled": "bool",
+    "test_fold": "int64",
+    "trained_on": "bool",
+    **{f"{metric}{ending}": "float64" for metric in METRICS for ending in ("", "_std")},
+    "tail_evaluations": "Int64",
+    "front_end": "string",
+    "head": "string",
+    "initialisation": "string",
+    "width": "int64",
+    "learning_rate": "float64",
+    "batch_size": "int64",
+    "epochs": "int64",
+    "evaluations_per_epoch": "float64",
+    "tail": "float64",
+    "max_seconds": "float64",
+    "loudness_dbfs": "float64",
+    "pool_by": "string",
+    "training_clips": "Int64",
+    "train_fingerprint": "string",
+    "test_fingerprint": "string",
+    "method": "Int64",
+    "schema": "Int64",
+    "serkit": "string",
+    "git_commit": "string",
+    "torch": "string",
+    "device": "string",
+    "device_name": "string",
+    "threads": "Int64",
+    "bf16": "boolean",
+    "started": "datetime64[ns, UTC]",
+    "finished": "datetime64[ns, UTC]",
+    "wall_seconds": "float64",
+    "train_seconds": "float64",
+    "evaluate_seconds": "float64",
+    "clips_per_second": "float64",
+}
+"""The columns of `load_all` and their dtypes; `results/README.md` says what each is."""
+
+
+def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataFrame:
+    """Everything that is finished under a results folder.
+
+    Unlike a report it does not ask what a study wants: the points of a tuning grid and runs by an earlier
+    recipe are there, so group by what you compare. Runs by another method (an earlier serkit that gave other
+    numbers for the same spec) are kept too, since `method` tells them apart; a warning says that they are
+    there. Measurements of acoustics have no tests, so they have no rows. A file that cannot be read has none
+    either, and a warning names it.
+
+    Args:
+        root: the results folder, with a folder or a bundle of each study in it; or one bundle.
+        study: the name of one study; None: all.
+
+    Returns:
+        Columns and dtypes as in `COLUMNS`, by study, then by end of the run; empty where nothing is finished.
+        `uACC`, `wACC` and `wF1` in [0, 1] are means over the tail, `<metric>_std` their deviations over it.
+        `fold` is the fold that the run left out, missing where its training corpora have one split;
+        `test_fold` the fold of the test corpus that the row is about.
+
+    Raises:
+        ResultsUnreadable: no such folder or study.
+
+    Examples:
+        wF1 of every condition, over folds and seeds:
+
+            runs = load_all("results", "ravdess-emodb")
+            runs.groupby(["train", "test", "augment_percent"])["wF1"].agg(["mean", "std", "count"])
+    """
+    root = Path(root)
+    if not root.exists():
+        raise ResultsUnreadable(f"no results folder {root}; name one that pytest wrote to")
+    unread: list[str] = []
+    found = [Store(root)] if root.is_file() else stores(root, unread)
+    if study is not None:
+        there = ", ".join(store.name for store in found) or "none"
+        found = [store for store in found if store.name == study]
+        if not found:
+            raise ResultsUnreadable(f"no results of study {study!r} in {root}; of those there: {there}")
+    rows: list[dict[str, Any]] = []
+    for store in found:
+        results, unread_there = store.results()
+        unread += unread_there
+        rows += [row for result in results for row in _rows(store.name, result)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    for when in ("started", "finished"):
+        table[when] = pd.to_datetime(table[when], utc=True)
+    table = table.astype(COLUMNS)
+    if unread:
+        warnings.warn("\n".join(left_out(unread)), stacklevel=2)
+    others = table.loc[table["method"] != METHOD, ["study", "key", "method"]].drop_duplicates()
+    if len(others):
+        warnings.warn(
+            f"{len(others)} of the runs in {root} are by method"
+            f" {', '.join(map(str, others['method'].unique()))}, this serkit's is {METHOD}: their numbers do"
+            " not compare; the column method tells them apart",
+            stacklevel=2,
+        )
+    return table
+
+
+def _rows(study: str, result: Result) -> Iterator[dict[str, Any]]:
+    """A result's rows; a column that has the name of an entry of the result or its parts holds that entry."""
+    spec, environment = result["spec"], result["environment"]
+    if kind_of(spec) != TRAINING:
+        return
+    parts = (environment, spec["model"], spec["recipe"], spec, result)
+    fingerprints = dict(spec["fingerprints"])
+    trained_on = [corpus_of(name) for name in spec["train"]]
+    of_run = {
+        "pool_by": "own",  # of results from before there was a choice
+        **{name: part[name] for part in parts for name in COLUMNS if name in part},
+        "study": study,
+        "train": "+".join(spec["train"]),
+        "train_scrambled": any(is_permuted(name) for name in spec["train"]),
+        "effects": "+".join((spec["augmentation"] or {}).get("effects", ())),
+        "train_fingerprint": "+".join(fingerprints[name] for name in trained_on),
+        "torch": environment.get("packages", {}).get("torch"),
+    }
+    for test, tested in result["tests"].items():
+        for fold, scores in tested["folds"].items():
+            yield {
+                **of_run,
+                "test": test,
+                "test_scrambled": is_permuted(test),
+                "test_fold": int(fold),
+                "trained_on": corpus_of(test) in trained_on,
+                "test_fingerprint": fingerprints[corpus_of(test)],
+                **{metric: scores[metric]["mean"] for metric in METRICS},
+                **{f"{metric}_std": scores[metric]["std"] for metric in METRICS},
+            }
