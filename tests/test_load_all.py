@@ -1,10 +1,14 @@
 """Results as files: one table of everything, the schema, and what is said of files that cannot be read."""
 
+import copy
 import dataclasses
+import functools
 import json
+import lzma
 import os
 import re
 import statistics
+import zipfile
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +17,7 @@ import pandas as pd
 import pytest
 
 from serkit.errors import ResultsUnreadable
-from serkit.resultfile import SCHEMA, read
+from serkit.resultfile import SCHEMA
 from serkit.results import Store
 from serkit.results_table import COLUMNS, load_all
 from serkit.specs import METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
@@ -50,11 +54,12 @@ def value(test, fold, number):
 
 
 def test_the_table_is_what_the_files_say():
-    """The committed study: its 125 runs, read here on their own, value by value."""
+    """The committed study: its 125 runs, unpacked here on their own, value by value."""
     table = load_all(RESULTS, "ravdess-emodb")
     expected = []
-    for path in RESULTS.glob("ravdess-emodb/*/result.json"):
-        result = json.loads(path.read_text())
+    with zipfile.ZipFile(RESULTS / "ravdess-emodb.bundle") as parts:
+        lines = lzma.decompress(parts.read("results.jsonl.xz")).splitlines()
+    for result in map(json.loads, lines):
         tail = result.get("history", [])[-3:]  # the last quarter of 12 evaluations, as the study says
         for test, folds in tail[-1]["tests"].items() if tail else ():
             for fold in folds:
@@ -64,9 +69,7 @@ def test_the_table_is_what_the_files_say():
                 }
                 means = {metric: statistics.fmean(of) for metric, of in scores.items()}
                 stds = {f"{metric}_std": statistics.pstdev(of) for metric, of in scores.items()}
-                expected.append(
-                    {"key": path.parent.name, "test": test, "test_fold": int(fold), **means, **stds}
-                )
+                expected.append({"key": result["key"], "test": test, "test_fold": int(fold), **means, **stds})
     by = ["key", "test", "test_fold"]
     ours = table.sort_values(by).reset_index(drop=True)
     theirs = pd.DataFrame(expected).sort_values(by).reset_index(drop=True)
@@ -296,19 +299,24 @@ def validator():
     return jsonschema.Draft202012Validator(schema)
 
 
-def some_results():
-    paths = sorted(RESULTS.glob("ravdess-emodb/*/result.json"))
-    return [path for path in paths if path.parent.name.startswith("acoustics")] + paths[4::40]
+@functools.cache
+def stored_results():
+    return {result["key"]: result for result in Store(RESULTS / "ravdess-emodb").results()[0]}
+
+
+def stored(beginning):
+    """A copy of a stored result."""
+    return copy.deepcopy(next(of for key, of in stored_results().items() if key.startswith(beginning)))
 
 
 def test_committed_results_fit_the_schema(validator):
-    assert len(some_results()) == 4 + 4
-    for path in some_results():
-        validator.validate(read(path))
+    assert len(stored_results()) == 125 + 4
+    for key in [*sorted(stored_results())[:4], *sorted(stored_results())[4::40]]:
+        validator.validate(stored_results()[key])
 
 
 def test_keys_may_be_added(validator):
-    result = read(some_results()[-1])
+    result = stored("ravdess-aug0")
     result["new"] = result["environment"]["new"] = result["history"][0]["new"] = {"any": 1}
     validator.validate(result)
 
@@ -334,7 +342,7 @@ RUN_DAMAGE = [
 
 @pytest.mark.parametrize(("damage", "why"), RUN_DAMAGE)
 def test_a_damaged_run_does_not_fit(validator, damage, why):
-    result = read(next(path for path in some_results() if path.parent.name.startswith("emodb-aug0")))
+    result = stored("emodb-aug0")
     result["history"] = result["history"][:1]
     validator.validate(result)
     damage(result)
@@ -344,7 +352,7 @@ def test_a_damaged_run_does_not_fit(validator, damage, why):
 
 @pytest.mark.parametrize("key", ["reasons", "clips_before", "environment"])
 def test_a_damaged_measurement_does_not_fit(validator, key):
-    result = read(some_results()[0])
+    result = stored("acoustics")
     validator.validate(result)
     del result[key]
     with pytest.raises(jsonschema.ValidationError, match=key):

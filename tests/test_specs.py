@@ -17,6 +17,7 @@ from serkit import specs
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
 from serkit.errors import SpecError
 from serkit.labels import codes_of
+from serkit.results import Store
 from serkit.specs import (
     ACOUSTICS_METHOD,
     AcousticsSpec,
@@ -131,13 +132,12 @@ def test_every_field_is_in_the_key(kind, name):
 
 def test_results_from_before_a_setting_keep_their_keys():
     """Those of the repository name no `pool_by`; batches were filled by the clips' own lengths."""
-    kept = sorted((ROOT / "results" / "ravdess-emodb").glob("*fold*/spec.json"))
+    kept = [result for result in Store(ROOT / "results" / "ravdess-emodb").results()[0] if "tests" in result]
     assert len(kept) == 125
-    for path in kept[::25]:
-        written = json.loads(path.read_text())
-        spec = from_json(written)
+    for result in kept[::25]:
+        spec = from_json(result["spec"])
         assert spec.recipe.pool_by == "own"
-        assert (spec.key, spec.to_json()) == (path.parent.name, written)
+        assert (spec.key, spec.to_json()) == (result["key"], result["spec"])
 
 
 def test_the_order_within_a_training_set_does_not_matter():
