@@ -1,27 +1,26 @@
 """`python -m benchmark listen`: a clip before and after augmentation, to hear and to look at.
 
-Wavs hold what the effects do to the wave; one picture holds what the network is given: the log-mel
-spectrogram, stretched, with SpecAugment's cells in grey. Draws, effects and front end are those of training
-(`serkit.augment`, `serkit.encoders.logmel`) at 100 %; the number of a draw stands for a clip's place in the
-training set. `tests/test_listen.py` holds the picture's cells to those that the training loop loads.
+Wavs hold what the effects do to the wave; one picture holds what the network is given, the log-mel
+spectrogram with SpecAugment's cells in grey. Draws, effects and front end are those of training at 100 %; the
+number of a draw stands for a clip's place in the training set.
 
-Wave and picture differ in two ways, and the text that is printed says so: a stretch on features is on no
-wave, so the wavs have the vocoder's at the same rate; and SpecAugment cannot be heard.
+Wave and picture differ in two ways, which the printed text names: a stretch on features is on no wave, so the
+wavs have the vocoder's at the same rate; and SpecAugment cannot be heard.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import soundfile
 import torch
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -40,13 +39,20 @@ from serkit.specs import Augmentation
 SPAN_DB = 80.0  # of the colours, down from the loudest cell
 COLOURS, MASKED = "magma", "0.65"  # perceptually uniform and without a grey; a grey
 TICKS_HZ = (50, 100, 250, 500, 1000, 2000, 4000, 8000)
+WIDTH, NARROWEST_COLUMN, PANEL, LINE = 15.0, 4.6, 1.75, 0.17  # inches; wider only for many columns
+CHARACTERS = 12.0  # of a title, an inch
+STYLE: Any = {"axes.titlesize": 9, "axes.titlelocation": "left", "font.size": 8, "figure.dpi": 100}
 
-DOTS_PER_INCH = 100
-WIDTH = 15.0  # all sizes in inches; wider only where there are more columns than fit
-NARROWEST_COLUMN, PANEL, LINE = 3.9, 1.45, 0.17
-LEFT, BETWEEN, RIGHT, HEAD, FOOT = 0.7, 0.5, 1.4, 0.4, 0.5
-CHARACTERS = 14.0  # of a title, an inch
-HEAD_POINTS, TITLE_POINTS, TICK_POINTS = 11, 9, 8
+DRAWN = {
+    "stretch": [("stretch", "x{:.2f}", "stretch_rate", 1)],
+    "shift": [("shift", "{:+.1f} %", "shift_share", 100)],
+    "fade": [("fade-in", "{:.1f} %", "fade_in_share", 100), ("fade-out", "{:.1f} %", "fade_out_share", 100)],
+    "equalizer": [("high-pass", "{:.0f} Hz", "high_pass_hz", 1), ("low-pass", "{:.0f} Hz", "low_pass_hz", 1)],
+    "reverb": [("room", "{:.2f}", "room_size", 1), ("wet", "{:.2f}", "wet_level", 1)],
+    "noise": [("SNR", "{:.1f} dB", "noise_snr_db", 1)],
+    "specaugment": [("time masks", "{:.1f} %", "time_masks", 100), ("band masks", "{:.0f}", "band_masks", 1)],
+}
+"""What is said of each effect's draw: its name, how it is written, the entry of `Draw`, and its factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,7 @@ class Version:
     """The clip as it was or after effects: one wav, one panel of the picture.
 
     Attributes:
-        name: of the wav, behind the clip's.
+        name: what its wav is called, after the clip's name.
         title: what was done to it.
         wave: float32 [samples], full scale 1; None where the effects leave the wave alone.
         logmel: float32 [frames, 64], in dB.
@@ -79,8 +85,8 @@ def listen(
         effects: which ones, together; none: the study's.
         each: each of them alone as well.
         draws: how many.
-        seed: of the draws.
-        folder: where to write; made if need be.
+        seed: random seed of the draws and the noise.
+        folder: where to write.
 
     Returns:
         The parameters drawn and the paths written, to print.
@@ -98,12 +104,12 @@ def listen(
     drawn = draw(Augmenting(together), seed, epoch=0, clips=draws)
 
     name = "all" if together.effects == study.augmentation.effects else "+".join(together.effects)
-    rows = [augmented(name, together, front_end, longest, wave, drawn, seed)]
+    specs = {name: together}
     if each and len(together.effects) > 1:
-        alone = {effect: dataclasses.replace(together, effects=(effect,)) for effect in together.effects}
-        rows[:0] = [
-            augmented(effect, spec, front_end, longest, wave, drawn, seed) for effect, spec in alone.items()
-        ]
+        specs = {
+            effect: dataclasses.replace(together, effects=(effect,)) for effect in together.effects
+        } | specs
+    rows = [augmented(name, spec, front_end, longest, wave, drawn, seed) for name, spec in specs.items()]
     original = unchanged(front_end, wave)
     versions = [original, *(version for row in rows for version in row)]
 
@@ -137,7 +143,7 @@ def listen(
 
 
 def _levelled(samples: np.ndarray, loudness_dbfs: float | None) -> torch.Tensor:
-    """A clip as training has it, float32 [1, samples], full scale 1."""
+    """A clip as in training, float32 [1, samples], full scale 1."""
     wave = torch.from_numpy(samples).float()[None] / FULL_SCALE
     if loudness_dbfs is not None:
         wave *= level_gains(wave, torch.tensor([len(samples)]), loudness_dbfs)
@@ -160,16 +166,9 @@ def augmented(
     drawn: Draw,
     seed: int,
 ) -> list[Version]:
-    """The clip after the effects of `spec`, once for each draw.
+    """The clip, float32 [1, samples], after the effects of `spec`, once for each draw.
 
-    Args:
-        name: of the effects.
-        spec: effects and ranges.
-        front_end: the study's.
-        longest: samples of the study's longest clip; the noise depends on it.
-        wave: the clip, float32 [1, samples].
-        drawn: the draws.
-        seed: of the noise.
+    The noise depends on its seed and on `longest`, the samples of the study's longest clip.
     """
     waves, samples = wave.repeat(len(drawn), 1), np.full(len(drawn), wave.shape[1])
     changed, lengths = Chain(spec, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
@@ -184,7 +183,7 @@ def augmented(
     return [
         Version(
             name=f"{name}-{row + 1}{'-vocoder' if spec.stretches_features else ''}",
-            title=f"draw {row + 1}: " + ", ".join(map(_unbroken, _settings(spec.effects, drawn, row))),
+            title=_title(row + 1, _settings(spec.effects, drawn, row)),
             wave=None if spec.effects == ("specaugment",) else changed[row, : lengths[row]].numpy(),
             logmel=logmel[row, : frames[row]].numpy(),
             masked=masked[row, : frames[row]].numpy(),
@@ -193,40 +192,29 @@ def augmented(
     ]
 
 
-def _settings(effects: Sequence[str], drawn: Draw, row: int) -> Iterator[tuple[str, str]]:
-    """What was drawn for one clip: (what, how much), in the order of the chain."""
-    if "stretch" in effects:
-        yield "stretch", f"x{drawn.stretch_rate[row]:.2f}"
-    if "shift" in effects:
-        yield "shift", f"{100 * drawn.shift_share[row]:+.1f} %"
-    if "fade" in effects:
-        yield "fade-in", f"{100 * drawn.fade_in_share[row]:.1f} %"
-        yield "fade-out", f"{100 * drawn.fade_out_share[row]:.1f} %"
-    if "equalizer" in effects:
-        yield "high-pass", f"{drawn.high_pass_hz[row]:.0f} Hz"
-        yield "low-pass", f"{drawn.low_pass_hz[row]:.0f} Hz"
-    if "reverb" in effects:
-        yield "room", f"{drawn.room_size[row]:.2f}"
-        yield "wet", f"{drawn.wet_level[row]:.2f}"
-    if "noise" in effects:
-        yield "SNR", f"{drawn.noise_snr_db[row]:.1f} dB"
-    if "specaugment" in effects:
-        shares, bands = drawn.time_masks[row, :, 0], drawn.band_masks[row, :, 0]
-        yield "time masks", " + ".join(f"{100 * share:.1f} %" for share in shares) or "none"
-        yield "band masks", " + ".join(f"{count:.0f}" for count in bands) or "none"
+def _settings(effects: Sequence[str], drawn: Draw, row: int) -> dict[str, str]:
+    """What was drawn for one clip, in the order of the chain."""
+    said = {}
+    for effect in (effect for effect in DRAWN if effect in effects):
+        for name, form, field, factor in DRAWN[effect]:
+            value = getattr(drawn, field)[row]
+            sizes = value[:, 0] if np.ndim(value) else [value]  # masks: some, each with its place
+            said[name] = " + ".join(form.format(factor * size) for size in sizes) or "none"
+    return said
 
 
-def _unbroken(setting: tuple[str, str]) -> str:
-    """A setting for a title, whose lines break between settings alone."""
-    return " ".join(setting).replace(" ", "\N{NO-BREAK SPACE}")
+def _title(number: int, settings: Mapping[str, str]) -> str:
+    """A panel's title, whose lines break between settings alone."""
+    written = (f"{name} {value}".replace(" ", "\N{NO-BREAK SPACE}") for name, value in settings.items())
+    return f"draw {number}: {', '.join(written)}"
 
 
 def _parameters(effects: Sequence[str], drawn: Draw) -> str:
     """A table of every draw, a column each."""
-    columns = [dict(_settings(effects, drawn, row)) for row in range(len(drawn))]
-    rows = [[what, *(column[what] for column in columns)] for what in columns[0]]
-    headers = ["", *(f"draw {number + 1}" for number in range(len(drawn)))]
-    return tabulate(rows, headers=headers, disable_numparse=True)
+    columns = {f"draw {row + 1}": _settings(effects, drawn, row) for row in range(len(drawn))}
+    names = list(columns["draw 1"])
+    table = {"": names, **{head: list(settings.values()) for head, settings in columns.items()}}
+    return tabulate(table, headers="keys", disable_numparse=True)
 
 
 def _notes(
@@ -277,70 +265,52 @@ def picture(rows: Sequence[Sequence[Version]], front_end: FrontEnd, about: str) 
 
     Args:
         rows: the panels; all rows equally long.
-        front_end: which the cells are of.
-        about: the picture's heading.
+        front_end: what made the cells.
+        about: the heading.
     """
-    columns = len(rows[0])
-    width = max(WIDTH, LEFT + RIGHT + columns * NARROWEST_COLUMN + (columns - 1) * BETWEEN)
-    column = (width - LEFT - RIGHT - (columns - 1) * BETWEEN) / columns
-    titles = [
-        [textwrap.fill(version.title, int(column * CHARACTERS), break_on_hyphens=False) for version in row]
-        for row in rows
-    ]
-    lines = [max(title.count("\n") + 1 for title in row) for row in titles]
-    height = HEAD + FOOT + sum(PANEL + LINE * (count + 1) for count in lines)
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
-    head = f"{about}. Log-mel as the network is given it; grey: blanked by SpecAugment"
-    figure.text(LEFT / width, 1 - 0.25 / height, head, fontsize=HEAD_POINTS, va="center", parse_math=False)
-
-    everything = [version for row in rows for version in row]
+    columns, everything = len(rows[0]), [version for row in rows for version in row]
+    width = max(WIDTH, columns * NARROWEST_COLUMN)
+    fold = textwrap.TextWrapper(int(width / columns * CHARACTERS), break_on_hyphens=False).fill
+    lines = [max(fold(version.title).count("\n") + 1 for version in row) for row in rows]
     loudest = max(float(version.logmel.max()) for version in everything)
     scale = Normalize(loudest - SPAN_DB, loudest)
     step = front_end.hop_samples / front_end.rate_hz
-    seconds = max(len(version.logmel) for version in everything) * step
-    top = HEAD
-    for row, count, names in zip(rows, lines, titles, strict=True):
-        top += LINE * (count + 1)
-        for number, (version, title) in enumerate(zip(row, names, strict=True)):
-            left = LEFT + number * (column + BETWEEN)
-            axes = figure.add_axes((left / width, 1 - (top + PANEL) / height, column / width, PANEL / height))
-            _panel(axes, version, scale, step)
-            axes.set_xlim(-step / 2, seconds)
-            axes.set_title(title, fontsize=TITLE_POINTS, loc="left", pad=3)
-            axes.set_yticks(*_ticks(front_end), fontsize=TICK_POINTS)
-            axes.tick_params(labelsize=TICK_POINTS, labelbottom=row is rows[-1])
-            if number == 0:
-                axes.set_ylabel("Hz", fontsize=TICK_POINTS)
-            if number == columns - 1:
-                bands = axes.secondary_yaxis("right")
-                bands.set_yticks(range(0, MEL_BANDS + 1, 16))
-                bands.tick_params(labelsize=TICK_POINTS)
-                bands.set_ylabel("mel band", fontsize=TICK_POINTS)
-            if row is rows[-1]:
-                axes.set_xlabel("seconds", fontsize=TICK_POINTS)
-        top += PANEL
-    first = HEAD + LINE * (lines[0] + 1)
-    beside = figure.add_axes(
-        ((width - 0.8) / width, 1 - (first + PANEL) / height, 0.12 / width, PANEL / height)
-    )
-    bar = figure.colorbar(ScalarMappable(scale, COLOURS), cax=beside)
-    bar.ax.tick_params(labelsize=TICK_POINTS)
-    bar.set_label("dB", fontsize=TICK_POINTS)
+    places, labels = _ticks(front_end)
+    with matplotlib.rc_context(STYLE):
+        height = 1 + sum(PANEL + LINE * count for count in lines)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        panels = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
+        for axes, version in zip(panels.flat, everything, strict=True):
+            axes.imshow(
+                np.ma.masked_array(version.logmel, version.masked).T,
+                cmap=matplotlib.colormaps[COLOURS].with_extremes(bad=MASKED),
+                norm=scale,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                extent=(-step / 2, (len(version.logmel) - 0.5) * step, -0.5, MEL_BANDS - 0.5),
+            )
+            axes.set_title(fold(version.title))
+        axes.set_xlim(-step / 2, max(len(version.logmel) for version in everything) * step)
+        axes.set_yticks(places, labels)
+        for row in panels:
+            row[0].set_ylabel("Hz")
+            bands = row[-1].secondary_yaxis("right")
+            bands.set_yticks(range(0, MEL_BANDS + 1, 16))
+            bands.set_ylabel("mel band")
+        for axes in panels[-1]:
+            axes.set_xlabel("seconds")
+        figure.colorbar(
+            ScalarMappable(scale, COLOURS),
+            ax=panels,
+            label="dB",
+            shrink=min(1, 4 / len(rows)),
+            aspect=30,
+            pad=0.01,
+        )
+        head = f"{about}. Log-mel as the network is given it; grey: blanked by SpecAugment"
+        figure.suptitle(head, parse_math=False)
     return figure
-
-
-def _panel(axes: Axes, version: Version, scale: Normalize, step: float) -> None:
-    colours = matplotlib.colormaps[COLOURS].with_extremes(bad=MASKED)
-    frames = len(version.logmel)
-    axes.imshow(
-        np.ma.masked_array(version.logmel, version.masked).T,
-        cmap=colours,
-        norm=scale,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        extent=(-step / 2, (frames - 0.5) * step, -0.5, MEL_BANDS - 0.5),
-    )
 
 
 def _ticks(front_end: FrontEnd) -> tuple[np.ndarray, list[str]]:
