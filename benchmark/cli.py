@@ -173,7 +173,7 @@ def study(name: str | None, reference: bool) -> None:
 @click.option("--verify", is_flag=True, help="Only check a file put in place by hand.")
 @clear_errors
 def weights(names: tuple[str, ...], verify: bool) -> None:
-    """Fetch the published CNN14 checkpoints, resuming what was cut off; check their size and SHA-256."""
+    """Fetch the published CNN14 checkpoints and check their SHA-256."""
     from serkit.encoders import checkpoints
 
     for name in names or ("cnn14-32k",):
