@@ -24,7 +24,7 @@ from serkit.cache import house_libraries
 from serkit.effects import EFFECTS
 from serkit.errors import ResultsUnreadable, SerkitError, memory_named
 from serkit.files import printable
-from serkit.settings import LARGEST_SEED
+from serkit.settings import MAX_SEED
 from serkit.specs import CHECKPOINTS, METRICS
 from serkit.words import did_you_mean
 
@@ -68,7 +68,7 @@ def results_option(command: Command) -> Command:
 def seed_option(of: str) -> Callable[[Command], Command]:
     """--seed: of all that is drawn."""
     return click.option(
-        "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help=f"Of {of}."
+        "--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help=f"Of {of}."
     )
 
 

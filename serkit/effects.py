@@ -6,15 +6,39 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from serkit.settings import check, is_number, number
+from serkit.settings import check, check_numbers, is_number, one_of
 from serkit.words import shown
 
-EFFECTS = ("stretch", "shift", "fade", "equalizer", "reverb", "noise", "specaugment")
+STRETCH_METHODS = ("feature", "vocoder")
+SETTINGS_OF = {
+    "stretch": ("stretch_rate", "stretch_method"),
+    "shift": ("shift_share",),
+    "fade": ("fade_share",),
+    "equalizer": ("high_pass_hz", "low_pass_hz"),
+    "reverb": ("room_size", "wet_level", "dry_level"),
+    "noise": ("noise_snr_db",),
+    "specaugment": ("time_masks", "time_mask_share", "band_masks", "mask_bands"),
+}
+"""The settings of each effect: fields of `Augmentation`."""
+
+EFFECTS = tuple(SETTINGS_OF)
 """The seven augmentations (§5.2), in the order in which they are applied."""
 
-STRETCH_METHODS = ("feature", "vocoder")
-
 Range = tuple[float, float]
+
+ALLOWED: dict[str, Range] = {
+    "stretch_rate": (0.5, 2),  # beyond, frames skip parts of the speech, or it is speech no more
+    "shift_share": (-0.5, 0.5),  # at least half of the clip stays
+    "fade_share": (0, 1),
+    "high_pass_hz": (5, 7900),  # lower ones ring for longer than a clip; 8 kHz is the lowest Nyquist rate
+    "low_pass_hz": (5, 7900),
+    "room_size": (0, 1),  # pedalboard's own
+    "wet_level": (0, 1),  # pedalboard's own
+    "noise_snr_db": (-20, 100),
+    "time_mask_share": (0, 1),
+    "mask_bands": (0, 64),
+}
+"""What each range may span."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +60,8 @@ class Augmentation:
         low_pass_hz: cut-off of the low-pass, log-uniform. From 3400 Hz, where the telephone band ends, to
             just below the 8 kHz that 16 kHz audio has.
         room_size: of pedalboard's Reverb (§5.2: up to 0.2).
-        wet_level: likewise (§5.2: up to 0.5).
-        dry_level: likewise (§5.2: 0.4).
+        wet_level: of pedalboard's Reverb (§5.2: up to 0.5).
+        dry_level: of pedalboard's Reverb (§5.2: 0.4).
         noise_snr_db: the clip, as filtered and reverberated, over pink noise. From clearly audible and
             still easily understood to hardly audible.
         time_masks: SpecAugment's stripes over time, as many as the stock PANNs class has.
@@ -72,15 +96,12 @@ class Augmentation:
             SpecError: an unknown effect or one named twice, or a range that is upside down or outside what
                 its effect allows.
         """
+        known = ", ".join(EFFECTS)
         for effect in self.effects:
-            known = ", ".join(EFFECTS)
             check(effect in EFFECTS, f"augmentation effect {shown(effect)}: expected some of {known}")
-        check(
-            len(set(self.effects)) == len(self.effects) > 0,
-            f"augmentation effects = {shown(list(self.effects))}: expected one or more of"
-            f" {', '.join(EFFECTS)}, each once",
-        )
-        object.__setattr__(self, "effects", tuple(effect for effect in EFFECTS if effect in self.effects))
+        once = len(set(self.effects)) == len(self.effects) > 0
+        said = f"augmentation effects = {shown(list(self.effects))}"
+        check(once, f"{said}: expected one or more of {known}, each once")
         for name in ALLOWED:
             object.__setattr__(self, name, _range(name, getattr(self, name)))
         check(
@@ -89,15 +110,12 @@ class Augmentation:
             f" {self.low_pass_hz[0]:g}: nothing would be left between them; expected ranges that do not"
             " overlap",
         )
-        check(
-            self.stretch_method in STRETCH_METHODS,
-            f"augmentation stretch_method {shown(self.stretch_method)}: expected one of"
-            f" {', '.join(STRETCH_METHODS)}",
-        )
-        for name in ("dry_level", "time_masks", "band_masks"):
-            object.__setattr__(self, name, number(f"augmentation.{name}", getattr(self, name)))
+        one_of("augmentation stretch_method", self.stretch_method, STRETCH_METHODS)
+        check_numbers(self, "augmentation", "augmentation ")
+        object.__setattr__(self, "effects", tuple(effect for effect in EFFECTS if effect in self.effects))
+        on = {name for effect in self.effects for name in SETTINGS_OF[effect]}
         for field in dataclasses.fields(self):
-            if any(field.name in SETTINGS_OF[effect] for effect in EFFECTS if effect not in self.effects):
+            if field.name != "effects" and field.name not in on:
                 object.__setattr__(self, field.name, field.default)
 
     @property
@@ -117,45 +135,14 @@ class Augmentation:
         return dataclasses.replace(self, effects=effects)
 
 
-SETTINGS_OF = {
-    "stretch": ("stretch_rate", "stretch_method"),
-    "shift": ("shift_share",),
-    "fade": ("fade_share",),
-    "equalizer": ("high_pass_hz", "low_pass_hz"),
-    "reverb": ("room_size", "wet_level", "dry_level"),
-    "noise": ("noise_snr_db",),
-    "specaugment": ("time_masks", "time_mask_share", "band_masks", "mask_bands"),
-}
-"""The settings of each effect: fields of `Augmentation`."""
-
-ALLOWED: dict[str, Range] = {
-    "stretch_rate": (0.5, 2),  # beyond, frames skip parts of the speech, or it is speech no more
-    "shift_share": (-0.5, 0.5),  # at least half of the clip stays
-    "fade_share": (0, 1),
-    "high_pass_hz": (5, 7900),  # lower ones ring for longer than a clip; 8 kHz is the lowest Nyquist rate
-    "low_pass_hz": (5, 7900),
-    "room_size": (0, 1),  # pedalboard's own
-    "wet_level": (0, 1),  # likewise
-    "noise_snr_db": (-20, 100),
-    "time_mask_share": (0, 1),
-    "mask_bands": (0, 64),
-}
-"""What each range may span."""
-
-
 def _range(name: str, value: Any) -> Range:
-    """A range as two floats (mask_bands: two whole numbers), checked."""
-    least, most = ALLOWED[name]
+    """A range as two floats (mask_bands: two whole numbers). Raises SpecError."""
+    low, high = ALLOWED[name]
     numbers = isinstance(value, tuple) and len(value) == 2 and all(is_number(end) for end in value)
-    check(
-        numbers and least <= value[0] <= value[1] <= most,
-        f"augmentation {name} = {shown(list(value) if isinstance(value, tuple) else value)}: expected"
-        f" [lowest, highest] within {least:g}..{most:g}",
-    )
-    if name == "mask_bands":
-        check(
-            all(isinstance(end, int) for end in value),
-            f"augmentation {name} = {list(value)}: expected whole numbers of bands",
-        )
-        return value
-    return float(value[0]), float(value[1])
+    written = f"augmentation {name} = {shown(list(value) if isinstance(value, tuple) else value)}"
+    fits = numbers and low <= value[0] <= value[1] <= high
+    check(fits, f"{written}: expected [lowest, highest] within {low:g}..{high:g}")
+    if name != "mask_bands":
+        return float(value[0]), float(value[1])
+    check(all(isinstance(end, int) for end in value), f"{written}: expected whole numbers of bands")
+    return value

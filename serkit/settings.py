@@ -5,8 +5,10 @@ A number is refused where the study is read, not hours later where it does harm.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,76 +16,66 @@ from serkit.errors import SpecError
 from serkit.files import printable
 from serkit.words import shown
 
-LARGEST_SEED = 2**32 - 1
-MOST_NESTED = 8
+MAX_SEED = 2**32 - 1
+MAX_EVALUATIONS = 100_000
+"""Of a run: each is kept with the result."""
+
+MAX_NESTED = 8
 """Levels of lists and tables in a value; the deepest that a reader's option has is two."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a number may be.
+    """What a number may be: both ends are allowed, the lower one not where it must be `above` it."""
 
-    Attributes:
-        least: the lowest value; 0 in a setting that is not whole is itself left out where `above`.
-        most: the highest.
-        why: the reason for these.
-        whole: whether it must be a whole number.
-        above: whether `least` itself is too low.
-    """
-
-    least: float
-    most: float
+    low: float
+    high: float
     why: str
-    whole: bool = False
+    whole: bool = True
     above: bool = False
 
     def __str__(self) -> str:
         """In the words of the messages."""
-        least, most = (f"{end:,}" if self.whole else f"{end:g}" for end in (self.least, self.most))
+        low, high = (f"{end:,}" if self.whole else f"{end:g}" for end in (self.low, self.high))
         if self.above:
-            return f"a number above {least}, {most} at most"
-        return f"a {'whole ' * self.whole}number in {least}..{most}"
-
-
-def _whole(least: int, most: int, why: str) -> Bounds:
-    return Bounds(least, most, why, whole=True)
+            return f"a number above {low}, {high} at most"
+        return f"a {'whole ' * self.whole}number in {low}..{high}"
 
 
 BOUNDS = {
-    "corpus.folds": _whole(1, 1000, "each is a training of its own"),
-    "corpus.expected_training_clips": _whole(1, 10**9, "it orders cases, nothing else"),
-    "corpus.max_training_clips": _whole(4, 10**9, "there are four classes to learn"),
-    "model.width": _whole(1, 256, "CNN14 has 64; at 256 the last block alone takes 2.4 GB"),
-    "recipe.learning_rate": Bounds(0, 1e6, "beyond, the first step overflows", above=True),
-    "recipe.batch_size": _whole(1, 65_536, "a batch is in memory at once, 1.3 MB a clip of 10 s"),
-    "recipe.epochs": _whole(1, 100_000, "each is shown, and kept with the result"),
-    "recipe.evaluations_per_epoch": Bounds(0, 100, "each scores every test corpus", above=True),
-    "recipe.tail": Bounds(0, 1, "a share of the iterations", above=True),
-    "recipe.max_seconds": Bounds(0.1, 600, "shorter is no word; longer fills memory", above=False),
-    "recipe.loudness_dbfs": Bounds(-90, -1, "16 bits end at -90 dB; 0 dB RMS is a square wave"),
-    "run.augment_percent": _whole(0, 100, "percent of the training clips"),
-    "run.seed": _whole(0, LARGEST_SEED, "generators take 32 bits"),
-    "acoustics.clips": _whole(1, 10**9, "all clips are chosen from"),
-    "acoustics.p835_clips": _whole(0, 10**9, "they are some of the clips"),
-    "acoustics.seed": _whole(0, LARGEST_SEED, "generators take 32 bits"),
-    "augmentation.dry_level": Bounds(0, 1, "pedalboard's own"),
-    "augmentation.time_masks": _whole(0, 10, "the stock class has 2"),
-    "augmentation.band_masks": _whole(0, 10, "the stock class has 2"),
+    "corpus.folds": Bounds(1, 1000, "each is a training of its own"),
+    "corpus.expected_training_clips": Bounds(1, 10**9, "it orders cases, nothing else"),
+    "corpus.max_training_clips": Bounds(4, 10**9, "there are four classes to learn"),
+    "model.width": Bounds(1, 256, "CNN14 has 64; at 256 the last block alone takes 2.4 GB"),
+    "recipe.learning_rate": Bounds(0, 1e6, "beyond, the first step overflows", whole=False, above=True),
+    "recipe.batch_size": Bounds(1, 65_536, "a batch is in memory at once, 1.3 MB a clip of 10 s"),
+    "recipe.epochs": Bounds(1, 100_000, "each is shown, and kept with the result"),
+    "recipe.evaluations_per_epoch": Bounds(0, 100, "each scores every test corpus", whole=False, above=True),
+    "recipe.tail": Bounds(0, 1, "a share of the iterations", whole=False, above=True),
+    "recipe.max_seconds": Bounds(0.1, 600, "shorter is no word; longer fills memory", whole=False),
+    "recipe.loudness_dbfs": Bounds(-90, -1, "16 bits end at -90 dB; 0 dB RMS is a square wave", whole=False),
+    "run.augment_percent": Bounds(0, 100, "percent of the training clips"),
+    "run.seed": Bounds(0, MAX_SEED, "generators take 32 bits"),
+    "acoustics.clips": Bounds(1, 10**9, "all clips are chosen from"),
+    "acoustics.p835_clips": Bounds(0, 10**9, "they are some of the clips"),
+    "acoustics.seed": Bounds(0, MAX_SEED, "generators take 32 bits"),
+    "augmentation.dry_level": Bounds(0, 1, "pedalboard's own", whole=False),
+    "augmentation.time_masks": Bounds(0, 10, "the stock class has 2"),
+    "augmentation.band_masks": Bounds(0, 10, "the stock class has 2"),
 }
 """The bounds of every number by table and key; those of ranges are `serkit.effects.ALLOWED`."""
 
-MOST_EVALUATIONS = 100_000
-"""Of a run: each is kept with the result."""
-
 
 def check(holds: bool, message: str) -> None:
-    """Refuses a value.
-
-    Raises:
-        SpecError: it does not hold.
-    """
+    """Raises SpecError where something does not hold."""
     if not holds:
         raise SpecError(message)
+
+
+def one_of(what: str, value: Any, known: Iterable[str]) -> None:
+    """Raises SpecError where a value is none of those known."""
+    known = tuple(known)
+    check(value in known, f"{what} {shown(value)}: expected one of {', '.join(known)}")
 
 
 def is_number(value: Any) -> bool:
@@ -91,28 +83,49 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number(setting: str, value: Any, said: str = "") -> Any:
+def number(setting: str, value: Any, name: str = "") -> Any:
     """A number within its bounds; as a float where it need not be whole, so that 1 and 1.0 are one key.
 
     Args:
         setting: a key of `BOUNDS`.
         value: what was given.
-        said: what messages call it; default the setting's own name.
+        name: what messages call it; default the setting's own.
 
     Raises:
         SpecError: no number, none of its kind, or out of bounds.
+
+    Example:
+        >>> number("recipe.max_seconds", 3)
+        3.0
     """
     bounds = BOUNDS[setting]
     fits = (
         is_number(value)
         and (not bounds.whole or isinstance(value, int))
-        and bounds.least <= value <= bounds.most
-        and not (bounds.above and value == bounds.least)
+        and bounds.low <= value <= bounds.high
+        and not (bounds.above and value == bounds.low)
     )
     if not fits:
-        name = said or setting.replace(".", " ")
+        name = name or setting.replace(".", " ")
         raise SpecError(f"{name} = {shown(value)}: expected {bounds} ({bounds.why})")
     return value if bounds.whole else float(value)
+
+
+def check_numbers(spec: Any, table: str, named: str) -> None:
+    """Brings a frozen spec's numbers to how `number` gives them; None stays where it is the default.
+
+    Args:
+        spec: a dataclass.
+        table: where its bounds stand: `recipe` for `recipe.epochs` and so on.
+        named: what messages say before a field's name.
+
+    Raises:
+        SpecError: as `number`.
+    """
+    for field in dataclasses.fields(spec):
+        setting, value = f"{table}.{field.name}", getattr(spec, field.name)
+        if setting in BOUNDS and not (value is None and field.default is None):
+            object.__setattr__(spec, field.name, number(setting, value, named + field.name))
 
 
 def one_line(where: str, text: str, most: int = 200) -> str:
@@ -120,7 +133,7 @@ def one_line(where: str, text: str, most: int = 200) -> str:
 
     Raises:
         SpecError: nothing to see in it, longer than `most` characters, or with control characters or line
-            breaks, which are shown spelt out.
+            breaks.
     """
     seen = any(letter.isprintable() and not letter.isspace() for letter in text)
     check(seen, f"{where} is empty; expected a text")
@@ -140,10 +153,9 @@ def plain(where: str, value: Any, finite: bool = True, depth: int = 0) -> None:
         depth: levels above it.
 
     Raises:
-        SpecError: anything else, as a date; nested deeper than `MOST_NESTED`; text with control characters.
+        SpecError: anything else, such as a date; nested deeper than `MAX_NESTED`; control characters.
     """
-    if depth > MOST_NESTED:
-        raise SpecError(f"{shown(where)[1:-1]}: nested deeper than {MOST_NESTED} levels")
+    check(depth <= MAX_NESTED, f"{shown(where)[1:-1]}: nested deeper than {MAX_NESTED} levels")
     if isinstance(value, list | tuple):
         for item in value:
             plain(where, item, finite, depth + 1)
@@ -152,8 +164,9 @@ def plain(where: str, value: Any, finite: bool = True, depth: int = 0) -> None:
             plain(where, key, finite, depth + 1)
             plain(f"{where}.{key}" if where else key, item, finite, depth + 1)
     elif isinstance(value, str):
-        if printable(value) != value:
-            raise SpecError(f"{where or 'study'}: {shown(value)} has control characters; expected plain text")
-    elif not isinstance(value, bool) and not (is_number(value) and (abs(value) < math.inf or not finite)):
+        written = f"{where or 'study'}: {shown(value)}"
+        check(printable(value) == value, f"{written} has control characters; expected plain text")
+    elif not isinstance(value, bool):
         expected = f"text, a {'finite ' * finite}number, true or false, a list or a table"
-        raise SpecError(f"{where} = {shown(value)}: expected {expected}")
+        fits = is_number(value) and (abs(value) < math.inf or not finite)
+        check(fits, f"{where} = {shown(value)}: expected {expected}")

@@ -1,8 +1,8 @@
 """What a run is, as data: frozen specs with a content key.
 
-A `RunSpec` holds everything that can change a run's outcome and nothing else (no device, worker, date or
-path), so equal keys mean equal runs and a new setting can never silently reuse an old result. Imports
-nothing heavy: plans are made, and keys compared, without torch or pandas.
+A spec holds everything that can change an outcome and nothing else (no device, worker, date or path), so
+equal keys mean equal outcomes and a new setting can never silently reuse an old result. Imports nothing
+heavy: plans are made, and keys compared, without torch or pandas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.labels import LABELS, Scramble, codes_of, corpus_of, is_permutation, permuted
-from serkit.settings import BOUNDS, MOST_EVALUATIONS, check, number, plain
+from serkit.settings import MAX_EVALUATIONS, check, check_numbers, number, one_of, plain
 from serkit.words import shown
 
 METRICS = ("uACC", "wACC", "wF1")
@@ -36,19 +36,16 @@ ACOUSTICS_METHOD = 1
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
 HEADS = ("linear", "relu-linear")
 CHECKPOINTS = {"cnn14-32k": "Cnn14_mAP=0.431.pth", "cnn14-16k": "Cnn14_16k_mAP=0.438.pth"}
-CHECKPOINT_OF = {
-    "paper-loaded": "cnn14-32k",
-    "paper-rebuilt": "cnn14-32k",
-    "native-32k": "cnn14-32k",
-    "native-16k": "cnn14-16k",
-}
+CHECKPOINT_OF = {name: "cnn14-16k" if name == "native-16k" else "cnn14-32k" for name in FRONT_ENDS}
 """The checkpoint whose network each front end feeds."""
 
 POOLED_BY = ("stretched", "own")
 
+BEFORE = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
+"""Later settings, at the value that runs had before: left out of keys there, so that results stand."""
 
-MOST_IN_NAME = 40
-MOST_IN_LABEL = 200
+MAX_IN_NAME = 40
+MAX_IN_LABEL = 200
 """Characters of a corpus's name, and of a run's label, which names a folder: 255 at most with a digest."""
 
 
@@ -70,8 +67,7 @@ class CorpusSpec:
         scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty:
             none.
         max_training_clips: how many of its training clips a run learns from at most, by class and speaker in
-            proportion and among those of a larger number; None: all. Left out of the keys of runs without
-            it, so that their results stand.
+            proportion and among those of a larger number; None: all.
     """
 
     name: str
@@ -88,15 +84,11 @@ class CorpusSpec:
             SpecError: a name that cannot stand in an id, a number out of bounds, an option that is no plain
                 value, or a scramble that is no permutation.
         """
-        written = self.name.isascii() and self.name.isalnum() and len(self.name) <= MOST_IN_NAME
         check(
-            written,
-            f"corpus name {shown(self.name)}: expected letters and digits only, {MOST_IN_NAME} at most",
+            self.name.isascii() and self.name.isalnum() and len(self.name) <= MAX_IN_NAME,
+            f"corpus name {shown(self.name)}: expected letters and digits only, {MAX_IN_NAME} at most",
         )
-        for name in ("folds", "max_training_clips"):
-            value = getattr(self, name)
-            if value is not None or name == "folds":
-                number(f"corpus.{name}", value, f"corpus {self.name}: {name}")
+        check_numbers(self, "corpus", f"corpus {self.name}: ")
         plain(f"corpus {self.name}: options", self.options)
         check(
             not self.scramble or is_permutation(self.scramble),
@@ -119,8 +111,7 @@ class ModelSpec:
         front_end: one of `FRONT_ENDS`, see `serkit.encoders.logmel`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
-        encoder: the network: a file of `serkit/encoders/`; the settings above are those of `cnn14`. Left out
-            of its keys, so that results from before there was a choice stand.
+        encoder: the network: a file of `serkit/encoders/`; the settings above are those of `cnn14`.
     """
 
     width: int = 64
@@ -135,26 +126,21 @@ class ModelSpec:
         Raises:
             SpecError: an unknown name, a width out of bounds, or a checkpoint that does not fit.
         """
-        number("model.width", self.width)
+        check_numbers(self, "model", "model ")
+        one_of("front end", self.front_end, FRONT_ENDS)
+        one_of("head", self.head, HEADS)
+        if self.weights is None:
+            return
+        one_of("weights", self.weights, CHECKPOINTS)
         check(
-            self.front_end in FRONT_ENDS,
-            f"front end {shown(self.front_end)}: expected one of {', '.join(FRONT_ENDS)}",
+            self.width == 64,
+            f"model width {self.width} has no pretrained weights: set width = 64 or weights = ''",
         )
-        check(self.head in HEADS, f"head {shown(self.head)}: expected one of {', '.join(HEADS)}")
-        if self.weights is not None:
-            check(
-                self.weights in CHECKPOINTS,
-                f"weights {shown(self.weights)}: expected one of {', '.join(CHECKPOINTS)}",
-            )
-            check(
-                self.width == 64,
-                f"model width {self.width} has no pretrained weights: set width = 64 or weights = ''",
-            )
-            fitting = CHECKPOINT_OF[self.front_end]
-            check(
-                self.weights == fitting,
-                f"front end {self.front_end} goes with the weights {fitting}, not {self.weights}",
-            )
+        fitting = CHECKPOINT_OF[self.front_end]
+        check(
+            self.weights == fitting,
+            f"front end {self.front_end} goes with the weights {fitting}, not {self.weights}",
+        )
 
 
 @dataclass(frozen=True)
@@ -171,8 +157,7 @@ class Recipe:
         loudness_dbfs: RMS level that every clip is brought to; None: as delivered.
         pool_by: what clips are sorted by before batches are filled (`serkit.batches`): `stretched`, their
             length as the network gets it, or `own`, as delivered. Studies from before there was a choice have
-            `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %; it is
-            left out of their keys, so that their results stand.
+            `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %.
     """
 
     learning_rate: float = 1e-4
@@ -190,18 +175,12 @@ class Recipe:
         Raises:
             SpecError: a value out of its range.
         """
-        for field in dataclasses.fields(self):
-            setting, value = f"recipe.{field.name}", getattr(self, field.name)
-            if setting in BOUNDS and not (value is None and field.default is None):
-                object.__setattr__(self, field.name, number(setting, value))
+        check_numbers(self, "recipe", "recipe ")
+        one_of("recipe pool_by =", self.pool_by, POOLED_BY)
         check(
-            self.pool_by in POOLED_BY,
-            f"recipe pool_by = {shown(self.pool_by)}: expected one of {', '.join(POOLED_BY)}",
-        )
-        check(
-            self.evaluations <= MOST_EVALUATIONS,
+            self.evaluations <= MAX_EVALUATIONS,
             f"recipe epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}:"
-            f" expected {MOST_EVALUATIONS:,} evaluations at most (each is kept with the result)",
+            f" expected {MAX_EVALUATIONS:,} evaluations at most (each is kept with the result)",
         )
 
     @property
@@ -215,9 +194,11 @@ class Keyed(ABC):
 
     Attributes:
         kind: what is done, `training` or `measurement`.
+        found: fields that a plan leaves empty: they come from the copy of the corpora that answers.
     """
 
     kind: ClassVar[str]
+    found: ClassVar[tuple[str, ...]] = ("fingerprints",)
 
     @property
     @abstractmethod
@@ -236,19 +217,20 @@ class Keyed(ABC):
 
     def canonical(self) -> str:
         """The spec as canonical JSON: sorted keys, no spaces; what the key is a digest of."""
-        return json.dumps(self.values(), sort_keys=True, separators=(",", ":"))
-
-    def values(self) -> dict[str, Any]:
-        """All that can change the outcome."""
-        return {**self.method, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+        values = dataclasses.asdict(self, dict_factory=_without_later)  # type: ignore[call-overload]
+        return json.dumps(self.method | values, sort_keys=True, separators=(",", ":"))
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values; `from_json` is the inverse."""
         return json.loads(self.canonical())
 
     def plan(self) -> Self:
-        """The spec without fingerprints: what a study asked for, whatever copy of the corpora answered."""
-        return dataclasses.replace(self, fingerprints=())  # type: ignore[type-var]
+        """What a study asked for, whatever copy of the corpora answered."""
+        return dataclasses.replace(self, **dict.fromkeys(self.found, ()))  # type: ignore[type-var]
+
+
+def _without_later(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if name not in BEFORE or value != BEFORE[name]}
 
 
 @dataclass(frozen=True)
@@ -262,9 +244,7 @@ class RunSpec(Keyed):
         augment_percent: share of the training clips that are augmented, an int in 0..100.
         augmentation: what those clips go through; None at 0 %, where it cannot matter.
         fold: the fold left out of every training corpus that has folds; None where none has.
-        seed: of initialisation, batch order, crops, dropout and augmentation.
-        model: the network.
-        recipe: the training recipe.
+        seed: random seed of initialisation, batch order, crops, dropout and augmentation.
         fingerprints: (corpus name, content digest) pairs; empty in a plan, filled when the corpora are read.
     """
 
@@ -297,34 +277,28 @@ class RunSpec(Keyed):
         check(bool(self.train), "a run needs at least one training corpus")
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
-            check(name in known, f"training corpus {shown(name)}: expected one of {', '.join(known)}")
+            one_of("training corpus", name, known)
         object.__setattr__(self, "train", in_order(self.train, self.corpora))
-        bases = self.trained_on
+        trained = f"training corpora {', '.join(self.train)}"
+        check(len(set(self.trained_on)) == len(self.train), f"{trained}: the same corpus twice")
+        self._check_fold(trained)
         check(
-            len(set(bases)) == len(bases), f"training corpora {', '.join(self.train)}: the same corpus twice"
-        )
-        self._check_fold()
-        check(
-            len(self.label) <= MOST_IN_LABEL,
-            f"training corpora {', '.join(self.train)}: {self.label} has {len(self.label)} characters;"
-            f" expected {MOST_IN_LABEL} at most, as a folder is called so. Give the corpora shorter names",
+            len(self.label) <= MAX_IN_LABEL,
+            f"{trained}: {self.label} has {len(self.label)} characters; expected {MAX_IN_LABEL} at most, as a"
+            " folder is called so. Give the corpora shorter names",
         )
 
-    def _check_fold(self) -> None:
-        """Checks that the corpora have a fold in common, or none.
-
-        Raises:
-            SpecError: they have not.
-        """
+    def _check_fold(self, trained: str) -> None:
+        """Checks that the corpora have a fold in common, or none. Raises SpecError."""
         folds = {corpus.name: corpus.folds for corpus in map(self.corpus, self.train) if corpus.folds > 1}
         said = " and ".join(f"{name} has {of_it}" for name, of_it in folds.items())
         check(
             len(set(folds.values())) <= 1,
-            f"training corpora {', '.join(self.train)}: {said} folds; joint training pairs fold k with fold"
-            " k, so give them the same number",
+            f"{trained}: {said} folds; joint training pairs fold k with fold k, so give them the same number",
         )
-        most, names = max(folds.values(), default=1), ", ".join(self.train)
+        names = ", ".join(self.train)
         if folds:
+            most = max(folds.values())
             fits = isinstance(self.fold, int) and 0 <= self.fold < most
             check(fits, f"fold {shown(self.fold)} of {names}: expected 0..{most - 1}")
         else:
@@ -338,28 +312,13 @@ class RunSpec(Keyed):
     @property
     def label(self) -> str:
         """The readable name, as `msp+iemocap_scrambled-aug50-fold03`; the seed only where it is not 0."""
-        parts = ["+".join(self.train), f"aug{self.augment_percent}"]
-        if self.fold is not None:
-            parts.append(f"fold{self.fold:02d}")
-        if self.seed:
-            parts.append(f"seed{self.seed}")
-        return "-".join(parts)
+        fold = "" if self.fold is None else f"-fold{self.fold:02d}"
+        return f"{'+'.join(self.train)}-aug{self.augment_percent}{fold}{_seed(self.seed)}"
 
     @property
     def method(self) -> dict[str, int]:
         """`METHOD`."""
         return {"method": METHOD}
-
-    def values(self) -> dict[str, Any]:
-        """As of any spec, without what came later at the value that runs had before."""
-        values = super().values()
-        if self.recipe.pool_by == "own":
-            del values["recipe"]["pool_by"]
-        if self.model.encoder == "cnn14":
-            del values["model"]["encoder"]
-        for corpus in values["corpora"]:
-            _drop_no_cap(corpus)
-        return values
 
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus behind a name of a training set or a test."""
@@ -384,12 +343,13 @@ class AcousticsSpec(Keyed):
         clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
         p835_clips: how many of these also get the slower P.835 estimates (`serkit.acoustics.quality`), evenly
             spread.
-        seed: of the choice and of the augmentation.
+        seed: random seed of the choice of clips and of their augmentation.
         estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
         fingerprints: the (name, content digest) pair of the corpus; empty in a plan.
     """
 
     kind: ClassVar[Literal["measurement"]] = MEASUREMENT
+    found: ClassVar[tuple[str, ...]] = ("estimators", "fingerprints")
 
     corpus: CorpusSpec
     augmentation: Augmentation | None = None
@@ -403,10 +363,9 @@ class AcousticsSpec(Keyed):
         """Checks the values; leaves out what does not matter.
 
         Raises:
-            SpecError: no clips, a negative seed, or an augmentation of which nothing is on the wave.
+            SpecError: no clips, a negative seed, or an augmentation that leaves waves as they are.
         """
-        for name in ("clips", "p835_clips", "seed"):
-            number(f"acoustics.{name}", getattr(self, name), name)
+        check_numbers(self, "acoustics", "")
         corpus = dataclasses.replace(self.corpus, scramble=(), max_training_clips=None)
         object.__setattr__(self, "corpus", corpus)
         if self.augmentation is not None:
@@ -416,30 +375,19 @@ class AcousticsSpec(Keyed):
     def label(self) -> str:
         """The readable name, as `acoustics-iemocap-augmented`; the seed only where it is not 0."""
         condition = "raw" if self.augmentation is None else "augmented"
-        return f"acoustics-{self.corpus.name}-{condition}" + (f"-seed{self.seed}" if self.seed else "")
+        return f"acoustics-{self.corpus.name}-{condition}{_seed(self.seed)}"
 
     @property
     def method(self) -> dict[str, int]:
         """`ACOUSTICS_METHOD`."""
         return {"acoustics_method": ACOUSTICS_METHOD}
 
-    def values(self) -> dict[str, Any]:
-        """As of any spec, without what came later at the value that measurements had before."""
-        values = super().values()
-        _drop_no_cap(values["corpus"])
-        return values
-
-    def plan(self) -> AcousticsSpec:
-        """The spec without fingerprints and digests: what a study asked for, whatever answered."""
-        return dataclasses.replace(self, estimators=(), fingerprints=())
-
-
-def _drop_no_cap(corpus: dict[str, Any]) -> None:
-    if corpus["max_training_clips"] is None:
-        del corpus["max_training_clips"]
-
 
 Spec = RunSpec | AcousticsSpec
+
+
+def _seed(seed: int) -> str:
+    return f"-seed{seed}" if seed else ""
 
 
 def kind_of(data: Mapping[str, Any]) -> str:
@@ -469,7 +417,7 @@ def from_json(data: dict[str, Any]) -> Spec:
             train=tuple(data.pop("train")),
             corpora=tuple(_corpus(corpus) for corpus in data.pop("corpora")),
             model=ModelSpec(**data.pop("model")),
-            recipe=Recipe(**{"pool_by": "own", **data.pop("recipe")}),
+            recipe=Recipe(**{"pool_by": BEFORE["pool_by"], **data.pop("recipe")}),
             augmentation=_augmentation(data.pop("augmentation")),
             fingerprints=_pairs(data.pop("fingerprints")),
             **data,

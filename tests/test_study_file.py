@@ -206,10 +206,10 @@ def test_a_caution_of_many_lines_is_one(tmp_path):
 def test_bounds_belong_to_what_is_allowed_and_nothing_beyond(setting):
     bounds = BOUNDS[setting]
     step = 1 if bounds.whole else 0.001
-    inside = [bounds.most] if bounds.above else [bounds.least, bounds.most]
+    inside = [bounds.high] if bounds.above else [bounds.low, bounds.high]
     assert [number(setting, value) for value in inside] == inside
-    beyond = [bounds.least - step, bounds.most + step, float("nan"), float("inf"), 10**400, True, "1", None]
-    for value in [*beyond, bounds.least] if bounds.above else beyond:
+    beyond = [bounds.low - step, bounds.high + step, float("nan"), float("inf"), 10**400, True, "1", None]
+    for value in [*beyond, bounds.low] if bounds.above else beyond:
         with pytest.raises(SpecError, match=re.escape(f"expected {bounds} ({bounds.why})")):
             number(setting, value)
     assert bounds.why

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from serkit.errors import SpecError
-from serkit.settings import shown
+from serkit.settings import one_of
 from serkit.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -92,9 +91,7 @@ def build(model: ModelSpec, seed: int) -> Encoder:
 
 def check(model: ModelSpec) -> None:
     """Raises SpecError where there is no such encoder; imports none."""
-    known = names()
-    if model.encoder not in known:
-        raise SpecError(f"model encoder {shown(model.encoder)}: expected one of {', '.join(known)}")
+    one_of("model encoder", model.encoder, names())
 
 
 def _of(model: ModelSpec) -> Any:
