@@ -1,13 +1,11 @@
 """Two sets of results of one question, cell by cell: which moved by more than their spread.
 
-A side is a study (its results under the results folder) or a folder of results, such as another version's of
-the same study. A cell is a training set at one rate on one test, as in `benchmark.report.cells`, or a point
-of the tuning grid; cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind
-them. `unlike` says where these differ. What counts as moved, `benchmark.report.intervals` decides.
+A side is a study (its results under the results folder), or a folder or bundle of results, such as another
+version's. Cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind them;
+`unlike` says where these differ. What counts as moved, `benchmark.report.intervals` decides.
 
-Of a folder, what its runs say of themselves is believed, not what the study's file says today: the recipe,
-network and corpora are those of the study where a run has them, else those that most of the runs have. Runs
-by another method are compared too, and said. The newest of several answers to one question counts.
+What runs say of themselves is believed, not what the study's file says today: recipe, network and corpora are
+the study's where a run has them, else those of most runs. Runs by another method are compared too, and said.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,19 +29,8 @@ from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import corpus_of
 from serkit.resultfile import BUNDLE, Result
 from serkit.results import Store, left_out, stores
-from serkit.specs import (
-    MEASUREMENT,
-    METHOD,
-    Augmentation,
-    CorpusSpec,
-    Recipe,
-    RunSpec,
-    from_json,
-    in_order,
-    kind_of,
-)
-
-FORMATS = ("simple", "github", "latex_booktabs", "csv")
+from serkit.specs import MEASUREMENT, METHOD, Augmentation, RunSpec, from_json, in_order, kind_of
+from serkit.words import many
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +40,7 @@ class Side:
     Attributes:
         name: as it was asked for.
         study: what was asked, with the recipe, network, corpora, rates and seeds that the results have.
-        results: by run, without fingerprints.
+        results: by run, without fingerprints; the newest of several.
         notes: what a reader must know of it.
     """
 
@@ -67,8 +54,8 @@ def sides(first: str, second: str, root: Path) -> tuple[Side, Side]:
     """The two sides.
 
     Args:
-        first: a built-in study, the TOML file of one, or a folder of results.
-        second: likewise.
+        first: a built-in study, the TOML file of one, or a folder or bundle of results.
+        second: a built-in study, the TOML file of one, or a folder or bundle of results.
         root: where the results of studies lie.
 
     Raises:
@@ -115,7 +102,7 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
         hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
         raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}{hint}")
     notes = left_out(damaged)
-    notes += [f"{len(unread)} runs left out: {unread[0]}"] if unread else []
+    notes += [f"{many(len(unread), 'run')} left out: {unread[0]}"] if unread else []
     made = _as_made(list(runs), asked, Store(folder.resolve()).name)
     if asked and (made.model, made.recipe, made.corpora) != (asked.model, asked.recipe, asked.corpora):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")
@@ -130,12 +117,11 @@ def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
         way = (asked.model, asked.recipe, asked.corpora)
     model, recipe, corpora = way
     same = [run for run in runs if (run.model, run.recipe, run.corpora) == way]
+    asked = asked or _unknown(name, same)
     augmentations = Counter(run.augmentation for run in same if run.augmentation)
-    if asked is None:
-        asked = _unknown(name, same)
-    augmentation = augmentations.most_common(1)[0][0] if augmentations else asked.augmentation
-    if asked.augmentation in augmentations:
-        augmentation = asked.augmentation
+    augmentation = asked.augmentation
+    if augmentations and augmentation not in augmentations:
+        augmentation = augmentations.most_common(1)[0][0]
     return dataclasses.replace(
         asked,
         model=model,
@@ -150,9 +136,8 @@ def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
 
 def _unknown(name: str, runs: list[RunSpec]) -> Study:
     """A study of which only its runs are known: one exhibit, every training set on every test."""
-    first = runs[0]
-    tests = tuple(test for corpus in first.corpora for test in corpus.tests)
-    trains = tuple(dict.fromkeys(run.train for run in runs))
+    corpora = runs[0].corpora
+    tests = tuple(test for corpus in corpora for test in corpus.tests)
     return Study(
         name=name,
         given=name,
@@ -162,24 +147,23 @@ def _unknown(name: str, runs: list[RunSpec]) -> Study:
         settled=False,
         rates_percent=(),
         seeds=(),
-        corpora=first.corpora,
+        corpora=corpora,
         titles={},
         expected_training_clips={},
-        model=first.model,
-        recipe=first.recipe,
-        augmentation=next((run.augmentation for run in runs if run.augmentation), Augmentation()),
-        exhibits=(Exhibit("all", trains, tests),),
+        model=runs[0].model,
+        recipe=runs[0].recipe,
+        augmentation=Augmentation(),
+        exhibits=(Exhibit("all", tuple(dict.fromkeys(run.train for run in runs)), tests),),
     )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What a cell goes by on both sides: corpora by name, and of a tuned one its recipe."""
+class Cell(NamedTuple):
+    """What a cell goes by on both sides: corpora by name; of a tuned one its learning rate and batch size."""
 
     train: TrainingSet
     test: str
     augment_percent: int
-    tuned: Recipe | None = None
+    tuned: tuple[float, int] | None = None
 
 
 def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
@@ -192,7 +176,8 @@ def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
     if of.tuning:
         for recipe in of.grid():
             if recipe != of.recipe:
-                yield Cell(of.tuning.train, of.tuning.train[0], 0, recipe), "tuning"
+                point = (recipe.learning_rate, recipe.batch_size)
+                yield Cell(of.tuning.train, of.tuning.train[0], 0, point), "tuning"
 
 
 def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
@@ -208,21 +193,18 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
     Raises:
         SpecError: no cell has runs on both sides.
     """
-    shown: dict[Cell, list[str]] = {}
+    shown: dict[Cell, dict[str, None]] = {}
     for side in (first, second):
         for cell, exhibit in _cells(side.study):
-            known = dataclasses.replace(cell, tuned=_point(cell.tuned))
             if _has(first.study, cell):  # the other's corpora may come in another order
-                known = dataclasses.replace(known, train=in_order(cell.train, first.study.corpora))
-            names = shown.setdefault(known, [])
-            if exhibit not in names:
-                names.append(exhibit)
+                cell = cell._replace(train=in_order(cell.train, first.study.corpora))
+            shown.setdefault(cell, {})[exhibit] = None
     rows = []
     for cell, names in shown.items():
         (ours, n), (theirs, other_n) = (_units(side, cell, metric) for side in (first, second))
         if n == other_n == 0:
             continue
-        if not _same_folds(first.study, second.study, cell.test):
+        if _split(first.study, cell.test) != _split(second.study, cell.test):
             theirs = _apart(theirs)
         moved = intervals.difference(theirs, ours)
         namer = first.study if _has(first.study, cell) else second.study
@@ -232,9 +214,7 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
                 "train": namer.title_of(cell.train),
                 "test": namer.title_of(cell.test),
                 "augment_percent": cell.augment_percent,
-                "tuned": f"lr {cell.tuned.learning_rate:g}, batch {cell.tuned.batch_size}"
-                if cell.tuned
-                else "",
+                "tuned": "lr {:g}, batch {}".format(*cell.tuned) if cell.tuned else "",
                 "A": ours.mean,
                 "B": theirs.mean,
                 "difference": moved.mean,
@@ -254,14 +234,8 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _point(recipe: Recipe | None) -> Recipe | None:
-    """A point of a grid by what the grid varies alone: the rest may differ between the sides."""
-    return recipe and Recipe(learning_rate=recipe.learning_rate, batch_size=recipe.batch_size)
-
-
 def _has(of: Study, cell: Cell) -> bool:
-    known = {test for corpus in of.corpora for test in corpus.tests}
-    return {cell.test, *cell.train} <= known
+    return {cell.test, *cell.train} <= {test for corpus in of.corpora for test in corpus.tests}
 
 
 def _units(side: Side, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
@@ -271,22 +245,16 @@ def _units(side: Side, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
         return intervals.Units({}, 0.0, intervals.NONE), 0
     recipe = of.recipe
     if cell.tuned:
-        recipe = dataclasses.replace(
-            recipe, learning_rate=cell.tuned.learning_rate, batch_size=cell.tuned.batch_size
-        )
+        recipe = dataclasses.replace(recipe, learning_rate=cell.tuned[0], batch_size=cell.tuned[1])
     runs = of.runs(cell.train, cell.augment_percent, recipe)
     units = intervals.units(of, side.results, cell.train, cell.test, cell.augment_percent, metric, recipe)
     return units, sum(run in side.results for run in runs)
 
 
-def _same_folds(first: Study, second: Study, test: str) -> bool:
-    """Whether fold k of the test's corpus holds the same speakers on both sides, as far as settings say."""
-    made = [{corpus.name: _split(corpus) for corpus in of.corpora} for of in (first, second)]
-    return made[0].get(corpus_of(test)) == made[1].get(corpus_of(test))
-
-
-def _split(corpus: CorpusSpec) -> tuple[Any, ...]:
-    return corpus.reader, corpus.folds, corpus.options
+def _split(of: Study, test: str) -> tuple[Any, ...]:
+    """What decides which speakers a fold of the test's corpus holds, as far as settings say."""
+    found = [corpus for corpus in of.corpora if corpus.name == corpus_of(test)]
+    return tuple((corpus.reader, corpus.folds, corpus.options) for corpus in found)
 
 
 def _apart(units: intervals.Units) -> intervals.Units:
@@ -297,94 +265,74 @@ def _apart(units: intervals.Units) -> intervals.Units:
 
 def unlike(first: Side, second: Side) -> list[str]:
     """In what the two were not made alike, a line each; empty where in nothing that results say."""
-    said = []
+    ours, theirs = _made(first), _made(second)
+    if not (any(first.study.rates_percent) and any(second.study.rates_percent)):
+        ours = {what: value for what, value in ours.items() if not what.startswith("augmentation ")}
+    return [
+        f"{what}: {_written(value)} in A; {_written(theirs[what])} in B"
+        for what, value in ours.items()
+        if what in theirs and value != theirs[what]
+    ]
 
-    def say(what: str, ours: Any, theirs: Any) -> None:
-        if ours != theirs:
-            said.append(f"{what}: {_written(ours)} in A; {_written(theirs)} in B")
 
-    one, other = first.study, second.study
-    parts: dict[str, tuple[Any, Any]] = {
-        "model": (one.model, other.model),
-        "recipe": (one.recipe, other.recipe),
+def _made(side: Side) -> dict[str, Any]:
+    """How a side was made, by what a line calls it."""
+    of, results = side.study, list(side.results.values())
+    parts: dict[str, Any] = {"model ": of.model, "recipe ": of.recipe, "augmentation ": of.augmentation}
+    parts |= {f"corpus {corpus.name}, ": corpus for corpus in of.corpora}
+    made = {
+        what + field.name: getattr(part, field.name)
+        for what, part in parts.items()
+        for field in dataclasses.fields(part)
     }
-    if any(one.rates_percent) and any(other.rates_percent):
-        parts["augmentation"] = (one.augmentation, other.augmentation)
-    for what, (ours, theirs) in parts.items():
-        for field in dataclasses.fields(ours):
-            say(f"{what} {field.name}", getattr(ours, field.name), getattr(theirs, field.name))
-    say("seeds", one.seeds, other.seeds)
-    corpora = [{corpus.name: corpus for corpus in of.corpora} for of in (one, other)]
-    copies = [_copies(side) for side in (first, second)]
-    for name in corpora[0]:
-        if name in corpora[1]:
-            for field in dataclasses.fields(CorpusSpec):
-                ours, theirs = (getattr(of[name], field.name) for of in corpora)
-                say(f"corpus {name}, {field.name}", ours, theirs)
-            say(f"corpus {name}, copy (fingerprint)", *(of.get(name, ()) for of in copies))
-    say("corpora", tuple(corpora[0]), tuple(corpora[1]))
-    results = [list(side.results.values()) for side in (first, second)]
-    say("method", *(_every(of, "spec", "method") for of in results))
-    say("bf16", *(_every(of, "environment", "bf16") for of in results))
-    say("run on", *(tuple(exhibits.devices(of)) for of in results))
-    return said
-
-
-def _copies(side: Side) -> dict[str, tuple[str, ...]]:
-    """The copies of each corpus, by the start of their fingerprints."""
-    seen: dict[str, set[str]] = {}
-    for result in side.results.values():
+    copies: dict[str, set[str]] = {}
+    for result in results:
         for name, digest in result["spec"]["fingerprints"]:
-            seen.setdefault(name, set()).add(digest[:12])
-    return {name: tuple(sorted(digests)) for name, digests in seen.items()}
-
-
-def _every(results: list[Result], part: str, name: str) -> tuple[Any, ...]:
-    """The values of an entry that may be missing from older results: then it was off."""
-    return tuple(sorted({result[part].get(name, False) for result in results}))
+            copies.setdefault(f"corpus {name}, copy (fingerprint)", set()).add(digest[:12])
+    made |= {what: tuple(sorted(digests)) for what, digests in copies.items()}
+    made |= {"seeds": of.seeds, "corpora": tuple(corpus.name for corpus in of.corpora)}
+    made["method"] = tuple(sorted({result["spec"]["method"] for result in results}))
+    made["bf16"] = tuple(sorted({result["environment"].get("bf16", False) for result in results}))
+    made["run on"] = tuple(exhibits.devices(results))
+    return made
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, tuple):
-        pairs = all(isinstance(item, tuple) for item in value)  # options and scrambles
-        return (
-            ", ".join(" ".join(map(_written, item)) if pairs else _written(item) for item in value) or "none"
-        )
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, tuple):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    pairs = all(isinstance(item, tuple) for item in value)  # options and scrambles
+    items = (" ".join(map(_written, item)) if pairs else _written(item) for item in value)
+    return ", ".join(items) or "none"
 
 
 def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list[str]:
     """What the table amounts to, in lines: what the sides are, how many cells moved, what only one has."""
     said = []
     for letter, side in {"A": first, "B": second}.items():
-        said.append(f"{letter}: {side.name}, study {side.study.name}, {len(side.results)} runs")
+        said.append(f"{letter}: {side.name}, study {side.study.name}, {many(len(side.results), 'run')}")
         said += [f"   {note}" for note in side.notes]
     differing = unlike(first, second)
     said += ["Not made alike:", *(f"   {line}" for line in differing)] if differing else []
     both = table[table["difference"].notna()]
-    moved = int(both["moved"].sum())
-    chance = intervals.BY_CHANCE * len(both)
+    moved, equal = int(both["moved"].sum()), int((both["difference"] == 0).sum())
     said.append(
-        f"{moved} of {len(both)} cells moved by more than their spread in {metric}; by chance alone about"
-        f" {chance:.0f} would. {int((both['difference'] == 0).sum())} are equal."
+        f"{moved} of {many(len(both), 'cell')} moved by more than their spread in {metric}; by chance alone"
+        f" about {intervals.BY_CHANCE * len(both):.0f} would. {equal} are equal."
     )
-    uneven = int((both["runs_A"] != both["runs_B"]).sum())
-    if uneven:
+    if uneven := int((both["runs_A"] != both["runs_B"]).sum()):
         said.append(f"{uneven} of them rest on more runs on one side than on the other.")
-    single = int((both["spread_of"] == intervals.SINGLE).sum())
-    if single:
+    if single := int((both["spread_of"] == intervals.SINGLE).sum()):
         said.append(
             f"{single} of them compare two single runs, by a yardstick and no interval of confidence."
         )
     for letter, other in (("A", "B"), ("B", "A")):
-        alone = int(table[other].isna().sum())
-        if alone:
-            said.append(f"{alone} cells are only in {letter}.")
+        if alone := int(table[other].isna().sum()):
+            said.append(f"Only {letter} has {many(alone, 'cell')}.")
     return said
 
 
 def drawn(table: pd.DataFrame, form: str) -> str:
-    """The table in one of `FORMATS`; as CSV every digit of every column."""
+    """The table in a style of tabulate's; as `csv` every digit of every column."""
     if form == "csv":
         return table.to_csv(index=False).rstrip("\n")
     rows = [
@@ -392,14 +340,13 @@ def drawn(table: pd.DataFrame, form: str) -> str:
             row.exhibit,
             row.train,
             row.test,
-            f"{row.augment_percent} %" + (f", {row.tuned}" if row.tuned else ""),
-            _number(row.A),
-            _number(row.B),
+            f"{row.augment_percent} %" + f", {row.tuned}" * bool(row.tuned),
+            *(_number(value) for value in (row.A, row.B)),
             _number(row.difference, "+"),
             "--" if np.isnan(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
             row.spread_of,
             f"{row.runs_A}, {row.runs_B}",
-            "moved" if row.moved else "",
+            "moved" * row.moved,
         ]
         for row in table.itertuples()
     ]

@@ -150,7 +150,7 @@ def test_what_only_one_has(study, tmp_path):
     assert only_b[["runs_A", "runs_B"]].to_numpy().tolist() == [[0, 4]]
     assert not only_a["moved"].any()
     said = compare.summary(a, b, table, "wF1")
-    assert {"5 cells are only in A.", "1 cells are only in B."} <= set(said)
+    assert {"Only A has 5 cells.", "Only B has 1 cell."} <= set(said)
 
 
 def test_a_run_too_few_is_compared_by_the_others(study, tmp_path):
