@@ -10,7 +10,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find serkit benchmark cases tools tests docs -name '*.py' -o -name '*.toml' -o -name '*.csv' -o -name '*.md' -o -name 'page.*') \
-	tools/gpu conftest.py pytest.ini README.md CONTRIBUTING.md CHANGELOG.md results/README.md
+	tools/gpu conftest.py pytest.ini setup.py README.md CONTRIBUTING.md CHANGELOG.md results/README.md
 
 # Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE

@@ -1,60 +1,56 @@
-"""What a command line holds: names of studies and corpora, which a shell completes, and readers' options."""
+"""What the command lines of this project share: options, names that a shell completes, errors in one line.
+
+An option means the same in every command and is described in the same words; `--output` is where a command
+writes.
+"""
 
 from __future__ import annotations
 
+import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from benchmark import study as studies
+from benchmark.beside import located
 from serkit import corpora
-from serkit.errors import SerkitError
+from serkit.errors import ResultsUnreadable, SerkitError, memory_named
 from serkit.files import printable
-from serkit.settings import plain
-from serkit.words import shown
+from serkit.results import Store
+from serkit.settings import MAX_SEED, plain
+from serkit.words import did_you_mean, shown
 
-ABOUT = "as in a study, or a pair of one that maps names: labels.joy=happy; repeatable"
-
-
-def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
-    """A study's options with those of a command line: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`.
-
-    Args:
-        chosen: the study's.
-        pairs: `KEY=VALUE`, or `KEY.NAME=VALUE` for a pair of an option that maps names.
-
-    Raises:
-        click.UsageError: no such pair, or one of an option that is no mapping.
-        SpecError: a text that may not be shown.
-    """
-    options = dict(chosen)
-    for pair in pairs:
-        key, equals, written = pair.partition("=")
-        option, dot, inner = key.partition(".")
-        if not (equals and option) or bool(dot) != bool(inner):
-            raise click.UsageError(f"--option {printable(pair)}: expected KEY=VALUE")
-        new = value(written)
-        plain("--option", {option: {inner: new} if dot else new})
-        try:
-            options[option] = {**dict(options.get(option) or {}), inner: new} if dot else new
-        except (TypeError, ValueError) as error:
-            raise click.UsageError(
-                f"--option {printable(pair)}: {option} maps no names, it is {shown(options[option])}"
-            ) from error
-    return options
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def value(text: str) -> Any:
-    """A value as a command line has it: as TOML has it, or text as it stands where that is no TOML."""
+def say(text: str = "", err: bool = False) -> None:
+    """Prints what names of files, corpora and studies stand in: none may steer the terminal."""
+    click.echo(printable(located(text)), err=err)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Bad input becomes one message on stderr and exit code 1, never a traceback. A decorator, too."""
     try:
-        (read,) = tomllib.loads(f"value = {text}").values()
-        plain("value", read)
-    except (ValueError, RecursionError):  # SpecError too: a date, or a number that is none
-        return text
-    return read
+        with memory_named():
+            yield
+    except SerkitError as error:
+        say(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(1)
+
+
+class Commands(click.Group):
+    """Commands whose errors are clear."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that was typed."""
+        with clear_errors():
+            return super().invoke(ctx)
 
 
 class StudyName(click.ParamType):
@@ -88,3 +84,99 @@ class CorpusName(click.ParamType):
 
 def _beginning(incomplete: str, known: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+def study_option(about: str, default: str | None = None) -> Callable[[Command], Command]:
+    """--study: one question's corpora, runs and settings."""
+    return click.option(
+        "--study",
+        "study_name",
+        type=StudyName(),
+        default=default,
+        show_default=default is not None,
+        help=f"Built-in study, or the TOML file of one: {about}.",
+    )
+
+
+results_option = click.option(
+    "--results", type=click.Path(), help="Results folder; default $SERKIT_RESULTS or results."
+)
+
+
+def seed_option(of: str) -> Callable[[Command], Command]:
+    """--seed: of all that is drawn."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, MAX_SEED),
+        default=0,
+        show_default=True,
+        help=f"Random seed for {of}.",
+    )
+
+
+def quick_option(but: str) -> Callable[[Command], Command]:
+    """--quick: a try."""
+    return click.option("--quick", is_flag=True, help=f"A few seconds, to see that it works; {but}.")
+
+
+def results_root(results: str | None) -> Path:
+    """The folder of results: what --results names, which must be there; else where the environment says.
+
+    Raises:
+        ResultsUnreadable: --results names no folder.
+    """
+    if results and not Path(results).is_dir():
+        raise ResultsUnreadable(
+            f"no results folder {results}; name the one that holds a folder for each study"
+        )
+    return Path(results) if results else studies.results_root()
+
+
+def opened(study: str, results: str | None) -> tuple[studies.Study, Store]:
+    """A study and its results, as --study and --results name them. Raises SpecError, ResultsUnreadable."""
+    read = studies.read(study)
+    return read, Store(results_root(results) / read.name)
+
+
+def no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
+    """What is said of a corpus that nobody knows."""
+    hint = did_you_mean(name, known)
+    return click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}{hint}")
+
+
+def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
+    """A study's options with those of a command line: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`.
+
+    Args:
+        chosen: the study's.
+        pairs: `KEY=VALUE`, or `KEY.NAME=VALUE` for a pair of an option that maps names.
+
+    Raises:
+        click.UsageError: no such pair, or one of an option that is no mapping.
+        SpecError: a text that may not be shown.
+    """
+    options = dict(chosen)
+    for pair in pairs:
+        key, equals, written = pair.partition("=")
+        option, dot, inner = key.partition(".")
+        if not (equals and option) or bool(dot) != bool(inner):
+            raise click.UsageError(f"--option {printable(pair)}: expected KEY=VALUE")
+        new = _value(written)
+        plain("--option", {option: {inner: new} if dot else new})
+        try:
+            options[option] = {**dict(options.get(option) or {}), inner: new} if dot else new
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(
+                f"--option {printable(pair)}: {option} maps no names, it is {shown(options[option])}"
+            ) from error
+    return options
+
+
+def _value(text: str) -> Any:
+    """A value written as in TOML, or text as it stands where that is no TOML."""
+    try:
+        (read,) = tomllib.loads(f"value = {text}").values()
+        plain("value", read)
+    except (ValueError, RecursionError):  # SpecError too: a date, or a number that is none
+        return text
+    return read

@@ -130,7 +130,7 @@ def test_commands_and_options_are_there(document):
                     assert word in command.commands, " ".join(words)
                     command = command.commands[word]
             known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
-            _check_options(words, arguments, known)
+            _check_options(words, arguments, known | (OF_PYTEST if command is cli.run else set()))
 
 
 def leaves(group, name=""):

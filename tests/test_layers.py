@@ -23,8 +23,8 @@ serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_tab
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit                                                      joins: run, measure
-benchmark.study_file benchmark.study_corpora benchmark.study benchmark.options benchmark.starter
-benchmark.session.attempt benchmark.session.progress benchmark.session.checks
+benchmark.beside benchmark.study_file benchmark.study_corpora benchmark.study benchmark.starter
+benchmark.options benchmark.session.attempt benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report
 benchmark.session benchmark.plan benchmark.listen

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from benchmark import study as studies
+from benchmark.beside import located
 from benchmark.session import engines
 from benchmark.session.controller import Controller
 from benchmark.session.work import Place
@@ -91,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.getoption("tensorboard") and importlib.util.find_spec("tensorboard") is None:
             raise ExtraMissing("tensorboard", "tensorboard")  # now, and not after the first epoch
     except SerkitError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(located(str(error))) from error
     if config.getoption("assert_paper") and not study.paper:
         raise pytest.UsageError(
             f"--assert-paper: study {study.name} has no published numbers; use --study paper"
@@ -208,8 +209,8 @@ class BoundCase:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
         if isinstance(problem, CorpusMissing):
-            pytest.skip(self._session.study.titled(str(problem)))
-        pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
+            pytest.skip(located(self._session.study.titled(str(problem))))
+        pytest.fail(located(f"{type(problem).__name__}: {problem}"), pytrace=False)
 
     def estimates(self, result: Result) -> Any:
         """What a measurement found, a row a clip: `estimates.parquet`."""

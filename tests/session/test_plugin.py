@@ -13,6 +13,9 @@ import pytest
 import benchmark.report.write  # pytester's sessions forget what they import, and these load once a process
 import benchmark.session.live
 import benchmark.session.machine
+import serkit.measure
+import serkit.run
+import serkit.splits
 from serkit.acoustics.quality import Dnsmos
 from serkit.errors import CorpusMissing, ResultsUnwritable
 
@@ -234,7 +237,7 @@ def test_a_run_is_made_again_where_asked(checkout, monkeypatch):
         asked.append(place.rerun)
         raise CorpusMissing("nothing is trained here")
 
-    monkeypatch.setattr("serkit.run.run", run)
+    monkeypatch.setattr(serkit.run, "run", run)
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded", "--rerun")
     outcome.assert_outcomes(skipped=1)
     assert asked == [True]
@@ -302,7 +305,7 @@ def test_a_case_without_memory_fails_with_one_message_and_the_next_goes_on(check
     def split(spec, loaded):
         raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory for {spec.label}")
 
-    monkeypatch.setattr("serkit.splits.split", split)
+    monkeypatch.setattr(serkit.splits, "split", split)
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large-aug0 or fold00")
     outcome.assert_outcomes(failed=3)
     outcome.stdout.fnmatch_lines(
@@ -331,7 +334,7 @@ def test_unit_tests_alone_show_no_exhibits(checkout):
 
 def finished(monkeypatch, result):
     """Every case ends like this at once."""
-    monkeypatch.setattr("serkit.run.run", lambda *_: result())
+    monkeypatch.setattr(serkit.run, "run", lambda *_: result())
 
 
 def missing():
@@ -355,7 +358,7 @@ def test_a_report_that_cannot_be_written_hides_no_failure(checkout, monkeypatch)
     }.items():
         monkeypatch.setattr("benchmark.report.write.assemble", Mock(side_effect=problem))
         monkeypatch.setattr(
-            "serkit.run.run", Mock(side_effect=OSError(28, "No space left on device", "x.i16"))
+            serkit.run, "run", Mock(side_effect=OSError(28, "No space left on device", "x.i16"))
         )
         outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large and not folded")
         outcome.assert_outcomes(failed=1)

@@ -8,12 +8,12 @@ import click
 
 from benchmark import options
 from benchmark import study as studies
-from benchmark.cli import clear_errors, no_corpus, quick_option, say, seed_option, study_option
+from benchmark.options import Commands, no_corpus, quick_option, say, seed_option, study_option
 from serkit import corpora
 from serkit.specs import CorpusSpec
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Train the estimator of reverberation time and clarity, and score it where the truth is known."""
 
@@ -31,7 +31,6 @@ def main() -> None:
 )
 @seed_option("the examples, the first weights and the order")
 @quick_option("the weights are no good")
-@clear_errors
 def train(output: str, jobs: int, seed: int, quick: bool) -> None:
     """Make the estimator's weights from generated speech in simulated rooms; about an hour on one core.
 
@@ -53,7 +52,6 @@ def train(output: str, jobs: int, seed: int, quick: bool) -> None:
     type=click.Path(dir_okay=False),
     help="File to write, JSON; default acoustics/rooms.json in the results folder.",
 )
-@clear_errors
 def score(
     names: tuple[str, ...],
     study_name: str | None,

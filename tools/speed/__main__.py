@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from benchmark import study as studies
-from benchmark.cli import clear_errors, quick_option, say, study_option
+from benchmark.options import clear_errors, quick_option, say, study_option
 from tools import speed
 
 
@@ -34,7 +34,7 @@ from tools import speed
     type=click.Path(file_okay=False),
     help="Folder to write to; default speed in the results folder.",
 )
-@clear_errors
+@clear_errors()
 def main(
     sections: tuple[str, ...],
     device: str,

@@ -1,0 +1,78 @@
+"""A built wheel, installed apart from the checkout: the same cases run from any folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKED = ("serkit", "benchmark", "cases", "docs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+
+TINY = """
+title = "A study of seconds"
+model = { width = 1, weights = "" }
+recipe = { epochs = 2, batch_size = 24, max_seconds = 0.7, tail = 0.5 }
+settled = false
+corpora.large = { reader = "synthetic", title = "LARGE" }
+table1.train = [["large"]]
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The Python of an environment with the wheel, and this one's packages behind it."""
+    source, wheels, made = (tmp_path_factory.mktemp(name) for name in ("source", "wheels", "environment"))
+    for name in PACKED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    pip = (sys.executable, "-m", "pip", "-q", "--disable-pip-version-check")
+    built = (*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(wheels), str(source))
+    subprocess.run(built, check=True)
+    (wheel,) = wheels.glob("*.whl")
+    venv.create(made, with_pip=False, symlinks=True)
+    python = made / "bin" / "python"
+    subprocess.run((*pip, "--python", str(python), "install", "--no-deps", str(wheel)), check=True)
+    (site,) = made.glob("lib/python*/site-packages")
+    (site / "these.pth").write_text("\n".join(path for path in sys.path if "site-packages" in path))
+    return python
+
+
+def serbench(installed, folder, *arguments, **environment):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    for variable in ("PYTHONPATH", "SERKIT_RESULTS", "SERKIT_DATA", "PYTEST_ADDOPTS"):
+        environment.pop(variable, None)
+    called = [installed.with_name("serbench"), *arguments]
+    return subprocess.run(called, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_case_runs_outside_the_checkout(installed, tmp_path, synthetic_cache):
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --somebody-elses\n")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    outcome = serbench(installed, tmp_path, "run", "tiny.toml", "-q", SERKIT_CACHE=str(synthetic_cache))
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "1 of 1 runs done" in outcome.stdout
+    (result,) = (tmp_path / "results" / "tiny").glob("large-aug0-*/result.json")
+    assert (tmp_path / "results" / "tiny" / "index.html").is_file()
+    assert '"git_commit": null' in result.read_text()  # not this checkout's code
+
+
+def test_results_go_where_the_option_says_and_cases_are_those_of_the_checkout(installed, tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    outcome = serbench(installed, tmp_path, "run", "synthetic", "--collect-only", "--results", str(there))
+    assert f"results in {there}/synthetic" in outcome.stdout
+    assert "105 tests collected" in outcome.stdout
+    assert {path.name for path in (ROOT / "cases").glob("test_*.py")} == {
+        path.name for path in installed.parent.parent.glob("lib/*/site-packages/benchmark/cases/test_*.py")
+    }
+
+
+def test_documents_are_named_by_where_they_are(installed, tmp_path):
+    outcome = serbench(installed, tmp_path, "doctor", "emodb", SERKIT_DATA=str(tmp_path))
+    named = next(word for word in outcome.stdout.split() if "corpora.md" in word)
+    page, _, heading = named.strip("(),").partition("#")
+    assert f"# {heading}".casefold() in Path(page).read_text().casefold()
