@@ -40,6 +40,10 @@ ON_A_CPU = """\
 # tail = 0.25
 # max_seconds = 3.0
 """
+TUNED: dict[str, Any] = {"train": [["mine"]], "learning_rates": [1e-4, 1e-3], "batch_sizes": [16, 128]}
+EXAMPLES = {"loudness_dbfs": -26.0}
+"""Of the tuning; and of settings that are off by default."""
+
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}
 MORE = """\
 # A corpus in a table or in parquet files, or one of several databases, is named (docs/corpora.md):
@@ -62,59 +66,53 @@ def attributes(spec: type) -> dict[str, str]:
 def reference() -> str:
     """A study that says every key, at its default, and means the same as one that says none of them."""
     study, of_corpus, exhibit = attributes(Study), attributes(CorpusSpec), attributes(Exhibit)
-    parts = [
-        _line("title", "What a study looks like", study["title"]),
-        _line("caution", "", study["caution"]),
-        _line("paper", False, study["paper"]),
-        _line("settled", True, study["settled"]),
-        _line("rates_percent", [0], study["rates_percent"], "run.augment_percent"),
-        _line("seeds", [0], study["seeds"], "run.seed"),
-        _fields("model", ModelSpec),
-        _fields("recipe", Recipe),
-        _fields("augmentation", Augmentation),
-        _table("corpora.mine", "A corpus; `mine` is the study's word for it, in ids and below."),
-        _line("reader", "audformat", "its reader (docs/corpora.md)."),
-        _line("title", "mine", study["titles"] + " Unless given: its own, or of a layout that word."),
-        _line(
-            "folds", 5, of_corpus["folds"] + " Left out, it follows from reader and options.", "corpus.folds"
-        ),
-        _line(
-            "expected_training_clips",
-            1000,
-            study["expected_training_clips"],
-            "corpus.expected_training_clips",
-        ),
-        _line(
-            "max_training_clips", 200, of_corpus["max_training_clips"], "corpus.max_training_clips", off=True
-        ),
-        _table("corpora.mine.options", of_corpus["options"]),
-        _line("folds", 5, "an option of this reader's."),
-        _table("corpora.mine.scramble", of_corpus["scramble"]),
-        *(_line(label, other, "") for label, other in SWAP.items()),
-        _table("corpora.emodb", "Another corpus."),
-        _line("reader", "emodb", ""),
-        _table("table1", "Trained and tested on the same corpus. The baselines of all changes."),
-        _line("train", [["mine"], ["emodb"]], exhibit["columns"] + " Of one corpus each."),
-        _table("tuning", f"{Tuning.__doc__}".partition("\n")[0]),
-        *(_line(name, value, attributes(Tuning)[name]) for name, value in TUNED.items()),
-        _table("figure2", "Some training sets on some corpora; the order within a set does not matter."),
-        _line("train", [["mine"], ["emodb"], ["mine", "emodb"]], exhibit["columns"]),
-        _line("test", ["mine", "emodb"], exhibit["tests"]),
-        _table("figure3", f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`."),
-        _line("train", [["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], exhibit["columns"]),
-        _line("test", [permuted("mine"), "mine", "emodb"], exhibit["tests"]),
-        _table("figure4", f"{Acoustics.__doc__}".partition("\n")[0]),
-        _line("corpora", ["mine", "emodb"], "which; all unless given."),
-        *(
-            _line(field.name, field.default, attributes(AcousticsSpec)[field.name], f"acoustics.{field.name}")
-            for field in dataclasses.fields(AcousticsSpec)
-            if f"acoustics.{field.name}" in BOUNDS
-        ),
-    ]
-    return "".join(parts)
+    measured = {field.name: field.default for field in dataclasses.fields(AcousticsSpec)}
+    of_study = {"title": "What a study looks like", "caution": "", "paper": False, "settled": True}
+    return "".join(
+        [
+            *(_line(key, value, study[key]) for key, value in of_study.items()),
+            _line("rates_percent", [0], study["rates_percent"] + _expected("run.augment_percent")),
+            _line("seeds", [0], study["seeds"] + _expected("run.seed")),
+            _fields("model", ModelSpec),
+            _fields("recipe", Recipe),
+            _fields("augmentation", Augmentation),
+            _table("corpora.mine", "A corpus; `mine` is the study's word for it, in ids and below."),
+            _line("reader", "audformat", "its reader (docs/corpora.md)."),
+            _line("title", "mine", f"{study['titles']} Unless given: its own, or of a layout that word."),
+            _line(
+                "folds", 5, f"{of_corpus['folds']} Left out, it follows from reader and options.", "corpus"
+            ),
+            _line("expected_training_clips", 1000, study["expected_training_clips"], "corpus"),
+            _line("max_training_clips", 200, of_corpus["max_training_clips"], "corpus", off=True),
+            _table("corpora.mine.options", of_corpus["options"]),
+            _line("folds", 5, "an option of this reader's."),
+            _table("corpora.mine.scramble", of_corpus["scramble"]),
+            *(_line(label, other) for label, other in SWAP.items()),
+            _table("corpora.emodb", "Another corpus."),
+            _line("reader", "emodb"),
+            _table("table1", "Trained and tested on the same corpus. The baselines of all changes."),
+            _line("train", [["mine"], ["emodb"]], f"{exhibit['columns']} Of one corpus each."),
+            _table("tuning", _first_line(Tuning)),
+            *(_line(key, value, attributes(Tuning)[key]) for key, value in TUNED.items()),
+            _table("figure2", "Some training sets on some corpora; the order within a set does not matter."),
+            _line("train", [["mine"], ["emodb"], ["mine", "emodb"]], exhibit["columns"]),
+            _line("test", ["mine", "emodb"], exhibit["tests"]),
+            _table("figure3", f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`."),
+            _line("train", [["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], exhibit["columns"]),
+            _line("test", [permuted("mine"), "mine", "emodb"], exhibit["tests"]),
+            _table("figure4", _first_line(Acoustics)),
+            _line("corpora", ["mine", "emodb"], "which; all unless given."),
+            *(
+                _line(key, measured[key], said, "acoustics")
+                for key, said in attributes(AcousticsSpec).items()
+                if f"acoustics.{key}" in BOUNDS
+            ),
+        ]
+    )
 
 
-TUNED: dict[str, Any] = {"train": [["mine"]], "learning_rates": [1e-4, 1e-3], "batch_sizes": [16, 128]}
+def _first_line(of: type) -> str:
+    return f"{of.__doc__}".partition("\n")[0]
 
 
 def _table(name: str, said: str) -> str:
@@ -124,34 +122,35 @@ def _table(name: str, said: str) -> str:
 def _fields(table: str, spec: type) -> str:
     """A table of a spec's fields at their defaults; where the default is none, an example that is off."""
     said = attributes(spec)
-    lines = []
-    for field in dataclasses.fields(spec):
-        value, off = field.default, field.default is None
-        if off:
-            value = EXAMPLES[field.name]
-        lines.append(_line(field.name, value, said[field.name], f"{table}.{field.name}", off))
-    return _table(table, f"{spec.__doc__}".partition("\n")[0]) + "".join(lines)
+    lines = [
+        _line(
+            field.name,
+            EXAMPLES.get(field.name, field.default),
+            said[field.name],
+            table,
+            field.default is None,
+        )
+        for field in dataclasses.fields(spec)
+    ]
+    return _table(table, _first_line(spec)) + "".join(lines)
 
 
-EXAMPLES = {"loudness_dbfs": -26.0}
+def _line(key: str, value: Any, said: str = "", table: str = "", off: bool = False) -> str:
+    """A key at a value, under what it means and, of a table with bounds, what it may be."""
+    comment = _comment(said + _expected(f"{table}.{key}"))
+    return f"{comment}{'# ' * off}{key} = {json.dumps(value, ensure_ascii=False)}\n"
 
 
-def _line(key: str, value: Any, said: str, setting: str = "", off: bool = False) -> str:
-    """A key at a value, under what it means and may be."""
-    if setting in BOUNDS:
-        said += f" Expected: {BOUNDS[setting]}."
-    elif key in ALLOWED and setting:
-        said += f" Expected: within {ALLOWED[key][0]:g}..{ALLOWED[key][1]:g}."
-    return f"{_comment(said)}{'# ' * off}{key} = {_toml(value)}\n"
+def _expected(setting: str) -> str:
+    table, _, key = setting.partition(".")
+    if table == "augmentation" and key in ALLOWED:
+        return " Expected: within {:g}..{:g}.".format(*ALLOWED[key])
+    return f" Expected: {BOUNDS[setting]}." if setting in BOUNDS else ""
 
 
 def _comment(said: str) -> str:
     said = said[:1].upper() + said[1:]
     return "".join(f"# {line}\n" for line in textwrap.wrap(said, WIDTH - 2))
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def start(name: str, data: Path | None) -> Path:
@@ -201,19 +200,11 @@ def found(data: Path | None) -> dict[str, dict[str, Any]]:
             f"no corpus to start a study with was found at or below {data}, where SERKIT_DATA points; python"
             " -m benchmark doctor says what was looked for, docs/corpora.md how to get it"
         )
-    return _alike_in_folds(here)
-
-
-def _alike_in_folds(names: list[str]) -> dict[str, dict[str, Any]]:
-    """Options by which corpora have as many folds as one that has no choice."""
-    choices = {name: corpora.reader(name).OPTIONS.get("folds") for name in names}
-    given = [corpora.folds(name, {}) for name in names if choices[name] is None]
+    choices = {name: corpora.reader(name).OPTIONS.get("folds") for name in here}
+    given = [corpora.folds(name, {}) for name in here if choices[name] is None]
     wanted = next((folds for folds in given if folds and folds > 1), JOINT_FOLDS)
-    options: dict[str, dict[str, Any]] = {}
-    for name, allowed in choices.items():
-        takes_it = allowed == () or (allowed and wanted in allowed and len(names) > 1)
-        options[name] = {"folds": wanted} if takes_it else {}
-    return options
+    takes_it = {name: of == () or (of and wanted in of and len(here) > 1) for name, of in choices.items()}
+    return {name: {"folds": wanted} if takes_it[name] else {} for name in here}
 
 
 def starter(name: str, here: Mapping[str, Mapping[str, Any]]) -> str:
@@ -229,27 +220,24 @@ def starter(name: str, here: Mapping[str, Mapping[str, Any]]) -> str:
     joint = [words[reader] for reader in here if folds[reader] in (1, most)]
     last = joint[-1]
     swapped = [permuted(word) if word == last else word for word in joint]
-    every = list(words.values())
-    parts = [
-        f"# Every key there is: python -m benchmark study --reference\ntitle = {_toml(f'Study {name}')}\n"
-        "rates_percent = [0, 50]\n"
-    ]
+    together = len(joint) > 1
+    every, singles = list(words.values()), [[word] for word in words.values()]
+    parts = ["# Every key there is: python -m benchmark study --reference\n"]
+    parts += [_line("title", f"Study {name}"), _line("rates_percent", [0, 50])]
     for reader, options in here.items():
-        title = corpora.title_of(reader, {})
-        parts.append(f"\n[corpora.{words[reader]}]\nreader = {_toml(reader)}\ntitle = {_toml(title)}\n")
-        if options:
-            lines = ", ".join(f"{key} = {_toml(value)}" for key, value in options.items())
-            parts.append(f"options = {{ {lines} }}\n")
-        if words[reader] == last:
-            parts.append("scramble = { " + ", ".join(f"{a} = {_toml(b)}" for a, b in SWAP.items()) + " }\n")
-    parts.append(f"\n{MORE}")
-    singles = [[word] for word in every]
-    sets = [*singles, joint] if len(joint) > 1 else singles
-    parts.append(f"\n[table1]\ntrain = {_toml(singles)}\n")
-    parts.append(f"\n[figure2]\ntrain = {_toml(sets)}\ntest = {_toml(every)}\n")
-    contrary = [[permuted(last)], *([swapped] if len(joint) > 1 else [])]
-    parts.append(f"\n[figure3]\ntrain = {_toml(contrary)}\ntest = {_toml([permuted(last), *every])}\n")
-    return "".join(parts) + f"\n{ON_A_CPU}"
+        parts += [_table(f"corpora.{words[reader]}", ""), _line("reader", reader)]
+        parts.append(_line("title", corpora.title_of(reader, {})))
+        parts += [f"options = {_inline(options)}\n"] if options else []
+        parts += [f"scramble = {_inline(SWAP)}\n"] if words[reader] == last else []
+    parts += [f"\n{MORE}", _table("table1", ""), _line("train", singles)]
+    parts += [_table("figure2", ""), _line("train", singles + [joint] * together), _line("test", every)]
+    parts += [_table("figure3", ""), _line("train", [[permuted(last)]] + [swapped] * together)]
+    parts += [_line("test", [permuted(last), *every]), f"\n{ON_A_CPU}"]
+    return "".join(parts)
+
+
+def _inline(table: Mapping[str, Any]) -> str:
+    return f"{{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in table.items())} }}"
 
 
 def then(file: Path) -> str:

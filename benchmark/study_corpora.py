@@ -24,30 +24,30 @@ def specs(tables: Mapping[str, Any]) -> list[CorpusSpec]:
     """The corpora of a study, checked.
 
     Raises:
-        SpecError: too many, one twice, or one that cannot be.
+        SpecError: too many, one that cannot be, or one twice: trained on under one name, it would be tested
+            on under another.
     """
     check(len(tables) <= MOST_ITEMS, f"corpora: {len(tables):,} of them; expected {MOST_ITEMS} at most")
     found = [_corpus(f"corpora.{name}", name, table) for name, table in tables.items()]
-    _check_apart(found)
+    seen: dict[tuple[str, Any], str] = {}
+    for corpus in found:
+        other = seen.setdefault((corpus.reader, corpus.options), corpus.name)
+        check(
+            other == corpus.name,
+            f"corpora.{corpus.name} is corpora.{other} again: networks would be tested on the clips that they"
+            " learnt from. Ask for what differs in a study of its own",
+        )
     return found
 
 
 def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
     """A corpus of a study; its folds follow from its reader and options, where these can tell."""
-    if isinstance(table, dict) and "training_clips" in table:
-        raise SpecError(
-            f"{where}: training_clips is called expected_training_clips now, as it only orders the cases; to"
-            " learn from fewer clips, set max_training_clips"
-        )
     check_values(where, table, CORPUS)
     if "reader" not in table:
         raise SpecError(f"{where}: reader is missing")
     if "expected_training_clips" in table:
-        number(
-            "corpus.expected_training_clips",
-            table["expected_training_clips"],
-            f"{where}.expected_training_clips",
-        )
+        setting = "corpus.expected_training_clips"
+        number(setting, table["expected_training_clips"], f"{where}.expected_training_clips")
     reader, options, folds = table["reader"], table.get("options", {}), table.get("folds")
     try:
         known = readers.folds(reader, options)
@@ -68,22 +68,6 @@ def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
     )
 
 
-def _check_apart(corpora: list[CorpusSpec]) -> None:
-    """Checks that no corpus is there twice: trained on under one name, it would be tested on under another.
-
-    Raises:
-        SpecError: two have one reader and the same options.
-    """
-    seen: dict[tuple[str, Any], str] = {}
-    for corpus in corpora:
-        other = seen.setdefault((corpus.reader, corpus.options), corpus.name)
-        if other != corpus.name:
-            raise SpecError(
-                f"corpora.{corpus.name} is corpora.{other} again: networks would be tested on the clips that"
-                " they learnt from. Ask for what differs in a study of its own"
-            )
-
-
 def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str, str]:
     """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's.
 
@@ -101,11 +85,9 @@ def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str
         title = readers.reader(corpus.reader).TITLE if own else corpus.name
         title = one_line(f"{where}.title", tables[corpus.name].get("title", title), MOST_IN_TITLE)
         check("+" not in title, f"{where}.title = {title!r}: expected no +, which joins training sets")
-        if title in found.values():
-            raise SpecError(f"{where}: another corpus has the title {title!r} too; tables go by titles")
-        check(
-            not title.endswith(TITLE_ENDING),
-            f"{where}.title = {title!r}: {TITLE_ENDING} is the study's own ending",
-        )
+        taken = title in found.values()
+        check(not taken, f"{where}: another corpus has the title {title!r} too; tables go by titles")
+        ending = title.endswith(TITLE_ENDING)
+        check(not ending, f"{where}.title = {title!r}: {TITLE_ENDING} is the study's own ending")
         found[corpus.name] = title
     return found

@@ -23,15 +23,8 @@ MOST_ITEMS = 100
 
 TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
 LIST, RANGE, TABLE = "a list of one or more", "[lowest, highest]", "a table"
-KINDS: dict[str, Any] = {
-    TEXT: str,
-    SWITCH: bool,
-    WHOLE: int,
-    NUMBER: (int, float),
-    LIST: list,
-    RANGE: list,
-    TABLE: dict,
-}
+KINDS: dict[str, Any] = {TEXT: str, SWITCH: bool, WHOLE: int, NUMBER: (int, float)}
+KINDS |= {LIST: list, RANGE: list, TABLE: dict}
 """What a value in a study's file can be, in the words of the messages."""
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
@@ -58,28 +51,19 @@ def study_name(path: Path) -> str:
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """The file's values: text, numbers, switches, lists and tables, nested no deeper than they may be.
-
-    Raises:
-        SpecError: it cannot be read, is no TOML, or holds anything else, as a date.
-    """
+    """The file's values. Raises SpecError: it cannot be read or is no TOML."""
     try:
-        data = tomllib.loads(read_bytes(path, MOST_BYTES).decode("utf-8-sig"))
+        return tomllib.loads(read_bytes(path, MOST_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise SpecError(f"study file {path} cannot be read: {error.strerror}") from error
     except RecursionError as error:
         raise SpecError(f"study file {path} is nested too deep") from error
     except ValueError as error:  # not TOML, not UTF-8, a number of more digits than Python reads
         raise SpecError(f"study file {path} is not TOML: {error}") from error
-    return data
 
 
 def check_values(where: str, table: Any, known: Mapping[str, str]) -> None:
-    """Checks a table's keys, and that each value is of the kind that `known` says.
-
-    Raises:
-        SpecError: an unknown key, or a value of another kind.
-    """
+    """Checks a table's keys, and that each value is of the kind that `known` says. Raises SpecError."""
     check_value(where, table, TABLE)
     for key, value in table.items():
         if key not in known:
@@ -89,11 +73,7 @@ def check_values(where: str, table: Any, known: Mapping[str, str]) -> None:
 
 
 def check_value(where: str, value: Any, kind: str) -> None:
-    """Checks that a value is of a kind, and a list short enough and without repetitions.
-
-    Raises:
-        SpecError: it is not.
-    """
+    """Checks that a value is of a kind, and a list short and without repetitions. Raises SpecError."""
     is_kind = isinstance(value, KINDS[kind]) and (kind == SWITCH or not isinstance(value, bool))
     if not is_kind or value == []:
         raise SpecError(f"{where} = {shown(value)}: expected {kind}")

@@ -141,7 +141,6 @@ ABSURD = {
     ),
     "scrambled": (one('title = "A-SCRAMBLED"'), "-SCRAMBLED is the study's own ending"),
     # what fits the study and would fail in the run
-    "old name": (one("training_clips = 3"), "training_clips is called expected_training_clips now"),
     "other folds": (one("folds = 3"), "corpora.one.folds = 3: with these options it has 5; leave folds out"),
     "folds twice": (
         two("folds = 5\noptions = { folds = 3 }"),
