@@ -20,8 +20,8 @@ from benchmark import study as studies
 from benchmark.beside import CASES
 from benchmark.options import opened, results_option, say, study_option
 from serkit import __version__, corpora
-from serkit.cache import house_libraries
 from serkit.effects import EFFECTS
+from serkit.files import house_libraries
 from serkit.specs import CHECKPOINTS, METRICS
 
 MOVED = 3

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from serkit.doctor import NOTE, UNFIT, Count, Examination, n_of
-from serkit.files import printable
 from serkit.labels import LABELS
+from serkit.words import printable
 
 WIDTH = 100
 

@@ -20,10 +20,9 @@ from benchmark import study as studies
 from benchmark.beside import located
 from serkit import corpora
 from serkit.errors import ResultsUnreadable, SerkitError, memory_named
-from serkit.files import printable
 from serkit.results import Store
 from serkit.settings import MAX_SEED, plain
-from serkit.words import did_you_mean, shown
+from serkit.words import did_you_mean, printable, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -32,7 +32,6 @@ from serkit import encoders, labels
 from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
-from serkit.files import printable
 from serkit.settings import check, number, one_line, plain
 from serkit.specs import (
     MEASUREMENT,
@@ -45,7 +44,7 @@ from serkit.specs import (
     frozen,
     in_order,
 )
-from serkit.words import did_you_mean, shown
+from serkit.words import did_you_mean, printable, shown
 
 BUILT_IN = Path(__file__).parent / "studies"
 

@@ -29,7 +29,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import serkit
 from serkit.errors import ResultsUnreadable
-from serkit.files import MOST_TEXT_BYTES, open_file, parse_json, write_whole
+from serkit.files import MAX_TEXT_BYTES, open_file, parse_json, write_whole
 from serkit.resultfile import TABLES, TEXT, Result, check_table, parse, unreadable
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _check_directory(file: IO[bytes]) -> None:
 
 def _lines(parts: _Parts) -> dict[str, bytes]:
     lines: dict[str, bytes] = {}
-    for line in parts.unpacked(RESULTS, MOST_TEXT_BYTES).splitlines():
+    for line in parts.unpacked(RESULTS, MAX_TEXT_BYTES).splitlines():
         key = parse_json(line)["key"]
         if not KEY.fullmatch(key) or key in lines:
             raise ValueError(f"a key is none, or there twice: {key[:300]}")

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serkit.files import printable
+from serkit.words import printable
 
 
 class SerkitError(Exception):

@@ -1,26 +1,32 @@
-"""Reading and writing with care: other people's files, and what must not be half there.
+"""Files read and written with care, and the folder of what can be made again.
 
 Whatever serkit did not make itself is opened by `open_file`, which takes regular files alone: reading a named
-pipe waits for ever, a device may never end. `printable` is for names that a terminal shall show.
+pipe waits for ever, a device may never end. What must not be half there is written by `write_whole` and its
+like, and by nothing else.
 """
 
 from __future__ import annotations
 
 import errno
+import getpass
 import json
 import os
-import re
 import stat
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-MOST_TEXT_BYTES = 256 << 20
+import platformdirs
+
+from serkit.errors import SerkitError
+
+MAX_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
 
-LARGEST, LARGEST_WHOLE = 1e100, 1e15
+MAX_NUMBER, MAX_WHOLE = 1e100, 1e15
 """Of `usual_number`; a training that is thrown off has losses of 1e18."""
 
 KINDS = {
@@ -31,10 +37,9 @@ KINDS = {
     stat.S_IFDIR: "a folder",
 }
 
-UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Control characters but tab and newline, what turns the direction of text, and halves of characters."""
+CACHE_VARIABLE = "SERKIT_CACHE"
+HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+"""Where libraries look for a place of their own; torch's compiler names its folder after the user."""
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -57,12 +62,8 @@ def open_file(path: Path) -> BufferedReader:
         raise
 
 
-def read_bytes(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
-    """All of a regular file.
-
-    Raises:
-        OSError: as `open_file`, or more than `most` bytes.
-    """
+def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:
+    """All of a regular file. Raises OSError as `open_file` does, or where it has more than `most` bytes."""
     with open_file(path) as file:
         if os.fstat(file.fileno()).st_size > most:
             raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
@@ -110,9 +111,13 @@ def usual_number(text: str) -> int | float:
 
     Raises:
         ValueError: NaN, 1e15 and more of a whole one, 1e100 and more of any other.
+
+    Example:
+        >>> usual_number("12"), usual_number("0.5")
+        (12, 0.5)
     """
     value, whole = float(text), text.lstrip("-").isdigit()
-    if not abs(value) < (LARGEST_WHOLE if whole else LARGEST):
+    if not abs(value) < (MAX_WHOLE if whole else MAX_NUMBER):
         raise ValueError(f"{text[:20]} is no number that can be")
     return int(text) if whole else value
 
@@ -123,33 +128,24 @@ def write_whole(path: Path, data: bytes | str) -> None:
     Halves of characters, as in paths that are not UTF-8, are spelt out.
 
     Raises:
-        OSError: it cannot be written; what was there before stays.
+        OSError: it cannot be written; what was there before stays, and no draft.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     write_by(path, lambda draft: draft.write_bytes(content))
 
 
 def write_by(path: Path, write: Callable[[Path], Any]) -> None:
-    """As `write_whole`, for what knows how to write itself to a path. Raises likewise; no draft stays."""
+    """As `write_whole`, for what knows how to write itself to a path. Raises the same."""
     draft = path.with_name(f"{path.name}.draft")
     draft.unlink(missing_ok=True)  # somebody's pipe or link under that name is not written through
     try:
         write(draft)
-        settle(draft, path)
+        _sync(draft)
+        os.replace(draft, path)
     except OSError:
         with suppress(OSError):
             draft.unlink()
         raise
-
-
-def settle(draft: Path, path: Path) -> None:
-    """Puts a written file in its place, once all of it is on the disk.
-
-    Raises:
-        OSError: the disk is full or gone.
-    """
-    _sync(draft)
-    os.replace(draft, path)
 
 
 def settle_folder(draft: Path, folder: Path) -> None:
@@ -160,24 +156,19 @@ def settle_folder(draft: Path, folder: Path) -> None:
     """
     for path in draft.iterdir():
         _sync(path)
-    _settle_names(draft)
+    with suppress(OSError):  # not every file system can bring a folder's names to the disk
+        _sync(draft)
     os.replace(draft, folder)
-    _settle_names(folder.parent)
+    with suppress(OSError):
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _settle_names(folder: Path) -> None:
-    """Brings to the disk which files a folder holds, where the file system can be asked to."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append_line(path: Path, line: str) -> None:
@@ -199,6 +190,58 @@ def _check_regular(file: int | Path, path: Path) -> None:
         raise OSError(errno.EINVAL, f"{KINDS.get(kind, 'something else')}, expected a file", str(path))
 
 
-def printable(text: str) -> str:
-    """Text as a terminal may show it: what would steer the terminal or turn the text is spelt out, as x1b."""
-    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def cache_folder() -> Path:
+    """The folder of what serkit can make again, made where it is missing: all in it may go at any time.
+
+    It must hold for every worker on a host, so that one makes a thing and the others wait for it (a file lock
+    beside it): on machines that share no disk each has its own.
+
+    Returns:
+        `$SERKIT_CACHE` as an absolute path, or the user's cache folder for `serkit` where that is unset or
+        empty.
+
+    Raises:
+        SerkitError: the folder cannot be made or written, or there is no home folder for it.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    try:
+        folder = (Path(chosen) if chosen else platformdirs.user_cache_path("serkit")).expanduser().absolute()
+    except RuntimeError as error:
+        raise SerkitError(
+            f"no cache folder: this user has no home folder (HOME is not set); set {CACHE_VARIABLE} to the"
+            " whole path of a folder that you can write"
+        ) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # permission bits say little on a network disk: try it
+            pass
+    except OSError as error:
+        came_from = "names it" if chosen else "is not set, so it is the system's"
+        raise SerkitError(
+            f"cannot write the cache folder {folder} ({error.strerror}; {CACHE_VARIABLE} {came_from});"
+            f" set {CACHE_VARIABLE} to a folder that you can write"
+        ) from error
+    return folder
+
+
+def house_libraries() -> None:
+    """Lends other libraries a place in the cache folder where the user has no home, or no name, for theirs.
+
+    Without one torch, librosa and numba fail as they are imported, and matplotlib warns. What the environment
+    already says stays. Call it before they are imported; where there is no cache folder nothing is lent.
+    """
+    home = os.path.expanduser("~")
+    homeless = not (os.path.isdir(home) and os.access(home, os.W_OK))
+    if not homeless and _has_name():
+        return
+    with suppress(SerkitError):
+        folder = str(cache_folder() / "libraries")
+        for variable in ("TORCHINDUCTOR_CACHE_DIR", *(HOUSED if homeless else ())):
+            os.environ.setdefault(variable, folder)
+
+
+def _has_name() -> bool:
+    try:
+        return bool(getpass.getuser())
+    except (KeyError, OSError):  # no passwd entry; OSError from Python 3.13 on
+        return False

@@ -19,9 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from serkit.cache import cache_folder
 from serkit.errors import ResultsUnreadable, ResultsUnwritable, SerkitError
-from serkit.files import write_by
+from serkit.files import cache_folder, write_by
 from serkit.resultfile import read
 
 PATIENCE_S = 60.0

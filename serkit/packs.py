@@ -35,10 +35,9 @@ import filelock
 import numpy as np
 
 from serkit.audio import decode
-from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.reading.corpus import Corpus
 from serkit.errors import AudioError, SerkitError
-from serkit.files import open_file, read_bytes, read_json, settle_folder
+from serkit.files import CACHE_VARIABLE, cache_folder, open_file, read_bytes, read_json, settle_folder
 
 PACK_FORMAT = 2
 CLIPS_AHEAD = 16  # heard ahead of who takes them: of clips of half an hour, the longest there may be, 1 GB
@@ -121,12 +120,12 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
     except _Unusable as error:
         raise SerkitError(
             f"{corpus.name}: audio that was packed to {folder} just now is damaged ({error}): the disk or the"
-            f" memory fails, or something else writes there; set {VARIABLE} to a folder on another disk"
+            f" memory fails, or something else writes there; set {CACHE_VARIABLE} to a folder on another disk"
         ) from error
     except OSError as error:
         raise SerkitError(
             f"{corpus.name}: cannot write the packed audio to {folder} ({error}); make room there, or set"
-            f" {VARIABLE} to a folder that you can write"
+            f" {CACHE_VARIABLE} to a folder that you can write"
         ) from error
 
 

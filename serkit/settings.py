@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serkit.errors import SpecError
-from serkit.files import printable
-from serkit.words import shown
+from serkit.words import printable, shown
 
 MAX_SEED = 2**32 - 1
 MAX_EVALUATIONS = 100_000

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
+
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters but tab and newline, what turns the direction of text, and halves of characters."""
 
 MAX_SHOWN = 80
 """Characters of a value that a message shows, or looks for among those that are known."""
@@ -44,3 +50,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name[:MAX_SHOWN], known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def printable(text: str) -> str:
+    r"""Text as a terminal may show it: what would steer it or turn the text is spelt out.
+
+    Example:
+        >>> printable("\x1b[2J")
+        '\\x1b[2J'
+    """
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

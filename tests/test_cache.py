@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import main
-from serkit import cache
-from serkit.cache import HOUSED, cache_folder, house_libraries
+from serkit import files
 from serkit.encoders import checkpoints
 from serkit.errors import SerkitError, WeightsMissing
+from serkit.files import HOUSED, cache_folder, house_libraries
 
 ROOT = Path(__file__).parent.parent
 OF_LIBRARIES = {*HOUSED, "TORCHINDUCTOR_CACHE_DIR"}
@@ -81,7 +81,7 @@ def test_a_home_without_a_name_is_kept_and_the_compiler_housed(tmp_path, monkeyp
 def test_a_home_that_cannot_be_written_is_none(tmp_path, monkeypatch, home):
     monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", home)
-    monkeypatch.setattr(cache.os, "access", lambda path, mode: not str(path).startswith("/proc"))
+    monkeypatch.setattr(files.os, "access", lambda path, mode: not str(path).startswith("/proc"))
     house_libraries()
     assert lent() == OF_LIBRARIES
 
@@ -120,7 +120,7 @@ import os, pwd, sys
 def unknown(number):
     raise KeyError(number)
 pwd.getpwuid = unknown
-from serkit.cache import house_libraries
+from serkit.files import house_libraries
 house_libraries()
 """
 

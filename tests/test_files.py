@@ -11,13 +11,13 @@ from serkit.files import (
     append_line,
     open_file,
     parse_json,
-    printable,
     read_bytes,
     read_json,
     read_text,
     usual_number,
     write_whole,
 )
+from serkit.words import printable
 
 
 def bound_socket(path):

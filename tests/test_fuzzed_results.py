@@ -15,10 +15,10 @@ from benchmark.report import collect, compare, page
 from benchmark.report.write import assemble
 from benchmark.session import attempt, progress, status
 from serkit.errors import ResultsUnreadable
-from serkit.files import printable
 from serkit.resultfile import read
 from serkit.results import Store
 from serkit.results_table import load_all
+from serkit.words import printable
 from tests.fuzz import FEWER, FUZZ
 from tests.made_results import made_result, put
 

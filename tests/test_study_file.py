@@ -15,10 +15,9 @@ from benchmark.study_corpora import CORPUS
 from benchmark.study_file import DEVICES, MOST_BYTES, TAKEN, study_name
 from serkit.corpora import READERS
 from serkit.errors import SerkitError, SpecError
-from serkit.files import printable
 from serkit.settings import BOUNDS, number, plain
 from serkit.specs import from_json
-from serkit.words import shown
+from serkit.words import printable, shown
 from tests.fuzz import FUZZ
 
 PLAIN = """

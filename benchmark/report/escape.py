@@ -10,7 +10,7 @@ import re
 
 import pandas as pd
 
-from serkit.files import printable
+from serkit.words import printable
 
 MARKS = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])"  # a backslash that would take the next letter's meaning

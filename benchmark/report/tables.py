@@ -13,8 +13,8 @@ from benchmark.report import acoustics, escape, intervals
 from benchmark.report.acoustics import CLOSER, MEASURES
 from benchmark.report.cells import TUNED, columns_of, letters, published_table1
 from benchmark.study import Exhibit, Study, Tuning
-from serkit.files import printable
 from serkit.specs import METRICS
+from serkit.words import printable
 
 MISSING = "--"
 TITLES = {

@@ -14,8 +14,9 @@ from benchmark.report.collect import Report, read
 from benchmark.report.tables import Table
 from benchmark.study import Study
 from serkit.acoustics.room import C50_RANGE_DB, T60_RANGE_S
-from serkit.files import printable, write_whole
+from serkit.files import write_whole
 from serkit.results import Store, unwritable
+from serkit.words import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

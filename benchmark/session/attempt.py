@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import ResultsUnreadable, SpecError
-from serkit.files import parse_json, printable, read_bytes, read_json, usual_number
+from serkit.files import parse_json, read_bytes, read_json, usual_number
 from serkit.resultfile import Result, diverged, read, unreadable
 from serkit.specs import Spec, from_json
+from serkit.words import printable
 
 TEXTS = ("host", "device", "worker")
 NUMBERS = ("time", "pid", "iteration", "of", "epoch", "loss", "measured", "packed", "seconds_left")

@@ -12,8 +12,8 @@ from benchmark import study as studies
 from benchmark.session.live import Live, in_place
 from benchmark.session.progress import Progress
 from serkit.errors import SerkitError, memory_named
-from serkit.files import printable
 from serkit.results import Store
+from serkit.words import printable
 
 
 class Controller:

@@ -20,8 +20,8 @@ from benchmark.beside import located
 from benchmark.session import engines
 from benchmark.session.controller import Controller
 from benchmark.session.work import Place
-from serkit.cache import house_libraries
 from serkit.errors import CorpusMissing, ExtraMissing, ResultsUnreadable, SerkitError, SpecError
+from serkit.files import house_libraries
 from serkit.results import Result, Store
 
 pytest.register_assert_rewrite("benchmark.session.checks")

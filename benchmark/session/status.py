@@ -10,9 +10,8 @@ from typing import Any
 from benchmark.session.pace import lasting, pace
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, HOST, MISSING, RUNNING, CaseState, Progress
 from benchmark.study import Case
-from serkit.files import printable
 from serkit.results import left_out
-from serkit.words import many
+from serkit.words import many, printable
 
 NAMED = 8  # cases in a command that runs some again; more are not typed
 COLUMNS = 80

@@ -30,10 +30,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, split_shares, table
 from serkit.errors import CorpusUnfit, SerkitError
-from serkit.files import read_bytes, read_text
+from serkit.files import CACHE_VARIABLE, cache_folder, read_bytes, read_text
 from serkit.labels import LABELS
 from serkit.later import Later
 
@@ -215,7 +214,7 @@ def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
     except (OSError, soundfile.SoundFileError) as error:
         raise SerkitError(
             f"cannot write the synthetic corpora to {folder} ({error});"
-            f" set {VARIABLE} to a folder that you can write, with 20 MB free"
+            f" set {CACHE_VARIABLE} to a folder that you can write, with 20 MB free"
         ) from error
     return folder
 
@@ -230,7 +229,7 @@ def _make(folder: Path, semantics: str, acoustic: float) -> None:
     if not _is_whole(draft):
         raise SerkitError(
             f"the synthetic corpora written to {draft} are not what was written (disk full?);"
-            f" free some space or set {VARIABLE} to another folder"
+            f" free some space or set {CACHE_VARIABLE} to another folder"
         )
     if folder.exists():
         os.replace(folder, damaged)

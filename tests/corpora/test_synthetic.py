@@ -11,11 +11,11 @@ import pytest
 import soundfile
 from sklearn.metrics import balanced_accuracy_score
 
-from serkit.cache import cache_folder
 from serkit.corpora import find, load
 from serkit.corpora import synthetic as reader
 from serkit.corpora.reading.corpus import PARTS
 from serkit.errors import CorpusUnfit, SerkitError, SpecError
+from serkit.files import cache_folder
 from serkit.labels import LABELS
 from serkit.worlds import world
 from serkit.worlds.speech import RATE_HZ

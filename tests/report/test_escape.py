@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from benchmark.report import escape
 from benchmark.report.tables import Table
-from serkit.files import printable
+from serkit.words import printable
 from tests.fuzz import FUZZ
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])

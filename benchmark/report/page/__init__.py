@@ -33,9 +33,8 @@ from benchmark.report.choices import choices
 from benchmark.session import checks, progress, status
 from benchmark.session.progress import CaseState
 from benchmark.study import Case, Study, TrainingSet
-from serkit.cache import cache_folder
 from serkit.errors import ResultsUnreadable
-from serkit.files import read_bytes, write_whole
+from serkit.files import cache_folder, read_bytes, write_whole
 from serkit.labels import LABELS
 from serkit.metrics import in_tail
 from serkit.results import Result, Store

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from serkit.cache import VARIABLE, cache_folder
 from serkit.corpora.reading.corpus import composed
 from serkit.corpora.reading.folder import careful
 from serkit.corpora.reading.tabular import open_parquet
 from serkit.errors import SerkitError
-from serkit.files import parse_json, read_json
+from serkit.files import CACHE_VARIABLE, cache_folder, parse_json, read_json
 from serkit.later import Later
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def unpack(
     except OSError as error:
         raise SerkitError(
             f"cannot write the audio of {title} to {folder} ({error.strerror}); free some space, or set"
-            f" {VARIABLE} to a folder that you can write"
+            f" {CACHE_VARIABLE} to a folder that you can write"
         ) from error
     return folder, names
 
