@@ -24,30 +24,28 @@ def render(examination: Examination, title: str) -> str:
     verdict = f"UNFIT ({n_of(n_unfit, 'reason')})" if n_unfit else "fit"
     if n_notes:
         verdict += f", {n_of(n_notes, 'note')}"
-    lines = [f"{title}: {verdict}"]
-    if examination.folder is not None:
-        lines.append(f"  folder   {examination.folder}")
     options = ", ".join(f"{option} {value}" for option, value in examination.options if value is not None)
-    if options:
-        lines.append(f"  options  {options}")
-    if examination.version:
-        lines.append(f"  version  {examination.version}")
-    if examination.clips:
-        lines.append(f"  audio    {n_of(examination.clips, 'clip')}, {examination.hours:.2f} hours")
-    if examination.elsewhere:
-        lines.append(f"           {n_of(examination.elsewhere, 'file')} more in folders where no clip lies")
+    about = {
+        "folder": examination.folder,
+        "options": options,
+        "version": examination.version,
+        "audio": examination.clips and f"{n_of(examination.clips, 'clip')}, {examination.hours:.2f} hours",
+        "": examination.elsewhere
+        and f"{n_of(examination.elsewhere, 'file')} more in folders where no clip lies",
+    }
+    lines = [f"{title}: {verdict}", *(f"  {name:<8} {value}" for name, value in about.items() if value)]
     if examination.counts:
         lines += ["", *_render_counts(examination.counts)]
     if examination.notes:
         lines += ["", "Notes", *(_indented("  - ", note) for note in examination.notes)]
     if examination.problems:
         lines += ["", "Problems"]
-        for problem in examination.problems:
-            severity = problem.severity.upper() if problem.severity == UNFIT else problem.severity
-            lines.append(_indented("  - ", f"{severity} {problem.kind}: {problem.message}"))
-            lines += [f"      {example}".replace("\n", "\\n") for example in problem.examples]
-            if problem.count > len(problem.examples) > 0:
-                lines.append(f"      and {problem.count - len(problem.examples)} more")
+    for problem in examination.problems:
+        severity = problem.severity.upper() if problem.severity == UNFIT else problem.severity
+        lines.append(_indented("  - ", f"{severity} {problem.kind}: {problem.message}"))
+        lines += [f"      {example}".replace("\n", "\\n") for example in problem.examples]
+        if problem.count > len(problem.examples) > 0:
+            lines.append(f"      and {problem.count - len(problem.examples)} more")
     return printable("\n".join(lines))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ class Heard:
     samples: np.ndarray
     rate_hz: int
     channels: int
-    odd: dict[str, str] = field(default_factory=dict)
+    odd: dict[str, str]
 
 
 class _Flaw(Exception):
@@ -77,14 +77,8 @@ def listen(path: Path, rate_hz: int) -> Heard:
 
     Never waits, and takes no more memory than the clip needs: its file, and its samples a few times.
 
-    Args:
-        path: of a clip, or of anything.
-        rate_hz: the rate wanted.
-
     Raises:
-        AudioError: one of `CURES`: missing, no file, a git-lfs pointer, not audio, empty, cut off, not
-        finite,
-            longer than half an hour, or of channels that cancel each other.
+        AudioError: of a kind in `CURES`; `path` may be anything.
     """
     try:
         return _heard(read_bytes(path, MAX_BYTES), rate_hz)
@@ -120,8 +114,7 @@ def is_silent(samples: np.ndarray) -> bool:
 def clipped_share(samples: np.ndarray) -> float:
     """The share of a clip's samples at exactly its highest or lowest value; 0 where neither has eight.
 
-    Sound hardly ever reaches one value twice at its peak; peaks that were cut off do, whatever gain came
-    later.
+    Sound hardly ever peaks twice at one value; peaks that were cut off do, whatever gain came later.
     """
     extremes = [np.count_nonzero(samples == extreme) for extreme in (samples.min(), samples.max())]
     return sum(extremes) / len(samples) if max(extremes) >= CLIPPED_SAMPLES else 0.0
@@ -175,7 +168,9 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
     samples = samples[: told.frames or None]
     if not exact:
         odd |= _check_mix(samples, powers)
-        samples = _int16(samples, found_hz, rate_hz)
+        if found_hz != rate_hz:
+            samples = soxr.resample(samples, found_hz, rate_hz)
+        samples = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     if len(samples) == 0:
         raise _Flaw("empty", f"no sample of it is left at {rate_hz:,} Hz")
     return Heard(samples, found_hz, channels, odd)
@@ -245,9 +240,3 @@ def _check_mix(mono: np.ndarray, powers: np.ndarray) -> dict[str, str]:
         return {"weakened": lost}
     dead = int((powers < DEAD * powers.max()).sum())
     return {"dead-channel": f"{dead} of {len(powers)} channels"} if dead else {}
-
-
-def _int16(wave: np.ndarray, found_hz: int, rate_hz: int) -> np.ndarray:
-    if found_hz != rate_hz:
-        wave = soxr.resample(wave, found_hz, rate_hz)
-    return np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -94,11 +94,11 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
 
     Args:
         corpus: any corpus.
-        rate_hz: the front end's sample rate.
+        rate_hz: the front end's.
         progress: called with (clips done, clips in all) while decoding.
 
     Raises:
-        AudioError: clips that cannot be read; the message names them all, or the first ten.
+        AudioError: clips that cannot be read; the message names the first ten.
         SerkitError: the pack cannot be written, or cannot be read as it was written.
     """
     folder = _folder(corpus, rate_hz)

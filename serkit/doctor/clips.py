@@ -97,12 +97,7 @@ def clip_problems(corpus: Corpus, clips: Mapping[str, Clip], module: ModuleType)
     for path, clip in clips.items():
         for kind, detail in clip.odd.items():
             examples[kind].append(f"{path} ({detail})" if detail else path)
-    values = {
-        "of": len(clips),
-        "folder": corpus.folder,
-        "page": module.PAGE,
-        "silent_dbfs": audio.SILENT_DBFS,
-    }
+    values = {"of": len(clips), "folder": corpus.folder, "page": module.PAGE, "dbfs": audio.SILENT_DBFS}
     problems = [problem for kind, of in examples.items() for problem in found(kind, of, **values)]
     whole = {path: clip for path, clip in clips.items() if clip.rate_hz}
     if whole:

@@ -63,12 +63,10 @@ class Examination:
         options: the reader's options, defaults filled in, sorted pairs.
         folder: the corpus's folder; None where missing.
         version: what the reader recognised; empty where it could not read.
-        clips: clips in the table.
-        hours: of audio, decoded.
-        counts: class x split or fold, beside what is published.
-        elsewhere: audio files in folders where no clip lies.
-        notes: the reader's own.
-        problems: unfit ones first.
+        clips: how many the table has.
+        counts: label x split or fold, beside what is published.
+        elsewhere: how many audio files lie in folders where no clip lies.
+        problems: unfit ones first, in the order of kinds.toml.
     """
 
     options: tuple[tuple[str, Any], ...] = ()
