@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from serkit.doctor import NOTE, UNFIT, Count, Examination, n_of
+from serkit.doctor import NOTE, UNFIT, Count, Examination
 from serkit.labels import LABELS
-from serkit.words import printable
+from serkit.words import many, printable
 
 WIDTH = 100
 
@@ -21,17 +21,17 @@ def render(examination: Examination, title: str) -> str:
         return f"{title}: missing\n" + _indented("  ", examination.problems[0].message)
     n_notes = sum(problem.severity == NOTE for problem in examination.problems)
     n_unfit = len(examination.problems) - n_notes
-    verdict = f"UNFIT ({n_of(n_unfit, 'reason')})" if n_unfit else "fit"
+    verdict = f"UNFIT ({many(n_unfit, 'reason')})" if n_unfit else "fit"
     if n_notes:
-        verdict += f", {n_of(n_notes, 'note')}"
+        verdict += f", {many(n_notes, 'note')}"
     options = ", ".join(f"{option} {value}" for option, value in examination.options if value is not None)
     about = {
         "folder": examination.folder,
         "options": options,
         "version": examination.version,
-        "audio": examination.clips and f"{n_of(examination.clips, 'clip')}, {examination.hours:.2f} hours",
+        "audio": examination.clips and f"{many(examination.clips, 'clip')}, {examination.hours:.2f} hours",
         "": examination.elsewhere
-        and f"{n_of(examination.elsewhere, 'file')} more in folders where no clip lies",
+        and f"{many(examination.elsewhere, 'file')} more in folders where no clip lies",
     }
     lines = [f"{title}: {verdict}", *(f"  {name:<8} {value}" for name, value in about.items() if value)]
     if examination.counts:
@@ -80,7 +80,7 @@ def _render_counts(counts: Sequence[Count]) -> list[str]:
     if any(count.published is not None for count in counts):
         lines.append("  found / published, ! where they differ")
     if agreeing:
-        lines.append(f"  {n_of(agreeing, 'published count')} of single speakers agree")
+        lines.append(f"  {many(agreeing, 'published count')} of single speakers agree")
     return lines
 
 

@@ -1,21 +1,20 @@
 """The acoustics of clips: estimated quality, reverberation time and clarity (§5.1), raw or augmented.
 
-Takes packed clips and gives a table, a row a clip. The estimators hear no more than the first 9.01 s
-of a clip: the window of DNSMOS (`serkit.acoustics.quality`), and more than the room network
-(`serkit.acoustics.room`) learnt from.
+Takes packed clips and gives a table, a row a clip. No more than the first 9.01 s of a clip are heard:
+DNSMOS's window (`serkit.acoustics.quality`), and more than the room network (`serkit.acoustics.room`) learnt
+from.
 
-Differences from the paper, whose three estimators and whose choice of clips were never published:
+Differences from the paper, whose three estimators and whose choice of clips were never published (figures:
+docs/acoustics.md):
 
-1. MOS is DNSMOS P.808, T60 and C50 are `serkit.acoustics.room`'s: replacements, with errors of their own
-   (`docs/acoustics.md`). Absolute values are not the paper's; differences between corpora can be compared.
+1. MOS is DNSMOS P.808, T60 and C50 are `serkit.acoustics.room`'s: replacements, with errors of their own.
+   Differences between corpora can be compared with the paper's, absolute values cannot.
 2. The clips are drawn without replacement from those that carry one of the four labels. A smaller corpus is
    measured whole, where the paper speaks of 10,000 clips of each.
 3. Augmented clips go through the study's effects on the wave, each clip once. SpecAugment and a stretch on
-   features change no wave and are left out. A vocoder in their place would be heard as poor quality: at rates
-   of 0.9 to 1.2 it alone lowers P.808 by 0.5 on RAVDESS, which the network in training never hears.
-4. A clip that is silent or clipped has no estimates, only the reason; likewise one that is too short for an
-   estimator has none of that one (a room cannot be heard in less than `room.MIN_SECONDS`; for
-   quality, short clips are repeated: `serkit.acoustics.quality`).
+   features change no wave and are left out; a vocoder in their place would be heard as poor quality.
+4. A clip that is silent or clipped has no estimates, only the reason; one that is too short for a room to be
+   heard has none of its room.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from serkit import augment
 from serkit.acoustics import quality, room
-from serkit.acoustics.room import C50_RANGE_DB, T60_RANGE_S
 from serkit.audio import FULL_SCALE, unfit
 from serkit.augment import Augmenting, Chain
 from serkit.packs import Pack
@@ -42,7 +40,7 @@ WINDOW_SAMPLES = int(quality.SECONDS * RATE_HZ)
 PART_CLIPS = 100  # measured between two saves: some ten seconds on one core
 AT_ONCE = 8  # clips augmented together: what they need in between stays in the cache
 
-RANGES = {"t60_s": T60_RANGE_S, "c50_db": C50_RANGE_DB} | {
+RANGES = {"t60_s": room.T60_RANGE_S, "c50_db": room.C50_RANGE_DB} | {
     name: (0.5, 5.5) for name in ESTIMATES if name.endswith("_mos")
 }
 """What each estimate can be: a rating from 1 to 5, which DNSMOS may miss; what the room network gives."""
@@ -75,11 +73,11 @@ class Meter:
     """
 
     def __init__(self, spec: AcousticsSpec, pack: Pack, threads: int = 1) -> None:
-        """Chooses the clips, draws their augmentation, opens the estimators.
+        """Chooses clips of a corpus packed at `RATE_HZ`, draws their augmentation, opens the estimators.
 
         Args:
             spec: what is asked.
-            pack: the corpus's audio at `RATE_HZ`.
+            pack: the corpus's audio.
             threads: how many DNSMOS may use; the rest goes by PyTorch's setting.
 
         Raises:
@@ -100,17 +98,15 @@ class Meter:
         return np.split(np.arange(len(self.rows)), np.arange(PART_CLIPS, len(self.rows), PART_CLIPS))
 
     def measure(self, positions: np.ndarray) -> pd.DataFrame:
-        """The estimates of some clips; what each gets depends on no other.
-
-        Args:
-            positions: int64, positions in `rows`.
+        """The estimates of the clips at some positions in `rows`; what each gets depends on no other.
 
         Returns:
             A row a clip: `row` (in the corpus's table), `reason` why estimates are missing (`silent`,
-            `clipped`, `short` or empty), and the `ESTIMATES`, float64, NaN where missing; P.835's for those
-            clips only that the spec asks them of.
+            `clipped`, `short` or empty), and the `ESTIMATES`, float64, NaN where missing; P.835's only for
+            those clips that the spec asks them of.
         """
-        samples = [self._samples(row) for row in self.rows[positions]]
+        bounds = (self._pack.offsets[row : row + 2] for row in self.rows[positions])
+        samples = [self._pack.samples[first : min(end, first + WINDOW_SAMPLES)] for first, end in bounds]
         reasons = np.array([unfit(clip) or "" for clip in samples], dtype=object)
         table = pd.DataFrame({"row": self.rows[positions], "reason": reasons})
         table[list(ESTIMATES)] = np.nan
@@ -125,11 +121,6 @@ class Meter:
                 p835 = self._dnsmos.p835([waves[i] for i in closer])
                 table.loc[fit[closer], ["ovrl_mos", "sig_mos", "bak_mos"]] = p835
         return table
-
-    def _samples(self, row: int) -> np.ndarray:
-        """The part of a clip that is heard, int16."""
-        first, end = self._pack.offsets[row : row + 2]
-        return self._pack.samples[first : min(end, first + WINDOW_SAMPLES)]
 
     def _heard(self, samples: Sequence[np.ndarray], positions: np.ndarray) -> list[np.ndarray]:
         """Waves as the estimators hear them, float32, full scale 1."""

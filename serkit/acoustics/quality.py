@@ -2,27 +2,16 @@
 
 Source: Microsoft's DNSMOS, two networks that come with the package `speechmos` (0.0.1.1, MIT): P.808 (one
 score; Reddy, Gopal and Cutler, ICASSP 2021) and P.835 (overall, signal and background; the same authors,
-ICASSP 2022). They run in onnxruntime, on the CPU.
+ICASSP 2022). They run in onnxruntime, on the CPU. A replacement: the paper's own estimator was never
+published.
 
-**A replacement.** The MOS of the paper's Figure 4 is an estimate by a network of the authors' which was never
-published. Compare what is judged here with each other, not with the paper's values.
+Differences from `speechmos.dnsmos.run`, whose scores of one window at our level these are, bit for bit; why,
+in figures: docs/acoustics.md, "MOS: what DNSMOS does".
 
-Differences from `speechmos.dnsmos.run`, whose scores of one window at our level these are, bit for bit
-(`tests/acoustics/test_quality.py`):
-
-1. Level. What is judged is first brought to -26 dBFS RMS. P.835 reacts to level, and corpora differ in it:
-   20 dB less lower the overall score by 0.4 (16 clips each of RAVDESS and EmoDB). P.808 hardly does: its
-   input is relative to the clip's loudest cell.
-2. One window. The package doubles a clip until it fills the 9.01 s that the networks hear, and averages
-   windows one second apart: six for a clip of 3.7 s, all nearly the same. Here the first one counts.
-3. Length of a repeated clip. P.808 pools blocks of 80 ms. A clip whose length is a multiple of that, such as
-   2.00 s, is the same to it each time it comes round, and scores 0.2 to 0.3 lower than when it is 10 to 60 ms
-   longer (30 clips each of RAVDESS and EmoDB). So a clip that is repeated loses up to 80 ms of its end, until
-   its length is 780 samples over a multiple: the blocks then fall elsewhere each time, alike for all clips.
-
-Limits: the networks learnt from calls before and after noise suppression, not from acted emotion. They score
-anything, also noise alone (P.808 2.1, overall 1.1) and part of a syllable, without meaning. Only digital
-silence is refused here, with NaN; `serkit.audio.unfit` tells which clips should not be judged.
+1. What is judged is first brought to one level, to which P.835 reacts. 2. The first 9.01 s count; the package
+averages windows one second apart, of a short clip all nearly the same. 3. A clip that is repeated is first
+cut to 780 samples over whole blocks of P.808, so that they fall elsewhere in
+   each round: a clip of whole blocks would score lower than one 10 ms longer.
 """
 
 from __future__ import annotations
@@ -46,16 +35,15 @@ BLOCK_SAMPLES, OVER_BLOCKS = 1280, 780  # P.808's blocks; what a repeated clip i
 
 P808_FILE, P835_FILE = "model_v8.onnx", "sig_bak_ovr.onnx"
 FFT_SAMPLES, HOP_SAMPLES, MEL_BANDS = 321, 160, 120  # P.808's input, as the package makes it
-OVERALL = (-0.06766283, 1.11546468, 0.04602535)  # the package's corrections of P.835, highest power first
-SIGNAL = (-0.08397278, 1.22083953, 0.0052439)
+SIGNAL = (-0.08397278, 1.22083953, 0.0052439)  # the package's corrections of P.835, highest power first
 BACKGROUND = (-0.13166888, 1.60915514, -0.39604546)
+OVERALL = (-0.06766283, 1.11546468, 0.04602535)
 
 
 def heard(wave: np.ndarray) -> np.ndarray:
     """What the networks hear of a clip: its first 9.01 s, a shorter one repeated, at -26 dBFS RMS.
 
-    Before it is repeated, a clip of more than 49 ms is cut to 780 samples over a multiple of 80 ms. Fainter
-    where the peak would exceed full scale; silence stays silence.
+    Fainter where the peak would exceed full scale; silence stays silence.
 
     Args:
         wave: float32 [samples] at 16 kHz, at least one sample.
@@ -79,16 +67,15 @@ def heard(wave: np.ndarray) -> np.ndarray:
 
 
 class Dnsmos:
-    """Both networks, opened; a clip's scores depend on the clip alone.
+    """Both networks, opened.
 
-    Clips are judged one by one: four at once take as long a clip, and twice the memory (560 MB, not 280).
+    They score anything, noise and part of a syllable too; only digital silence is refused, with NaN
+    (`serkit.audio.unfit` tells which clips should not be judged). Clips are judged one by one: four at once
+    take as long a clip, and twice the memory (560 MB, not 280).
     """
 
     def __init__(self, threads: int = 1) -> None:
-        """Opens the networks.
-
-        Args:
-            threads: that each network may use; the scores are the same.
+        """Opens the networks; the scores do not depend on how many threads each may use.
 
         Raises:
             ExtraMissing: speechmos, onnxruntime or librosa is not installed.
@@ -109,25 +96,11 @@ class Dnsmos:
         )
 
     def p808(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        """P.808's score of each clip.
-
-        Args:
-            waves: float32 [samples] each, at 16 kHz, of any level and length; see `heard`.
-
-        Returns:
-            float64 [clips], NaN for silence.
-        """
+        """P.808's score of each clip, float64 [clips], NaN for silence; clips as `heard` takes them."""
         return _each(waves, 1, lambda wave: _run(self._p808, self._log_mel(wave)))[:, 0]
 
     def p835(self, waves: Sequence[np.ndarray]) -> np.ndarray:
-        """P.835's scores of each clip: overall, signal, background.
-
-        Args:
-            waves: as for `p808`.
-
-        Returns:
-            float64 [clips, 3], NaN for silence.
-        """
+        """P.835's scores of each clip: overall, signal, background; float64 [clips, 3], NaN for silence."""
 
         def corrected(wave: np.ndarray) -> np.ndarray:
             signal, background, overall = _run(self._p835, wave)

@@ -1,19 +1,13 @@
 """The room estimator: reverberation time T60 and clarity C50 from speech alone.
 
-A small convolutional network on log-mel energies. The study's own estimators (Gamper & Tashev 2018, "Blind
-reverberation time estimation using a convolutional neural network"; Gamper 2020, "Blind C50 estimation from
-single-channel speech using a convolutional neural network") were never published: this one stands in for them
-and is not theirs. Its weights are shipped; it learnt from generated speech in simulated rooms alone, in the
-checkout by one seeded command (tools/roomnet):
+A small convolutional network on log-mel energies stands in for the study's estimators (Gamper & Tashev 2018,
+"Blind reverberation time estimation using a convolutional neural network"; Gamper 2020, "Blind C50 estimation
+from single-channel speech using a convolutional neural network"), which were never published. Its shipped
+weights learnt from generated speech in simulated rooms alone (`python -m tools.roomnet train`); how far it
+can be trusted: docs/acoustics.md, "The room estimator".
 
-    python -m tools.roomnet train --output serkit/acoustics/roomnet.npz
-
-How far it can be trusted, on real speech too: docs/acoustics.md, "The room estimator".
-
-An estimate depends on one clip alone, as clips go through one by one: there is no batch to depend on. It does
-not depend on the clip's level, as features are taken relative to the loud frames. With a fixed number of
-threads it is the same to the last bit from run to run on one machine; across machines and thread counts
-estimates differ in their last digits.
+An estimate depends on one clip alone and not on its level. With a fixed number of threads it is the same to
+the last bit from run to run on one machine; across machines and thread counts it differs in its last digits.
 """
 
 from __future__ import annotations
@@ -28,6 +22,7 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
+from serkit.audio import trimmed
 from serkit.errors import WeightsMissing
 from serkit.files import open_file
 
@@ -39,8 +34,7 @@ C50_RANGE_DB = (-10.0, 35.0)
 
 WEIGHTS = Path(__file__).with_name("roomnet.npz")
 MIN_SECONDS = 1.0
-"""Shortest clip that is estimated, and shortest crop in training. T60's error is about twice that at 4 s
-(docs/acoustics.md), and grows fast below."""
+"""Shortest clip that is estimated, and shortest crop in training: the error grows fast below."""
 
 HOP_SAMPLES = 160
 WINDOW_SAMPLES = 400
@@ -52,8 +46,17 @@ LOUD_SHARE = 0.95
 FLOOR_DB = -70.0
 SCALE_DB = 35.0
 
-
-# ------------------------------------------------------------------------------------------------- features
+# channels, kernel, stride, padding and dilation, in time and frequency
+CONVOLUTIONS = (
+    (16, (5, 3), (1, 2), (2, 1), (1, 1)),
+    (24, (5, 3), (2, 2), (2, 1), (1, 1)),
+    (32, (5, 3), (2, 2), (2, 1), (1, 1)),
+    (48, (5, 3), (2, 2), (2, 1), (1, 1)),
+    (64, (3, 3), (1, 1), (1, 0), (1, 1)),
+    (64, (3, 1), (1, 1), (3, 0), (3, 1)),
+)
+MEAN, SPREAD = (0.7, 15.0), (0.45, 12.0)
+"""About those of the examples' T60 and C50: the network gives standardised values."""
 
 
 @functools.cache
@@ -88,41 +91,18 @@ def features(waves: Tensor) -> Tensor:
     return level_db.clamp_min(FLOOR_DB) / SCALE_DB + 1
 
 
-# -------------------------------------------------------------------------------------------------- network
-
-CHANNELS = (16, 24, 32, 48, 64)
-MEAN, SPREAD = (0.7, 15.0), (0.45, 12.0)
-"""About those of the examples' T60 and C50: the network gives standardised values."""
-
-
 class RoomNet(nn.Module):
-    """Five convolutions over time and frequency, one over time, their mean and deviation, two layers."""
+    """Convolutions over time and frequency, their mean and deviation over time, two layers."""
 
     def __init__(self) -> None:
         """Random weights, from torch's generator."""
         super().__init__()
         layers: list[nn.Module] = []
         before = 1
-        for number, channels in enumerate(CHANNELS):
-            last = number == len(CHANNELS) - 1
-            layers += [
-                nn.Conv2d(
-                    before,
-                    channels,
-                    (3, 3) if last else (5, 3),
-                    (1, 1) if last else (1 if number == 0 else 2, 2),
-                    (1, 0) if last else (2, 1),
-                    bias=False,
-                ),
-                nn.BatchNorm2d(channels),
-                nn.ReLU(),
-            ]
+        for channels, kernel, stride, padding, dilation in CONVOLUTIONS:
+            convolution = nn.Conv2d(before, channels, kernel, stride, padding, dilation, bias=False)
+            layers += [convolution, nn.BatchNorm2d(channels), nn.ReLU()]
             before = channels
-        layers += [
-            nn.Conv2d(before, before, (3, 1), padding=(3, 0), dilation=(3, 1), bias=False),
-            nn.BatchNorm2d(before),
-            nn.ReLU(),
-        ]
         self.local = nn.Sequential(*layers)
         self.whole = nn.Sequential(nn.Dropout(0.1), nn.Linear(2 * before, 48), nn.ReLU(), nn.Linear(48, 2))
 
@@ -139,31 +119,21 @@ def estimate(net: RoomNet, waves: Sequence[np.ndarray]) -> np.ndarray:
 
     Args:
         net: from `load` or `train`.
-        waves: float32 [samples] each, at 16 kHz, of any level. Zeros before and after count as no part of a
-            clip.
+        waves: float32 [samples] each, at 16 kHz, of any level. Zeros at a clip's ends count as no part of it.
 
     Returns:
         float64 [clips, 2]: T60 in s within `T60_RANGE_S`, C50 in dB within `C50_RANGE_DB`. NaN where a clip
         is shorter than `MIN_SECONDS`, silent or not finite.
     """
     found = np.full((len(waves), 2), np.nan)
-    mean, spread = np.array(MEAN), np.array(SPREAD)
     net.eval()
     with torch.inference_mode():
         for row, wave in zip(found, waves, strict=True):
-            wave = np.asarray(wave, dtype=np.float32)
-            sounding = np.flatnonzero(wave)
-            if len(sounding) == 0 or not np.isfinite(wave).all():
-                continue
-            wave = wave[sounding[0] : sounding[-1] + 1]
-            if len(wave) < MIN_SECONDS * RATE_HZ:
-                continue
-            given = net(features(torch.from_numpy(wave[None])))[0].double().numpy()
-            row[:] = given * spread + mean
+            wave = trimmed(np.asarray(wave, dtype=np.float32))
+            if len(wave) >= MIN_SECONDS * RATE_HZ and np.isfinite(wave).all():
+                given = net(features(torch.from_numpy(wave[None])))[0].double().numpy()
+                row[:] = given * np.array(SPREAD) + np.array(MEAN)
     return np.clip(found, *np.array([T60_RANGE_S, C50_RANGE_DB]).T)
-
-
-# -------------------------------------------------------------------------------------------------- weights
 
 
 def load(path: Path = WEIGHTS) -> RoomNet:

@@ -18,11 +18,11 @@ from typing import Any
 from serkit import corpora
 from serkit.doctor import tables
 from serkit.doctor.clips import RATE_HZ, clip_problems, hear_all
-from serkit.doctor.findings import KINDS, NOTE, UNFIT, Count, Examination, Problem, n_of, problem
+from serkit.doctor.findings import KINDS, NOTE, UNFIT, Count, Examination, Problem, problem
 from serkit.doctor.walk import folder_problems, names_only, unknown_audio, walk_through
 from serkit.errors import CorpusMissing, SerkitError, SpecError
 
-__all__ = ["NOTE", "UNFIT", "Count", "Examination", "Problem", "examine", "n_of"]
+__all__ = ["NOTE", "UNFIT", "Count", "Examination", "Problem", "examine"]
 
 
 def examine(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Examination:

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from serkit import audio
 from serkit.corpora.reading.corpus import Corpus
-from serkit.doctor.findings import KINDS, Problem, found, n_of, problem
+from serkit.doctor.findings import KINDS, Problem, found, problem
 from serkit.errors import AudioError
 from serkit.packs import ONE_LENGTH, in_threads, of_one_length
+from serkit.words import many
 
 RATE_HZ = 16_000  # of the paper's front end
 STILL_SAMPLES = 320  # 20 ms
@@ -137,7 +138,7 @@ def _channels(whole: Mapping[str, Clip], delivered: Sequence[int]) -> list[Probl
     usual = delivered or [max(channels, key=lambda number: (channels[number], -number))]
     expected = f"{' or '.join(map(str, usual))}{'' if delivered else ', as most have'}"
     other = [
-        f"{path} ({n_of(clip.channels, 'channel')})"
+        f"{path} ({many(clip.channels, 'channel')})"
         for path, clip in whole.items()
         if clip.channels not in usual
     ]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serkit.words import many
+
 UNFIT, NOTE = "unfit", "note"
 KINDS = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))
 EXAMPLES = {NOTE: 5, UNFIT: 100}  # named of a problem: what makes a copy unfit has to be mended
@@ -90,11 +92,6 @@ class Examination:
         return all(problem.severity != UNFIT for problem in self.problems)
 
 
-def n_of(count: int, what: str) -> str:
-    """`1 clip`, `2 clips`, ..."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def problem(
     kind: str, count: int = 1, examples: Sequence[str] = (), of: int = 0, severity: str = "", **values: Any
 ) -> Problem:
@@ -110,7 +107,7 @@ def problem(
     """
     row = KINDS[kind]
     share = f" of {of:,}" if of else ""
-    text = re.sub(r"\{n (\w+)s\}", lambda unit: n_of(count, unit[1]) + share, row["found"])
+    text = re.sub(r"\{n (\w+)s\}", lambda unit: many(count, unit[1]) + share, row["found"])
     message = "; ".join(part.format(**row, **values) for part in (text, row.get("advice")) if part)
     severity = severity or row["severity"]
     if tolerated := row.get("tolerated"):

@@ -12,8 +12,9 @@ from scipy.special import chdtrc
 
 from serkit.corpora.reading.corpus import PARTS, UNKNOWN_SPEAKER, Corpus
 from serkit.doctor.clips import Clip
-from serkit.doctor.findings import NOTE, UNFIT, Count, Problem, found, n_of, problem
+from serkit.doctor.findings import NOTE, UNFIT, Count, Problem, found, problem
 from serkit.labels import LABELS
+from serkit.words import many
 
 FEW = 0.01  # of the clips: so far published corpora themselves are off
 COPIES_NAMED = 5
@@ -134,7 +135,7 @@ def voices(corpus: Corpus) -> list[Problem]:
             len(names),
             severity=UNFIT if single == len(names) else NOTE,
             single=single,
-            speakers=n_of(len(names), "speaker"),
+            speakers=many(len(names), "speaker"),
             right=right,
             clips=len(clips),
             chance=chance,
@@ -194,4 +195,4 @@ def other_counts(counts: Sequence[Count], facts: Mapping[tuple[str, str], int]) 
         for count in different
     ]
     severity = UNFIT if absent or off > FEW * whole else NOTE
-    return found("counts", examples, severity=severity, off=n_of(off, "clip"))
+    return found("counts", examples, severity=severity, off=many(off, "clip"))

@@ -23,7 +23,7 @@ from serkit.audio import FULL_SCALE
 from serkit.augment import Augmenting, Chain
 from serkit.packs import Pack
 from serkit.specs import AcousticsSpec, Augmentation, CorpusSpec
-from serkit.worlds.speech import make_clip
+from serkit.worlds.world import make_clip
 
 pytestmark = pytest.mark.usefixtures("one_thread", "judged_once")
 

@@ -9,7 +9,7 @@ from serkit.acoustics import room
 from serkit.acoustics.room import C50_RANGE_DB, RATE_HZ, T60_RANGE_S
 from serkit.errors import WeightsMissing
 from serkit.labels import LABELS
-from serkit.worlds.speech import make_clip
+from serkit.worlds.world import make_clip
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
