@@ -3,7 +3,7 @@
 Clips are counted where a corpus is there, and as published where it is not. Hours are those of
 `benchmark.session.pace`, on 1, 4 and 16 devices of each kind on which runs of the study finished. While none
 has on the device at hand, those of other studies beside this one tell, of the nearest width, from a time in
-proportion to the width to one in proportion to its square.
+proportion to the width to one in proportion to its square, as if their clips were as long as this one's.
 """
 
 from __future__ import annotations
@@ -136,10 +136,11 @@ def _cases(study: Study, seen: Sequence[CaseState], works: Mapping[RunSpec, Work
 def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping[RunSpec, Work]) -> str:
     here = this_device()
     known = {
-        name: (f"{_runs(runs)} of this study", [Pace(seen, runs)]) for name, runs in finished(seen).items()
+        name: (f"{many(len(runs), 'finished run')} of this study", [Pace(seen, runs)])
+        for name, runs in finished(seen).items()
     }
-    if not known and TRAINING in (pace := Pace(seen)).by_cost:
-        known[here] = "what runs now", [pace]
+    if not known and TRAINING in (running := Pace(seen)).by_cost:
+        known[here] = "what runs now", [running]
     if here not in known:
         known |= _by_other_studies(study, store, seen, works, here)
     lines = []
@@ -151,27 +152,18 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
             times = " to ".join(lasting(each.seconds or 0.0) for each in left)
             lines.append(f"  {number:2} device{'s' * (number > 1)}: {times}")
         if len(paces) > 1:
-            lines.append(
-                "  (in proportion to the width, as narrow networks, and to its square, as wide ones)"
-            )
+            lines.append("  (in proportion to the width, as narrow networks; to its square, as wide ones)")
     if here not in known:
         lines.append(f"No rate is known for {here}, on which this would run: finish a run, and it is.")
-    if known and left[0].untimed:
-        lines.append(
-            f"Not in the time: {left[0].untimed} measurements of acoustics, of which none was timed yet."
-        )
-    lines.append("Nor is reading and packing the corpora.")
-    return "\n".join(lines)
-
-
-def _runs(runs: Sequence[Run]) -> str:
-    return many(len(runs), "finished run")
+    untimed = known and left[0].untimed
+    never = f", and {many(untimed, 'measurement')}: none was timed yet" if untimed else ""
+    return "\n".join([*lines, f"Not in the time: reading and packing the corpora{never}."])
 
 
 def _by_other_studies(
     study: Study, store: Store, seen: Sequence[CaseState], works: Mapping[RunSpec, Work], here: str
 ) -> dict[str, tuple[str, list[Pace]]]:
-    """This device by finished runs of other studies, scaled to the study's width; empty without any."""
+    """This device by finished runs of other studies, scaled to the study's width; empty if none finished."""
     by_width: dict[int, list[Run]] = {}
     for other in stores(store.folder.parent, []):
         for spec, result in other.all() if other != store else ():
@@ -182,7 +174,7 @@ def _by_other_studies(
     wanted = study.model.width
     width = min(by_width, key=lambda other: (abs(math.log(other / wanted)), other))
     runs, times = by_width[width], wanted / width
-    source = f"{_runs(runs)} of other studies, width {width}"
+    source = f"{many(len(runs), 'finished run')} of other studies, width {width}"
     if width == wanted:
         return {here: (source, [Pace(seen, runs, works)])}
     paces = [Pace(seen, runs, works, each) for each in sorted((times, times**2))]

@@ -80,6 +80,7 @@ def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
     assert "Time left on Here (this one), by 1 finished run of this study:" in text
     assert times(text) == ["6 min"] * 3
     assert "No rate" not in text
+    assert text.endswith("Not in the time: reading and packing the corpora.")
     finished(tmp_path, study.runs(("cremad",), 50)[0])
     assert "Time" not in shown()  # nothing is left
 

@@ -1,12 +1,12 @@
-"""How long it takes: rates from finished runs, the cost of the cases that are left, the end under n workers.
+"""How long it takes: rates from finished runs, the work of the cases that are left, the end under n workers.
 
-`status`, the live display, interim reports and `plan` all ask here. A run that is left takes as long as the
-finished ones of its training set say, or, where there are none, as those of all sets: so much for each clip
-that it trains on, plain or augmented, and for each that it scores. What runs goes by its own pace.
+`status`, the live display, interim reports and `plan` all ask here. What runs goes by its own pace. A run
+that is left takes so much for each clip that it trains on, plain or augmented, and for each that it scores:
+as the finished runs of its training set, or, where there are none, as all that have finished.
 
-Limits: a run whose training set no finished run has is taken to train on the study's
-`expected_training_clips`, as long as all others; while no run has finished, cases take as long as what runs,
-by their cost. Workers are taken to be alike, to have nothing else to do, and to begin a case when one ends.
+Limits: without a finished run of its training set, a run is taken to train on the study's
+`expected_training_clips`; without any finished run, cases go by their cost at the pace of what runs. Workers
+are taken to be alike, to have nothing else to do, and to begin the next case when they are free.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Rates:
     """Seconds that a device takes.
 
     Attributes:
-        plain: to train on a clip without augmentation.
-        augmented: to train on a clip where all are augmented; at lower rates, so much of each.
+        plain: to train on a clip that is not augmented.
+        augmented: to train on one that is.
         scoring: to score a clip.
         start: for a run besides: building the network, loading weights.
     """
@@ -64,17 +64,16 @@ class Rates:
     start: float = 0.0
 
     def seconds(self, spec: RunSpec, work: Work, times: float = 1.0) -> float:
-        """How long a run takes on a device that is so many times slower, but for the start."""
+        """How long a run takes where all but the start is so many times slower."""
         share = spec.augment_percent / 100
         training = (1 - share) * self.plain + share * self.augmented
         return times * (training * work.trained + self.scoring * work.scored) + self.start
 
 
 def rates(runs: Sequence[Run]) -> Rates:
-    """How fast the device of some finished runs is; where all are augmented, or none, both cost the same.
+    """How fast the device of finished runs is, by the newest; they come newest first.
 
-    Args:
-        runs: newest first; of the augmented ones, and of the others, the first `NEWEST` count.
+    Where all are augmented, or none, a clip is taken to cost the same either way.
     """
     plain = [run for run in runs if not run.spec.augment_percent][:NEWEST]
     augmented = [run for run in runs if run.spec.augment_percent][:NEWEST]
@@ -147,8 +146,8 @@ class Pace:
         Args:
             seen: the states of the whole study.
             runs: finished on the device, newest first.
-            counted: what runs that are left do, where the finished ones are of other studies.
-            times: so many times slower than those runs is what grows with the clips.
+            counted: the work of each run that is left, where the finished ones are another study's.
+            times: how many times slower than those it is.
         """
         self.by_cost = _by_cost(seen)
         self._counted = counted or {}

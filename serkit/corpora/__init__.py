@@ -20,8 +20,8 @@ A reader is a module with
   these options, whatever copy is there; None where the corpus alone can tell;
 * `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
   split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it;
-* `expected(**options)` and `MEAN_SECONDS`, only where known: clips of each part, a dict a fold, and a clip's
-  mean length, as published: what a cost is estimated from where the corpus is not there.
+* `expected(**options)`, only where known: clips of each part, a dict a fold, as published: what a plan counts
+  where the corpus is not there.
 
 Adding a corpus is one such file and one test; its name is the file's. A reader in another package is an entry
 point of the group `serkit.corpora`, named as studies shall name it. Nothing heavy is imported before `read`

@@ -31,7 +31,6 @@ LOOKS_LIKE = "a folder with AudioWAV, which holds audio named like 1001_DFA_ANG_
 WHOLE = 7442
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
-MEAN_SECONDS = 2.5  # all 7,442 clips are 5.3 hours
 
 COUNTS = {
     "voice": {"*": 5606, "angry": 986, "happy": 353, "neutral": 3897, "sad": 370},

@@ -25,7 +25,6 @@ LOOKS_LIKE = "a folder with Session1 to Session5, which hold dialog/EmoEvaluatio
 WHOLE = 151
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
-MEAN_SECONDS = 4.5  # Busso et al. 2008, of all turns
 
 SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
 SPEAKERS = tuple(f"{number:02d}{gender}" for number in range(1, 6) for gender in "FM")

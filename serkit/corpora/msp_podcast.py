@@ -33,7 +33,6 @@ LOOKS_LIKE = "a folder with Labels, which holds labels_consensus.csv"
 WHOLE = 2
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
-MEAN_SECONDS = 5.7  # release 1.10: 104,267 clips of 166 hours
 
 LABEL_FILES = ("labels_consensus.csv", "labels_concensus.csv")
 AUDIO_FOLDERS = ("Audios", "Audio")
