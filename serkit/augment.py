@@ -1,18 +1,13 @@
-"""The seven augmentations (§5.2): drawn as data, applied to whole streams.
+"""The seven augmentations (§5.2): drawn as data, applied to whole batches.
 
-    draw(...)            which clips are affected, and every parameter of each: plain arrays
-    Chain(waves, ...)    stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
-    log-mel              stretch (feature): frames taken every hop x rate samples (`serkit.encoders.logmel`)
-    masked_cells(...)    SpecAugment's stripes, which the network sets to the band's average
+    draw(...)             which clips are affected, and every parameter of each: plain arrays
+    Chain(...)(waves)     stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
+    the encoder's inputs  stretch (feature) and SpecAugment, on log-mel (`serkit.encoders.logmel`)
 
-A draw depends on (seed, epoch, clip) alone, not on batches, workers or devices; at a higher rate the same
-clips and more are affected, by the same parameters, so rates are compared on paired draws. Applying is
-deterministic: a clip gets the same whatever it is batched with (1e-6 of full scale), and one that is not
-affected is not touched.
-
-Every step is a handful of operations on the whole batch, the same code on a CPU and a GPU. Equalizer and
-reverb are linear, so they are one product in the frequency domain; the transform is long enough for the
-reverb's tail, and comes in few sizes, so that tables are made once.
+A draw depends on (seed, epoch, clip) alone; at a higher rate the same clips and more are affected, by the
+same parameters, so rates are compared on paired draws. Applying is deterministic: a clip gets the same
+whatever it is batched with (1e-6 of full scale), and one that is not affected is not touched. Every step is a
+handful of operations on the whole batch, the same code on a CPU and a GPU.
 
 Differences from the paper, which names the effects and some ranges and no implementation:
 
@@ -42,16 +37,13 @@ from torch.nn import functional as F
 from serkit import streams
 from serkit.device import send
 from serkit.effects import Augmentation, Range
+from serkit.noise import PinkNoise
 from serkit.reverb import Reverb
-from serkit.streams import stream
 
 BUTTERWORTH_ORDER = 9  # §5.2
 RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by more than 150 dB
-NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz; more where clips are very long
-NOISE_FROM_HZ = 20.0  # below, inaudible and under the lowest mel filter; 1/f would put most power there
 VOCODER_SAMPLES = 1024  # at 16 kHz: 64 ms resolve a voice's harmonics
 VOCODER_OVERLAP = 4
-LEAST_NOISE = 1e-9  # power of a piece: of one sample it can come out as 0
 FFT_SIZES_PER_OCTAVE = 4
 
 
@@ -59,25 +51,12 @@ FFT_SIZES_PER_OCTAVE = 4
 class Draw:
     """Parameters of clips, an entry a clip (row); `draw[rows]` takes some. Those not affected have them too.
 
-    Attributes:
-        affected: bool.
-        stretch_rate: float64, above 1 is faster.
-        shift_share: float64, of the clip's length, later if positive.
-        fade_in_share: float64, of the clip's length.
-        fade_out_share: likewise.
-        high_pass_hz: float64.
-        low_pass_hz: float64.
-        room_size: float64.
-        wet_level: float64.
-        noise_snr_db: float64.
-        noise_place: float64 in [0, 1), where in the noise.
-        time_masks: float64 [clips, masks, 2], share of the frames and place in [0, 1) of each.
-        band_masks: float64 [clips, masks, 2], bands and place in [0, 1) of each.
+    Shares are of the clip's length; float64 [clips] where nothing else is said.
     """
 
-    affected: np.ndarray
-    stretch_rate: np.ndarray
-    shift_share: np.ndarray
+    affected: np.ndarray  # bool
+    stretch_rate: np.ndarray  # above 1 is faster
+    shift_share: np.ndarray  # later if positive
     fade_in_share: np.ndarray
     fade_out_share: np.ndarray
     high_pass_hz: np.ndarray
@@ -85,9 +64,9 @@ class Draw:
     room_size: np.ndarray
     wet_level: np.ndarray
     noise_snr_db: np.ndarray
-    noise_place: np.ndarray
-    time_masks: np.ndarray
-    band_masks: np.ndarray
+    noise_place: np.ndarray  # in [0, 1), where in the noise
+    time_masks: np.ndarray  # [clips, masks, 2], share of the frames and place in [0, 1) of each
+    band_masks: np.ndarray  # [clips, masks, 2], bands and place in [0, 1) of each
 
     def __len__(self) -> int:
         return len(self.affected)
@@ -127,35 +106,39 @@ class Augmenting:
 
 
 def draw(augmenting: Augmenting, seed: int, epoch: int, clips: int) -> Draw:
-    """The draw of one epoch, for every clip of a training set.
+    """The draw of one epoch, for every clip of a training set of so many.
 
     A clip is affected with the probability of the rate, afresh each epoch. Each effect draws from a stream of
     its own, so switching one off or changing its range leaves the others' draws as they are; parameters of
     effects that are off are drawn and not used.
-
-    Args:
-        augmenting: the rate, and the ranges.
-        seed: the run's.
-        epoch: from 0.
-        clips: how many.
     """
     spec = augmenting.spec
-    fade_in, fade_out = draw_fade(spec, seed, epoch, clips)
-    high_pass, low_pass = draw_equalizer(spec, seed, epoch, clips)
-    room_size, wet_level = draw_reverb(spec, seed, epoch, clips)
-    snr, place = draw_noise(spec, seed, epoch, clips)
-    time_masks, band_masks = draw_specaugment(spec, seed, epoch, clips)
+
+    def uniform(purpose: int, *shape: int) -> np.ndarray:
+        return streams.stream(purpose, seed, epoch).random((clips, *shape))
+
+    fade, split = uniform(streams.FADE, 2).T
+    fade_share = _within(spec.fade_share, fade)
+    high_pass, low_pass = uniform(streams.EQUALIZER, 2).T
+    room, wet = uniform(streams.REVERB, 2).T
+    snr, place = uniform(streams.NOISE, 2).T
+    # Time and bands have a stream each, so that their numbers of masks do not move one another.
+    time_masks = uniform(streams.TIME_MASKS, spec.time_masks, 2)
+    time_masks[..., 0] = _within(spec.time_mask_share, time_masks[..., 0])
+    band_masks = uniform(streams.BAND_MASKS, spec.band_masks, 2)
+    lowest, highest = spec.mask_bands
+    band_masks[..., 0] = np.floor(lowest + (highest - lowest + 1) * band_masks[..., 0])
     return Draw(
-        affected=stream(streams.AFFECTED, seed, epoch).random(clips) < augmenting.percent / 100,
-        stretch_rate=draw_stretch(spec, seed, epoch, clips),
-        shift_share=draw_shift(spec, seed, epoch, clips),
-        fade_in_share=fade_in,
-        fade_out_share=fade_out,
-        high_pass_hz=high_pass,
-        low_pass_hz=low_pass,
-        room_size=room_size,
-        wet_level=wet_level,
-        noise_snr_db=snr,
+        affected=uniform(streams.AFFECTED) < augmenting.percent / 100,
+        stretch_rate=_within(spec.stretch_rate, uniform(streams.STRETCH)),
+        shift_share=_within(spec.shift_share, uniform(streams.SHIFT)),
+        fade_in_share=fade_share * split,
+        fade_out_share=fade_share * (1 - split),
+        high_pass_hz=_log_within(spec.high_pass_hz, high_pass),
+        low_pass_hz=_log_within(spec.low_pass_hz, low_pass),
+        room_size=_within(spec.room_size, room),
+        wet_level=_within(spec.wet_level, wet),
+        noise_snr_db=_within(spec.noise_snr_db, snr),
         noise_place=place,
         time_masks=time_masks,
         band_masks=band_masks,
@@ -166,61 +149,13 @@ def _within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
     return bounds[0] + (bounds[1] - bounds[0]) * uniform
 
 
-def draw_stretch(spec: Augmentation, seed: int, epoch: int, clips: int) -> np.ndarray:
-    """Rates, uniform, float64 [clips]."""
-    return _within(spec.stretch_rate, stream(streams.STRETCH, seed, epoch).random(clips))
-
-
-def draw_shift(spec: Augmentation, seed: int, epoch: int, clips: int) -> np.ndarray:
-    """Shares of the clip's length, uniform, float64 [clips]."""
-    return _within(spec.shift_share, stream(streams.SHIFT, seed, epoch).random(clips))
-
-
-def draw_fade(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of fade-in and fade-out, float64 [clips]: their sum uniform, split between them uniformly."""
-    both, split = stream(streams.FADE, seed, epoch).random((clips, 2)).T
-    total = _within(spec.fade_share, both)
-    return total * split, total * (1 - split)
-
-
-def draw_equalizer(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut-offs of high-pass and low-pass in Hz, log-uniform (as pitch is heard), float64 [clips]."""
-    high, low = stream(streams.EQUALIZER, seed, epoch).random((clips, 2)).T
-    return _log_within(spec.high_pass_hz, high), _log_within(spec.low_pass_hz, low)
-
-
 def _log_within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
+    """Log-uniform, as pitch is heard."""
     return np.clip(bounds[0] * (bounds[1] / bounds[0]) ** uniform, *bounds)
 
 
-def draw_reverb(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """Room sizes and wet levels, uniform, float64 [clips]."""
-    room, wet = stream(streams.REVERB, seed, epoch).random((clips, 2)).T
-    return _within(spec.room_size, room), _within(spec.wet_level, wet)
-
-
-def draw_noise(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """Signal-to-noise ratios in dB, and places in the noise in [0, 1), uniform, float64 [clips]."""
-    snr, place = stream(streams.NOISE, seed, epoch).random((clips, 2)).T
-    return _within(spec.noise_snr_db, snr), place
-
-
-def draw_specaugment(spec: Augmentation, seed: int, epoch: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
-    """Widths and places of the stripes, uniform: float64 [clips, masks, 2] over time and over bands.
-
-    Widths over time are shares of the clip's frames, over bands whole numbers. Time and bands have a stream
-    each, so that their numbers of masks do not move one another.
-    """
-    over_time = stream(streams.TIME_MASKS, seed, epoch).random((clips, spec.time_masks, 2))
-    over_bands = stream(streams.BAND_MASKS, seed, epoch).random((clips, spec.band_masks, 2))
-    over_time[..., 0] = _within(spec.time_mask_share, over_time[..., 0])
-    fewest, most = spec.mask_bands
-    over_bands[..., 0] = np.floor(fewest + (most - fewest + 1) * over_bands[..., 0])
-    return over_time, over_bands
-
-
 class Chain:
-    """The effects on the wave, with the tables they need.
+    """The effects on the wave, with the tables they need: the reverb's responses, the noise.
 
     Attributes:
         spec: effects and ranges.
@@ -228,20 +163,10 @@ class Chain:
     """
 
     def __init__(self, spec: Augmentation, rate_hz: int, seed: int, longest: int, device: str) -> None:
-        """Makes what the effects of `spec` need: the reverb's responses, the noise.
-
-        Args:
-            spec: effects and ranges.
-            rate_hz: sample rate of the waves.
-            seed: the run's; of the noise.
-            longest: samples of the longest clip there can be.
-            device: where the waves will be.
-        """
-        self.spec = spec
-        self.rate_hz = rate_hz
-        self.device = torch.device(device)
+        """Makes the tables, of noise by `seed` for clips of `longest` samples at most."""
+        self.spec, self.rate_hz = spec, rate_hz
         self._reverb = Reverb(rate_hz, spec.room_size) if "reverb" in spec.effects else None
-        self._noise = PinkNoise(rate_hz, seed, longest).to(self.device) if "noise" in spec.effects else None
+        self._noise = PinkNoise(rate_hz, seed, longest, device) if "noise" in spec.effects else None
 
     def __call__(self, waves: Tensor, samples: np.ndarray, drawn: Draw) -> tuple[Tensor, np.ndarray]:
         """Applies the effects to clips that are all affected.
@@ -260,7 +185,7 @@ class Chain:
             window = VOCODER_SAMPLES * self.rate_hz // 16_000
             waves, samples = apply_stretch(waves, samples, drawn.stretch_rate, window)
         if "shift" in on:
-            waves = apply_shift(waves, shift_samples(samples, drawn.shift_share))
+            waves = apply_shift(waves, np.round(samples * drawn.shift_share).astype(np.int64))
         shares = (drawn.fade_in_share, drawn.fade_out_share) if "fade" in on else (0.0, 0.0)
         waves = apply_fade(waves, samples, *(np.floor(samples * share) for share in shares))
         if "equalizer" in on or self._reverb is not None:
@@ -309,12 +234,12 @@ def apply_stretch(
 
     Args:
         waves: float32 [clips, longest], zeros past each clip's end.
-        samples: int64 [clips].
+        samples: int64 [clips], lengths.
         rates: float64 [clips], above 1 is faster.
         window_samples: a multiple of 4.
 
     Returns:
-        waves float32 [clips, longest'], zeros past each clip's end, and int64 [clips]: samples / rate.
+        Waves and lengths, samples / rate, in the same form.
     """
     window = torch.hann_window(window_samples, dtype=torch.float64).to(waves, non_blocking=True)
     hop, half = window_samples // VOCODER_OVERLAP, window_samples // 2
@@ -369,20 +294,10 @@ def _column(values: np.ndarray, like: Tensor) -> Tensor:
     return send(values.astype(np.float32), like.device)[:, None]
 
 
-def shift_samples(samples: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Whole samples to move clips of so many samples by, int64 [clips]."""
-    return np.round(samples * share).astype(np.int64)
-
-
 def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
-    """Moves each clip by whole samples, later if positive; silence comes in.
+    """Moves each clip by whole samples, int64 [clips], later if positive; silence comes in.
 
-    Args:
-        waves: float32 [clips, longest], zeros past each clip's end.
-        by: int64 [clips].
-
-    Returns:
-        The same shape. What a later clip pushes past its own end is still there: `apply_fade` cuts it.
+    What a later clip pushes past its own end is still there: `apply_fade` cuts it.
     """
     most = int(np.abs(by).max(initial=0))
     clips, longest = waves.shape
@@ -394,16 +309,10 @@ def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
 
 
 def apply_fade(waves: Tensor, samples: np.ndarray, fade_in: np.ndarray, fade_out: np.ndarray) -> Tensor:
-    """Fades each clip in and out linearly, and cuts it at its end.
+    """Fades each clip in and out linearly, and cuts it at its end (`samples`, int64 [clips]).
 
-    Args:
-        waves: float32 [clips, longest].
-        samples: int64 [clips].
-        fade_in: float64 [clips], samples until full level; 0: none.
-        fade_out: float64 [clips], samples from full level to the end; 0: none.
-
-    Returns:
-        The same shape: sample n of a fade over k has the gain (n + 1/2) / k; zeros past the clip's end.
+    `fade_in` and `fade_out` are float64 [clips], samples until and from full level; 0: none. Sample n of a
+    fade over k has the gain (n + 1/2) / k.
     """
     at = torch.arange(waves.shape[1], device=waves.device) + 0.5
     # Over half a sample, a ramp is over before its first one.
@@ -442,15 +351,8 @@ def apply_equalizer(
 ) -> Tensor:
     """A high-pass and a low-pass Butterworth filter of order 9 (§5.2), as scipy.signal.butter makes them.
 
-    Args:
-        spectrum: complex64 [clips, size // 2 + 1]; changed in place.
-        high_pass_hz: float64 [clips], cut-offs.
-        low_pass_hz: float64 [clips].
-        rate_hz: sample rate.
-        size: of the FFT.
-
-    Returns:
-        The spectrum.
+    The spectrum, complex64 [clips, size // 2 + 1] of an FFT of `size`, is changed in place; cut-offs are
+    float64 [clips].
     """
     terms, numerator = _butterworth_tables(size, spectrum.device)
     powers = np.arange(BUTTERWORTH_ORDER + 1)
@@ -461,75 +363,12 @@ def apply_equalizer(
     return spectrum.mul_(numerator).div_(first.mul_(second))
 
 
-@functools.lru_cache(maxsize=2)  # 24 MB each and 0.15 s: the next run's loader has the same, mostly
-def _pink(rate_hz: int, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """`PinkNoise.samples` and `PinkNoise.energy`, not to be changed."""
-    white = stream(streams.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
-    spectrum = scipy.fft.rfft(white)
-    hertz = scipy.fft.rfftfreq(size, 1 / rate_hz)
-    shape = np.sqrt(NOISE_FROM_HZ / np.maximum(hertz, NOISE_FROM_HZ)) * (hertz >= NOISE_FROM_HZ)
-    pink = scipy.fft.irfft(spectrum * shape.astype(np.float32), n=size)
-    pink = (pink / pink.std()).astype(np.float32)
-    return pink, np.concatenate([[0.0], np.cumsum(np.square(pink, dtype=np.float64))])
-
-
-class PinkNoise:
-    """Two minutes of pink noise (1/f power from 20 Hz up), to cut pieces from.
-
-    Made once a run, on the CPU, so a piece is the same on every device and costs no random numbers. Two draws
-    share samples only where their places, out of two million, lie within a clip's length.
-
-    Attributes:
-        samples: float32 [NOISE_BANK_SAMPLES, or more].
-        energy: float64, one longer, sum of squares up to each sample: any piece's power at once.
-    """
-
-    def __init__(self, rate_hz: int, seed: int, longest: int = 0) -> None:
-        """Makes the noise of a seed, at least eight times as long as the `longest` clip.
-
-        A vocoder may double a clip, so a quarter of the noise is kept for pieces to end in.
-        """
-        size = max(NOISE_BANK_SAMPLES, 1 << (8 * longest).bit_length())
-        pink, self.energy = _pink(rate_hz, seed, size)
-        self.samples = torch.from_numpy(pink)
-
-    def to(self, device: torch.device) -> PinkNoise:
-        """Moves the samples to a device."""
-        self.samples = self.samples.to(device)
-        return self
-
-    def cut(self, place: np.ndarray, samples: np.ndarray, longest: int) -> tuple[Tensor, np.ndarray]:
-        """Pieces of noise.
-
-        Args:
-            place: float64 [clips] in [0, 1).
-            samples: int64 [clips], length of each clip.
-            longest: samples to cut for each.
-
-        Returns:
-            float32 [clips, longest], and the power of each over its clip's length, float64 [clips].
-        """
-        first = np.floor(place * (len(self.samples) * 3 // 4)).astype(np.int64)
-        starts = send(first, self.samples.device)
-        power = (self.energy[first + samples] - self.energy[first]) / samples
-        power = np.maximum(power, LEAST_NOISE)
-        return self.samples.unfold(0, longest, 1).index_select(0, starts), power
-
-
 def apply_noise(
     waves: Tensor, samples: np.ndarray, snr_db: np.ndarray, place: np.ndarray, noise: PinkNoise
 ) -> Tensor:
     """Adds pink noise at a ratio to each clip's own power; a silent clip stays silent.
 
-    Args:
-        waves: float32 [clips, longest].
-        samples: int64 [clips].
-        snr_db: float64 [clips], power of the clip over power of the noise, both over the clip's length.
-        place: float64 [clips], where in the noise.
-        noise: the noise.
-
-    Returns:
-        The same shape.
+    `snr_db` (float64 [clips]) is the power of the clip over that of the noise, both over the clip's length.
     """
     pieces, power = noise.cut(place, samples, waves.shape[1])
     speech = (waves.square() * _inside(waves, samples)).sum(dim=1, keepdim=True) / _column(samples, waves)

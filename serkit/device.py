@@ -29,9 +29,9 @@ def send(array: np.ndarray, device: str | torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
 
 
-def autocast(device: str | torch.device, bf16: bool) -> torch.autocast:
-    """The context the network computes in: bfloat16 where it loses nothing, or float32 throughout."""
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bf16)
+def autocast(device: str | torch.device) -> torch.autocast:
+    """The context the network computes in: bfloat16 where it loses nothing on a GPU, float32 on a CPU."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=on_gpu(device))
 
 
 class PinnedCopies:

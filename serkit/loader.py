@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +29,7 @@ from serkit.audio import FULL_SCALE
 from serkit.augment import Augmenting, Chain, Draw, Waves, draw
 from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import ClipSet
-from serkit.device import PinnedCopies, autocast, on_gpu, send
+from serkit.device import PinnedCopies, on_gpu, send
 from serkit.encoders import Description
 from serkit.packs import Pack
 from serkit.specs import Recipe
@@ -78,7 +77,6 @@ class Loader:
         device: `cpu`, `cuda` or `cuda:<n>`.
         augmenting: what is augmented, and how; None: nothing.
         seed: the run's; of batches, crops, draws and noise.
-        bf16: whether the network computes in bfloat16.
         longest: samples of the longest clip there can be.
     """
 
@@ -93,15 +91,10 @@ class Loader:
         """Makes the tables that the augmentation needs."""
         self.encoder, self.recipe, self.device = encoder, recipe, device
         self.augmenting, self.seed = augmenting, seed
-        self.bf16 = on_gpu(device)
         self.longest = max_samples(encoder, recipe.max_seconds)
         self._copies = PinnedCopies(device) if on_gpu(device) else None
         if augmenting is not None:
             self.chain = Chain(augmenting.spec, encoder.rate_hz, seed, self.longest, device)
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context the network computes in."""
-        return autocast(self.device, self.bf16)
 
     def epoch(self, clips: ClipSet, number: int) -> Epoch:
         """Draws an epoch of a training set; `number` counts from 0."""

@@ -18,6 +18,7 @@ import pandas as pd
 
 from serkit import encoders, metrics, splits
 from serkit.augment import Augmenting
+from serkit.device import on_gpu
 from serkit.job import load, once, read
 from serkit.loader import Loader
 from serkit.place import Place
@@ -78,6 +79,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             report,
         )
         history = trained.history
+        clips_seen = spec.recipe.epochs * len(clips.training)
         tail = [history[at] for at in metrics.in_tail([at["iteration"] for at in history], spec.recipe.tail)]
         result = {
             "initialisation": spec.model.weights or "random",
@@ -92,10 +94,10 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             "tail_evaluations": len(tail),
             "affected": trained.affected,
             "history": history,
-            "environment": {**environment(place.device), "bf16": trained.bf16},
+            "environment": {**environment(place.device), "bf16": on_gpu(place.device)},
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
-            "clips_per_second": round(trained.clips / trained.train_seconds, 1),
+            "clips_per_second": round(clips_seen / trained.train_seconds, 1),
         }
         return result, splits.clip_scores(clips, loaded, trained.scores)
 

@@ -20,16 +20,14 @@ from torch.nn import functional as F
 
 from serkit.batches import sorted_batches
 from serkit.clips import ClipSet
-from serkit.device import send
+from serkit.device import autocast, send
 from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
 from serkit.labels import LABELS
 from serkit.loader import Loader
 from serkit.specs import Recipe
 
-EVALUATED = (
-    2  # times the longest batch of training: where nothing is kept for gradients, it takes less memory
-)
+EVALUATED = 2  # times the longest batch of training: without gradients it takes less memory
 
 
 class TrainingDiverged(SerkitError):
@@ -46,18 +44,14 @@ class Trained:
         scores: float32 [clips, 4], probabilities of the evaluation set at the end.
         train_seconds: wall time of the training steps.
         evaluate_seconds: wall time of the evaluations.
-        clips: training clips processed, over all epochs.
         affected: share of the training clips that were augmented in each epoch.
-        bf16: whether the network computed in bfloat16.
     """
 
     history: list[dict[str, Any]]
     scores: np.ndarray
     train_seconds: float
     evaluate_seconds: float
-    clips: int
     affected: list[float]
-    bf16: bool
 
 
 def train(
@@ -79,7 +73,7 @@ def train(
         report: called with each evaluation's entry of the history, plus `of` (iterations in all).
 
     Raises:
-        TrainingDiverged: the loss is not finite at an evaluation.
+        TrainingDiverged: loss or scores are not finite at an evaluation.
     """
     recipe, device = loader.recipe, loader.device
     torch.manual_seed(loader.seed)
@@ -89,46 +83,38 @@ def train(
     due = {max(1, round(total * (i + 1) / recipe.evaluations)) for i in range(recipe.evaluations)}
 
     history: list[dict[str, Any]] = []
-    scores = np.empty((0, len(LABELS)), dtype=np.float32)
-    losses = torch.zeros((), device=device)
-    since = iteration = clips_seen = 0
-    evaluate_seconds = 0.0
     affected: list[float] = []
-    started = time.perf_counter()
+    losses = torch.zeros((), device=device)
+    iteration = evaluated_at = 0
+    evaluate_seconds, started = 0.0, time.perf_counter()
     for number in range(recipe.epochs):
         epoch = loader.epoch(training, number)
         affected.append(epoch.affected)
         for batch in epoch.batches:
             model.train()
             inputs = model.inputs(loader.load(training, batch, *epoch.of(batch)))
-            target = send(training.label[batch], device)
-            losses += step(model, optimiser, loader, inputs, target)
-            iteration, since, clips_seen = iteration + 1, since + 1, clips_seen + len(batch)
+            losses += step(model, optimiser, inputs, send(training.label[batch], device))
+            iteration += 1
             if iteration not in due:
                 continue
-            mean_loss = losses.item() / since
-            if not math.isfinite(mean_loss):
-                raise TrainingDiverged(
-                    f"the loss is {mean_loss} at iteration {iteration} of {total}; lower the learning rate"
-                    f" ({recipe.learning_rate}) or look at the corpora with the doctor"
-                )
+            loss = losses.item() / (iteration - evaluated_at)
             before = time.perf_counter()
             scores = predict(model, evaluation, loader)
             evaluate_seconds += time.perf_counter() - before
-            if not np.isfinite(scores).all():
+            if not (math.isfinite(loss) and np.isfinite(scores).all()):
+                wrong = "the scores are not finite" if math.isfinite(loss) else f"the loss is {loss}"
                 raise TrainingDiverged(
-                    f"the scores at iteration {iteration} of {total} are not finite; lower the learning rate"
+                    f"{wrong} at iteration {iteration} of {total}; lower the learning rate"
                     f" ({recipe.learning_rate}) or look at the corpora with the doctor"
                 )
-            entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": mean_loss}
-            entry |= score(scores)
+            entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": loss, **score(scores)}
             history.append(entry)
             if report is not None:
                 report({**entry, "of": total})
             losses.zero_()
-            since = 0
+            evaluated_at = iteration
     train_seconds = time.perf_counter() - started - evaluate_seconds
-    return Trained(history, scores, train_seconds, evaluate_seconds, clips_seen, affected, loader.bf16)
+    return Trained(history, scores, train_seconds, evaluate_seconds, affected)
 
 
 def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
@@ -137,22 +123,19 @@ def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimize
     return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
 
 
-def step(
-    model: Encoder, optimiser: torch.optim.Optimizer, loader: Loader, inputs: Inputs, target: Tensor
-) -> Tensor:
+def step(model: Encoder, optimiser: torch.optim.Optimizer, inputs: Inputs, target: Tensor) -> Tensor:
     """Learns from one batch: forward, loss, backward, Adam.
 
     Args:
         model: in training mode.
         optimiser: from `prepare`.
-        loader: that loaded the batch; for its precision.
         inputs: from `Encoder.inputs`.
         target: int64 [batch], class indices, on the device.
 
     Returns:
         The loss before the step, float32, on the device.
     """
-    with loader.autocast():
+    with autocast(target.device):
         logits = model(*inputs)
     loss = bce_of_softmax(logits.float(), target)
     optimiser.zero_grad(set_to_none=True)
@@ -187,7 +170,7 @@ def predict(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     scores = torch.empty(len(clips), len(LABELS), device=loader.device)
     for batch in sorted_batches(loader.sizes(clips), EVALUATED * loader.recipe.batch_size * loader.longest):
         inputs = model.inputs(loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64)))
-        with loader.autocast():
+        with autocast(loader.device):
             logits = model(*inputs)
         scores[send(batch, loader.device)] = torch.softmax(logits.float(), dim=1)
     return scores.cpu().numpy()

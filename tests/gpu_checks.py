@@ -89,7 +89,7 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(share, monkeypatch):
         for batch in shuffled_batches(clips.lengths, 16, 0, number):
             starts = np.zeros(len(batch), dtype=np.int64)
             inputs = model.inputs(loader.load(clips, batch, starts, drawn[batch]))
-            step(model, optimiser, loader, inputs, send(clips.label[batch], "cuda"))
+            step(model, optimiser, inputs, send(clips.label[batch], "cuda"))
 
     epoch(0)
     torch.cuda.set_sync_debug_mode("error")

@@ -17,8 +17,8 @@ serkit.worlds                                               speech that is made
 serkit.corpora                                              what every corpus becomes
 serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed
 serkit.doctor                                               what is wrong with them
-serkit.device serkit.streams serkit.batches serkit.encoders serkit.reverb serkit.augment serkit.loader
-serkit.metrics serkit.train
+serkit.device serkit.streams serkit.batches serkit.noise serkit.reverb serkit.augment
+serkit.encoders serkit.loader serkit.metrics serkit.train
 serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table serkit.place
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share

@@ -247,7 +247,7 @@ def test_a_shift_alone_moves_the_clip_and_nothing_else(tmp_path, shown):
     printed = heard(clip(tmp_path), "--effect", "shift", "--draws", "3", "--seed", "2", "--output", "out")
     assert [len(title) for title in _titles(shown)] == [1, 1, 1]
     original = wave("out/clip-original.wav")
-    shares = augment.draw_shift(studies.read("paper").augmentation, 2, 0, 3)
+    shares = augment.draw(Augmenting(studies.read("paper").augmentation), 2, 0, 3).shift_share
     assert min(shares) < 0 < max(shares)
     for number, share in enumerate(shares, start=1):
         by = round(len(original) * share)

@@ -67,9 +67,7 @@ def trainings(monkeypatch):
             scores,
             train_seconds=1.0,
             evaluate_seconds=1.0,
-            clips=len(training),
             affected=[0.0],
-            bf16=False,
         )
 
     monkeypatch.setattr("serkit.run.train", pretend)
