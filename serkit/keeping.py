@@ -25,7 +25,6 @@ from serkit.resultfile import read
 
 PATIENCE_S = 60.0
 PAUSE_S = 1.0
-OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
@@ -43,11 +42,10 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
         try:
             return write(folder)
         except OSError as error:
-            problem = error
+            tried = [f"{folder} ({error.strerror or error})"]
         if time.monotonic() >= ends:
             break
         time.sleep(PAUSE_S)
-    tried = [f"{folder} ({problem.strerror or problem})"]
     with suppress(OSError):
         _in_temporary().mkdir(mode=0o700)
     for place in _places(folder.name):
@@ -68,8 +66,8 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
     )
 
 
-def bring_home(folder: Path) -> None:
-    """Moves what was kept of a run into its folder, unless something newer is there; often there is nothing.
+def bring_home(folder: Path) -> bool:
+    """Moves what was kept of a run into its folder, unless something newer is there; says whether it did.
 
     Raises:
         ResultsUnwritable: something is kept, and the folder still cannot be written.
@@ -92,6 +90,8 @@ def bring_home(folder: Path) -> None:
                 " make room, or name another folder with SERKIT_RESULTS"
             ) from error
         shutil.rmtree(place, ignore_errors=True)
+        return True
+    return False
 
 
 def _places(key: str) -> Iterator[Path]:
@@ -100,7 +100,8 @@ def _places(key: str) -> Iterator[Path]:
         yield cache_folder() / "kept" / key
     with suppress(OSError):
         about = _in_temporary().lstat()
-        if stat.S_ISDIR(about.st_mode) and about.st_uid == _user() and not about.st_mode & OTHERS:
+        others = stat.S_IWGRP | stat.S_IWOTH
+        if stat.S_ISDIR(about.st_mode) and about.st_uid == _user() and not about.st_mode & others:
             yield _in_temporary() / key
 
 

@@ -1,15 +1,15 @@
-"""Results on disk: one folder a run or measurement, which no crash, kill or second worker spoils.
+"""Results on disk, which no crash, kill or second worker spoils: a folder a run or measurement.
 
-    <root>/<study>/<key>/spec.json         what was asked
+    <root>/<study>/<key>/result.json       written last and whole: its presence means it is done
+                         scores.parquet    per-clip scores of a run's last evaluation, or
+                         estimates.parquet per-clip estimates of a measurement
+    and while it is not: spec.json         what was asked
                          progress.jsonl    who runs it, then a line an event; anybody may tail it
                          error.json        why the last attempt failed
                          part-*.parquet    a measurement's clips so far: where it goes on after a kill
-                         scores.parquet    per-clip scores of a run's last evaluation, or
-                         estimates.parquet per-clip estimates of a measurement
-                         result.json       written last and whole: its presence means it is done
 
-The format is documented in `results/README.md` and, for machines, in `result.schema.json` beside this file;
-`SCHEMA` numbers it. `load_all` reads everything into one table.
+What a study's folder has not is looked for in its bundle beside it (`serkit.bundle`). Formats:
+`results/README.md`, and for machines `result.schema.json` beside this file.
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ from serkit.words import many
 if TYPE_CHECKING:
     import pandas as pd
 
-LEFT_BEHIND = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
-"""What an attempt leaves that the next one drops; the last are TensorBoard's."""
+ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
+"""What an attempt writes for those who watch."""
+DROPPED = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
+"""What an attempt left that the next one drops; the last are TensorBoard's."""
+PARTS = "part-*.parquet"
 
-WRITTEN = ("spec.json", "progress.jsonl", "error.json", "*.draft", "*.parquet")
-"""What an attempt writes."""
-
-ROOM_BYTES, NAMED = 1 << 18, 5
-"""Of a result and its scores; files that cannot be read, by their names."""
+ROOM_BYTES = 1 << 18
+"""Of a result and its scores."""
+NAMED = 5
+"""Files that cannot be read, by their names."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,7 @@ class Store:
         return open_bundle(self.bundle_path)
 
     def write_bundle(self, path: Path) -> str:
-        """Writes everything that is finished as one file.
-
-        Args:
-            path: of the file.
-
-        Returns:
-            What was written, in a line, and what could not be read.
+        """Writes everything that is finished as one file; returns what is said of it.
 
         Raises:
             ResultsUnreadable: nothing is finished.
@@ -129,7 +125,7 @@ class Store:
         return bundled.get(key) if bundled else None
 
     def finished(self, key: str, table: str = "") -> Result | None:
-        """As `get`, for who holds the claim and runs it otherwise: what is damaged is set aside, and said.
+        """As `get`, for whoever holds the claim: what is damaged is set aside with a warning, and is none.
 
         Args:
             key: of the run or measurement.
@@ -144,19 +140,14 @@ class Store:
                 self.table(key, table)
             return result
         except ResultDamaged as error:
-            kept = self._set_aside(self.run_folder(key) / "result.json")
+            path, kept = self.run_folder(key) / "result.json", ""
+            if path.exists():  # otherwise it is the bundle's
+                try:
+                    kept = f". It is kept as {_set_aside(path).name}"
+                except OSError as problem:
+                    raise unwritable(path, problem) from error
             warnings.warn(f"{error}{kept}. It is run again now", stacklevel=2)
             return None
-
-    def _set_aside(self, path: Path) -> str:
-        aside = path.with_name(f"damaged-{time.time_ns()}.json")
-        try:
-            os.replace(path, aside)
-        except FileNotFoundError:  # it is the bundle's
-            return ""
-        except OSError as problem:
-            raise unwritable(path, problem) from problem
-        return f". It is kept as {aside.name}"
 
     def results(self) -> tuple[list[Result], list[str]]:
         """Every result that can be read, whatever method it is by, and why the others cannot be read.
@@ -202,7 +193,8 @@ class Store:
         """
         with self.locked(key):
             try:
-                keeping.bring_home(self.run_folder(key))
+                if keeping.bring_home(self.run_folder(key)):
+                    _drop(self.run_folder(key), *ATTEMPT, PARTS)
                 yield
             except Exception as error:
                 self._note_failure(key, error)
@@ -273,8 +265,8 @@ class Store:
     def start(self, spec: Spec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
 
-        An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; and so do
-        the parts of a measurement.
+        An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; so do the
+        parts of a measurement.
 
         Args:
             spec: what is run.
@@ -286,9 +278,10 @@ class Store:
         folder = self.run_folder(spec.key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for path in [path for name in WRITTEN for path in folder.glob(name) if path.is_dir()]:
-                path.rename(path.with_name(f"damaged-{time.time_ns()}-{path.stem}"))  # no file replaces it
-            for path in [path for pattern in LEFT_BEHIND for path in folder.glob(pattern)]:
+            for path in _those(folder, *ATTEMPT, "*.draft", "*.parquet"):
+                if path.is_dir():  # which no file can replace
+                    _set_aside(path)
+            for path in _those(folder, *DROPPED):
                 path.unlink(missing_ok=True)
             write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1))
         except OSError as error:
@@ -303,7 +296,7 @@ class Store:
         _append(self.run_folder(key) / "progress.jsonl", event)
 
     def report_reading(self, corpus: str, event: dict[str, Any]) -> None:
-        """Appends one event about a corpus that is read or packed to `.reading/<corpus>.jsonl`, likewise."""
+        """As `report`, of a corpus that is read or packed, in `.reading/<corpus>.jsonl`."""
         folder = self.folder / ".reading"
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -324,15 +317,13 @@ class Store:
 
     def drop_parts(self, key: str) -> None:
         """Deletes the parts of a measurement."""
-        for path in self.run_folder(key).glob("part-*.parquet"):
-            with suppress(OSError):
-                path.unlink()
+        _drop(self.run_folder(key), PARTS)
 
     def _part_path(self, key: str, number: int) -> Path:
         return self.run_folder(key) / f"part-{number:05d}.parquet"
 
     def save(self, spec: Spec, result: Result, clips: pd.DataFrame, name: str = "scores") -> None:
-        """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done.
+        """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done, and they are all.
 
         Raises:
             ResultsUnwritable: not for a minute; says where it is kept (`serkit.keeping`).
@@ -344,7 +335,7 @@ class Store:
             write_whole(folder / "result.json", text)
 
         keeping.save(self.run_folder(spec.key), write)
-        self.drop_parts(spec.key)
+        _drop(self.run_folder(spec.key), *ATTEMPT, PARTS)
 
 
 def folders(place: Path, unread: list[str]) -> list[str]:
@@ -384,12 +375,26 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
 
 def left_out(unread: Sequence[str]) -> list[str]:
     """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
+    if not unread:
+        return []
     more = [f"... and {len(unread) - NAMED} more"] if len(unread) > NAMED else []
-    return (
-        [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:NAMED], *more]
-        if unread
-        else []
-    )
+    return [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:NAMED], *more]
+
+
+def _those(folder: Path, *patterns: str) -> list[Path]:
+    return [path for pattern in patterns for path in folder.glob(pattern)]
+
+
+def _drop(folder: Path, *patterns: str) -> None:
+    """Deletes files that nobody needs any more, as far as that is possible."""
+    for path in _those(folder, *patterns):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _set_aside(path: Path) -> Path:
+    """Renames what is damaged, and says to what. Raises OSError."""
+    return path.rename(path.with_name(f"damaged-{time.time_ns()}.json"))
 
 
 def _append(path: Path, event: dict[str, Any]) -> None:

@@ -84,6 +84,10 @@ def result_of(spec, value=0.5, **values):
     return made_result(spec, lambda *_: value, copy="0123", **values)
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def written(store):
     """What lies there as the result, whatever it is."""
     return json.loads((store.run_folder(SPEC.key) / "result.json").read_text())
@@ -114,15 +118,15 @@ def test_a_run_is_done_when_its_result_is_there(store):
     assert store.get(SPEC.key) is None
     store.start(SPEC)
     store.report(SPEC.key, {"iteration": 1})
+    folder = store.run_folder(SPEC.key)
+    assert names_in(folder) == ["progress.jsonl", "spec.json"]
+    assert json.loads((folder / "spec.json").read_text()) == json.loads(SPEC.canonical())
     assert store.get(SPEC.key) is None
     result = result_of(SPEC, 0.1 + 0.2)
     store.save(SPEC, result, Frame())
     assert store.get(SPEC.key) == result
-    folder = store.run_folder(SPEC.key)
     assert folder == store.folder / SPEC.key
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
-    assert json.loads((folder / "spec.json").read_text()) == json.loads(SPEC.canonical())
+    assert names_in(folder) == ["result.json", "scores.parquet"]
 
 
 def test_a_result_is_json_for_every_reader(store):
@@ -142,8 +146,7 @@ def test_starting_again_keeps_the_result_and_drops_the_rest(store):
         (folder / name).write_text('{"val')
     store.start(SPEC)
     assert store.get(SPEC.key) == result_of(SPEC, 0.1)
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
+    assert names_in(folder) == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
     assert "iteration" not in (folder / "progress.jsonl").read_text()
     store.save(SPEC, result_of(SPEC, 0.2), Frame("new"))
     assert store.get(SPEC.key) == result_of(SPEC, 0.2)
@@ -429,7 +432,7 @@ def test_a_damaged_result_is_set_aside_and_run_again(store):
     path.write_text('{"schema": 1}')
     with pytest.raises(ResultDamaged):
         store.get(SPEC.key)
-    with pytest.warns(UserWarning, match="is kept as damaged-.*. It is run again now"):
+    with pytest.warns(UserWarning, match=r"It is kept as damaged-.*\. It is run again now"):
         assert store.finished(SPEC.key) is None
     (aside,) = path.parent.glob("damaged-*.json")
     assert aside.read_text() == '{"schema": 1}'
@@ -451,6 +454,7 @@ def test_folders_where_files_shall_be_are_moved_out_of_the_way(store):
     store.save(SPEC, result_of(SPEC), Frame())
     assert store.get(SPEC.key) == result_of(SPEC)
     assert len(list(store.run_folder(SPEC.key).glob("damaged-*"))) == len(names)
+    assert names_in(store.run_folder(SPEC.key))[-2:] == ["result.json", "scores.parquet"]
 
 
 def test_locks_that_cannot_be_are_one_message(store):
