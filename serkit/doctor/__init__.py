@@ -3,10 +3,6 @@
 `examine` finds the corpus, reads its labels, walks its folder and hears every clip once, by the code that
 packs (`serkit.audio.listen`); it prints no text and raises nothing that the copy causes. `kinds` lists what
 it can find.
-
-Speakers called `Unknown` are never compared. Audio in folders where no clip lies (IEMOCAP's dialogues,
-CREMA-D's MP3s) is delivered so and is no problem; it is heard only where a file has exactly the size of some
-clip, to find copies.
 """
 
 from __future__ import annotations

@@ -26,21 +26,13 @@ STILL_SAMPLES = 320  # 20 ms
 
 @dataclass(frozen=True)
 class Clip:
-    """What the doctor keeps of a clip.
+    """What the doctor keeps of a clip."""
 
-    Attributes:
-        rate_hz: of the file; 0 where the clip cannot be heard.
-        channels: of the file.
-        samples: its length at `RATE_HZ`.
-        digest: of its samples, zeros at its ends and sign aside; empty where silent.
-        odd: kinds of problem, each with its detail.
-    """
-
-    rate_hz: int = 0
+    rate_hz: int = 0  # of the file; 0 where the clip cannot be heard
     channels: int = 0
-    samples: int = 0
-    digest: bytes = b""
-    odd: Mapping[str, str] = field(default_factory=dict)
+    samples: int = 0  # its length at RATE_HZ
+    digest: bytes = b""  # of its samples, zeros at its ends and sign aside; empty where silent
+    odd: Mapping[str, str] = field(default_factory=dict)  # kinds of problem, each with its detail
 
 
 def hear_all(folder: Path, paths: Sequence[str], title: str) -> dict[str, Clip]:

@@ -95,15 +95,15 @@ class Examination:
 def problem(
     kind: str, count: int = 1, examples: Sequence[str] = (), of: int = 0, severity: str = "", **values: Any
 ) -> Problem:
-    """A problem of a kind.
+    """A problem of a kind in `KINDS`.
 
     Args:
-        kind: a key of `KINDS`.
+        kind: its key.
         count: how many were found.
         examples: all of them.
         of: how many there could have been; 0: not said.
         severity: where it is not the kind's.
-        values: what the kind's message asks for.
+        values: for the message.
     """
     row = KINDS[kind]
     share = f" of {of:,}" if of else ""

@@ -150,7 +150,9 @@ def other_shares(corpus: Corpus) -> list[Problem]:
     labels = pd.Categorical(corpus.clips["label"], LABELS).codes
     shifted = []
     for fold in range(corpus.n_folds):
-        here = [np.bincount(labels[corpus.part(fold, part)], minlength=4) for part in ("train", "test")]
+        here = [
+            np.bincount(labels[corpus.part(fold, part)], minlength=len(LABELS)) for part in ("train", "test")
+        ]
         table = np.stack(here)[:, np.sum(here, axis=0) > 0]
         if not table.sum(axis=1).all() or table.shape[1] < 2:
             continue
@@ -190,8 +192,7 @@ def other_counts(counts: Sequence[Count], facts: Mapping[tuple[str, str], int]) 
     off = max(abs(count.found - (count.published or 0)) for count in different)
     absent = any(count.found == 0 for count in different)
     examples = [
-        f"{'all' if count.group == '*' else count.group}, {'all' if count.label == '*' else count.label}:"
-        f" {count.found:,}, published {count.published:,}"
+        f"{count.group}, {count.label}: {count.found:,}, published {count.published:,}".replace("*", "all")
         for count in different
     ]
     severity = UNFIT if absent or off > FEW * whole else NOTE

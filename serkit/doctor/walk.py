@@ -56,8 +56,8 @@ def unknown_audio(walk: Walk, corpus: Corpus) -> tuple[list[str], list[str], int
     """Audio that no label knows.
 
     Returns:
-        files in folders where clips lie; files elsewhere that have exactly the size of some clip, so may be
-        copies; how many files lie elsewhere.
+        files beside clips; files elsewhere that have the size of some clip, so may be copies; how many lie
+        elsewhere.
     """
     known = {*corpus.clips["path"], *corpus.others}
     homes = {PurePosixPath(path).parent for path in known}
