@@ -9,6 +9,7 @@ proportion to the width to one in proportion to its square, as if their clips we
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tabulate import tabulate
 
 from benchmark.session.pace import Pace, Run, Work, finished, finished_run, lasting
 from benchmark.session.progress import DONE, CaseState, Progress
+from benchmark.session.status import COLUMNS
 from benchmark.study import Study
 from serkit import corpora
 from serkit.encoders.checkpoints import is_here
@@ -61,7 +63,7 @@ def text(study: Study, store: Store, data: Path | None) -> str:
     parts = [
         head,
         _cases(study, seen, works),
-        f"Clips, over all epochs and evaluations that are left: {sources}.",
+        textwrap.fill(f"Clips, over all epochs and evaluations that are left: {sources}.", COLUMNS),
     ]
     if rest and study.model.weights is not None and not is_here(study.model.weights):
         parts.append(
@@ -157,7 +159,8 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
         lines.append(f"No rate is known for {here}, on which this would run: finish a run, and it is.")
     untimed = known and left[0].untimed
     never = f", and {many(untimed, 'measurement')}: none was timed yet" if untimed else ""
-    return "\n".join([*lines, f"Not in the time: reading and packing the corpora{never}."])
+    not_in_it = textwrap.fill(f"Not in the time: reading and packing the corpora{never}.", COLUMNS)
+    return "\n".join([*lines, not_in_it])
 
 
 def _by_other_studies(

@@ -6,7 +6,7 @@ Each reader gives plain values, fit to be shown; an entry of the wrong type coun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,9 @@ class Finished:
     """
 
     spec: Spec | None
-    at: float = 0.0
-    diverged: bool = False
-    result: Mapping[str, Any] = field(default_factory=dict)
+    at: float
+    diverged: bool
+    result: Mapping[str, Any]
 
 
 def attempted(parse: Callable[[Path], Any], path: Path) -> Any:
@@ -64,12 +64,9 @@ def finished(path: Path) -> Finished:
 
 def summary(result: Result) -> Finished:
     """What is kept of a result."""
-    try:
-        spec = from_json(result["spec"]).plan()
-    except SpecError:
-        return Finished(None)
     at = datetime.fromisoformat(result["finished"]).timestamp()
-    return Finished(spec, at, diverged(result), {name: result[name] for name in KEPT & result.keys()})
+    kept = {name: result[name] for name in KEPT & result.keys()}
+    return Finished(_asked(result["spec"]), at, diverged(result), kept)
 
 
 def spec(path: Path) -> Spec | None:
@@ -77,12 +74,16 @@ def spec(path: Path) -> Spec | None:
     data = read_json(path, usual_number)
     if not isinstance(data, dict):
         raise ValueError("expected an object")
-    try:
-        asked = from_json(data).plan()
-    except SpecError:
-        return None
+    asked = _asked(data)
     hash(asked)  # cases are found by it
     return asked
+
+
+def _asked(data: dict[str, Any]) -> Spec | None:
+    try:
+        return from_json(data).plan()
+    except SpecError:
+        return None
 
 
 def failure(path: Path) -> str:
