@@ -1,31 +1,30 @@
-"""Corpora: a reader a file, found by name.
+"""Corpora: a reader a file, found by the file's name; `reading` is what they share.
 
-A reader is a module with
+A reader is a module with, in this order,
 
 * `TITLE`: the corpus's name as written in tables;
 * `PAGE`: the section of `docs/corpora.md` that says how to get it;
 * `OPTIONS`: the choices a study may make, each with its allowed values, the default first
   (an empty tuple: any value; the default is then None);
+* `LOOKS_LIKE`: what `is_here` looks for, in words, for a message;
+* `WHOLE`, where `is_here` counts: the count from which a copy is complete, and the search at its end;
 * `RATE_HZ` and `CHANNELS`: what the delivered audio should be, as tuples of allowed values (empty: nobody
   knows, so the doctor holds each clip against what most have);
 * `is_here(folder)`: whether `folder` is the corpus's top folder, judged by names alone; better, how many of
   the corpus's files it holds: the folder with most is read, and 0 is no such folder;
-* `LOOKS_LIKE`: that in words, for a message: "no folder looks like it; looked for ...";
-* `WHOLE`, only where `is_here` counts: the count from which a copy is complete, and the search at its end;
-* `choose(folders, **options)` and `title(**options)`, only where many corpora share one layout: which of the
+* `choose(folders, **options)` and `title(**options)`, where many corpora share one layout: which of the
   folders are what is asked for, the first to be read, and what it is called;
-* `read(folder, **options)`: the folder as a `Corpus`;
-* `generate()`, only where there is nothing to find: makes the corpus and returns a folder to look in;
-* `folds(**options)`, only where it is neither 1 nor the option `folds`: how many folds the corpus has with
+* `generate()`, where there is nothing to find: makes the corpus and returns a folder to look in;
+* `folds(**options)`, where it is neither 1 nor the option `folds`: how many folds the corpus has with
   these options, whatever copy is there; None where the corpus alone can tell;
+* `read(folder, **options)`: the folder as a `Corpus`;
 * `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
   split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it;
-* `expected(**options)`, only where known: clips of each part, a dict a fold, as published: what a plan counts
+* `expected(**options)`, where known: clips of each part, a dict a fold, as published: what a plan counts
   where the corpus is not there.
 
-Adding a corpus is one such file and one test; its name is the file's. A reader in another package is an entry
-point of the group `serkit.corpora`, named as studies shall name it. Nothing heavy is imported before `read`
-(`serkit.later`): a plan asks readers for options and folds.
+A reader in another package is an entry point of the group `serkit.corpora`, named as studies shall name it.
+Nothing heavy is imported before `read` (`serkit.later`): a plan asks readers for options and folds.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ GROUP = "serkit.corpora"
 READERS = {
     module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__) if not module.ispkg
 }
-"""The readers that come with serkit: every module here is one, and `reading` is what they share."""
+"""The readers that come with serkit: every module here is one."""
 
 PROTOCOL: dict[str, Any] = {
     **{name: str for name in ("TITLE", "PAGE")},
@@ -58,6 +57,7 @@ PROTOCOL: dict[str, Any] = {
     **{name: tuple for name in ("RATE_HZ", "CHANNELS")},
     **{name: Callable for name in ("is_here", "read", "facts")},
 }
+"""The parts that every reader has."""
 
 
 def names() -> tuple[str, ...]:
@@ -121,21 +121,20 @@ def _loaded(point: importlib.metadata.EntryPoint) -> ModuleType:
     Raises:
         SerkitError: it cannot be, or lacks a part of the protocol.
     """
+    about = f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which"
     try:
         module: ModuleType = point.load()
     except (Exception, SystemExit) as error:
         raise SerkitError(
-            f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which cannot be"
-            f" imported ({type(error).__name__}: {error}); mend or uninstall that package"
+            f"{about} cannot be imported ({type(error).__name__}: {error}); mend or uninstall that package"
         ) from error
     lacking = [part for part, kind in PROTOCOL.items() if not isinstance(getattr(module, part, None), kind)]
     if not lacking and not all(isinstance(values, tuple) for values in module.OPTIONS.values()):
         lacking = ["tuples of allowed values in OPTIONS"]
     if lacking:
         raise SerkitError(
-            f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which lacks"
-            f" {', '.join(lacking)}; expected a module with {', '.join(PROTOCOL)} as serkit's own:"
-            " mend that package"
+            f"{about} lacks {', '.join(lacking)}; expected a module with {', '.join(PROTOCOL)} as serkit's"
+            " own: mend that package"
         )
     return module
 
@@ -208,11 +207,11 @@ def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
 
 
 def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
-    """Reads a corpus where it was found.
+    """Reads a corpus where `find` found it.
 
     Args:
         name: a reader's name.
-        found: what `find` returned.
+        found: where it is.
         options: all of the reader's options.
 
     Raises:
@@ -234,12 +233,7 @@ def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
 
 
 def load(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Corpus:
-    """Finds and reads a corpus.
-
-    Args:
-        name: a reader's name.
-        data: the folder to look in (`$SERKIT_DATA`).
-        options: the reader's options; defaults for what is left out.
+    """Finds and reads a corpus below `data`; options that are left out have their defaults.
 
     Raises:
         CorpusMissing: not found.

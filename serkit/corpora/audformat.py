@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.reading.audformat_header import Header, read_header, what_is_called
+from serkit.corpora.reading.audformat_header import read_header, what_is_called
 from serkit.corpora.reading.columns import USUAL, Choices, Delivered, check_texts, corpus_of
 from serkit.corpora.reading.corpus import Corpus
 from serkit.corpora.reading.folder import paths_below
@@ -37,7 +37,6 @@ RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
 
 HEADER = "db.yaml"
-NO_SPLIT = "none"
 
 
 def is_here(folder: Path) -> bool:
@@ -100,18 +99,18 @@ def read(folder: Path, **options: Any) -> Corpus:
     """
     choices = _checked(options)
     name, label, speaker = options.get("name"), choices.label or "emotion", choices.speaker or "speaker"
-    database = _Database(folder, read_header(folder / HEADER))
+    database = _Database(folder)
     if name is not None and database.header.name != name:
-        raise CorpusUnfit(
-            f"{database.title}: {folder} was asked for as {name}; set the option name to its name"
-        )
-    chosen, notes = _chosen(database, options.get("tables"), label)
-    clips = _clips(database, chosen, label)
+        raise database.unfit(f"{folder} was asked for as {name}; set the option name to its name")
+    chosen = database.chosen(options.get("tables"), label)
+    clips = database.clips(chosen, label)
     clips["path"] = paths_below(folder, clips.index, database.title)
-    clips["speaker"] = _column(database, chosen, speaker, clips.index, choices.speaker is not None)
+    clips["speaker"] = database.column(speaker, chosen, clips.index, choices.speaker is not None)
     usual: Mapping[str, str] = USUAL
-    if choices.by_split:
-        clips["split"], usual = _splits(database, chosen, clips, choices.split)
+    if choices.split:
+        clips["split"] = database.column(choices.split, chosen, clips.index, True).fillna("none")
+    elif choices.by_split:
+        clips["split"], usual = database.splits(chosen, clips["table"])
     declared = frozenset(word for one in chosen for word in database.declared(one, label))
     delivered = Delivered(
         title=database.title,
@@ -121,7 +120,7 @@ def read(folder: Path, **options: Any) -> Corpus:
         speaker=speaker,
         declared=declared,
         usual=usual,
-        notes=(*notes, *database.notes),
+        notes=tuple(database.notes),
     )
     return corpus_of("audformat", folder, database.header.version, delivered, choices)
 
@@ -132,22 +131,29 @@ def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
 
 
 def _checked(options: Mapping[str, Any]) -> Choices:
-    """The options about columns. Raises SpecError."""
     several = isinstance(options.get("tables"), tuple | list)
     check_texts("audformat", options, ("name",) if several else ("name", "tables"))
     return Choices.of("audformat", options)
 
 
 class _Database:
-    """A database while it is read: its header, and its tables when they are asked for."""
+    """A database while it is read: its header, and its tables when they are asked for.
 
-    def __init__(self, folder: Path, header: Header) -> None:
-        """Reads nothing yet."""
-        self.folder, self.header = folder, header
-        self.title = f"audformat database {header.name}"
+    All raise CorpusUnfit, also where a table that they need is missing, unreadable, or has other columns than
+    the header says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Reads the header."""
+        self.folder, self.header = folder, read_header(folder / HEADER)
+        self.title = f"audformat database {self.header.name}"
         self.notes: list[str] = []
         self.has_parts = functools.cache(self._has_parts)
         self._file = functools.cache(self._checked_file)
+
+    def unfit(self, why: str) -> CorpusUnfit:
+        """The error that says why."""
+        return CorpusUnfit(f"{self.title}: {why}")
 
     @property
     def contents(self) -> str:
@@ -156,30 +162,83 @@ class _Database:
         named = [f"{one} ({', '.join(said.columns) or 'no columns'})" for one, said in tables]
         return "; ".join(named) or "no tables"
 
-    def having(self, column: str) -> list[str]:
-        """The tables with a column, those of whole files first."""
-        have = [one for one, said in self.header.tables.items() if column in said.columns]
-        return sorted(have, key=lambda one: "end" in self.header.tables[one].levels)
+    def chosen(self, tables: str | Iterable[str] | None, label: str) -> list[str]:
+        """The tables to read: those asked for, else all of whole files with the label column."""
+        having = self._having(label)
+        chosen = having if tables is None else [tables] if isinstance(tables, str) else list(tables)
+        for one in chosen:
+            if one not in self.header.tables:
+                raise self.unfit(f"no table {one!r}; the database has {self.contents}")
+            if one not in having:
+                raise self.unfit(
+                    f"table {one} has no column {label!r}; set the option label to one of the columns of"
+                    f" {self.contents}"
+                )
+        if not chosen:
+            raise self.unfit(
+                f"no table has a column {label!r}; set the option label to one of the columns of"
+                f" {self.contents}"
+            )
+        parts = [one for one in chosen if self.has_parts(one)]
+        if parts and (tables is not None or len(parts) == len(chosen)):
+            raise self.unfit(
+                f"the rows of table {parts[0]} are parts of files, expected whole files; cut them with"
+                " audformat.utils.to_filewise_index, or set the option tables to a table of whole files"
+            )
+        self.notes[:0] = [f"table {one} is not used: its rows are parts of files" for one in parts]
+        return [one for one in chosen if one not in parts]
 
-    def series(self, table_id: str, column: str) -> pd.Series:
-        """A column as text, None where there is no value, by file with forward slashes.
+    def clips(self, chosen: list[str], label: str) -> pd.DataFrame:
+        """The files of the tables, each with its label as delivered (text, or None) and its table."""
+        frames = [self.series(one, label).to_frame("delivered").assign(table=one) for one in chosen]
+        clips = pd.concat(frames)
+        if clips.index.has_duplicates:
+            file = clips.index[clips.index.duplicated()][0]
+            where = sorted(set(clips.loc[[file], "table"]))
+            todo = "restore it" if len(where) == 1 else "set the option tables to some without overlap"
+            raise self.unfit(f"{file} stands twice in {' and '.join(where)}; {todo}")
+        return clips
 
-        Raises:
-            CorpusUnfit: its file is missing, unreadable, or says other columns than the header.
-        """
-        path = self._file(table_id)
-        read = read_columns(path, self.title, ["file", column])
-        if None in read["file"]:
-            raise CorpusUnfit(f"{self.title}: {path} has a row without a file; restore it")
-        files = [str(file).replace("\\", "/") for file in read["file"]]
-        return pd.Series(read[column], index=pd.Index(files, name="file", dtype=object), dtype=object)
+    def column(self, column: str, chosen: list[str], files: pd.Index, required: bool) -> pd.Series:
+        """A column's values for the files: of the chosen tables, else of any other, of whole files first."""
+        having = self._having(column)
+        if required and not having:
+            raise self.unfit(f"no table has a column {column!r}; the database has {self.contents}")
+        whole = [one for one in having if not self.has_parts(one)]
+        found = pd.Series(None, index=files, dtype=object)
+        first, others = ([one for one in whole if (one in chosen) == own] for own in (True, False))
+        for holders in (first, others, having):
+            if holders and found.isna().any():
+                found = found.fillna(self._agreed(column, holders, files))
+        return found
+
+    def _agreed(self, column: str, tables: list[str], files: pd.Index) -> pd.Series:
+        """What tables say of files, which must be one thing."""
+        values = pd.concat([self.series(one, column) for one in tables]).dropna()
+        values = values[values.index.isin(files)]
+        apart = values.groupby(level=0).nunique()
+        if (apart > 1).any():
+            file = apart.index[apart > 1][0]
+            raise self.unfit(
+                f"{file} has the {column} {' and '.join(sorted(set(values[[file]])))} in"
+                f" {', '.join(tables)}; expected one. Correct the database"
+            )
+        return values[~values.index.duplicated()].reindex(files)
+
+    def splits(self, chosen: list[str], tables: pd.Series) -> tuple[pd.Series, Mapping[str, str]]:
+        """The split of each clip, by its table, and what the names of splits mean."""
+        said = {one: self.header.tables[one].split for one in chosen}
+        without = [one for one, split in said.items() if not split]
+        if without:
+            raise self.unfit(
+                f"table {without[0]} does not say which split it holds; set the option split to a column"
+                f" ({self.contents}), tables to tables with a split, or folds to 3 or more"
+            )
+        usual = {one: USUAL.get(kind, one) for one, kind in self.header.splits.items()}
+        return tables.map(said), {**USUAL, **usual}
 
     def declared(self, table_id: str, column: str) -> list[str]:
-        """The values that the scheme of a column allows; none where it allows anything.
-
-        Raises:
-            CorpusUnfit: as `series`.
-        """
+        """The values that the scheme of a column allows; none where it allows anything."""
         labels = self.header.labels.get(self.header.tables[table_id].columns[column], [])
         if not isinstance(labels, str):
             return labels
@@ -189,8 +248,22 @@ class _Database:
         level = said.levels[0]
         return [one for one in read_columns(self._file(labels), self.title, [level])[level] if one]
 
+    def series(self, table_id: str, column: str) -> pd.Series:
+        """A column as text, None where there is no value, by file with forward slashes."""
+        path = self._file(table_id)
+        read = read_columns(path, self.title, ["file", column])
+        if None in read["file"]:
+            raise self.unfit(f"{path} has a row without a file; restore it")
+        files = [str(file).replace("\\", "/") for file in read["file"]]
+        return pd.Series(read[column], index=pd.Index(files, name="file", dtype=object), dtype=object)
+
+    def _having(self, column: str) -> list[str]:
+        """The tables with a column, those of whole files first."""
+        have = [one for one, said in self.header.tables.items() if column in said.columns]
+        return sorted(have, key=lambda one: "end" in self.header.tables[one].levels)
+
     def _has_parts(self, table_id: str) -> bool:
-        """Whether rows of a table are parts of files. Raises as `series`."""
+        """Whether rows of a table are parts of files."""
         path = self._file(table_id)
         if not {"start", "end"} <= set(column_names(path, self.title)):
             return False
@@ -200,156 +273,38 @@ class _Database:
     def _checked_file(self, table_id: str) -> Path:
         """A table's file, compared with the header."""
         said = self.header.tables.get(table_id) or self.header.misc[table_id]
-        path = _file_of(self.folder, table_id, self.title)
+        path = self._found(table_id)
         names = column_names(path, self.title)
         expected = [*said.levels, *said.columns]
         lacking = [name for name in expected if name not in names]
         if lacking:
-            raise CorpusUnfit(
-                f"{self.title}: {path} has no column {lacking[0]!r}, which {HEADER} says it has; its columns"
-                f" are {', '.join(names)}. Restore both from one copy"
+            raise self.unfit(
+                f"{path} has no column {lacking[0]!r}, which {HEADER} says it has; its columns are"
+                f" {', '.join(names)}. Restore both from one copy"
             )
         more = [name for name in names if name not in expected and not name.startswith("@")]
         if more:
             self.notes.append(f"{path.name} has columns that {HEADER} does not name: {', '.join(more)}")
         return path
 
+    def _found(self, table_id: str) -> Path:
+        """Where a table lies: parquet before csv, as audformat has it; never a pickle."""
+        if "/" in table_id or "\\" in table_id or "\0" in table_id:
+            raise self.unfit(f"a table is called {table_id!r}, expected the name of a file in {self.folder}")
+        parquet, csv, pickled = (self.folder / f"db.{table_id}.{kind}" for kind in ("parquet", "csv", "pkl"))
+        for path in (parquet, csv):
+            if os.path.lexists(path):
+                return path
+        if pickled.is_file():
+            raise self.unfit(
+                f"table {table_id} is there as a pickle only, which could run code and is not read; if you"
+                f" trust {pickled}, load the database with audformat and save it with storage_format='csv'"
+            )
+        raise self.unfit(
+            f"table {table_id} has no file; restore {csv.name} or {parquet.name} in {self.folder}"
+        )
+
 
 def _is_zero(start: str | None) -> bool:
     """Whether a part that starts there starts with its file: `0 days`, `0 days 00:00:00`, `0`."""
     return start is not None and bool(pd.to_timedelta(start, errors="coerce") == pd.Timedelta(0))
-
-
-def _file_of(folder: Path, table_id: str, title: str) -> Path:
-    """Where a table lies: parquet before csv, as audformat has it.
-
-    Raises:
-        CorpusUnfit: nowhere, or only as a pickle.
-    """
-    if "/" in table_id or "\\" in table_id or "\0" in table_id:
-        raise CorpusUnfit(f"{title}: a table is called {table_id!r}, expected the name of a file in {folder}")
-    files = [folder / f"db.{table_id}.{suffix}" for suffix in ("parquet", "csv")]
-    for path in files:
-        if os.path.lexists(path):
-            return path
-    pickled = folder / f"db.{table_id}.pkl"
-    if pickled.is_file():
-        raise CorpusUnfit(
-            f"{title}: table {table_id} is there as a pickle only, which could run code and is not read; if"
-            f" you trust {pickled}, load the database with audformat and save it with storage_format='csv'"
-        )
-    raise CorpusUnfit(
-        f"{title}: table {table_id} has no file; restore {files[1].name} or {files[0].name} in {folder}"
-    )
-
-
-def _chosen(
-    database: _Database, tables: str | Iterable[str] | None, label: str
-) -> tuple[list[str], list[str]]:
-    """The tables to read, and what to note of those that are not.
-
-    Raises:
-        CorpusUnfit: an unknown one, one without the label column, one with parts of files, or none.
-    """
-    having = database.having(label)
-    chosen = having if tables is None else [tables] if isinstance(tables, str) else list(tables)
-    for one in chosen:
-        if one not in database.header.tables:
-            raise CorpusUnfit(f"{database.title}: no table {one!r}; the database has {database.contents}")
-        if one not in having:
-            raise CorpusUnfit(
-                f"{database.title}: table {one} has no column {label!r}; set the option label to one of"
-                f" the columns of {database.contents}"
-            )
-    if not chosen:
-        raise CorpusUnfit(
-            f"{database.title}: no table has a column {label!r}; set the option label to one of the columns"
-            f" of {database.contents}"
-        )
-    parts = [one for one in chosen if database.has_parts(one)]
-    if parts and (tables is not None or len(parts) == len(chosen)):
-        raise CorpusUnfit(
-            f"{database.title}: the rows of table {parts[0]} are parts of files, expected whole files; cut"
-            " them with audformat.utils.to_filewise_index, or set the option tables to a table of whole files"
-        )
-    notes = [f"table {one} is not used: its rows are parts of files" for one in parts]
-    return [one for one in chosen if one not in parts], notes
-
-
-def _clips(database: _Database, chosen: list[str], label: str) -> pd.DataFrame:
-    """The files of the tables, each with its label as delivered (text, or None) and its table.
-
-    Raises:
-        CorpusUnfit: a file stands twice.
-    """
-    clips = pd.concat([database.series(one, label).to_frame("delivered").assign(table=one) for one in chosen])
-    if clips.index.has_duplicates:
-        file = clips.index[clips.index.duplicated()][0]
-        where = sorted(set(clips.loc[[file], "table"]))
-        todo = "restore it" if len(where) == 1 else "set the option tables to some without overlap"
-        raise CorpusUnfit(f"{database.title}: {file} stands twice in {' and '.join(where)}; {todo}")
-    return clips
-
-
-def _column(
-    database: _Database, chosen: list[str], column: str, files: pd.Index, required: bool
-) -> pd.Series:
-    """A column's values for the files: from the chosen tables, else from any other, of whole files first.
-
-    Raises:
-        CorpusUnfit: `required` and no table has it, or two values for one file.
-    """
-    having = database.having(column)
-    if required and not having:
-        raise CorpusUnfit(
-            f"{database.title}: no table has a column {column!r}; the database has {database.contents}"
-        )
-    whole = [one for one in having if not database.has_parts(one)]
-    found = pd.Series(None, index=files, dtype=object)
-    for holders in (
-        [one for one in whole if one in chosen],
-        [one for one in whole if one not in chosen],
-        having,
-    ):
-        if holders and found.isna().any():
-            found = found.fillna(_agreed(database, holders, column, files))
-    return found
-
-
-def _agreed(database: _Database, tables: list[str], column: str, files: pd.Index) -> pd.Series:
-    """What tables say of files, which must be one thing.
-
-    Raises:
-        CorpusUnfit: two values for one file.
-    """
-    values = pd.concat([database.series(one, column) for one in tables]).dropna()
-    values = values[values.index.isin(files)]
-    apart = values.groupby(level=0).nunique()
-    if (apart > 1).any():
-        file = apart.index[apart > 1][0]
-        raise CorpusUnfit(
-            f"{database.title}: {file} has the {column} {' and '.join(sorted(set(values[[file]])))} in"
-            f" {', '.join(tables)}; expected one. Correct the database"
-        )
-    return values[~values.index.duplicated()].reindex(files)
-
-
-def _splits(
-    database: _Database, chosen: list[str], clips: pd.DataFrame, split: str | None
-) -> tuple[pd.Series, Mapping[str, str]]:
-    """The split of each clip, of a column or of its table, and what its names usually mean.
-
-    Raises:
-        CorpusUnfit: the database does not say.
-    """
-    if split is not None:
-        return _column(database, chosen, split, clips.index, True).fillna(NO_SPLIT), USUAL
-    tables = database.header.tables
-    without = [one for one in chosen if not tables[one].split]
-    if without:
-        raise CorpusUnfit(
-            f"{database.title}: table {without[0]} does not say which split it holds; set the option split to"
-            f" a column ({database.contents}), tables to tables with a split, or folds to 3 or more"
-        )
-    usual = {one: USUAL.get(kind, one) for one, kind in database.header.splits.items()}
-    return clips["table"].map({one: tables[one].split for one in chosen}), {**USUAL, **usual}

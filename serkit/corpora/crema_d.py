@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.corpora.reading.corpus import Corpus, split_shares, table
-from serkit.corpora.reading.folder import audio_in, names_seen, stem_of
+from serkit.corpora.reading.folder import audio_in, misnamed, names_seen, stem_of
 from serkit.corpora.reading.tabular import label_table
 from serkit.errors import CorpusUnfit, SpecError
 
@@ -49,6 +49,10 @@ USED = ("angry", "happy", "neutral", "sad")
 TABLE = "processedResults/summaryTable.csv"
 COLUMN = {"voice": "VoiceVote", "multimodal": "MultiModalVote"}
 NAME = re.compile(r"(?P<actor>\d{4})_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_(?P<level>[A-Z]+)")
+SCHEME = (
+    f"an actor ({ACTORS[0]}..{ACTORS[-1]}), a sentence, an emotion ({', '.join(INTENDED)}) and a level"
+    f" ({', '.join(LEVELS)}), as in 1001_DFA_ANG_XX"
+)
 SILENT = "1076_MTI_SAD_XX"
 
 
@@ -96,8 +100,8 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
         if label not in USED:
             others.append(path)
             continue
-        own = dict(sentence=name["sentence"], level=name["level"], intended=intended)
-        rows.append(dict(path=path, label=label, speaker=name["actor"], **own))
+        row = dict(path=path, label=label, speaker=name["actor"], sentence=name["sentence"])
+        rows.append(row | dict(level=name["level"], intended=intended))
     if votes is not None and (unlisted := sorted(audio.keys() - votes.keys())):
         notes.append(
             f"{len(unlisted)} clips have no row in {TABLE} and are not used, {unlisted[0]} the first"
@@ -149,11 +153,7 @@ def _audio(folder: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def _checked(stem: str) -> re.Match[str]:
-    """The parts of a clip's canonical stem.
-
-    Raises:
-        CorpusUnfit: not named as the clips are.
-    """
+    """The parts of a clip's canonical stem. Raises CorpusUnfit where it is not named as the clips are."""
     name = NAME.fullmatch(stem)
     if (
         name is None
@@ -161,20 +161,12 @@ def _checked(stem: str) -> re.Match[str]:
         or name["emotion"] not in INTENDED
         or name["level"] not in LEVELS
     ):
-        raise CorpusUnfit(
-            f"{TITLE}: {stem} is not named as its clips are; expected an actor ({ACTORS[0]}..{ACTORS[-1]}), a"
-            f" sentence, an emotion ({', '.join(INTENDED)}) and a level ({', '.join(LEVELS)}), as in"
-            " 1001_DFA_ANG_XX. Move it out of the folder, or restore its name"
-        )
+        raise misnamed(TITLE, stem, SCHEME)
     return name
 
 
 def _votes(folder: Path, column: str) -> dict[str, str | None]:
-    """The label most listeners chose, by canonical stem; None for ties, other emotions and no votes.
-
-    Raises:
-        CorpusUnfit: no table, no such column, or an unknown letter.
-    """
+    """The label most listeners chose, by canonical stem; None for ties, other emotions and no votes."""
     missing = 'copy it from the CREMA-D repository, or set the option labels = "intended"'
     rows = label_table(folder / TABLE, TITLE, ("FileName", column), missing)
     votes: dict[str, str | None] = {}

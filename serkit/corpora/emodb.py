@@ -10,8 +10,7 @@ import re
 from pathlib import Path
 
 from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, next_validates, table
-from serkit.corpora.reading.folder import audio_in, names_seen, stem_of
-from serkit.errors import CorpusUnfit
+from serkit.corpora.reading.folder import audio_in, misnamed, names_seen, stem_of
 
 TITLE = "EmoDB"
 PAGE = "docs/corpora.md#emodb"
@@ -21,13 +20,17 @@ WHOLE = 535
 RATE_HZ = (16_000,)
 CHANNELS = (1,)
 
-EMOTIONS = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad", "A": None, "E": None, "L": None}
+EMOTIONS = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad"}
 """The letter is the German word's: Wut, Freude, neutral, Trauer; Angst, Ekel and Langeweile are not used."""
 
 FOLDS = (("03", "08"), ("10", "09"), ("11", "13"), ("12", "14"), ("15", "16"))
 """The speakers that each fold leaves out: a man and a woman, in the order of their numbers."""
 
-NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[A-Z])[a-z]")
+NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WFNTAEL])[a-z]")
+SCHEME = (
+    "two digits (speaker), a letter and two digits (text), one of W F N T A E L (emotion), one letter, as in"
+    " 03a01Wa.wav"
+)
 
 
 def is_here(folder: Path) -> int:
@@ -53,18 +56,14 @@ def read(folder: Path) -> Corpus:
     for stem, file in audio_in(folder / "wav").items():
         path = f"wav/{file}"
         name = NAME.fullmatch(stem)
-        if name is None or name["emotion"] not in EMOTIONS:
-            raise CorpusUnfit(
-                f"{TITLE}: {path} is not named as its clips are; expected two digits (speaker), a letter and"
-                f" two digits (text), one of {' '.join(EMOTIONS)} (emotion), one letter, as in 03a01Wa.wav."
-                " Move it out of the folder, or restore its name"
-            )
-        label = EMOTIONS[name["emotion"]]
-        if label is None:
+        if name is None:
+            raise misnamed(TITLE, path, SCHEME)
+        if name["emotion"] not in EMOTIONS:
             others.append(path)
             continue
-        gender = "male" if any(name["speaker"] == man for man, _ in FOLDS) else "female"
-        rows.append(dict(path=path, label=label, speaker=name["speaker"], text=name["text"], gender=gender))
+        label, speaker = EMOTIONS[name["emotion"]], name["speaker"]
+        gender = "male" if any(speaker == man for man, _ in FOLDS) else "female"
+        rows.append(dict(path=path, label=label, speaker=speaker, text=name["text"], gender=gender))
     clips = table(rows, TITLE)
     clips["fold"] = fold_by_speaker(clips["speaker"], FOLDS, TITLE)
     return Corpus(

@@ -13,8 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, next_validates, table
-from serkit.corpora.reading.folder import audio_in, names_in, names_seen, stem_of
-from serkit.errors import CorpusUnfit
+from serkit.corpora.reading.folder import audio_in, misnamed, names_in, names_seen, stem_of
 
 TITLE = "RAVDESS"
 PAGE = "docs/corpora.md#ravdess"
@@ -24,16 +23,9 @@ WHOLE = 1440
 RATE_HZ = (48_000,)
 CHANNELS = (1, 2)  # a few of the published clips are stereo
 
-EMOTIONS = {
-    "01": "neutral",
-    "02": None,  # calm
-    "03": "happy",
-    "04": "sad",
-    "05": "angry",
-    "06": None,  # fearful
-    "07": None,  # disgust
-    "08": None,  # surprised
-}
+EMOTIONS = {"01": "neutral", "03": "happy", "04": "sad", "05": "angry"}
+"""02 calm, 06 fearful, 07 disgust and 08 surprised are not used."""
+
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "kids", "02": "dogs"}
 """*Kids are talking by the door* and *Dogs are sitting by the door*."""
@@ -42,11 +34,15 @@ ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))
 """Odd ones are men and even ones women, so four consecutive ones are two of each."""
 
 ACTOR_FOLDER = re.compile(r"Actor_\d\d")
+NUMBERS = re.compile(r"\d\d(-\d\d){6}")
 NAME = re.compile(
-    r"(?P<kind>\d\d-\d\d)-(?P<emotion>\d\d)-(?P<intensity>\d\d)-(?P<statement>\d\d)"
+    r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])"
     r"-(?P<repetition>\d\d)-(?P<actor>\d\d)"
 )
-SPEECH = "03-01"
+SCHEME = (
+    "seven two-digit numbers: 03-01, emotion 01..08, intensity 01 or 02, statement 01 or 02, repetition,"
+    " actor, as in 03-01-05-01-02-01-01.wav"
+)
 ELSE = {
     "03-02": "songs",
     "01-01": "sound tracks of videos of speech",
@@ -60,7 +56,7 @@ ELSE = {
 def is_here(folder: Path) -> int:
     """How much speech `folder` holds in `Actor_NN` folders; song and video lie in such folders too."""
     return sum(
-        name.startswith(SPEECH) and NAME.fullmatch(stem_of(name)) is not None
+        name.startswith("03-01") and NUMBERS.fullmatch(stem_of(name)) is not None
         for actor in filter(ACTOR_FOLDER.fullmatch, names_seen(folder))
         for name in names_seen(folder / actor)
     )
@@ -88,20 +84,21 @@ def read(folder: Path, folds: int = 6) -> Corpus:
     rows, others, notes = [], [], []
     elsewhere: dict[str, list[str]] = defaultdict(list)
     for stem, paths in places.items():
-        name = _checked(stem, paths[0])
-        if name["kind"] in ELSE:
-            elsewhere[name["kind"]] += paths
+        if stem[:5] in ELSE and NUMBERS.fullmatch(stem):
+            elsewhere[stem[:5]] += paths
             continue
+        name = NAME.fullmatch(stem)
+        if name is None:
+            raise misnamed(TITLE, paths[0], SCHEME)
         path, strays = _at_home(paths, name["actor"])
         notes += strays
-        label = EMOTIONS[name["emotion"]]
-        if label is None:
+        if name["emotion"] not in EMOTIONS:
             others.append(path)
             continue
         rows.append(
             dict(
                 path=path,
-                label=label,
+                label=EMOTIONS[name["emotion"]],
                 speaker=name["actor"],
                 intensity=INTENSITIES[name["intensity"]],
                 statement=STATEMENTS[name["statement"]],
@@ -134,30 +131,6 @@ def facts(corpus: Corpus, folds: int = 6) -> dict[tuple[str, str], int]:
     """Published counts: 24 actors x 2 statements x 2 repetitions, x 2 intensities except for neutral."""
     labels = {"*": 672, "neutral": 96, "angry": 192, "happy": 192, "sad": 192}
     return {("*", label): n for label, n in labels.items()} | {(actor, "*"): 28 for actor in ACTORS}
-
-
-def _checked(stem: str, path: str) -> re.Match[str]:
-    """The parts of a clip's name.
-
-    Raises:
-        CorpusUnfit: not named as the clips are, or with a code that is not known.
-    """
-    name = NAME.fullmatch(stem)
-    if name and name["kind"] in ELSE:
-        return name
-    if (
-        name is None
-        or name["kind"] != SPEECH
-        or name["emotion"] not in EMOTIONS
-        or name["intensity"] not in INTENSITIES
-        or name["statement"] not in STATEMENTS
-    ):
-        raise CorpusUnfit(
-            f"{TITLE}: {path} is not named as its clips are; expected seven two-digit numbers: {SPEECH},"
-            f" emotion {min(EMOTIONS)}..{max(EMOTIONS)}, intensity 01 or 02, statement 01 or 02, repetition,"
-            " actor, as in 03-01-05-01-02-01-01.wav. Move it out of the folder, or restore its name"
-        )
-    return name
 
 
 def _at_home(paths: list[str], actor: str) -> tuple[str, list[str]]:

@@ -17,7 +17,7 @@ from serkit import corpora
 from serkit.corpora.reading.corpus import Corpus
 from serkit.errors import SerkitError
 from tests import corpus_trees as trees
-from tests.corpora import test_tables
+from tests import made_tables
 from tests.fuzz import FEWER
 
 PIECES = st.one_of(
@@ -65,11 +65,11 @@ def _crema_d(top: Path) -> None:
 
 
 def _tables(top: Path) -> None:
-    test_tables.write_csv(top / "t.csv", test_tables.rows())
+    made_tables.write_csv(top / "t.csv", made_tables.rows())
 
 
 def _shards(top: Path) -> None:
-    test_tables.write_shards(top, test_tables.rows(split="train"), n_each=99)
+    made_tables.write_shards(top, made_tables.rows(split="train"), n_each=99)
 
 
 LABELS = {

@@ -188,15 +188,6 @@ def test_a_label_file_that_may_not_be_read_is_not_to_be_restored(tmp_path: Path,
 # --- look-alikes ---
 
 
-@pytest.mark.parametrize("name", ONE_EACH)
-def test_a_missing_corpus_says_what_was_looked_for_and_where(name: str, tmp_path: Path) -> None:
-    module = corpora.reader(name)
-    with pytest.raises(CorpusMissing) as caught:
-        corpora.find(name, tmp_path)
-    assert f"no folder at or below {tmp_path} looks like it (6 levels down)" in str(caught.value)
-    assert module.LOOKS_LIKE in str(caught.value)
-
-
 def test_a_look_alike_nearer_to_the_top_does_not_win(tmp_path: Path) -> None:
     trees.place(tmp_path / "Actor_01", ["03-01-05-01-02-01-01", "other-names", "of-another-corpus"])
     trees.place(tmp_path / "songs" / "Actor_02", ["03-02-05-01-02-01-02"])

@@ -75,6 +75,14 @@ def stem_of(name: str) -> str:
     return stem if ending.lower() in SUFFIXES else name
 
 
+def misnamed(title: str, path: str, expected: str) -> CorpusUnfit:
+    """The error for a clip whose name a reader does not know: a stray, or renamed."""
+    return CorpusUnfit(
+        f"{title}: {path} is not named as its clips are; expected {expected}. Move it out of the folder, or"
+        " restore its name"
+    )
+
+
 def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
     """Where each file of a table lies below a folder, as the disk spells it: with its suffix or any other.
 

@@ -1,4 +1,4 @@
-"""The table that every corpus becomes."""
+"""The table that every corpus becomes, and what is made of columns of labels and speakers."""
 
 import pandas as pd
 import pytest
@@ -43,3 +43,10 @@ def test_nobody_cannot_be_left_out_by_folds(tmp_path, nobody):
     choices = columns.Choices.of("fake", {"folds": 3})
     with pytest.raises(CorpusUnfit, match="1 clips have no speaker"):
         columns.corpus_of("fake", tmp_path, "1", delivered, choices)
+
+
+def test_folds_are_even_in_clips():
+    speakers = pd.Series(["big"] * 50 + ["b"] * 20 + ["a"] * 20 + ["c"] * 10 + ["d"] * 10 + ["e"] * 10)
+    groups = columns.leave_speakers_out(speakers, 3, "Mine")
+    assert groups == [["big"], ["a", "c", "e"], ["b", "d"]]
+    assert groups == columns.leave_speakers_out(speakers[::-1], 3, "Mine")
