@@ -24,7 +24,7 @@ BLOCK = re.compile(r"(?:^ {4}.*\n(?:[ ]*\n(?= {4}))*)+", re.MULTILINE)
 
 TOOLS = {("python", "-m", "tools.speed"): speed.main, ("python", "-m", "tools.roomnet"): roomnet.main}
 
-EXAMPLE = "/mine.py"
+EXAMPLE = ("/mine.py", "/test_mine.py")  # which a reader is told to make
 """The reader that the recipe for a corpus makes."""
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
