@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.study import Acoustics, Exhibit, Study, Tuning, names
+from benchmark.study import Study, exhibits, names
 from benchmark.study_file import study_name
 from serkit import corpora
 from serkit.effects import ALLOWED, EFFECTS, Augmentation
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.labels import SWAP, permuted
 from serkit.settings import BOUNDS, check
-from serkit.specs import CHECKPOINTS, FRONT_ENDS, AcousticsSpec, CorpusSpec, ModelSpec, Recipe
+from serkit.specs import CHECKPOINTS, FRONT_ENDS, CorpusSpec, ModelSpec, Recipe
 
 WIDTH = 100
 JOINT_FOLDS = 5
@@ -40,9 +40,8 @@ ON_A_CPU = """\
 # tail = 0.25
 # max_seconds = 3.0
 """
-TUNED: dict[str, Any] = {"train": [["mine"]], "learning_rates": [1e-4, 1e-3], "batch_sizes": [16, 128]}
 EXAMPLES = {"loudness_dbfs": -26.0}
-"""Of the tuning; and of settings that are off by default."""
+"""Of settings that are off by default."""
 
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}
 MORE = """\
@@ -65,8 +64,7 @@ def attributes(spec: type) -> dict[str, str]:
 
 def reference() -> str:
     """A study that says every key, at its default, and means the same as one that says none of them."""
-    study, of_corpus, exhibit = attributes(Study), attributes(CorpusSpec), attributes(Exhibit)
-    measured = {field.name: field.default for field in dataclasses.fields(AcousticsSpec)}
+    study, of_corpus = attributes(Study), attributes(CorpusSpec)
     of_study = {"title": "What a study looks like", "caution": "", "paper": False, "settled": True}
     return "".join(
         [
@@ -90,25 +88,17 @@ def reference() -> str:
             *(_line(label, other) for label, other in SWAP.items()),
             _table("corpora.emodb", "Another corpus."),
             _line("reader", "emodb"),
-            _table("table1", "Trained and tested on the same corpus. The baselines of all changes."),
-            _line("train", [["mine"], ["emodb"]], f"{exhibit['columns']} Of one corpus each."),
-            _table("tuning", _first_line(Tuning)),
-            *(_line(key, value, attributes(Tuning)[key]) for key, value in TUNED.items()),
-            _table("figure2", "Some training sets on some corpora; the order within a set does not matter."),
-            _line("train", [["mine"], ["emodb"], ["mine", "emodb"]], exhibit["columns"]),
-            _line("test", ["mine", "emodb"], exhibit["tests"]),
-            _table("figure3", f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`."),
-            _line("train", [["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], exhibit["columns"]),
-            _line("test", [permuted("mine"), "mine", "emodb"], exhibit["tests"]),
-            _table("figure4", _first_line(Acoustics)),
-            _line("corpora", ["mine", "emodb"], "which; all unless given."),
-            *(
-                _line(key, measured[key], said, "acoustics")
-                for key, said in attributes(AcousticsSpec).items()
-                if f"acoustics.{key}" in BOUNDS
-            ),
+            *(_exhibit(name, *kind.REFERENCE[name]) for name, kind in exhibits().items()),
         ]
     )
+
+
+def _exhibit(name: str, said: str, lines: Mapping[str, tuple[Any, ...]]) -> str:
+    """The table of an exhibit, by what its kind says of each key (`benchmark.report.exhibits`)."""
+    table = _table(name, said)
+    for key, (value, means, *bounds) in lines.items():
+        table += _line(key, value, means if isinstance(means, str) else attributes(means)[key], *bounds)
+    return table
 
 
 def _first_line(of: type) -> str:

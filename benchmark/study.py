@@ -1,18 +1,22 @@
-"""Studies: a TOML file that says which corpora play and which conditions are asked, and the plan it makes.
+"""Studies: a TOML file that says which corpora play and which exhibits are asked for, and the plan it makes.
 
 A plan depends on the study's file alone, never on what lies on disk, so every worker collects the same
-cases. Nothing heavy is imported here: showing a plan takes a moment.
+cases. Nothing heavy is imported here: showing a plan takes a moment. What an exhibit asks for, its module in
+`benchmark/report/exhibits` knows.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import pkgutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
 
 from benchmark import study_corpora
 from benchmark.study_file import (
@@ -35,6 +39,7 @@ from serkit.errors import SpecError
 from serkit.settings import check, number, one_line, plain
 from serkit.specs import (
     MEASUREMENT,
+    TRAINING,
     AcousticsSpec,
     CorpusSpec,
     ModelSpec,
@@ -48,66 +53,84 @@ from serkit.words import did_you_mean, printable, shown
 
 BUILT_IN = Path(__file__).parent / "studies"
 
-EXHIBITS = ("table1", "tuning", "figure2", "figure3", "figure4")
-"""The exhibits, in the order in which a run that serves several is given to one."""
-
 MEASURED_CLIP_COST = 100
 """What measuring one clip costs in the time of training clips: both are rough, and order cases only."""
 
-TrainingSet = tuple[str, ...]
-
-MOST_CASES = 20_000
+MAX_CASES = 20_000
 """Of a plan; the paper's has 419. Each is trained, listed and stored."""
 
-STUDY = dict(title=TEXT, caution=TEXT, paper=SWITCH, settled=SWITCH, rates_percent=LIST, seeds=LIST)
-STUDY |= dict.fromkeys(("model", "recipe", "augmentation", "corpora", *EXHIBITS), TABLE)
-EXHIBIT = dict(train=LIST, test=LIST)
-TUNING = dict(train=LIST, learning_rates=LIST, batch_sizes=LIST)
-ACOUSTICS = dict(corpora=LIST, clips=WHOLE, p835_clips=WHOLE, seed=WHOLE)
-"""The keys of a study's file, of each exhibit, of the tuning and of Figure 4."""
+TrainingSet = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Exhibit:
-    """A table or figure of trainings as a study asks for it.
+class Condition(NamedTuple):
+    """Trainings that are averaged, as `study.runs(*condition)` has them: all folds and seeds.
 
     Attributes:
-        name: one of `EXHIBITS` but the tuning and Figure 4.
-        columns: its training sets.
-        tests: the tests shown for each; empty: each set's own corpus (Table 1).
-    """
-
-    name: str
-    columns: tuple[TrainingSet, ...]
-    tests: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """The light tuning that a row of Table 1 shows (§4): one corpus at 0 %, a grid of recipes.
-
-    Attributes:
-        train: the training set; Table 1 has it too.
-        learning_rates: the grid's rows.
-        batch_sizes: its columns.
+        train: the training set.
+        augment_percent: the rate of augmentation.
+        recipe: another than the study's.
     """
 
     train: TrainingSet
-    learning_rates: tuple[float, ...]
-    batch_sizes: tuple[int, ...]
+    augment_percent: int
+    recipe: Recipe | None = None
+
+
+class Asked(Protocol):
+    """An exhibit as a study asks for it."""
+
+    @property
+    def measurements(self) -> tuple[AcousticsSpec, ...]:
+        """The measurements that it shows."""
+
+    def conditions(self, study: Study) -> Iterable[Condition]:
+        """The trainings that it shows."""
+
+    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
+        """The tests that it shows of a training set."""
 
 
 @dataclass(frozen=True)
-class Acoustics:
-    """Figure 4 as a study asks for it: the acoustics of some corpora, as delivered and augmented.
+class Grid:
+    """An exhibit of training sets and tests, at every rate of the study.
 
     Attributes:
-        raw: what is measured as delivered, a measurement a corpus.
-        augmented: the same clips augmented, in the same order; empty where no rate is above 0 %.
+        columns: its training sets.
+        tests: the tests shown for each; empty: each set's own corpora (Table 1).
     """
 
-    raw: tuple[AcousticsSpec, ...]
-    augmented: tuple[AcousticsSpec, ...]
+    columns: tuple[TrainingSet, ...]
+    tests: tuple[str, ...] = ()
+    measurements = ()
+
+    def conditions(self, study: Study) -> list[Condition]:
+        """The trainings that it shows."""
+        return [Condition(train, rate) for train in self.columns for rate in study.rates_percent]
+
+    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
+        """The tests that it shows of a training set."""
+        return self.tests or train
+
+
+@functools.cache
+def kinds() -> tuple[ModuleType, ...]:
+    """The kinds of exhibit: the modules of `benchmark/report/exhibits`, in the order of a report."""
+    folder = Path(__file__).parent / "report" / "exhibits"
+    names = [module.name for module in pkgutil.iter_modules([str(folder)])]
+    found = [importlib.import_module(f"benchmark.report.exhibits.{name}") for name in names]
+    return tuple(sorted(found, key=lambda kind: kind.PLACE))
+
+
+@functools.cache
+def exhibits() -> Mapping[str, ModuleType]:
+    """The kind of every exhibit that a study may ask for, by its name, in the order of a report."""
+    return {name: kind for kind in kinds() for name in kind.NAMES}
+
+
+def keys() -> dict[str, str]:
+    """The keys of a study's file, each with the kind of its value."""
+    known = dict(title=TEXT, caution=TEXT, paper=SWITCH, settled=SWITCH, rates_percent=LIST, seeds=LIST)
+    return known | dict.fromkeys(("model", "recipe", "augmentation", "corpora", *exhibits()), TABLE)
 
 
 @dataclass(frozen=True)
@@ -130,9 +153,7 @@ class Study:
         model: the network.
         recipe: the recipe.
         augmentation: what an augmented clip goes through.
-        exhibits: what it shows, in the order of `EXHIBITS`.
-        tuning: the grid behind Table 1's tuned row, if any.
-        figure4: the acoustics behind Figure 4, if any.
+        exhibits: what it shows, by name, in the order of a report, each an `Asked`.
     """
 
     name: str
@@ -149,9 +170,7 @@ class Study:
     model: ModelSpec
     recipe: Recipe
     augmentation: Augmentation
-    exhibits: tuple[Exhibit, ...]
-    tuning: Tuning | None = None
-    figure4: Acoustics | None = None
+    exhibits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def title_of(self, names: str | Iterable[str]) -> str:
         """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
@@ -167,20 +186,15 @@ class Study:
                 return f"{title} ({known}): {why}"
         return message
 
-    def grid(self) -> list[Recipe]:
-        """The recipes that the tuning compares, row by row: the study's with another rate and batch size."""
-        if self.tuning is None:
-            return []
-        return [
-            dataclasses.replace(self.recipe, learning_rate=rate, batch_size=size)
-            for rate in self.tuning.learning_rates
-            for size in self.tuning.batch_sizes
-        ]
+    def training_sets(self) -> list[TrainingSet]:
+        """The training sets of all exhibits, each once."""
+        asked = [condition for exhibit in self.exhibits.values() for condition in exhibit.conditions(self)]
+        return list(dict.fromkeys(condition.train for condition in asked))
 
     def folds(self, train: Iterable[str]) -> int:
         """How many folds a training set has; 1 where none of its corpora has any."""
-        bases = {labels.corpus_of(name) for name in train}
-        return max(corpus.folds for corpus in self.corpora if corpus.name in bases)
+        names = {labels.corpus_of(name) for name in train}
+        return max(corpus.folds for corpus in self.corpora if corpus.name in names)
 
     def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
         """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
@@ -215,7 +229,7 @@ class Case:
 
     Attributes:
         spec: without fingerprints.
-        exhibits: the first is the one whose file in `cases/` holds the case.
+        exhibits: in the order of a report; the first is the one whose file in `cases/` holds the case.
         cost: expected training clips over all epochs, or as much time.
         tuned: whether its recipe is another than the study's.
         turn: when it is run: 0 baselines, which every change is relative to; 1 all else at the lowest rate,
@@ -231,26 +245,21 @@ class Case:
     @property
     def id(self) -> str:
         """What pytest calls it: its label, of a tuned run as `iemocap-aug0-fold03-lr0.01-batch16`."""
-        if not self.tuned or self.spec.kind == MEASUREMENT:
+        if not self.tuned:
             return self.spec.label
-        return f"{self.spec.label}-lr{self.spec.recipe.learning_rate}-batch{self.spec.recipe.batch_size}"
+        assert self.spec.kind == TRAINING
+        recipe = self.spec.recipe
+        return f"{self.spec.label}-lr{recipe.learning_rate}-batch{recipe.batch_size}"
 
 
 def plan(study: Study) -> list[Case]:
     """Every run and measurement the study needs, once, in the order of its exhibits and rates."""
-    serves: dict[RunSpec, list[str]] = {}
-    for name in EXHIBITS:
-        for spec in _runs_shown(study, name):
+    serves: dict[Spec, list[str]] = {}
+    for name, asked in study.exhibits.items():
+        runs = [run for condition in asked.conditions(study) for run in study.runs(*condition)]
+        for spec in dict.fromkeys((*runs, *asked.measurements)):
             serves.setdefault(spec, []).append(name)
-    cases = [
-        Case(spec, tuple(exhibits), _cost(study, spec), spec.recipe != study.recipe, _turn(study, spec))
-        for spec, exhibits in serves.items()
-    ]
-    if study.figure4:
-        for measured in (*study.figure4.raw, *study.figure4.augmented):
-            clips = min(measured.clips, study.expected_training_clips[measured.corpus.name])
-            cases.append(Case(measured, ("figure4",), clips * MEASURED_CLIP_COST))
-    return cases
+    return [_case(study, spec, tuple(names)) for spec, names in serves.items()]
 
 
 def size(study: Study) -> str:
@@ -260,31 +269,24 @@ def size(study: Study) -> str:
     return f"{len(cases) - measured} runs" + (f", {measured} measurements" if measured else "")
 
 
-def _runs_shown(study: Study, name: str) -> Iterator[RunSpec]:
-    """The runs that one exhibit is made of."""
-    if name == "tuning" and study.tuning:
-        for recipe in study.grid():
-            yield from study.runs(study.tuning.train, 0, recipe)
-    for exhibit in study.exhibits:
-        if exhibit.name == name:
-            for train in exhibit.columns:
-                for rate in study.rates_percent:
-                    yield from study.runs(train, rate)
+def _case(study: Study, spec: Spec, names: tuple[str, ...]) -> Case:
+    if spec.kind == MEASUREMENT:
+        clips = min(spec.clips, study.expected_training_clips[spec.corpus.name])
+        return Case(spec, names, clips * MEASURED_CLIP_COST)
+    tuned = spec.recipe != study.recipe
+    turn = 2
+    if not tuned and spec.augment_percent <= min(study.rates_percent):
+        alone = len(spec.train) == 1 and spec.train == spec.trained_on
+        turn = 0 if alone and spec.augment_percent == 0 else 1
+    return Case(spec, names, _clips(study, spec) * spec.recipe.epochs, tuned, turn)
 
 
-def _turn(study: Study, spec: RunSpec) -> int:
-    if spec.recipe != study.recipe or spec.augment_percent > min(study.rates_percent):
-        return 2
-    alone = len(spec.train) == 1 and spec.train == spec.trained_on
-    return 0 if alone and spec.augment_percent == 0 else 1
-
-
-def _cost(study: Study, spec: RunSpec) -> int:
+def _clips(study: Study, spec: RunSpec) -> int:
     clips = 0
     for name in spec.trained_on:
         expected, cap = study.expected_training_clips[name], spec.corpus(name).max_training_clips
         clips += expected if cap is None else min(expected, cap)
-    return clips * spec.recipe.epochs
+    return clips
 
 
 def names() -> list[str]:
@@ -317,27 +319,17 @@ def read(name_or_file: str) -> Study:
 def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     """A study from its parsed file, which a user names `given`, or by its name. Raises as `read` does."""
     plain("", data, finite=False)
-    check_values("study", data, STUDY)
+    check_values("study", data, keys())
     for needed in ("title", "corpora"):
         if not data.get(needed):
             raise SpecError(f"{needed} is missing")
     corpora = study_corpora.specs(data["corpora"])
-    if not any(key in data for key in EXHIBITS):
-        raise SpecError(f"no exhibit is asked for; expected at least one of {', '.join(EXHIBITS)}")
-    exhibits = [_exhibit(key, data[key], corpora) for key in ("table1", "figure2", "figure3") if key in data]
-    tuning = _tuning(data["tuning"], corpora, exhibits) if "tuning" in data else None
-    rates = tuple(data.get("rates_percent", (0,)))
-    seeds = tuple(data.get("seeds", (0,)))
-    for rate in rates:
+    asked = [exhibit for exhibit in exhibits() if exhibit in data]
+    check(bool(asked), f"no exhibit is asked for; expected at least one of {', '.join(exhibits())}")
+    for rate in data.get("rates_percent", ()):
         number("run.augment_percent", rate, "augmentation rate")
-    for seed in seeds:
+    for seed in data.get("seeds", ()):
         number("run.seed", seed, "seed")
-    model = _fields(ModelSpec, "model", data.get("model", {}))
-    encoders.check(model)
-    augmentation = _fields(Augmentation, "augmentation", data.get("augmentation", {}))
-    figure4 = None
-    if "figure4" in data:
-        figure4 = _acoustics(data["figure4"], corpora, augmentation if any(rates) else None)
     study = Study(
         name=name,
         given=given or name,
@@ -345,103 +337,61 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         caution=" ".join(data.get("caution", "").split()),
         paper=data.get("paper", False),
         settled=data.get("settled", True),
-        rates_percent=rates,
-        seeds=seeds,
+        rates_percent=tuple(data.get("rates_percent", (0,))),
+        seeds=tuple(data.get("seeds", (0,))),
         corpora=tuple(corpora),
         titles=study_corpora.titles(corpora, data["corpora"]),
         expected_training_clips={
             name: table.get("expected_training_clips", 1000) for name, table in data["corpora"].items()
         },
-        model=model,
+        model=_fields(ModelSpec, "model", data.get("model", {})),
         recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
-        augmentation=augmentation,
-        exhibits=tuple(exhibits),
-        tuning=tuning,
-        figure4=figure4,
+        augmentation=_fields(Augmentation, "augmentation", data.get("augmentation", {})),
     )
-    asked = sum(len(exhibit.columns) * len(rates) for exhibit in exhibits) + len(study.grid())
-    most = max(corpus.folds for corpus in corpora) * len(seeds) * asked
-    check(most <= MOST_CASES, f"up to {most:,} cases; expected {MOST_CASES:,} at most. Ask for fewer {MANY}")
+    encoders.check(study.model)
+    for exhibit in asked:
+        kind = exhibits()[exhibit]
+        check_values(exhibit, data[exhibit], kind.KEYS)
+        added = {exhibit: kind.ask(exhibit, data[exhibit], study)}
+        study = dataclasses.replace(study, exhibits={**study.exhibits, **added})
+    _check_size(study)
     plan(study)  # every spec checks itself
     return study
 
 
-MANY = "folds, seeds, rates_percent or training sets"
+def _check_size(study: Study) -> None:
+    conditions = sum(len(tuple(asked.conditions(study))) for asked in study.exhibits.values())
+    most = max(corpus.folds for corpus in study.corpora) * len(study.seeds) * conditions
+    check(
+        most <= MAX_CASES,
+        f"up to {most:,} cases; expected {MAX_CASES:,} at most. Ask for fewer folds, seeds, rates_percent or"
+        " training sets",
+    )
 
 
-def _exhibit(name: str, table: dict[str, Any], corpora: list[CorpusSpec]) -> Exhibit:
-    check_values(name, table, EXHIBIT)
-    tests = tuple(table.get("test", ()))
-    columns = _columns(name, table, corpora, tests)
-    if name == "table1" and (tests or any(len(column) != 1 for column in columns)):
-        raise SpecError(
-            "table1 trains and tests on one corpus a row: train = [[...], ...] of one corpus, no test"
-        )
-    if name != "table1" and not tests:
-        raise SpecError(f"{name}: test is missing; expected a list of corpora")
-    return Exhibit(name, columns, tests)
-
-
-def _tuning(table: dict[str, Any], corpora: list[CorpusSpec], exhibits: list[Exhibit]) -> Tuning:
-    check_values("tuning", table, TUNING)
-    columns = _columns("tuning", table, corpora)
-    if len(columns) != 1 or len(columns[0]) != 1:
-        raise SpecError(
-            f"tuning.train = {shown(table['train'])}: expected one training set of one corpus, as"
-            f" {[[columns[0][0]]]!r}"
-        )
-    for key, setting in {
-        "learning_rates": "recipe.learning_rate",
-        "batch_sizes": "recipe.batch_size",
-    }.items():
-        if key not in table:
-            raise SpecError(f"tuning: {key} is missing; expected {LIST}")
-        for value in table[key]:
-            number(setting, value, f"tuning.{key}")
-    if not any(exhibit.name == "table1" and columns[0] in exhibit.columns for exhibit in exhibits):
-        raise SpecError(
-            f"tuning is a row of Table 1 beside the untuned one: add {list(columns[0])} to table1.train"
-        )
-    rates = tuple(float(rate) for rate in table["learning_rates"])  # 1 and 1.0 are one id
-    return Tuning(columns[0], rates, tuple(table["batch_sizes"]))
-
-
-def _acoustics(
-    table: dict[str, Any], corpora: list[CorpusSpec], augmentation: Augmentation | None
-) -> Acoustics:
-    check_values("figure4", table, ACOUSTICS)
-    known = {corpus.name: corpus for corpus in corpora}
-    for name in table.get("corpora", known):
-        check_value("figure4.corpora", name, TEXT)
-        if name not in known:
-            raise SpecError(f"figure4: no corpus {shown(name)}; expected one of {', '.join(known)}")
-    chosen = [known[name] for name in table.get("corpora", known)]
-    settings = {key: value for key, value in table.items() if key != "corpora"}
-    try:
-        return Acoustics(
-            raw=tuple(AcousticsSpec(corpus, **settings) for corpus in chosen),
-            augmented=tuple(AcousticsSpec(corpus, augmentation, **settings) for corpus in chosen)
-            if augmentation
-            else (),
-        )
-    except SpecError as error:
-        raise SpecError(f"figure4: {error}") from error
-
-
-def _columns(
-    where: str, table: dict[str, Any], corpora: list[CorpusSpec], tests: Iterable[str] = ()
+def training_sets(
+    where: str, table: Mapping[str, Any], study: Study, tests: Iterable[str] = ()
 ) -> tuple[TrainingSet, ...]:
-    """The training sets of a table; they and its tests name corpora that are there."""
-    for column in table.get("train", ()):
-        check_value(f"{where}.train", column, LIST)
-    known = [test for corpus in corpora for test in corpus.tests]
+    """The training sets of an exhibit's table, in the order of the corpora.
+
+    Args:
+        where: the exhibit's name.
+        table: with the key `train`.
+        study: with the corpora.
+        tests: of the exhibit, which are corpora of the study too.
+
+    Raises:
+        SpecError: there are none, one is twice, or a corpus that is not there.
+    """
     given = table.get("train", ())
+    for column in given:
+        check_value(f"{where}.train", column, LIST)
+    known = [test for corpus in study.corpora for test in corpus.tests]
     for word in (*tests, *(corpus for column in given for corpus in column)):
         if word not in known:
             raise SpecError(f"{where}: no corpus {shown(word)}; expected one of {', '.join(known)}")
-    if not given:
-        raise SpecError(f"{where}: train is missing; expected a list of training sets")
-    columns = [in_order(column, corpora) for column in given]
+    check(bool(given), f"{where}: train is missing; expected a list of training sets")
+    columns = [in_order(column, study.corpora) for column in given]
     check_value(f"{where}.train, in the order of [corpora]", [list(column) for column in columns], LIST)
     return tuple(columns)
 

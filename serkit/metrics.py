@@ -53,13 +53,14 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
-def in_tail(iterations: Sequence[int], tail: float) -> list[int]:
+def in_tail(history: Sequence[Mapping[str, Any]], tail: float) -> list[int]:
     """Positions of the evaluations that lie in the last share `tail` of all iterations (§2.2); never empty.
 
     Args:
-        iterations: iteration number of each evaluation, ascending, the last at the end of training.
+        history: the evaluations, each with its `iteration`, ascending, the last at the end of training.
         tail: share in (0, 1].
     """
+    iterations = [at["iteration"] for at in history]
     first = (1 - tail) * iterations[-1]
     inside = [i for i, iteration in enumerate(iterations) if iteration > first + 1e-9 * iterations[-1]]
     return inside or [len(iterations) - 1]

@@ -80,7 +80,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         )
         history = trained.history
         clips_seen = spec.recipe.epochs * len(clips.training)
-        tail = [history[at] for at in metrics.in_tail([at["iteration"] for at in history], spec.recipe.tail)]
+        tail = [history[at] for at in metrics.in_tail(history, spec.recipe.tail)]
         result = {
             "initialisation": spec.model.weights or "random",
             "corpora": {name: splits.about(spec, name, corpus) for name, corpus in loaded.items()},

@@ -22,8 +22,8 @@ from benchmark.report.write import assemble
 from serkit.labels import LABELS
 from serkit.results import Store
 from tests.conftest import ROOT
+from tests.made_estimates import PAIR
 from tests.made_results import made_measurement, made_result, put
-from tests.report.test_acoustics import PAIR
 
 DESK, PHONE = (1280, 900), (390, 844)
 THEMES = ("light", "dark")
@@ -56,7 +56,8 @@ def real(tmp_path_factory):
     """The page of the real study whose results are in the repository."""
     study, store = studies.read("ravdess-emodb"), Store(ROOT / "results" / "ravdess-emodb")
     path = tmp_path_factory.mktemp("page") / "real.html"
-    path.write_text(pages.html(collect.read(study, store), store))
+    pictures = {"figure4": (store.folder / "figure4.svg").read_bytes()}
+    path.write_text(pages.html(collect.read(study, store), pictures))
     return path
 
 

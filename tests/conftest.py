@@ -80,5 +80,5 @@ def no_vega(monkeypatch):
 @pytest.fixture
 def numbers_only(monkeypatch):
     """Reports without figures and page, for tests that are about tables."""
-    monkeypatch.setattr("benchmark.report.write._draw", lambda report, folder, colours: [])
-    monkeypatch.setattr("benchmark.report.page.write", lambda report, store, colours: None)
+    monkeypatch.setattr("benchmark.report.write._draw", lambda report, folder, colours: {})
+    monkeypatch.setattr("benchmark.report.page.html", lambda report, pictures, colours: "")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmark import plan
 from benchmark import study as studies
-from benchmark.report import collect, compare, page
+from benchmark.report import collect, compare, coverage
 from benchmark.report.write import assemble
 from benchmark.session import attempt, progress, status
 from serkit.errors import ResultsUnreadable
@@ -136,8 +136,8 @@ def test_what_can_be_read_can_be_shown(store, result):
 def show(store):
     """What goes over results entry by entry."""
     made = collect.read(STUDY, store)
-    list(page._conditions(made, store))
-    page.coverage(made), page._cost(made), page._versions(made)
+    results = made.found.results.values()
+    coverage.coverage(STUDY, made.found, made.states), coverage.cost(results), coverage.versions(results)
     load_all(store.folder.parent)
     side = compare._side("it", store.folder, STUDY)
     compare.summary(side, side, compare.cells(side, side), "wF1")
@@ -209,7 +209,7 @@ def test_nothing_waits_for_what_is_no_file(store, name, make):
     try:
         looking = progress.Progress(STUDY, store)
         text = status.status(looking, looking.look())
-        list(page._conditions(collect.read(STUDY, store), store))
+        collect.read(STUDY, store)
     finally:
         path.rmdir() if path.is_dir() else path.unlink()
         if before is not None:

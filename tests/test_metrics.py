@@ -70,13 +70,13 @@ def test_the_example_in_the_docstring():
 )
 def test_the_tail_is_the_last_share_of_iterations(iterations, tail, last):
     positions = list(range(len(iterations)))
-    assert in_tail(list(iterations), tail) == positions[-last:]
+    assert in_tail([{"iteration": at} for at in iterations], tail) == positions[-last:]
 
 
 @pytest.mark.parametrize("tail", [1e-6, 0.001, 0.1, 0.2, 1 / 3, 0.7, 0.999, 1.0])
 def test_a_tail_is_never_empty(tail):
     for evaluations in range(1, 100):
-        positions = in_tail([17 * (i + 1) for i in range(evaluations)], tail)
+        positions = in_tail([{"iteration": 17 * (i + 1)} for i in range(evaluations)], tail)
         assert positions[-1] == evaluations - 1
         assert positions == list(range(positions[0], evaluations))
 

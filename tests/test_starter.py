@@ -35,16 +35,13 @@ def fields(spec):
 
 
 KEYS = {
-    "": set(studies.STUDY) - {"model", "recipe", "augmentation", "corpora", *studies.EXHIBITS},
+    "": set(studies.keys()) - {"model", "recipe", "augmentation", "corpora", *studies.exhibits()},
     "model": set(fields(ModelSpec)),
     "recipe": set(fields(Recipe)),
     "augmentation": set(fields(Augmentation)),
     "corpora.mine": set(CORPUS) - {"options", "scramble"},
+    **{name: set(kind.KEYS) for name, kind in studies.exhibits().items()},
     "table1": {"train"},
-    "tuning": set(studies.TUNING),
-    "figure2": set(studies.EXHIBIT),
-    "figure3": set(studies.EXHIBIT),
-    "figure4": set(studies.ACOUSTICS),
 }
 
 
@@ -83,7 +80,7 @@ def test_the_reference_is_a_study_at_its_defaults():
         del data["corpora"]["mine"][key]
     data["figure4"] = {}
     assert studies.from_toml(data, "reference") == study  # nothing it says is another than what is left out
-    assert {case.exhibits[0] for case in studies.plan(study)} == {*studies.EXHIBITS}
+    assert {case.exhibits[0] for case in studies.plan(study)} == {*studies.exhibits()}
 
 
 def test_what_is_off_in_the_reference_can_be_switched_on():

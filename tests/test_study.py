@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import study as studies
+from benchmark.report.exhibits.tuning import Tuning
 from serkit.errors import SpecError
 
 SMALL = """
@@ -173,8 +174,7 @@ def test_every_built_in_study_plans(name):
     assert study.paper == (name == "paper")
     assert bool(study.caution) != study.paper  # whatever is not the paper's study says so
     # The roles are the paper's: relative changes need every test's own baseline.
-    baselines = {train for exhibit in study.exhibits if exhibit.name == "table1" for train in exhibit.columns}
-    assert baselines == {(corpus.name,) for corpus in study.corpora}
+    assert set(study.exhibits["table1"].columns) == {(corpus.name,) for corpus in study.corpora}
     assert 0 in study.rates_percent
     # Tuning shares runs with Table 1, and takes more than one rate and batch size.
     tuning = [case for case in cases if "tuning" in case.exhibits]
@@ -205,7 +205,7 @@ def test_the_order_within_a_training_set_does_not_matter(tmp_path):
     assert turned == straight
     assert studies.plan(turned) == studies.plan(straight)
     assert turned.runs(("two_scrambled", "one"), 50) == straight.runs(("one", "two_scrambled"), 50)
-    assert turned.exhibits[-1].columns == (("one", "two_scrambled"),)
+    assert turned.exhibits["figure3"].columns == (("one", "two_scrambled"),)
 
 
 def test_an_interim_report_has_its_baselines_first(paper):
@@ -245,11 +245,13 @@ def test_a_small_study_by_hand(tmp_path):
 
 def test_a_small_grid_by_hand(tmp_path):
     study = read(tmp_path, SMALL + TUNING)
-    assert study.tuning == studies.Tuning(("two",), (1.0, 0.0001), (16, 128))
-    assert [(recipe.learning_rate, recipe.batch_size) for recipe in study.grid()] == [
+    asked = study.exhibits["tuning"]
+    assert asked == Tuning(("two",), (1.0, 0.0001), (16, 128))
+    recipes = asked.recipes(study)
+    assert [(recipe.learning_rate, recipe.batch_size) for recipe in recipes] == [
         *((1.0, 16), (1.0, 128), (0.0001, 16), (0.0001, 128))
     ]
-    assert {recipe.epochs for recipe in study.grid()} == {3}
+    assert {recipe.epochs for recipe in recipes} == {3}
     cases = studies.plan(study)
     plain = studies.plan(read(tmp_path, SMALL))
     grid = [case for case in cases if "tuning" in case.exhibits]
@@ -267,7 +269,7 @@ def test_a_small_grid_by_hand(tmp_path):
     ]
     assert not any(case.tuned for case in [*cases[:12], *cases[24:]])
     assert study.runs(("two",), 0) == [case.spec for case in grid[:4]]
-    assert study.runs(("two",), 0, study.grid()[1]) == [case.spec for case in grid[8:12]]
+    assert study.runs(("two",), 0, recipes[1]) == [case.spec for case in grid[8:12]]
 
 
 def test_a_grid_without_the_studys_own_recipe_shares_nothing(tmp_path):
@@ -660,7 +662,7 @@ def test_without_augmentation_only_what_is_delivered_is_measured(tmp_path):
 
 def test_all_corpora_are_measured_unless_some_are_named(tmp_path):
     study = read(tmp_path, SMALL + "[figure4]\n")
-    assert [spec.corpus.name for spec in study.figure4.raw] == ["one", "two"]
+    assert [spec.corpus.name for spec in study.exhibits["figure4"].raw] == ["one", "two"]
 
 
 def test_a_study_may_show_figure_4_alone(tmp_path):

@@ -296,7 +296,7 @@ values = st.recursive(
     max_leaves=12,
 )
 KEYS = {
-    "": studies.STUDY,
+    "": studies.keys(),
     "corpora": {"one": "", "two": "", "o-ne": ""},
     "corpora.one": CORPUS,
     "corpora.two": CORPUS,
@@ -305,10 +305,7 @@ KEYS = {
     "model": {"width": "", "weights": "", "head": "", "front_end": "", "encoder": ""},
     "recipe": dict.fromkeys(("epochs", "tail", "max_seconds", "loudness_dbfs", "pool_by", "batch_size"), ""),
     "augmentation": dict.fromkeys(("effects", "stretch_rate", "dry_level", "mask_bands", "time_masks"), ""),
-    "table1": studies.EXHIBIT,
-    "figure2": studies.EXHIBIT,
-    "tuning": studies.TUNING,
-    "figure4": studies.ACOUSTICS,
+    **{name: kind.KEYS for name, kind in studies.exhibits().items()},
 }
 changes = st.lists(
     st.sampled_from([(table, key) for table, keys in KEYS.items() for key in keys]).flatmap(

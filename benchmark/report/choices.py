@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.report.tables import PAIRED
+from benchmark.report.exhibits.tuning import PAIRED
 from benchmark.study import Study
 from serkit import corpora
 from serkit.effects import EFFECTS, SETTINGS_OF, Augmentation
@@ -111,7 +111,7 @@ def _settings(augmentation: Augmentation, effect: str) -> str:
 
 
 def _grid(study: Study) -> str:
-    tuning = study.tuning
+    tuning = study.exhibits.get("tuning")
     if tuning is None:
         return "none"
     rates, sizes = (", ".join(map(str, values)) for values in (tuning.learning_rates, tuning.batch_sizes))
@@ -122,11 +122,12 @@ def _grid(study: Study) -> str:
 
 
 def _acoustics(study: Study) -> str:
-    if study.figure4 is None:
+    asked = study.exhibits.get("figure4")
+    if asked is None:
         return "not measured"
-    first = study.figure4.raw[0]
+    first = asked.raw[0]
     return (
-        f"{', '.join(study.titles[spec.corpus.name] for spec in study.figure4.raw)}: at most"
+        f"{', '.join(study.titles[spec.corpus.name] for spec in asked.raw)}: at most"
         f" {first.clips} clips of each, drawn from all of it (seed {first.seed}), the first 9.01 s of each;"
         f" MOS by DNSMOS P.808, of {first.p835_clips} P.835 too; T60 and C50 by serkit's own network"
     )

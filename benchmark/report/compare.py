@@ -22,9 +22,9 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark import study
-from benchmark.report import cells as exhibits
 from benchmark.report import intervals
-from benchmark.study import Exhibit, Study, TrainingSet
+from benchmark.report.cells import Cells, devices
+from benchmark.study import Grid, Study, TrainingSet
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import corpus_of
 from serkit.resultfile import BUNDLE, Result
@@ -153,7 +153,7 @@ def _unknown(name: str, runs: list[RunSpec]) -> Study:
         model=runs[0].model,
         recipe=runs[0].recipe,
         augmentation=Augmentation(),
-        exhibits=(Exhibit("all", tuple(dict.fromkeys(run.train for run in runs)), tests),),
+        exhibits={"all": Grid(tuple(dict.fromkeys(run.train for run in runs)), tests)},
     )
 
 
@@ -168,16 +168,12 @@ class Cell(NamedTuple):
 
 def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
     """The cells that a study's exhibits show, each with the exhibit; one may be in several."""
-    for exhibit in of.exhibits:
-        for train in exhibit.columns:
-            for test in exhibit.tests or train:
-                for rate in of.rates_percent:
-                    yield Cell(train, test, rate), exhibit.name
-    if of.tuning:
-        for recipe in of.grid():
-            if recipe != of.recipe:
-                point = (recipe.learning_rate, recipe.batch_size)
-                yield Cell(of.tuning.train, of.tuning.train[0], 0, point), "tuning"
+    for name, asked in of.exhibits.items():
+        for train, rate, recipe in asked.conditions(of):
+            if recipe != of.recipe:  # else it is a condition of Table 1
+                point = recipe and (recipe.learning_rate, recipe.batch_size)
+                for test in asked.tests_of(train):
+                    yield Cell(train, test, rate, point), name
 
 
 def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
@@ -242,13 +238,13 @@ def _units(side: Side, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
     """The units of a cell on one side, and how many runs they are of; none where it has not the corpora."""
     of = side.study
     if not _has(of, cell):
-        return intervals.Units({}, 0.0, intervals.NONE), 0
-    recipe = of.recipe
+        return intervals.NO_UNITS, 0
+    recipe = None
     if cell.tuned:
-        recipe = dataclasses.replace(recipe, learning_rate=cell.tuned[0], batch_size=cell.tuned[1])
-    runs = of.runs(cell.train, cell.augment_percent, recipe)
-    units = intervals.units(of, side.results, cell.train, cell.test, cell.augment_percent, metric, recipe)
-    return units, sum(run in side.results for run in runs)
+        recipe = dataclasses.replace(of.recipe, learning_rate=cell.tuned[0], batch_size=cell.tuned[1])
+    cells = Cells(of, side.results)
+    units = cells.units(cell.train, cell.test, cell.augment_percent, recipe, metric)
+    return units, len(cells.runs(cell.train, cell.augment_percent, recipe))
 
 
 def _split(of: Study, test: str) -> tuple[Any, ...]:
@@ -293,7 +289,7 @@ def _made(side: Side) -> dict[str, Any]:
     made |= {"seeds": of.seeds, "corpora": tuple(corpus.name for corpus in of.corpora)}
     made["method"] = tuple(sorted({result["spec"]["method"] for result in results}))
     made["bf16"] = tuple(sorted({result["environment"].get("bf16", False) for result in results}))
-    made["run on"] = tuple(exhibits.devices(results))
+    made["run on"] = tuple(devices(results))
     return made
 
 

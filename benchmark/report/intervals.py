@@ -1,47 +1,59 @@
 """How sure a cell is, and a difference between two: intervals from what a cell is an average of.
 
 A cell is an average over units: the folds of the tested corpus where it has several (each its own speakers),
-else the runs (a training for each fold of a corpus that is trained on). An interval is Student's, of 95 %, on
-the mean of the units. Several seeds of a fold are one unit, their mean: they share its speakers, and counted
-one by one they would promise too much. Only where there are no folds is each seed a unit. Two cells that
-share their units are compared unit by unit; two that do not, by the units of each, with one variance for both
-(the pooled t-test), because one of the two is often a single run.
+else the runs. An interval is Student's, of 95 %, on the mean of the units. Several seeds of a fold are one
+unit, their mean: they share its speakers, and counted one by one they would promise too much. Two cells that
+share their units are compared unit by unit; two that do not, by the pooled t-test, because one of the two is
+often a single run.
 
-Folds are not independent: any two networks learnt from mostly the same clips, so the units vary less than
-trainings on new speakers would. The variance is corrected as Nadeau and Bengio (2003, "Inference for the
-generalization error") do: with k folds it is s^2 (1/k + 1/(k - 1)) in place of s^2/k. That more than doubles
-it, and is the cautious choice where only the tested speakers differ.
+Networks of different folds learnt from mostly the same clips, so the units vary less than trainings on new
+speakers would. The variance is corrected as Nadeau and Bengio (2003, "Inference for the generalization
+error") do: with k folds it is s^2 (1/k + 1/(k - 1)) in place of s^2/k.
 
-What units cannot show is added: where all folds were scored by one network, as those of a corpus that it
-did not learn from, another training would move them together. That is taken to be as much as the cell moves
-over the tail, and at least what the paper's own two trainings of one condition differ by (0.01). A single run
-shows nothing else: twice that deviation is its yardstick and no interval of confidence. `Spread.of` says
-which of the two a reader looks at.
+What units cannot show is added: where all folds were scored by one network, another training would move them
+together. That is taken to be as much as the cell moves over the tail, and at least what the paper's own two
+trainings of one condition differ by. A single run shows nothing else: twice that deviation is its yardstick
+and no interval of confidence. `Spread.of` says which of the two a reader looks at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-
-from benchmark.study import Study, TrainingSet
-from serkit.labels import corpus_of
-from serkit.results import Result
-from serkit.specs import Recipe
 
 LEVEL = 0.95
 BY_CHANCE = 1 - LEVEL
 """Share of changes whose interval leaves out 0 where nothing changed."""
 RUN_TO_RUN = 0.01
 """Deviation of the difference between two trainings of one condition: the paper shows three such pairs."""
-
 FEW = 3
 """With fewer units an interval is too wide to tell a good network from guessing."""
 
 FOLDS, RUNS, SINGLE, NONE = "folds", "runs", "single run", "nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """What one run scored on one test over its tail.
+
+    Attributes:
+        seed: of the run.
+        fold: that the run left out; 0 where there is none.
+        tested: the folds that were scored.
+        scores: metric -> float64 [evaluations, folds].
+    """
+
+    seed: int
+    fold: int
+    tested: tuple[int, ...]
+    scores: Mapping[str, np.ndarray]
+
+    def curve(self, metric: str) -> np.ndarray:
+        """The metric at each evaluation, averaged over folds; NaN where nothing was scored."""
+        scores = self.scores[metric]
+        return scores.mean(axis=1) if self.tested else np.full(len(scores), np.nan)
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class Spread:
     Attributes:
         mean: of the units; NaN where there are none.
         low: lower end; NaN where nothing can be said.
-        high: upper end; likewise.
+        high: upper end; NaN where nothing can be said.
         n: units.
         of: what varies: `folds` of the tested corpus, `runs`, `single run` (a yardstick, no interval of
             confidence) or `nothing` (no run is done).
@@ -81,7 +93,7 @@ class Units:
     Attributes:
         values: the metric's tail averages by (seed, fold); of a corpus with one split, by (seed, run's fold).
         hidden: variance of their mean that the units do not show, from training anew.
-        of: `folds`, `runs`, `single run` or `nothing`.
+        of: as `Spread.of`.
     """
 
     values: Mapping[tuple[int, int], float]
@@ -94,43 +106,32 @@ class Units:
         return float(np.mean(_independent(self.values))) if self.values else np.nan
 
 
-def units(
-    study: Study,
-    results: Mapping[Any, Result],
-    train: TrainingSet,
-    test: str,
-    rate: int,
-    metric: str = "wF1",
-    recipe: Recipe | None = None,
-) -> Units:
-    """The units of one cell, of the runs that are done.
+NO_UNITS = Units({}, 0.0, NONE)
+
+
+def units(tails: Sequence[Tail], metric: str, by_fold: bool, learnt: bool) -> Units:
+    """The units of one cell.
 
     Args:
-        study: what asks.
-        results: by run, as in `exhibits.Answers`.
-        train: training set.
-        test: name of a test, `<corpus>` or `<corpus>_scrambled`.
-        rate: augmentation in percent.
+        tails: of its runs that are done.
         metric: `uACC`, `wACC` or `wF1`.
-        recipe: another than the study's.
+        by_fold: whether the tested corpus has several folds.
+        learnt: whether the runs were trained on that corpus, and so each tested on another of its folds.
     """
-    by_fold = next(corpus.folds > 1 for corpus in study.corpora if corpus.name == corpus_of(test))
-    each_its_own_run = corpus_of(test) in {corpus_of(name) for name in train} or not by_fold
+    if not tails:
+        return NO_UNITS
     values: dict[tuple[int, int], list[float]] = {}
-    hidden = []
-    for run in study.runs(train, rate, recipe):
-        result = results.get(run)
-        if result is None:
-            continue
-        tested = result["tests"][test]
-        hidden.append(max(tested[metric]["std"] ** 2, RUN_TO_RUN**2 / 2))
-        for fold, scores in tested["folds"].items():
-            unit = int(fold) if by_fold else (run.fold or 0)
-            values.setdefault((run.seed, unit), []).append(scores[metric]["mean"])
+    for tail in tails:
+        for place, fold in enumerate(tail.tested):
+            mean = float(np.mean(tail.scores[metric][:, place].copy()))
+            values.setdefault((tail.seed, fold if by_fold else tail.fold), []).append(mean)
     means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
-    kind = FOLDS if by_fold and _folds(means) > 1 else RUNS if len(means) > 1 else SINGLE if means else NONE
-    shown = kind == NONE or (kind != SINGLE and each_its_own_run)
-    return Units(means, 0.0 if shown else sum(hidden) / len(hidden) ** 2, kind)
+    kind = FOLDS if by_fold and _folds(means) > 1 else RUNS if len(means) > 1 else SINGLE
+    hidden = 0.0
+    if kind == SINGLE or (by_fold and not learnt):
+        variances = [max(tail.curve(metric).std() ** 2, RUN_TO_RUN**2 / 2) for tail in tails]
+        hidden = sum(variances) / len(variances) ** 2
+    return Units(means, hidden, kind)
 
 
 @dataclass(frozen=True)
@@ -153,25 +154,21 @@ class Learnt:
         return f"uACC {self.recall.mean:.2f} [{low:.2f}, {high:.2f}], {self.guessing:.2f} by guessing"
 
 
-def learnt(
-    study: Study, results: Mapping[Any, Result], train: TrainingSet, test: str, rate: int
-) -> Learnt | None:
-    """Whether a training can be told from guessing on one of its own corpora; None: no run of it is done.
+def learnt(units: Units, clips: Iterable[Mapping[str, int]]) -> Learnt | None:
+    """Whether a training can be told from guessing on one of its own corpora; None: nothing is done.
 
     By the lower end of the interval. Of fewer units than `FEW` that says nothing; then, and of a single run
     besides, by two deviations of what guessing gives on so many test clips.
+
+    Args:
+        units: of its uACC.
+        clips: for each fold that was tested, test clips by label.
     """
-    recall = interval(units(study, results, train, test, rate, "uACC"))
-    name = corpus_of(test)
-    by_fold = {
-        run.fold: [n for n in results[run]["corpora"][name]["clips"]["test"].values() if n]
-        for run in study.runs(train, rate)
-        if run in results
-    }
-    folds = [clips for clips in by_fold.values() if clips]
+    recall = interval(units)
+    folds = [[n for n in of_fold.values() if n] for of_fold in clips if any(of_fold.values())]
     if not recall.known or not folds:
         return None
-    guessing = float(np.mean([1 / len(clips) for clips in folds]))
+    guessing = float(np.mean([1 / len(of_fold) for of_fold in folds]))
     shown = recall.low > guessing
     if recall.n < FEW:
         # Of each class's recall, a share of its clips, and of their mean over the classes.
@@ -186,20 +183,23 @@ def learnt(
 def interval(cell: Units) -> Spread:
     """The mean of a cell and its interval; of a single run its yardstick."""
     if cell.of == NONE:
-        return Spread(np.nan, np.nan, np.nan, 0, NONE)
+        return UNKNOWN
     if cell.of == SINGLE:
         return _around(cell.mean, 2 * np.sqrt(cell.hidden), 1, SINGLE)
     return _student(cell.values, cell.hidden, cell.of)
 
 
-def over(rest_on: Iterable[tuple[int, str]]) -> str:
+UNKNOWN = Spread(np.nan, np.nan, np.nan, 0, NONE)
+
+
+def over(spreads: Iterable[tuple[int, str]]) -> str:
     """What intervals rest on, in words: `5 folds or 6 to 10 runs`; empty of single runs, which have none.
 
     Args:
-        rest_on: of each interval how many units and of what.
+        spreads: of each interval how many units and of what.
     """
     of_kind: dict[str, list[int]] = {FOLDS: [], RUNS: []}
-    for number, of in rest_on:
+    for number, of in spreads:
         of_kind.get(of, []).append(number)
     return " or ".join(
         f"{' to '.join(map(str, sorted({min(numbers), max(numbers)})))} {of}"
@@ -212,11 +212,11 @@ def difference(cell: Units, other: Units) -> Spread:
     """`cell` minus `other`, with its interval.
 
     Unit by unit where both have the same kind of units and share at least two (of several folds, or neither
-    has any); else from the units of each. Two single runs have a yardstick alone; of
-    one fold and another nothing can be said.
+    has any); else from the units of each. Two single runs have a yardstick alone; of one fold and another
+    nothing can be said.
     """
     if NONE in (cell.of, other.of):
-        return Spread(np.nan, np.nan, np.nan, 0, NONE)
+        return UNKNOWN
     hidden = cell.hidden + other.hidden
     shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in other.values}
     alike = len({_folds(values) > 1 for values in (cell.values, other.values, shared)}) == 1

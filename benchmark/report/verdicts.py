@@ -1,12 +1,11 @@
-"""The paper's two questions, answered in three sentences made from a study's numbers.
+"""The paper's two questions as three claims, each with a verdict and a sentence made from a study's numbers.
 
-1. Is there a gap between corpora? Networks of one corpus tested on another, at the lowest rate, relative to
+1. There is a gap between corpora. Networks of one corpus tested on another, at the lowest rate, relative to
    the baseline of the tested corpus.
-2. Does augmentation bridge it? Every training set on every corpus that it did not learn from, at the
-   higher rates relative to the lowest.
-3. Does the network learn emotions, or each corpus? Joint training with one corpus's labels swapped, relative
-   to the same with its own labels: on the swapped corpus (each under the labels that it was taught) and on
-   the others.
+2. Augmentation changes what unseen corpora get. Every training set on every corpus that it did not learn
+   from, at the higher rates relative to the lowest.
+3. The network notices swapped labels. Joint training with one corpus's labels swapped, relative to the same
+   with its own labels: on the swapped corpus (each under the labels that it was taught) and on the others.
 
 A sentence never claims more than the spread of its numbers allows (`benchmark.report.intervals`): a change
 counts where its interval leaves out 0, and an effect is claimed where chance alone seldom gives as many of
@@ -18,19 +17,17 @@ nothing is concluded: a network that guesses has no gap to bridge and no labels 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from benchmark.report import intervals
-from benchmark.report.cells import Answers
-from benchmark.report.intervals import SINGLE, Learnt, Spread
+from benchmark.report.cells import Cells
+from benchmark.report.intervals import SINGLE, Spread
 from benchmark.report.tables import signed
-from benchmark.study import Study, TrainingSet, plan
+from benchmark.study import Grid, Study, TrainingSet
 from serkit.labels import corpus_of, is_permuted
-from serkit.specs import TRAINING
 from serkit.words import many
 
 QUESTION = (
@@ -45,198 +42,255 @@ own trainings of one condition differ by, and below the 0.08 that it calls an im
 
 Pair = tuple[TrainingSet, str]
 
-
-def sentences(study: Study, found: Answers) -> list[str]:
-    """The three sentences, from the runs that are done."""
-    asked = _Asked(study, found)
-    return [_gap(asked), _augmentation(asked), _scramble(asked)]
+HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A study and its results, asked for what the sentences compare."""
+class Verdict:
+    """What a study says of a claim.
 
-    study: Study
-    found: Answers
+    Attributes:
+        claim: in a few words.
+        answer: `holds`, `does not hold` or `cannot be told`.
+        sentence: the answer with its numbers.
+        changes: of wF1 that it rests on, by what they are of.
+    """
 
-    @property
-    def rate(self) -> int:
-        return min(self.study.rates_percent)
-
-    @cached_property
-    def planned(self) -> set[tuple[TrainingSet, int]]:
-        specs = [case.spec for case in plan(self.study)]
-        return {(spec.train, spec.augment_percent) for spec in specs if spec.kind == TRAINING}
-
-    def units(self, train: TrainingSet, test: str, rate: int) -> intervals.Units:
-        return intervals.units(self.study, self.found.results, train, test, rate)
-
-    def columns(self, figure: str) -> list[TrainingSet]:
-        return [
-            train for exhibit in self.study.exhibits if exhibit.name == figure for train in exhibit.columns
-        ]
-
-    def unseen(self) -> list[Pair]:
-        """Figure 2's training sets under true labels, each with the corpora that it did not learn from."""
-        tests = next((exhibit.tests for exhibit in self.study.exhibits if exhibit.name == "figure2"), ())
-        return [
-            (train, test)
-            for train in self.columns("figure2")
-            for test in tests
-            if test not in train and not any(is_permuted(name) for name in (*train, test))
-        ]
-
-    def learnt(self, train: TrainingSet, test: str) -> Learnt | None:
-        return intervals.learnt(self.study, self.found.results, train, test, self.rate)
-
-    def guesses(self, train: TrainingSet, test: str) -> list[tuple[TrainingSet, str]]:
-        """Of a pair the trainings that cannot be told from guessing at home: the set's, the test's."""
-        at_home = [(train, [self.learnt(train, name) for name in train], train[0])]
-        at_home.append(((test,), [self.learnt((test,), test)], test))
-        return [
-            (of, name)
-            for of, shown, name in at_home
-            if any(shown) and not any(one.shown for one in shown if one)
-        ]
-
-    def not_done(self, needed: Iterable[tuple[TrainingSet, int]], what: str) -> str:
-        """The end of a sentence about what is not done, or not even asked for."""
-        missing = [at for at in dict.fromkeys(needed) if at not in self.planned]
-        if not missing:
-            return f"cannot be said yet: {what}"
-        named = " or ".join(f"{self.study.title_of(train)} at {rate} %" for train, rate in missing)
-        return f"cannot be said: this study does not train on {named}"
-
-    def nothing_learnt(self, homes: Iterable[tuple[TrainingSet, str]]) -> str:
-        """Which trainings cannot be told from guessing, with their recall."""
-        said = []
-        for train, test in dict.fromkeys(homes):
-            learnt, title = self.learnt(train, test), self.study.title_of(test)
-            trained = "" if train == (test,) else f"{self.study.title_of(train)} on "
-            said.append(f"{trained}{title} {learnt}")
-        return "; ".join(said)
+    claim: str
+    answer: str
+    sentence: str
+    changes: Mapping[str, Spread]
 
 
-def _gap(asked: _Asked) -> str:
-    pairs = [pair for pair in asked.unseen() if len(pair[0]) == 1]
+GAP = "there is a gap between corpora"
+BRIDGED = "augmentation changes what unseen corpora get"
+NOTICES = "the network notices swapped labels"
+
+
+def verdicts(cells: Cells) -> list[Verdict]:
+    """The verdicts, from the runs that are done; of the third claim one for each joint training."""
+    return [_gap(cells), _augmentation(cells), *_scramble(cells)]
+
+
+def sentences(cells: Cells) -> list[str]:
+    """What is said of each claim."""
+    said: dict[str, list[str]] = {}
+    for verdict in verdicts(cells):
+        said.setdefault(verdict.claim, []).append(verdict.sentence)
+    return [" ".join(of_claim) for of_claim in said.values()]
+
+
+def _untold(claim: str, question: str, why: str) -> Verdict:
+    return Verdict(claim, UNTOLD, f"{question} {why}.", {})
+
+
+NOT_ASKED = "is not asked by this study"
+
+
+def _unseen(study: Study) -> list[Pair]:
+    """Figure 2's training sets under true labels, each with the corpora that it did not learn from."""
+    grid = study.exhibits.get("figure2", Grid(()))
+    return [
+        (train, test)
+        for train in grid.columns
+        for test in grid.tests
+        if test not in train and not any(map(is_permuted, (*train, test)))
+    ]
+
+
+def _gap(cells: Cells) -> Verdict:
+    study, rate = cells.study, min(cells.study.rates_percent)
+    pairs = [pair for pair in _unseen(study) if len(pair[0]) == 1]
     question = "Whether a network of one corpus works on another"
     if not pairs:
-        return f"{question} is not asked by this study."
-    rate = asked.rate
-    changes = {
-        (train, test): intervals.difference(asked.units(train, test, rate), asked.units((test,), test, rate))
-        for train, test in pairs
-    }
-    known = [pair for pair in pairs if changes[pair].known]
-    if not known:
+        return _untold(GAP, question, NOT_ASKED)
+    changes = {}
+    for train, test in pairs:
+        baseline = cells.units((test,), test, rate)
+        changes[train, test] = [intervals.difference(cells.units(train, test, rate), baseline)]
+    counted = _Counted.of(cells, changes)
+    if not counted.known:
         needed = [((test,), rate) for _, test in pairs]
-        return f"{question} {asked.not_done(needed, 'no such pair is done')}."
-    guessed = {pair: asked.guesses(*pair) for pair in known}
-    done = [changes[pair] for pair in known if not guessed[pair]]
-    homes = [home for pair in known for home in guessed[pair]]
-    if not done:
-        return f"{question} cannot be said: nothing was learnt ({asked.nothing_learnt(homes)})."
-    below, above = sum(change.high < 0 for change in done), sum(change.low > 0 for change in done)
-    return (
+        return _untold(GAP, question, _not_done(study, needed, "no such pair is done"))
+    if not counted.changes:
+        return _untold(GAP, question, f"cannot be said: nothing was learnt ({counted.guessing})")
+    below, above = counted.down, counted.up
+    done = counted.spreads
+    sentence = (
         f"Trained on one corpus and tested on another, at {rate} % augmentation, wF1 differs from the tested"
         f" corpus's own baseline by {_range(done)}; it is lower by more than its spread in {below} of"
         f" {many(len(done), 'pair')}"
         + f" and higher in {above}" * bool(above)
-        + f"{_basis(done)}, where chance alone gives {_by_chance_alone(done)}"
-        + _left(len(known), len(pairs))
-        + _left_out(asked, homes, len(known) - len(done))
+        + f"{_basis(done)}, where chance alone gives {_chance_alone(done)}"
+        + counted.left
         + "."
     )
+    return Verdict(GAP, _answer(below, len(done)), sentence, counted.named(study))
 
 
-def _augmentation(asked: _Asked) -> str:
-    lowest, *rates = sorted(asked.study.rates_percent)
-    pairs, question = asked.unseen(), "Whether augmentation bridges a gap"
+def _augmentation(cells: Cells) -> Verdict:
+    study = cells.study
+    lowest, *rates = sorted(study.rates_percent)
+    pairs, question = _unseen(study), "Whether augmentation bridges a gap"
     if not pairs or not rates:
-        return f"{question} is not asked by this study."
-    cells, reached = {}, {}
+        return _untold(BRIDGED, question, NOT_ASKED)
+    changes, stays_below = {}, {}
     for train, test in pairs:
-        plain = asked.units(train, test, lowest)
-        baseline = asked.units((test,), test, lowest)
-        augmented = [asked.units(train, test, rate) for rate in rates]
-        cells[train, test] = [intervals.difference(units, plain) for units in augmented]
+        plain, baseline = cells.units(train, test, lowest), cells.units((test,), test, lowest)
+        augmented = [cells.units(train, test, rate) for rate in rates]
+        changes[train, test] = [intervals.difference(units, plain) for units in augmented]
         beside = [intervals.difference(units, baseline) for units in augmented]
         if all(change.known for change in beside):
-            reached[train, test] = not all(change.high < 0 for change in beside)
-    known = {pair: [cell for cell in of if cell.known] for pair, of in cells.items()}
-    number = sum(map(len, known.values()))
-    if not number:
+            stays_below[train, test] = all(change.high < 0 for change in beside)
+    counted = _Counted.of(cells, changes)
+    if not counted.known:
         needed = [(train, rate) for train, _ in pairs for rate in (lowest, *rates)]
-        return f"{question} {asked.not_done(needed, 'no such condition is done at two rates')}."
-    guessed = {pair: asked.guesses(*pair) for pair, of in known.items() if of}
-    homes = [home for of_pair in guessed.values() for home in of_pair]
-    done = [cell for pair, of in known.items() if of and not guessed[pair] for cell in of]
-    if not done:
-        return f"{question} cannot be said: nothing was learnt ({asked.nothing_learnt(homes)})."
-    up, down = sum(change.low > 0 for change in done), sum(change.high < 0 for change in done)
+        return _untold(BRIDGED, question, _not_done(study, needed, "no such condition is done at two rates"))
+    if not counted.changes:
+        return _untold(BRIDGED, question, f"cannot be said: nothing was learnt ({counted.guessing})")
+    done, up, down = counted.spreads, counted.up, counted.down
     span = f"{rates[0]} to {rates[-1]}" if len(rates) > 1 else f"{rates[0]}"
     said = (
         f"Augmenting {span} % of the training clips changes wF1 on corpora that were not trained on by"
         f" {_range(done)} (median {signed(float(np.median([change.mean for change in done])))}), compared"
         f" with the same training at {lowest} %: by more than its spread up in {up} and down in {down}"
-        f" of {many(len(done), 'cell')}{_basis(done)}, where chance alone gives {_by_chance_alone(done)}"
-        + _left(number, len(pairs) * len(rates))
-        + _left_out(asked, homes, sum(bool(of) for of in guessed.values()))
+        f" of {many(len(done), 'cell')}{_basis(done)}, where chance alone gives {_chance_alone(done)}"
+        + counted.left
     )
-    told = [reached[pair] for pair in reached if not guessed[pair]]
-    if _by_chance(up + down, len(done)) > SELDOM + 1e-9:
+    told = [stays_below[pair] for pair in counted.changes if pair in stays_below]
+    answer = _answer(up + down, len(done))
+    if answer == UNTOLD:
         said += ", so no effect can be told from chance"
     elif told:
-        said += f"; {told.count(False)} of {many(len(told), 'pair')} stay clearly below the baseline at every"
+        said += f"; {told.count(True)} of {many(len(told), 'pair')} stay clearly below the baseline at every"
         said += " rate"
-    return said + "."
+    return Verdict(BRIDGED, answer, f"{said}.", counted.named(study))
 
 
-def _scramble(asked: _Asked) -> str:
-    joint = [
-        train
-        for train in asked.columns("figure3")
-        if len(train) > 1 and any(is_permuted(name) for name in train)
-    ]
+@dataclass(frozen=True)
+class _Counted:
+    """Changes by training set and unseen corpus, of which those count where something was learnt.
+
+    Attributes:
+        changes: that count, of each pair.
+        known: how many are known, those that do not count among them.
+        left: what is said of those that are not known and of those that do not count.
+        guessing: the trainings that cannot be told from guessing, in words.
+    """
+
+    changes: Mapping[Pair, Sequence[Spread]]
+    known: int
+    left: str
+    guessing: str
+
+    @classmethod
+    def of(cls, cells: Cells, changes: Mapping[Pair, Sequence[Spread]]) -> _Counted:
+        known = {pair: [change for change in of if change.known] for pair, of in changes.items()}
+        guessed = {pair: _guessed(cells, *pair) for pair, of in known.items() if of}
+        guessing = _learnt_nothing(cells, [home for homes in guessed.values() for home in homes])
+        done, asked = (sum(map(len, of.values())) for of in (known, changes))
+        left = f" ({done} of {asked} done)" if done < asked else ""
+        lost = sum(map(bool, guessed.values()))
+        if lost:
+            left += f" ({many(lost, 'pair')} left out, where nothing was learnt: {guessing})"
+        counting = {pair: known[pair] for pair, homes in guessed.items() if not homes}
+        return cls(counting, done, left, guessing)
+
+    @property
+    def spreads(self) -> list[Spread]:
+        return [change for of in self.changes.values() for change in of]
+
+    @property
+    def up(self) -> int:
+        return sum(change.low > 0 for change in self.spreads)
+
+    @property
+    def down(self) -> int:
+        return sum(change.high < 0 for change in self.spreads)
+
+    def named(self, study: Study) -> dict[str, Spread]:
+        return {
+            f"{study.title_of(train)} on {study.title_of(test)}" + f", {number}" * bool(number): change
+            for (train, test), of in self.changes.items()
+            for number, change in enumerate(of)
+        }
+
+
+def _guessed(cells: Cells, train: TrainingSet, test: str) -> list[Pair]:
+    """Of a pair the trainings that cannot be told from guessing at home: the set's, the test's."""
+    rate = min(cells.study.rates_percent)
+    guessing = []
+    for of, names in ((train, train), ((test,), (test,))):
+        known = [learnt for name in names if (learnt := cells.learnt(of, name, rate))]
+        if known and not any(learnt.shown for learnt in known):
+            guessing.append((of, names[0]))
+    return guessing
+
+
+def _learnt_nothing(cells: Cells, homes: Iterable[Pair]) -> str:
+    """Which trainings cannot be told from guessing, with their recall."""
+    title_of, rate = cells.study.title_of, min(cells.study.rates_percent)
+    said = []
+    for train, test in dict.fromkeys(homes):
+        trained = "" if train == (test,) else f"{title_of(train)} on "
+        said.append(f"{trained}{title_of(test)} {cells.learnt(train, test, rate)}")
+    return "; ".join(said)
+
+
+def _not_done(study: Study, needed: Iterable[tuple[TrainingSet, int]], what: str) -> str:
+    """What is said of what is not done, or not even asked for."""
+    asked = {condition[:2] for exhibit in study.exhibits.values() for condition in exhibit.conditions(study)}
+    missing = [at for at in dict.fromkeys(needed) if at not in asked]
+    if not missing:
+        return f"cannot be said yet: {what}"
+    named = " or ".join(f"{study.title_of(train)} at {rate} %" for train, rate in missing)
+    return f"cannot be said: this study does not train on {named}"
+
+
+def _scramble(cells: Cells) -> list[Verdict]:
+    grid = cells.study.exhibits.get("figure3", Grid(()))
+    joint = [train for train in grid.columns if len(train) > 1 and any(map(is_permuted, train))]
     if not joint:
-        return "Whether the network notices contradictory labels is not asked by this study."
-    return " ".join(_joint(asked, train) for train in joint)
+        return [_untold(NOTICES, "Whether the network notices contradictory labels", NOT_ASKED)]
+    return [_joint(cells, train) for train in joint]
 
 
-def _joint(asked: _Asked, train: TrainingSet) -> str:
+def _joint(cells: Cells, train: TrainingSet) -> Verdict:
     """What one joint training with swapped labels says."""
-    study, rate = asked.study, asked.rate
-    true = tuple(corpus_of(name) for name in train)
+    study, rate = cells.study, min(cells.study.rates_percent)
+    true = tuple(map(corpus_of, train))
     changes: dict[str, Spread] = {}
     for name in sorted(train, key=lambda name: not is_permuted(name)):
-        swapped = asked.units(train, name, rate)
-        changes[name] = intervals.difference(swapped, asked.units(true, corpus_of(name), rate))
+        swapped, plain = cells.units(train, name, rate), cells.units(true, corpus_of(name), rate)
+        changes[name] = intervals.difference(swapped, plain)
     who = study.title_of([corpus_of(name) for name in train if is_permuted(name)])
     question = f"Whether the network notices when {who}'s labels are swapped in joint training"
     if not all(change.known for change in changes.values()):
         what = f"{study.title_of(train)} or {study.title_of(true)} is not done at {rate} %"
-        return f"{question} {asked.not_done([(train, rate), (true, rate)], what)}."
-    learnt = {name: asked.learnt(true, corpus_of(name)) for name in changes}
+        return _untold(NOTICES, question, _not_done(study, [(train, rate), (true, rate)], what))
+    learnt = {name: cells.learnt(true, corpus_of(name), rate) for name in changes}
     guessed = [name for name, one in learnt.items() if one and not one.shown]
-    homes = asked.nothing_learnt((true, corpus_of(name)) for name in guessed)
+    homes = _learnt_nothing(cells, [(true, corpus_of(name)) for name in guessed])
     if len(guessed) == len(changes):
-        return f"{question} cannot be said: nothing was learnt ({homes})."
+        return _untold(NOTICES, question, f"cannot be said: nothing was learnt ({homes})")
     ends = " and by ".join(
         f"{_around(change)} on {study.title_of(corpus_of(name))}"
         + " under the swapped labels" * is_permuted(name)
         for name, change in changes.items()
     )
-    told = {study.title_of(corpus_of(name)): changes[name] for name in changes if name not in guessed}
-    return (
+    told = {study.title_of(corpus_of(name)): of for name, of in changes.items() if name not in guessed}
+    besides = f"nothing was learnt to tell it by ({homes})" if guessed else ""
+    answer, noticed = _noticed(told, besides)
+    sentence = (
         f"With {who}'s labels swapped in joint training ({study.title_of(train)}, {rate} %), wF1 changes,"
-        f" compared with the same training on the true labels, by {ends}{_basis(list(changes.values()))}: "
-        + _noticed(told, f"nothing was learnt to tell it by ({homes})" if guessed else "")
-        + "."
+        f" compared with the same training on the true labels, by {ends}{_basis(list(changes.values()))}:"
+        f" {noticed}."
     )
+    return Verdict(NOTICES, answer, sentence, told)
 
 
-def _noticed(changes: dict[str, Spread], besides: str) -> str:
-    """What changes by corpus say of a network whose labels were swapped.
+def _noticed(changes: Mapping[str, Spread], besides: str) -> tuple[str, str]:
+    """What changes by corpus say of a network whose labels were swapped: the answer, and in words.
 
     Args:
         changes: title -> swapped minus true, of the corpora on which something was learnt.
@@ -251,24 +305,24 @@ def _noticed(changes: dict[str, Spread], besides: str) -> str:
     by = "by that yardstick " * any(change.of == SINGLE for change in changes.values())
     lost, gained = f"on {' and '.join(falls)}", f"with a gain on {' and '.join(rises)}"
     if falls and rises:
-        return (
+        return HOLDS, (
             f"{by}the network notices {lost} with a loss, {gained}: the swap matters to it, and why cannot"
             " be told from this"
         )
     if falls:
-        return (
+        return HOLDS, (
             f"{by}the network notices {lost}, so it does not learn the corpora wholly apart; whether they"
             " share what it learns of a label or disturb one another, this does not tell"
         )
     if rises:
-        return (
+        return HOLDS, (
             f"{by}the network notices {gained}: the corpora agree better under the swapped labels, or their"
             " training on the true ones went badly; separate sets of labels do not follow from it"
         )
     if unclear:
-        return f"whether the network notices cannot be told, {', and '.join(unclear)}"
+        return UNTOLD, f"whether the network notices cannot be told, {', and '.join(unclear)}"
     notices = "hardly notices" if any(change.clear for change in changes.values()) else "does not notice"
-    return (
+    return FAILS, (
         f"{by}the network {notices} (a change of {NOTICED}, up or down, is excluded), as one would that"
         " keeps a set of labels for each corpus"
     )
@@ -293,20 +347,14 @@ def _basis(changes: Sequence[Spread]) -> str:
     return f" ({'; '.join(said)})"
 
 
-def _left(done: int, asked: int) -> str:
-    return f" ({done} of {asked} done)" if done < asked else ""
-
-
-def _left_out(asked: _Asked, homes: Sequence[tuple[TrainingSet, str]], pairs: int) -> str:
-    """Says which pairs are not counted because nothing was learnt."""
-    if not pairs:
-        return ""
-    return f" ({many(pairs, 'pair')} left out, where nothing was learnt: {asked.nothing_learnt(homes)})"
-
-
-def _by_chance_alone(changes: Sequence[Spread]) -> str:
+def _chance_alone(changes: Sequence[Spread]) -> str:
     chance = SELDOM * len(changes)
     return f"about {chance:.0f}" if chance >= 1 else "less than 1"
+
+
+def _answer(clear: int, of: int) -> str:
+    """Whether so many clear changes are more than chance gives."""
+    return HOLDS if _by_chance(clear, of) <= SELDOM + 1e-9 else UNTOLD
 
 
 def _by_chance(clear: int, of: int) -> float:

@@ -54,7 +54,7 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
         f"{result['training_clips']} training clips, its corpora have {learnt}"
     )
     losses = [at["loss"] for at in result["history"]]
-    tail = in_tail([at["iteration"] for at in result["history"]], plan.recipe.tail)
+    tail = in_tail(result["history"], plan.recipe.tail)
     asked = plan.recipe.evaluations
     assert len(losses) == asked, f"{len(losses)} evaluations, the recipe asks for {asked}"
     averaged = result["tail_evaluations"]

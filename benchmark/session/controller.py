@@ -54,7 +54,7 @@ class Controller:
 
         Where a case skips itself, its corpora are missing (`BoundCase.result`).
         """
-        if any(name in report.keywords for name in studies.EXHIBITS):
+        if any(name in report.keywords for name in studies.exhibits()):
             missing = report.when == "call" and report.skipped
             self._skipped += missing
             self._ran |= report.outcome == "failed" or (report.when == "call" and not missing)
@@ -95,7 +95,7 @@ class Controller:
 
     def _exhibit(self, config: pytest.Config) -> None:
         """Writes the exhibits; notes where they disagree with the paper and must not."""
-        from benchmark.report import cells  # pandas comes with it
+        from benchmark.report import paper  # pandas comes with it
         from benchmark.report.write import assemble
 
         reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -104,7 +104,7 @@ class Controller:
             reporter.write_line("making the page, tables and figures ...")  # some seconds
         self._summary, shown = assemble(self._study, self._store)
         if self._assert_paper:
-            self._disagreeing = cells.disagreements(shown)
+            self._disagreeing = paper.disagreements(shown)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Shows the exhibits."""

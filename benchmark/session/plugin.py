@@ -83,7 +83,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the study; starts the engine, before anything can ask CUDA."""
     house_libraries()
-    for exhibit in studies.EXHIBITS:
+    for exhibit in studies.exhibits():
         config.addinivalue_line("markers", f"{exhibit}: runs that {exhibit} is made of")
     try:
         study = studies.read(config.getoption("study"))

@@ -5,12 +5,12 @@ import pytest
 from scipy import stats
 
 from benchmark import study as studies
-from benchmark.report import cells as exhibits
 from benchmark.report import intervals
+from benchmark.report.cells import Cells, answers
+from benchmark.report.exhibits import changes
 from benchmark.report.intervals import FOLDS, NONE, RUNS, SINGLE, Units
-from serkit.results import Store
 from tests.made_results import made_result, put
-from tests.report.test_cells import small
+from tests.made_studies import small
 
 
 def made(values, seeds=1, hidden=0.0, of=FOLDS):
@@ -92,52 +92,49 @@ def test_intervals_hold_the_truth_of_correlated_folds():
     assert 0.92 <= holds / 400 <= 0.985  # the plain interval holds it in 83 %
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "small")
+def cells_of(study, store):
+    return Cells(study, answers(study, store).results)
 
 
-def answers(study, store, values, train=("one", "two"), rate=0):
+def done(study, store, values, train=("one", "two"), rate=0):
     put(store, *(made_result(spec, values(spec)) for spec in study.runs(train, rate)))
-    return exhibits.answers(study, store).results
+    return cells_of(study, store)
 
 
 def test_units_are_the_tested_corpus_folds(store):
     study = small()
-    found = answers(study, store, lambda spec: lambda test, fold, number: 0.1 * fold + 0.3 * spec.seed)
-    of_two = intervals.units(study, found, ("one", "two"), "two", 0)
+    found = done(study, store, lambda spec: lambda test, fold, number: 0.1 * fold + 0.3 * spec.seed)
+    of_two = found.units(("one", "two"), "two", 0)
     assert of_two.of == FOLDS
     assert of_two.values == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.3, (1, 1): 0.4})
-    cell = exhibits.cell(exhibits.answers(study, store), study, ("one", "two"), "two", 0)
+    cell = found.row(("one", "two"), "two", 0)
     assert of_two.mean == pytest.approx(cell["wF1"])
 
 
 def test_units_of_one_split_are_the_runs(store):
     study = small()
-    found = answers(study, store, lambda spec: lambda test, fold, number: 0.1 * spec.fold + 0.5)
-    of_one = intervals.units(study, found, ("one", "two"), "one", 0)
+    found = done(study, store, lambda spec: lambda test, fold, number: 0.1 * spec.fold + 0.5)
+    of_one = found.units(("one", "two"), "one", 0)
     assert of_one.of == RUNS
     assert of_one.values == pytest.approx({(0, 0): 0.5, (0, 1): 0.6, (1, 0): 0.5, (1, 1): 0.6})
 
 
 def test_a_corpus_not_trained_on_is_averaged_over_runs_for_each_of_its_folds(store):
     study = small()
-    found = answers(
+    found = done(
         study, store, lambda spec: lambda test, fold, number: 0.1 * fold + 0.2 * spec.seed, train=("one",)
     )
-    of_two = intervals.units(study, found, ("one",), "two", 0)
+    of_two = found.units(("one",), "two", 0)
     assert of_two.values == pytest.approx({(0, 0): 0, (0, 1): 0.1, (1, 0): 0.2, (1, 1): 0.3})
     still = intervals.RUN_TO_RUN**2 / 2  # the tail does not move in these results
     assert of_two.hidden == pytest.approx(still / 2), "two runs, each of which scored both folds"
-    assert intervals.units(study, found, ("one",), "one", 0).hidden == 0, "two runs are two units"
+    assert found.units(("one",), "one", 0).hidden == 0, "two runs are two units"
 
 
 def test_seeds_of_the_only_fold_that_is_done_are_runs_and_no_folds(store):
     study = small()
     put(store, *(made_result(run, lambda *_: 0.5) for run in study.runs(("two",), 0) if run.fold == 1))
-    around = intervals.interval(
-        intervals.units(study, exhibits.answers(study, store).results, ("two",), "two", 0)
-    )
+    around = intervals.interval(cells_of(study, store).units(("two",), "two", 0))
     assert (around.n, around.of) == (2, RUNS), "they say nothing of other speakers"
 
 
@@ -160,7 +157,7 @@ def test_runs_of_one_fold_and_of_another_are_not_compared(of):
 
 def test_no_run_no_spread(store):
     study = small()
-    nothing = intervals.units(study, exhibits.answers(study, store).results, ("one",), "two", 0)
+    nothing = cells_of(study, store).units(("one",), "two", 0)
     assert nothing.of == NONE
     assert np.isnan(intervals.interval(nothing).mean)
     assert not intervals.difference(nothing, made([0.1, 0.2])).clear
@@ -172,16 +169,15 @@ def test_cells_carry_the_intervals_of_their_units_and_of_their_change(store):
     for spec in [case.spec for case in studies.plan(study)]:
         level = random.uniform(0.3, 0.6)
         put(store, made_result(spec, lambda test, fold, number, level=level: level + 0.05 * fold))
-    found = exhibits.answers(study, store)
-    cells = exhibits.cells(study, found)
-    for row in cells[cells["exhibit"] == "figure2"].itertuples():
+    found = cells_of(study, store)
+    for row in changes.numbers(study, found, store)["cells"].query("exhibit == 'figure2'").itertuples():
         train = {"ONE": ("one",), "ONE+TWO": ("one", "two")}[row.train]
         test = row.test.lower()
-        ours = intervals.units(study, found.results, train, test, row.augment_percent)
+        ours = found.units(train, test, row.augment_percent)
         around = intervals.interval(ours)
         assert (row.wF1_low, row.wF1_high) == (max(0, around.low), min(1, around.high)), "of a share"
         assert row.units == around.n
-        moved = intervals.difference(ours, intervals.units(study, found.results, (test,), test, 0))
+        moved = intervals.difference(ours, found.units((test,), test, 0))
         assert (row.wF1_change_low, row.wF1_change_high) == pytest.approx((moved.low, moved.high))
         assert row.wF1_change_low <= row.wF1_change <= row.wF1_change_high
 
@@ -217,25 +213,21 @@ def test_what_units_do_not_show_counts_without_partners_too():
 
 def moving(spec, by):
     """A result whose every test moves by so much over the tail."""
-    result = made_result(spec, lambda test, fold, number: 0.5)
-    for tested in result["tests"].values():
-        for metric in ("uACC", "wACC", "wF1"):
-            tested[metric]["std"] = by
-    return result
+    return made_result(spec, lambda test, fold, number: 0.5 + (by if number % 2 else -by))
 
 
 def test_what_another_training_would_give_is_taken_from_the_tail(store):
     study = small(seeds=[0])
     put(store, *(moving(spec, 0.03) for spec in study.runs(("one",), 0)))
     put(store, *(moving(spec, 0.03) for spec in study.runs(("two_scrambled",), 0)))
-    found = exhibits.answers(study, store).results
-    alone = intervals.units(study, found, ("one",), "one", 0)
+    found = cells_of(study, store)
+    alone = found.units(("one",), "one", 0)
     assert alone.of == SINGLE
     assert intervals.interval(alone).high == pytest.approx(0.5 + 2 * 0.03), (
         "its own run, and all that it shows"
     )
-    assert intervals.units(study, found, ("one",), "two", 0).hidden == pytest.approx(0.03**2)
-    swapped = intervals.units(study, found, ("two_scrambled",), "two", 0)
+    assert found.units(("one",), "two", 0).hidden == pytest.approx(0.03**2)
+    swapped = found.units(("two_scrambled",), "two", 0)
     assert swapped.hidden == 0, "its folds were left out, whatever the key of the labels"
 
 
@@ -245,7 +237,7 @@ def test_easy_folds_alone_do_not_look_like_a_change(store):
         put(store, made_result(spec, lambda test, fold, number: 0.2 + 0.1 * fold))
     for spec in study.runs(("one", "two"), 0)[4:]:
         put(store, made_result(spec, lambda test, fold, number: 0.2 + 0.1 * fold))
-    cells = exhibits.cells(study, exhibits.answers(study, store))
+    cells = changes.numbers(study, cells_of(study, store), store)["cells"]
     (row,) = cells.query("train == 'ONE+TWO' and test == 'TWO' and augment_percent == 0").itertuples()
     assert row.wF1_change == pytest.approx(0.2)
     assert row.wF1_change_low == pytest.approx(0), "fold by fold nothing changed"
@@ -284,7 +276,7 @@ def test_a_baseline_has_learnt_where_it_is_above_guessing(store, folds, recalls,
     values = {"wACC": 0.9, "wF1": 0.9}
     for run in study.runs(("two",), 0):
         put(store, made_result(run, lambda test, fold, number: {"uACC": recalls[fold], **values}))
-    found = intervals.learnt(study, exhibits.answers(study, store).results, ("two",), "two", 0)
+    found = cells_of(study, store).learnt(("two",), "two", 0)
     assert found.shown == shown
     assert found.guessing == 0.25
     assert found.recall.mean == pytest.approx(np.mean(recalls))
@@ -295,9 +287,9 @@ def test_guessing_knows_how_many_classes_there_are(store):
     result = made_result(study.runs(("one",), 0)[0], lambda *_: 0.5)
     result["corpora"]["one"]["clips"]["test"] = {"angry": 200, "sad": 200, "happy": 0, "neutral": 0}
     put(store, result)
-    found = intervals.learnt(study, exhibits.answers(study, store).results, ("one",), "one", 0)
+    found = cells_of(study, store).learnt(("one",), "one", 0)
     assert (found.guessing, found.shown) == (0.5, False)
-    assert intervals.learnt(study, {}, ("one",), "one", 0) is None
+    assert Cells(study, {}).learnt(("one",), "one", 0) is None
 
 
 def test_a_recall_is_said_within_what_a_recall_can_be():

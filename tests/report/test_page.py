@@ -17,13 +17,14 @@ from _pytest.mark.expression import Expression
 from sklearn.metrics import confusion_matrix
 
 from benchmark import study as studies
-from benchmark.report import cells, collect, page
+from benchmark.report import cells, collect, coverage, page
+from benchmark.report.exhibits import changes
 from benchmark.report.write import assemble
 from benchmark.session import progress
 from serkit.labels import LABELS
 from serkit.results import Store
 from tests.made_results import made_result, put, put_scores
-from tests.report.test_cells import SMALL, small, tuned
+from tests.made_studies import SMALL, filled, level, short, small, tuned
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
 
@@ -56,38 +57,18 @@ class Page(HTMLParser):
         return json.loads(next(text for text in self.scripts if text.startswith('{"labels"')))
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "small")
-
-
 @pytest.fixture(autouse=True)
 def _quick(no_vega):
     pass
 
 
-def short(**changes):
-    """The small study with a recipe of as many epochs as the made results have."""
-    return small(recipe={"tail": 0.4, "epochs": 5}, **changes)
-
-
-def level(spec, test, fold, number):
-    return 0.3 + 0.1 * (test in spec.train) + 0.02 * fold + 0.01 * number + 0.001 * spec.augment_percent
-
-
-def filled(study, store, leave_out=lambda spec: False, level=level):
-    for case in studies.plan(study):
-        if not leave_out(case.spec):
-            result = made_result(
-                case.spec,
-                lambda test, fold, number, spec=case.spec: level(spec, test, fold, number),
-                tail_evaluations=2,
-            )
-            put(store, result)
-
-
 def of(study, store):
-    return Page(page.html(collect.read(study, store), store))
+    return Page(page.html(collect.read(study, store)))
+
+
+def covered(study, store):
+    shown = collect.read(study, store)
+    return coverage.coverage(study, shown.found, shown.states)
 
 
 def test_it_is_one_file_with_links_that_lead_somewhere(store):
@@ -120,7 +101,7 @@ def test_nothing_a_study_says_becomes_markup(store):
     result["corpora"]["one"]["notes"] = [title]
     put(store, result)
     study = dataclasses.replace(study, given=f"{title}.toml")
-    made = Page(page.write(collect.read(study, store), store).read_text(encoding="utf-8"))
+    made = Page(page.html(collect.read(study, store)).encode().decode())
     assert not made.of("b")
     assert not made.of("i")
     assert len(made.of("script")) == 3, "its own"
@@ -146,7 +127,7 @@ def test_a_cell_tells_its_number_spread_runs_and_change(store):
     study = small()
     filled(study, store, leave_out=lambda spec: spec.train == ("one", "two") and spec.seed == 1)
     shown = collect.read(study, store)
-    made = Page(page.html(shown, store))
+    made = Page(page.html(shown))
     cells = shown.cells.query("exhibit == 'figure2'")
     cell = cells.query("train == 'ONE+TWO' and test == 'TWO' and augment_percent == 50").iloc[0]
     details = dict(made.data["cells"]["figure2-1-2"])
@@ -171,10 +152,10 @@ def test_colours_grow_with_the_change_and_a_gap_has_none(store):
     for at in made.of("td"):
         if at.get("id", "").startswith("figure3-0"):
             strengths[at["id"]] = int(re.search(r"--s:(\d+)%", at["style"])[1])
-    changes = shown.query("augment_percent == 0")["wF1_change"].abs().to_list()
-    order = np.argsort(changes)
+    moved = shown.query("augment_percent == 0")["wF1_change"].abs().to_list()
+    order = np.argsort(moved)
     assert sorted(strengths.values()) == [list(strengths.values())[i] for i in order]
-    assert max(strengths.values()) == page.STRONGEST
+    assert max(strengths.values()) == changes.MAX_STRENGTH
     gaps = [at for at in made.of("td") if at.get("id", "").startswith("figure3-1")]
     assert all("none" in at["class"].split() and "--s:0%" in at["style"] for at in gaps)
 
@@ -183,7 +164,7 @@ def test_beside_the_paper_each_cell_has_its_number_and_the_difference(tmp_path):
     study, store = studies.read("paper"), Store(tmp_path / "paper")
     filled(study, store, leave_out=lambda spec: getattr(spec, "train", None) not in (("msp",), ("cremad",)))
     shown = collect.read(study, store)
-    html = page.html(shown, store)
+    html = page.html(shown)
     made = Page(html)
     for identity, lines in made.data["cells"].items():
         if "Paper" in dict(lines):
@@ -239,8 +220,8 @@ def test_confusion_is_counted_as_scikit_learn_counts(store):
 def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     study = short()
     filled(study, store, leave_out=lambda spec: spec.augment_percent == 50 and "two" in spec.train)
-    found = page.coverage(collect.read(study, store))
-    done = {row["what"]: row["cells"] for row in found["rows"]}
+    found = covered(study, store)
+    done = {what: cells for what, *cells in found.table.rows}
     assert done == {
         "ONE": ["2/2", "2/2"],
         "TWO": ["4/4", "0/4"],
@@ -251,9 +232,9 @@ def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     ids = [case.id for case in studies.plan(study)]
     missing = {case.id for case in studies.plan(study) if case.spec not in found_runs}
     chosen = set()
-    for left in found["left"]:
-        assert left["command"].startswith("pytest cases/ --study small -k ")
-        words = Expression.compile(left["command"].split('"')[1])
+    for gap in found.gaps:
+        assert gap.command.startswith("pytest cases/ --study small -k ")
+        words = Expression.compile(gap.command.split('"')[1])
         chosen |= {name for name in ids if words.evaluate(lambda word, name=name: word in f"test[{name}]")}
     assert chosen == missing
 
@@ -266,12 +247,12 @@ def test_coverage_says_what_failed_and_what_was_cut_off(store):
         store.start(failed)
         raise ValueError("no such luck")
     store.start(cut_off)
-    (left,) = page.coverage(collect.read(study, store))["left"]
-    assert left["done"] == "0/2"
-    assert left["problems"] == [
+    (gap,) = covered(study, store).gaps
+    assert gap.done == "0/2"
+    assert gap.problems == (
         f"{failed.label}: ValueError: no such luck",
         f"{cut_off.label}: cut off at 0%",
-    ]
+    )
 
 
 def test_coverage_says_which_finished_run_does_not_hold(store):
@@ -281,10 +262,10 @@ def test_coverage_says_which_finished_run_does_not_hold(store):
     cut_short = made_result(spec, lambda *_: 0.4, tail_evaluations=2)
     cut_short["history"].pop()
     put(store, cut_short)
-    (left,) = page.coverage(collect.read(study, store))["left"]
-    assert left["what"] == "ONE, 0 %"
-    assert left["problems"] == [f"{spec.label}: 4 evaluations, the recipe asks for 5"]
-    assert left["command"] == "", "running it again would give the same"
+    (gap,) = covered(study, store).gaps
+    assert gap.what == "ONE, 0 %"
+    assert gap.problems == (f"{spec.label}: 4 evaluations, the recipe asks for 5",)
+    assert gap.command == "", "running it again would give the same"
 
 
 def test_every_table_can_be_saved_as_it_is(store):
@@ -293,7 +274,7 @@ def test_every_table_can_be_saved_as_it_is(store):
     shown = collect.read(study, store)
     saved = {
         at["download"]: base64.b64decode(at["href"].partition("base64,")[2]).decode()
-        for at in Page(page.html(shown, store)).of("a")
+        for at in Page(page.html(shown)).of("a")
         if "download" in at
     }
     for table in shown.tables:
@@ -368,13 +349,13 @@ def test_bold_dagger_and_details_are_of_the_cell_that_they_stand_in(store):
     )
     put(store, *(made_result(run, lambda *_: 0.9) for run in study.runs(("one",), 50)))
     shown = collect.read(study, store)
-    html = page.html(shown, store)
+    html = page.html(shown)
     made = Page(html)
     bold = 0
     for name in ("figure2", "figure3"):
-        cells = shown.cells[shown.cells["exhibit"] == name]
-        columns = cells.columns_of(cells)
-        for cell in cells.itertuples():
+        of_figure = shown.cells[shown.cells["exhibit"] == name]
+        columns = changes.columns_of(of_figure)
+        for cell in of_figure.itertuples():
             place = columns.index((cell.column, cell.test))
             (at,) = made.of("td", id=f"{name}-{[0, 50].index(cell.augment_percent)}-{place}")
             clear = cell.wF1_change_low > 0 or cell.wF1_change_high < 0
@@ -414,14 +395,14 @@ def test_a_command_runs_what_is_left_and_not_what_runs_now(store):
     filled(study, store, leave_out=lambda spec: spec in (left, runs_now))
     with store.claim(runs_now.key):
         store.start(runs_now)
-        found = page.coverage(collect.read(study, store))
-        (gap,) = found["left"]
-        html = page.html(collect.read(study, store), store)
-    assert gap["done"] == "2/4"
+        found = covered(study, store)
+        (gap,) = found.gaps
+        html = page.html(collect.read(study, store))
+    assert gap.done == "2/4"
     assert html.count("<td>2/4</td>") == 2, "in the table and among the gaps"
-    assert gap["problems"] == [f"{runs_now.label}: {progress.RUNNING} at 0%"]
-    assert gap["command"] == f"pytest cases/ --study 'my studies/small.toml' -k \"[{left.label}]\""
-    assert found["command"] == "pytest cases/ --study 'my studies/small.toml'"
+    assert gap.problems == (f"{runs_now.label}: {progress.RUNNING} at 0%",)
+    assert gap.command == f"pytest cases/ --study 'my studies/small.toml' -k \"[{left.label}]\""
+    assert found.command == "pytest cases/ --study 'my studies/small.toml'"
 
 
 def test_a_loss_that_still_moves_is_a_problem_except_of_a_grid(store):
@@ -431,11 +412,11 @@ def test_a_loss_that_still_moves_is_a_problem_except_of_a_grid(store):
         for number, at in enumerate(result["history"]):
             at["loss"] = 5.0 - number
         put(store, result)
-    for left in page.coverage(collect.read(study, store))["left"]:
-        assert "tuning" not in left["what"]
-        assert "still moves in the tail" in left["problems"][0]
-        assert left["command"] == ""
-    assert left["what"] == "TWO-SCRAMBLED, 0 %", "the last of them"
+    for gap in covered(study, store).gaps:
+        assert "tuning" not in gap.what
+        assert "still moves in the tail" in gap.problems[0]
+        assert gap.command == ""
+    assert gap.what == "TWO-SCRAMBLED, 0 %", "the last of them"
 
 
 def test_hours_are_of_the_kind_of_device_that_worked(store):
@@ -443,37 +424,19 @@ def test_hours_are_of_the_kind_of_device_that_worked(store):
     run, other = study.runs(("one",), 0)
     gpu = {"device": "cuda", "device_name": "A GPU", "packages": {}}
     on_gpu = made_result(run, lambda *_: 0.4, environment=gpu, wall_seconds=3600.0)
-    measured = {name: on_gpu[name] for name in ("corpora", "environment")} | {"wall_seconds": 1800.0}
+    measured = {name: on_gpu[name] for name in ("corpora", "environment")}
+    measured |= {"wall_seconds": 1800.0, "spec": {"acoustics_method": 1}}
     found = {
         run: on_gpu,
         other: made_result(other, lambda *_: 0.4, wall_seconds=7200.0),
         "measured": measured,
     }
-    shown = dataclasses.replace(collect.read(study, store), found=cells.Answers(found, ()))
-    rows = page._cost(shown)
-    assert [(row["device"], row["kind"], row["runs"], row["measurements"], row["hours"]) for row in rows] == [
-        ("A device", "CPU", 1, 0, "2.00"),
-        ("A GPU", "GPU", 1, 1, "1.50"),
+    shown = dataclasses.replace(collect.read(study, store), found=cells.Answers(found))
+    assert [row[:5] for row in coverage.cost(found.values()).table.rows] == [
+        ["A device", "CPU", "1", "0", "2.00"],
+        ["A GPU", "GPU", "1", "1", "1.50"],
     ]
-    assert "1.50 GPU hours, 2.00 CPU hours." in "".join(Page(page.html(shown, store)).text)
-
-
-def test_each_file_holds_the_numbers_it_is_named_after():
-    numbers = {
-        "cells": "cells",
-        "matrix": "matrix-cells",
-        "points": "tuning-cells",
-        "acoustics": "figure4-cells",
-    }
-    numbers |= {"distances": "figure4-distance-cells"}
-    tables = {name: pd.DataFrame({file: [0.5]}) for name, file in numbers.items()}
-    of_none = {"study": None, "found": None, "estimates": pd.DataFrame()}
-    shown = collect.Report(**of_none, **tables, tables=(), sentences=(), notes=())
-    files = page._downloads(shown, [])
-    for name in numbers.values():
-        (file,) = files[name]
-        assert file["name"] == f"{name}.csv"
-        assert base64.b64decode(file["address"].partition("base64,")[2]).decode() == f"{name}\n0.5\n"
+    assert "1.50 GPU hours, 2.00 CPU hours." in "".join(Page(page.html(shown)).text)
 
 
 def test_damaged_scores_and_a_history_cut_short_do_not_stop_the_page(store):

@@ -29,6 +29,10 @@ STUDY = {
 BASELINE = 0.6
 
 
+def sentences(study, results):
+    return verdicts.sentences(cells.Cells(study, results))
+
+
 @pytest.fixture
 def said(tmp_path):
     """Calls with the level of (run, test); each fold and run has some noise. Gives the three sentences.
@@ -55,7 +59,7 @@ def said(tmp_path):
                     },
                 ),
             )
-        return verdicts.sentences(study, cells.answers(study, store))
+        return sentences(study, cells.answers(study, store).results)
 
     return say
 
@@ -127,7 +131,7 @@ def test_what_is_not_done_is_said(said):
 def test_a_study_that_does_not_ask_is_not_answered(said):
     asked = {key: STUDY[key] for key in STUDY if key not in ("figure2", "figure3")}
     study = studies.from_toml(asked, "two")
-    for sentence in verdicts.sentences(study, cells.Answers({}, ())):
+    for sentence in sentences(study, {}):
         assert sentence.endswith("is not asked by this study.")
 
 
@@ -223,9 +227,9 @@ def test_the_order_of_corpora_in_a_figure_does_not_matter(said):
     figure2 = {"train": [["two"], ["one"], ["two", "one"]], "test": ["two", "one"]}
     for order in (["one", "two_scrambled"], ["two_scrambled", "one"]):
         figure3 = {"train": [order], "test": ["two_scrambled", "one"]}
-        sentences = said(memorising, figure2=figure2, figure3=figure3)
-        assert "the network does not notice" in sentences[2]
-        assert "cannot be said" not in " ".join(sentences)
+        told = said(memorising, figure2=figure2, figure3=figure3)
+        assert "the network does not notice" in told[2]
+        assert "cannot be said" not in " ".join(told)
 
 
 def test_numbers_that_are_none_claim_nothing(said):
@@ -243,7 +247,7 @@ def test_what_a_study_does_not_ask_for_is_no_gap_that_time_would_close(with_tabl
     if with_table1:
         asked["table1"] = {"train": [["one"]]}
     study = studies.from_toml(asked, "two")
-    gap, _, scramble = verdicts.sentences(study, cells.Answers({}, ()))
+    gap, _, scramble = sentences(study, {})
     assert gap.endswith("cannot be said: this study does not train on TWO at 0 %.")
     assert scramble.endswith("cannot be said: this study does not train on ONE+TWO at 0 %.")
 
@@ -262,7 +266,7 @@ def test_what_is_said_of_a_swap_is_what_it_does():
         changes = {
             name: Spread(sum(CHANGES[what]) / 2, *CHANGES[what], 6, FOLDS) for name, what in does.items()
         }
-        said = verdicts._noticed(changes, "")
+        _, said = verdicts._noticed(changes, "")
         falls, rises = ([name for name in does if does[name] == what] for what in (FALLS, RISES))
         wide = [name for name in does if does[name] in (WIDE, "high")]
         assert ("separate sets of labels do not follow" in said) == bool(rises and not falls)
@@ -278,7 +282,7 @@ def test_what_is_said_of_a_swap_is_what_it_does():
         assert ("hardly notices" in said) == (keeps and set(does.values()) != {NOTHING})
         for names, words in ((falls, "notices on "), (rises, "with a gain on "), (wide, "excluded on ")):
             assert words not in said or f"{words}{' and '.join(names)}" in said
-        assert "keeps a set" not in verdicts._noticed(changes, "nothing was learnt elsewhere")
+        assert "keeps a set" not in verdicts._noticed(changes, "nothing was learnt elsewhere")[1]
 
 
 def test_a_swap_that_helps_is_no_sign_of_separate_labels(said):

@@ -1,14 +1,28 @@
 """Writing a report: whole files, one writer at a time, and how far the study is."""
 
+import csv
+import itertools
+import re
 import threading
 
+import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from benchmark import study as studies
+from benchmark.report import escape
 from benchmark.report.write import assemble
 from serkit.errors import ResultsUnwritable
 from serkit.results import Store
 from tests.made_results import made_result, put
+from tests.made_studies import (
+    SMALL,
+    by_id,
+    drawn,
+    flat,
+    small,
+    trainings,
+)
 
 STUDY = studies.from_toml(
     {
@@ -24,40 +38,179 @@ FIRST, SECOND = (made_result(case.spec, lambda *_: 0.5) for case in studies.plan
 
 
 @pytest.fixture
-def store(tmp_path):
+def one_done(tmp_path):
     store = Store(tmp_path / "results" / "study")
     put(store, FIRST)
     return store
 
 
-def test_an_interim_report_says_below_its_title_how_far_the_study_is(store, no_vega):
+def test_an_interim_report_says_below_its_title_how_far_the_study_is(one_done, no_vega):
     said = "Interim: 1 of 2 done, 1 left; about 36 s left on 1 worker. What is missing is shown as --."
-    text, _ = assemble(STUDY, store)
+    text, _ = assemble(STUDY, one_done)
     assert text.split("\n\n")[:2] == ["One corpus", said]
-    assert (store.folder / "report.md").read_text().split("\n\n")[1] == said
-    assert f'<p class="caution" role="note">{said}</p>' in (store.folder / "index.html").read_text()
-    put(store, SECOND)
-    text, _ = assemble(STUDY, store)
-    assert "Interim" not in text + (store.folder / "report.md").read_text()
+    assert (one_done.folder / "report.md").read_text().split("\n\n")[1] == said
+    assert f'<p class="caution" role="note">{said}</p>' in (one_done.folder / "index.html").read_text()
+    put(one_done, SECOND)
+    text, _ = assemble(STUDY, one_done)
+    assert "Interim" not in text + (one_done.folder / "report.md").read_text()
 
 
-def test_a_report_is_written_whole_by_one_at_a_time(store, numbers_only):
-    assemble(STUDY, store)
-    before = (store.folder / "report.md").read_text()
-    put(store, SECOND)
-    writing = threading.Thread(target=assemble, args=(STUDY, store), daemon=True)
-    with store.locked("report"):
+def test_a_report_is_written_whole_by_one_at_a_time(one_done, numbers_only):
+    assemble(STUDY, one_done)
+    before = (one_done.folder / "report.md").read_text()
+    put(one_done, SECOND)
+    writing = threading.Thread(target=assemble, args=(STUDY, one_done), daemon=True)
+    with one_done.locked("report"):
         writing.start()
         writing.join(0.5)
         assert writing.is_alive()
-        assert (store.folder / "report.md").read_text() == before
+        assert (one_done.folder / "report.md").read_text() == before
     writing.join(20)
-    assert (store.folder / "report.md").read_text() != before
-    assert not list(store.folder.glob("*.draft"))
+    assert (one_done.folder / "report.md").read_text() != before
+    assert not list(one_done.folder.glob("*.draft"))
 
 
 @pytest.mark.parametrize("name", ["report.md", "cells.csv", "table1.tex"])
-def test_a_file_that_cannot_be_written_is_one_message(store, numbers_only, name):
-    (store.folder / name).mkdir()
+def test_a_file_that_cannot_be_written_is_one_message(one_done, numbers_only, name):
+    (one_done.folder / name).mkdir()
     with pytest.raises(ResultsUnwritable, match=rf"cannot be written to .*{name} .*SERKIT_RESULTS"):
-        assemble(STUDY, store)
+        assemble(STUDY, one_done)
+
+
+HOSTILE = (
+    "=1-cmd|' /C calc'!A1 <script>alert(1)</script>",
+    "@[x](http://x.example) *b* `c` $d$ \\input{e} _f_ 5 % & g",
+)
+"""Titles that are markup, a formula or a command to whoever does not take them for text."""
+
+
+@pytest.mark.usefixtures("numbers_only")
+def test_a_title_is_text_wherever_it_is_written(store):
+    corpora = {
+        name: of | {"title": title}
+        for (name, of), title in zip(SMALL["corpora"].items(), HOSTILE, strict=True)
+    }
+    study = small(
+        seeds=[0], title=f"# {HOSTILE[0]}", caution=f"- {HOSTILE[1]} \n # {HOSTILE[0]}", corpora=corpora
+    )
+    result = made_result(by_id(study)["one-aug0"], flat(0.5))
+    result["corpora"]["one"]["notes"] = [f"| {HOSTILE[1]} \x1b]0;renamed\x07 |\n\n---"]
+    put(store, result)
+    text, _ = assemble(study, store)
+    assert "\x1b" not in text
+    markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for path in store.folder.glob("*.md"):
+        tokens = [at for of in markdown.parse(path.read_text()) for at in (of, *(of.children or ()))]
+        shown = "".join(at.content for at in tokens if at.type in ("text", "text_special"))
+        assert all(title in shown for title in HOSTILE)
+        for kind in ("html_inline", "html_block", "link_open", "em_open", "code_inline", "bullet_list_open"):
+            assert kind not in {at.type for at in tokens}, path.name
+        if path.name != "report.md":
+            assert [at.type for at in tokens].count("heading_open") == 1
+            cells = [at.type for at in tokens if at.type in ("tr_open", "th_open", "td_open")]
+            assert len(cells) % cells.count("tr_open") == 0, "as many cells in each row"
+    for path in store.folder.glob("*.csv"):
+        for cell in itertools.chain(*csv.reader(path.open())):
+            assert not cell.startswith(("=", "@")), path.name
+            assert not cell.startswith(("+", "-")) or escape.NUMBER.fullmatch(cell) or cell == "--"
+    for path in store.folder.glob("*.tex"):
+        body = path.read_text()
+        assert "\\input{" not in body
+        assert not re.search(r"(?<!\\)[%#_$]", body)
+        assert not re.search(r"^\s*[\[*]", body, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("numbers_only")
+def test_assemble_writes_every_exhibit(paper, as_published):
+    text, cells = assemble(paper, as_published)
+    folder = as_published.folder
+    written = {path.name for path in folder.iterdir() if path.is_file()}
+    names = ["matrix", "table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
+    assert written == {
+        "index.html",
+        "report.md",
+        "matrix-cells.csv",
+        "cells.csv",
+        "tuning-cells.csv",
+        *(f"{name}.{end}" for name in names for end in ("md", "csv", "tex")),
+    }
+
+    saved = pd.read_csv(folder / "cells.csv", keep_default_na=False, na_values=[""])
+    assert len(saved) == len(cells) == 151
+    assert saved["wF1"].tolist() == pytest.approx(cells["wF1"].tolist())
+
+    points = pd.read_csv(folder / "tuning-cells.csv")
+    assert len(points) == 16
+    (chosen,) = points.query("chosen").to_dict("records")
+    assert (chosen["learning_rate"], chosen["batch_size"]) == (0.000464, 64)
+    assert chosen["wF1"] == pytest.approx(0.68)
+
+    report = (folder / "report.md").read_text()
+    for table in drawn(paper, as_published).values():
+        assert f"## {table.title}" in report
+        assert table.text("github") in report
+        rows = list(csv.reader((folder / f"{table.name}.csv").open()))
+        assert rows[1:] == table.rows
+        assert [len(row) for row in rows] == [len(table.headers)] * len(rows)
+        assert "\n" not in "".join(rows[0])
+        _assert_latex((folder / f"{table.name}.tex").read_text(), len(table.headers), len(table.rows))
+        if not table.name.endswith("-wf1"):
+            assert table.title in text
+    for line in (
+        "415 of 415 runs, 0 of 4 measurements done, 1 seed(s), 4.15 hours in all.",  # 36 s each
+        "Run on: A device, torch 2.0.",
+        "136 of 136 cells are within 0.02 of the paper.",
+    ):
+        assert line in text
+        assert line in report
+    assert "mixed" not in text
+    assert "random initialisation" not in text
+
+
+def _assert_latex(text, columns, rows):
+    """A tabular that compiles: balanced, as many cells a row as columns, special characters escaped."""
+    begin, *body, end, last = text.split("\n")
+    assert begin == rf"\begin{{tabular}}{{{'l' * columns}}}"
+    assert (end, last) == (r"\end{tabular}", "")
+    lines = [line for line in body if line.endswith(r"\\")]
+    assert len(lines) == rows + 1
+    assert {line for line in body if not line.endswith(r"\\")} == {r"\toprule", r"\midrule", r"\bottomrule"}
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
+        assert not re.search(r"(?<!\\)[%#_$]", line)
+        assert line.count("{") == line.count("}")
+
+
+@pytest.mark.usefixtures("numbers_only")
+@pytest.mark.parametrize("name", studies.names())
+def test_nothing_done_still_draws(name, tmp_path):
+    study = studies.read(name)
+    store = Store(tmp_path / "not" / "made" / "yet")
+    text, cells = assemble(study, store)
+    measurements = len(study.exhibits["figure4"].measurements)
+    assert f"0 of {len(trainings(study))} runs, 0 of {measurements} measurements done" in text
+    assert cells["wF1"].isna().all()
+    assert (cells["runs"] == 0).all()
+    for table in drawn(study, store).values():
+        assert any("--" in row for row in table.rows)
+        assert {len(row) for row in table.rows} == {len(table.headers)}
+        assert not any("nan" in cell.lower() for row in table.rows for cell in row)
+    assert study.caution in text
+    report = (store.folder / "report.md").read_text()
+    for said in (text, report):
+        initialised = (
+            f"All networks are trained from random initialisation (width {study.model.width} of 64)."
+        )
+        assert (initialised in said) == (study.model.weights is None)
+        assert "cells are within" not in said
+
+
+@pytest.mark.usefixtures("numbers_only")
+def test_notes_of_a_copy_are_shown_with_its_title(store):
+    runs = by_id(study := small(seeds=[0]))
+    result = made_result(runs["one-aug0"], flat(0.5))
+    result["corpora"]["two"]["notes"] = ["every clip is exactly 2.00 s long"]
+    put(store, result)
+    text, _ = assemble(study, store)
+    assert "TWO: every clip is exactly 2.00 s long" in text.splitlines()
+    assert "trained from random initialisation (width 4 of 64)" in text

@@ -79,7 +79,7 @@ def condition(study_name: str) -> RunSpec:
     """
     study = studies.read(study_name)
     study = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, pool_by=Recipe().pool_by))
-    columns = [columns for exhibit in study.exhibits for columns in exhibit.columns]
+    columns = study.training_sets()
     return study.runs(max(columns, key=len), max(study.rates_percent))[0]
 
 

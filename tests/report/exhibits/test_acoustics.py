@@ -6,49 +6,15 @@ import pytest
 import scipy.stats
 
 from benchmark import study as studies
-from benchmark.report import acoustics, cells, figures, tables
+from benchmark.report import figures
+from benchmark.report.exhibits import acoustics
 from benchmark.report.write import assemble
 from serkit.acoustics.meter import ESTIMATES
 from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER
 from serkit.labels import LABELS
-from serkit.results import Store
+from tests.made_estimates import PAIR, both, measured
 from tests.made_results import made_measurement
-
-
-def measured(corpus, condition="raw", shift=0.0, speakers=12, each=10, seed=0, **columns):
-    """Estimates of one corpus, as `figure4.estimates` gives them: clips of one speaker are alike.
-
-    Each estimate is drawn for itself, so that one corpus is as many trials as it has measures.
-    """
-    random = np.random.default_rng(seed)
-    clips = speakers * each
-    table = pd.DataFrame(
-        {
-            "corpus": corpus,
-            "condition": condition,
-            "path": [f"{number}.wav" for number in range(clips)],
-            "label": [LABELS[number % 4] for number in range(clips)],
-            "speaker": np.repeat([f"s{number}" for number in range(speakers)], each),
-            "reason": "",
-        }
-    )
-    for name in ESTIMATES:
-        of_speaker = np.repeat(random.normal(size=speakers), each)
-        table[name] = 3 + shift + 0.3 * of_speaker + 0.3 * random.normal(size=clips)
-    return table.assign(**columns)
-
-
-def both(*parts):
-    return pd.concat(parts, ignore_index=True)
-
-
-PAIR = both(
-    measured("ONE"),
-    measured("TWO", shift=1.0, seed=1),
-    measured("ONE", "augmented", shift=0.4, seed=2),
-    measured("TWO", "augmented", shift=0.6, seed=3),
-)
-
+from tests.made_studies import numbers_of
 
 # --- distances ---
 
@@ -203,7 +169,7 @@ def test_cells_describe_the_estimates():
     table.loc[0:1, "reason"] = "silent"
     table.loc[2, "reason"] = "short"
     table.loc[0:2, "t60_s"] = np.nan
-    cells = acoustics.cells(table)
+    cells = acoustics.described(table)
     assert len(cells) == 4 * 6
     found = cells.query("corpus == 'ONE' and condition == 'raw' and measure == 't60_s'").squeeze()
     values = table.query("corpus == 'ONE' and condition == 'raw'")["t60_s"].dropna().to_numpy()
@@ -245,15 +211,10 @@ def study():
     return studies.from_toml(SMALL, "small")
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "small")
-
-
 def put(store, study, conditions=acoustics.CONDITIONS):
     for condition in conditions:
-        specs = study.figure4.raw if condition == "raw" else study.figure4.augmented
-        for spec in specs:
+        asked = study.exhibits["figure4"]
+        for spec in asked.raw if condition == "raw" else asked.augmented:
             here = PAIR.query("corpus == @spec.corpus.name.upper() and condition == @condition")
             made_measurement(store, spec, here.drop(columns=["corpus", "condition"]))
 
@@ -262,7 +223,7 @@ def test_estimates_are_those_of_the_studys_measurements(store, study):
     put(store, study)
     other = studies.from_toml({**SMALL, "figure4": {"clips": 7}}, "small")
     put(store, other)  # of another study
-    found = acoustics.estimates(study, cells.answers(study, store), store)
+    found = numbers_of(acoustics, study, store)["estimates"]
     pd.testing.assert_frame_equal(found, PAIR.loc[:, list(found.columns)], check_dtype=False)
 
 
@@ -294,7 +255,7 @@ def test_the_exhibit_is_tables_and_pictures(store, study, monkeypatch):
     assert "nan" not in report
     for said in (text, report):
         assert "The estimators are replacements" in said
-    crossed = tables.TITLES["figure4-crossed"]
+    crossed = "Figure 4: how far one corpus augmented is from another as delivered"
     assert crossed in report
     assert crossed not in text
     distances = (store.folder / "figure4-distance.md").read_text()
@@ -320,7 +281,7 @@ def test_reasons_are_counted_in_the_table(store, study):
     silent = PAIR.query("corpus == 'ONE' and condition == 'raw'").drop(columns=["corpus", "condition"])
     silent.loc[0:2, "reason"] = ["silent", "clipped", "silent"]
     silent.loc[0:2, list(ESTIMATES)] = np.nan
-    made_measurement(store, study.figure4.raw[0], silent)
+    made_measurement(store, study.exhibits["figure4"].raw[0], silent)
     assemble(study, store)
     assert "2 silent, 1 clipped" in (store.folder / "figure4.md").read_text()
 
@@ -329,7 +290,7 @@ def test_reasons_are_counted_in_the_table(store, study):
 
 
 def test_the_picture_has_the_papers_layout(distances):
-    picture = figures.figure4(PAIR, distances, "title", "caution")
+    picture = acoustics.picture(PAIR, distances, "title", "caution")
     panels = np.array(picture.axes).reshape(2, 3)
     assert [panel.get_xlabel() for panel in panels[1]] == ["MOS", "T60 (s)", "C50 (dB)"]
     assert [panel.get_ylabel().split("\n")[0] for panel in panels[:, 0]] == ["raw", "augmented"]
@@ -356,7 +317,7 @@ def test_a_picture_is_the_same_file_each_time(distances, tmp_path, monkeypatch):
     raw = PAIR[PAIR["condition"] == "raw"]
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        figures.save(figures.figure4(raw, distances, "t", "c"), tmp_path / folder, "figure4")
+        figures.save(acoustics.picture(raw, distances, "t", "c"), tmp_path / folder, "figure4")
     for name in ("figure4.png", "figure4.svg", "figure4.pdf"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert "<text" in (tmp_path / "a" / "figure4.svg").read_text()
@@ -365,6 +326,6 @@ def test_a_picture_is_the_same_file_each_time(distances, tmp_path, monkeypatch):
 def test_a_corpus_without_estimates_leaves_the_others_their_picture():
     table = PAIR.copy()
     table.loc[table["corpus"] == "ONE", "t60_s"] = np.nan
-    picture = figures.figure4(table, acoustics.distances(table), "t", "c")
+    picture = acoustics.picture(table, acoustics.distances(table), "t", "c")
     panel = picture.axes[1]
     assert len(panel.get_lines()) == 1

@@ -1,0 +1,53 @@
+"""Exhibits: a kind a file, found by name.
+
+A kind of exhibit is a module with
+
+* `PLACE`: a number by which kinds are ordered in a plan and in a report;
+* `NAMES`: the exhibits of this kind, by the names of their tables in a study's file, each with its title;
+  empty for what is shown of every study;
+
+and for those that a study asks for
+
+* `KEYS`: the keys of its table, each with the kind of its value (`benchmark.study_file`);
+* `REFERENCE`: by name what `python -m benchmark study --reference` says of the table, and for each key a
+  value, what it means (or the class whose docstring says it), and the settings that bound it, if any;
+* `ask(name, table, study)`: its table, checked, as a `benchmark.study.Asked`: the trainings and measurements
+  that it needs. `study` has all but the exhibits that come later. Raises SpecError.
+
+What is shown of it, from the results that are there:
+
+* `numbers(study, cells, store)`: data frames by name, with every digit; none where there is nothing to show.
+  Those whose name ends in `cells` are saved as CSV, those of one name below one another;
+* `draw_tables(study, numbers)`: its tables (`benchmark.report.tables`). What draws averages nothing;
+* `draw_figures(study, numbers, colours)`, only where it has any: names and pictures, by matplotlib;
+* `sections(study, numbers)`: what the page shows of it.
+
+Adding an exhibit is one such file and one test. Nothing heavy is imported before `numbers` (`serkit.later`):
+a plan asks an exhibit for its runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        name: its address on the page.
+        parts: pairs of a macro of `page.html` and what it is called with: ("table", "table1") shows a table,
+            ("files", "cells") offers numbers, ("picture", ("figure4", label, description)) a picture.
+        link: to it, in the page's list of its parts.
+        heading: above.
+        data: for the page's script, by key.
+    """
+
+    name: str
+    parts: Sequence[tuple[str, Any]]
+    link: str
+    heading: str
+    data: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,496 @@
+"""Figure 4: how the corpora sound, and how far they are apart before and after augmentation.
+
+The paper shows distributions and leaves the rest to the eye. Here the distance between two corpora is a
+number: Wasserstein's (in the estimate's own unit) and Kolmogorov-Smirnov's (the largest difference of the
+cumulative distributions, in [0, 1]; blind to how far, sensitive to any difference).
+
+Intervals are bootstrapped over speakers, not clips, which share a voice, a microphone and a day (what the two
+promise: `docs/acoustics.md`). Clips without a known speaker stand for themselves. The same resamples serve
+both conditions, since both are measured on the same clips: a change is a paired one. Distances are never
+below 0, so no interval reaches 0. What chance alone gives stands beside: the distance that is exceeded once
+in twenty times when the speakers of both corpora are dealt to them anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.exhibits import Section
+from benchmark.study import Condition, Study, TrainingSet
+from benchmark.study_file import LIST, TEXT, WHOLE, check_value
+from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER
+from serkit.errors import SpecError
+from serkit.later import Later
+from serkit.results import Store
+from serkit.settings import check
+from serkit.specs import AcousticsSpec
+from serkit.words import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from benchmark.report import figures, tables
+    from benchmark.report.cells import Cells
+    from serkit.acoustics import room
+else:
+    np, pd, room = Later("numpy"), Later("pandas"), Later("serkit.acoustics.room")
+    figures, tables = Later("benchmark.report.figures"), Later("benchmark.report.tables")
+
+PLACE = 4
+NAMES = {
+    "figure4": "Figure 4: estimated quality, reverberation time and clarity (median, 10 to 90 % in brackets)"
+}
+KEYS = {"corpora": LIST, "clips": WHOLE, "p835_clips": WHOLE, "seed": WHOLE}
+REFERENCE = {
+    "figure4": (
+        "Figure 4 as a study asks for it: the acoustics of some corpora, as delivered and augmented.",
+        {
+            "corpora": (["mine", "emodb"], "which; all unless given."),
+            **{
+                key: (getattr(AcousticsSpec, key), AcousticsSpec, "acoustics")
+                for key in ("clips", "p835_clips", "seed")
+            },
+        },
+    )
+}
+
+MEASURES = {"p808_mos": "MOS", "t60_s": "T60 (s)", "c50_db": "C50 (dB)"}
+"""What the figure shows, by the column of estimates."""
+CLOSER = {"ovrl_mos": "OVRL", "sig_mos": "SIG", "bak_mos": "BAK"}
+"""What some of the clips are measured by as well: DNSMOS P.835's overall, signal and background quality."""
+UNITS = {"p808_mos": "", "t60_s": " s", "c50_db": " dB"}
+DIGITS = {"c50_db": 1}
+"""Of an estimate; two of any other."""
+CONDITIONS = ("raw", "augmented")
+COMPARISONS = (("raw", "raw"), ("augmented", "augmented"), ("augmented", "raw"), ("raw", "augmented"))
+DISTANCES = {"wasserstein": "Wasserstein", "ks": "KS"}
+REASONS = ("silent", "clipped", "short")
+"""Why a clip has no estimate, or the last, none of its room."""
+
+RESAMPLES = 1000
+AT_ONCE = 50  # resamples: with 10,000 clips of each corpus some 20 MB
+LEVEL = 0.95
+BINS = 40
+
+REPLACEMENTS = (
+    "The estimators are replacements: those of the paper were never published. MOS is DNSMOS P.808; T60 and"
+    " C50 are a small network's, trained on generated speech in simulated rooms (their errors:"
+    " docs/acoustics.md)."
+)
+EXPLAINED = (
+    "Wasserstein's distance is in the unit of the estimate; Kolmogorov-Smirnov's (KS) is the largest"
+    " difference of the cumulative distributions, in [0, 1].",
+    "By chance: exceeded once in twenty times when speakers are dealt to the two corpora at random. Gone:"
+    " share of the distance between the raw corpora; below 0 they are further apart. Intervals: bootstrap"
+    " over speakers.",
+)
+ALT = (
+    "Distributions of estimated quality, reverberation time and clarity of each corpus, raw and augmented;"
+    " their numbers are in the table below."
+)
+
+
+@dataclass(frozen=True)
+class Acoustics:
+    """The acoustics of some corpora, as delivered and augmented.
+
+    Attributes:
+        raw: what is measured as delivered, a measurement a corpus.
+        augmented: the same clips augmented, in the same order; empty where no rate is above 0 %.
+    """
+
+    raw: tuple[AcousticsSpec, ...]
+    augmented: tuple[AcousticsSpec, ...]
+
+    @property
+    def measurements(self) -> tuple[AcousticsSpec, ...]:
+        """Of all corpora as delivered, then augmented."""
+        return self.raw + self.augmented
+
+    def conditions(self, study: Study) -> tuple[Condition, ...]:
+        """Nothing is trained."""
+        return ()
+
+    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
+        """Nothing is tested."""
+        return ()
+
+
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Acoustics:
+    """Measurements of some corpora, or of all."""
+    known = {corpus.name: corpus for corpus in study.corpora}
+    for word in table.get("corpora", ()):
+        check_value(f"{name}.corpora", word, TEXT)
+        check(word in known, f"{name}: no corpus {shown(word)}; expected one of {', '.join(known)}")
+    corpora = [known[word] for word in table.get("corpora", known)]
+    settings = {key: value for key, value in table.items() if key != "corpora"}
+    augmentation = study.augmentation if any(study.rates_percent) else None
+    try:
+        raw = tuple(AcousticsSpec(corpus, **settings) for corpus in corpora)
+        augmented = tuple(AcousticsSpec(corpus, augmentation, **settings) for corpus in corpora)
+    except SpecError as error:
+        raise SpecError(f"{name}: {error}") from error
+    return Acoustics(raw, augmented if augmentation else ())
+
+
+def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
+    """`estimates`, and of these `figure4-cells` and `figure4-distance-cells`."""
+    found = estimates(study, cells, store)
+    if found.empty:
+        return {}
+    apart = distances(found)
+    frames = {"estimates": found, "figure4-cells": described(found), "figure4-distance-cells": apart}
+    return {name: frame for name, frame in frames.items() if not frame.empty}
+
+
+def estimates(study: Study, cells: Cells, store: Store) -> pd.DataFrame:
+    """Every clip that was measured, a row a clip and condition.
+
+    Returns:
+        Columns: `corpus` (title), `condition`, and those of `estimates.parquet`. Empty without measurements.
+    """
+    parts = []
+    asked = study.exhibits.get("figure4")
+    for spec in asked.measurements if asked else ():
+        if spec in cells.results:
+            part = store.table(cells.results[spec]["key"], "estimates")
+            part.insert(0, "corpus", study.titles[spec.corpus.name])
+            part.insert(1, "condition", CONDITIONS[spec.augmentation is not None])
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def described(table: pd.DataFrame) -> pd.DataFrame:
+    """What each corpus's estimates are, a row a corpus, condition and measure.
+
+    Args:
+        table: of `estimates`.
+
+    Returns:
+        Columns: `corpus`, `condition`, `measure`, `clips` (asked for), `estimated`, `silent`, `clipped`,
+        `short` (the reasons why others are not), `median`, `p10`, `p90`, `mean`, `std`, and `eta_squared`:
+        the share of the variance that the labels explain, in [0, 1]; what of the estimate is emotion.
+    """
+    rows = []
+    for (corpus, condition), clips in table.groupby(["corpus", "condition"], sort=False):
+        reasons = clips["reason"].value_counts()
+        for measure in (*MEASURES, *CLOSER):
+            values = clips[measure].dropna()
+            rows.append(
+                {
+                    "corpus": corpus,
+                    "condition": condition,
+                    "measure": measure,
+                    "clips": len(clips),
+                    "estimated": len(values),
+                    **{reason: int(reasons.get(reason, 0)) for reason in REASONS},
+                    "median": values.median(),
+                    "p10": values.quantile(0.1),
+                    "p90": values.quantile(0.9),
+                    "mean": values.mean(),
+                    "std": values.std(),
+                    "eta_squared": eta_squared(values, clips.loc[values.index, "label"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def eta_squared(values: pd.Series, groups: pd.Series) -> float:
+    """Share of the variance that lies between groups, in [0, 1]; NaN where there is none to share."""
+    between = (values.groupby(groups).transform("mean") - values.mean()).pow(2).sum()
+    total = (values - values.mean()).pow(2).sum()
+    return float(between / total) if total > 0 else np.nan
+
+
+def distances(table: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
+    """How far any two corpora are apart, a row a pair, measure and comparison.
+
+    Args:
+        table: of `estimates`.
+        seed: random seed.
+        resamples: how many resamples.
+
+    Returns:
+        Columns: `corpus`, `other`, `measure`, `condition` and `other_condition` (of each; where one alone is
+        augmented, a network that learnt from it is tested on the other as delivered), `wasserstein`, `ks`,
+        each with `_low` and `_high`, the ends of the interval, and with `_chance`; for `wasserstein_closed`
+        and `ks_closed` the interval too: the share of the distance between the raw corpora that is gone (1:
+        all of it; below 0: they are further apart); NaN between the raw ones.
+    """
+    rows = []
+    corpora = table["corpus"].unique() if not table.empty else ()
+    for corpus, other in combinations(corpora, 2):
+        random = np.random.Generator(np.random.Philox(key=seed))
+        ours, others = (_Measured.of(table, name, resamples, random) for name in (corpus, other))
+        for measure in MEASURES:
+            raw = None
+            for condition, other_condition in COMPARISONS:
+                if condition not in ours.conditions or other_condition not in others.conditions:
+                    continue
+                apart = _apart(ours, condition, others, other_condition, measure)
+                raw = apart if (condition, other_condition) == ("raw", "raw") else raw
+                row = {"corpus": corpus, "other": other, "measure": measure}
+                row |= {"condition": condition, "other_condition": other_condition}
+                closed = np.full_like(apart, np.nan)
+                if raw is not None and raw is not apart:
+                    np.divide(raw - apart, raw, out=closed, where=raw > 0)
+                for ending, values in {"": apart, "_closed": closed}.items():
+                    for which, of_one in zip(("wasserstein", "ks"), values, strict=True):
+                        row |= _interval(which + ending, of_one)
+                chance = _chance(ours, condition, others, other_condition, measure, resamples, random)
+                rows.append(row | {"wasserstein_chance": chance[0], "ks_chance": chance[1]})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A corpus's estimates and how often each clip counts in each resample.
+
+    Attributes:
+        conditions: condition -> estimates of the clips that both have, in the same order.
+        speaker: int64 [clips], number of each clip's speaker, from 0.
+        counts: int64 [1 + resamples, clips]; the first is the corpus as it is.
+    """
+
+    conditions: Mapping[str, pd.DataFrame]
+    speaker: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, corpus: str, resamples: int, random: np.random.Generator) -> _Measured:
+        here = table[table["corpus"] == corpus]
+        conditions = {name: clips.set_index("path") for name, clips in here.groupby("condition", sort=False)}
+        names = next(iter(conditions.values()))["speaker"]
+        for clips in conditions.values():  # of another copy of the corpus there may be others
+            names = names[names.index.isin(clips.index)]
+        speaker, known = pd.factorize(names.where(names != UNKNOWN_SPEAKER, names.index.to_series()))
+        drawn = random.multinomial(len(known), np.full(len(known), 1 / len(known)), size=resamples)
+        counts = np.concatenate([np.ones((1, len(known)), dtype=np.int64), drawn])[:, speaker]
+        ordered = {str(name): clips.loc[names.index] for name, clips in conditions.items()}
+        return cls(ordered, speaker, counts)
+
+    def there(self, condition: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
+        """The estimates that there are, and which clips have them."""
+        values = self.conditions[condition][measure].to_numpy()
+        there = ~np.isnan(values)
+        return values[there], there
+
+
+def _apart(
+    ours: _Measured, condition: str, others: _Measured, other_condition: str, measure: str
+) -> np.ndarray:
+    """Both distances, for the corpora as they are and each resample, float64 [2, 1 + resamples]."""
+    x, x_there = ours.there(condition, measure)
+    y, y_there = others.there(other_condition, measure)
+    return distance(x, y, ours.counts[:, x_there], others.counts[:, y_there])
+
+
+def _chance(
+    ours: _Measured,
+    condition: str,
+    others: _Measured,
+    other_condition: str,
+    measure: str,
+    resamples: int,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """What both distances exceed once in twenty times if the corpora do not differ, float64 [2]."""
+    x, x_there = ours.there(condition, measure)
+    y, y_there = others.there(other_condition, measure)
+    if not len(x) or not len(y):
+        return np.full(2, np.nan)
+    speakers = ours.speaker.max() + 1
+    of_clip = np.concatenate([ours.speaker[x_there], speakers + others.speaker[y_there]])
+    dealt = np.arange(speakers + others.speaker.max() + 1) < speakers
+    ours_now = random.permuted(np.tile(dealt, (resamples, 1)), axis=1)[:, of_clip]
+    both = np.concatenate([x, y])
+    return np.nanquantile(distance(both, both, ours_now, ~ours_now), LEVEL, axis=1)
+
+
+def distance(x: np.ndarray, y: np.ndarray, x_counts: np.ndarray, y_counts: np.ndarray) -> np.ndarray:
+    """Wasserstein's and Kolmogorov-Smirnov's distance of weighted samples, for many weightings at once.
+
+    As scipy.stats.wasserstein_distance and ks_2samp, which take one weighting at a time: both are read from
+    the difference of the cumulative distributions.
+
+    Args:
+        x: float64 [clips].
+        y: float64 [other clips].
+        x_counts: how often each of `x` counts, [weightings, clips].
+        y_counts: how often each of `y` counts, [weightings, other clips].
+
+    Returns:
+        float64 [2, weightings]; NaN where nothing counts.
+    """
+    if not len(x) or not len(y):
+        return np.full((2, len(x_counts)), np.nan)
+    both = np.concatenate([x, y])
+    order = np.argsort(both, kind="stable")
+    steps = np.diff(both[order], append=np.inf)
+    last = steps > 0  # of equal values; a cumulative distribution is read after all of them
+    steps[-1] = 0.0
+    found = []
+    for first in range(0, len(x_counts), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        with np.errstate(invalid="ignore"):  # a resample without a single clip that has an estimate
+            shares = [
+                counts / counts.sum(axis=1, keepdims=True) for counts in (x_counts[some], y_counts[some])
+            ]
+        apart = np.abs(np.concatenate([shares[0], -shares[1]], axis=1)[:, order].cumsum(axis=1))
+        found.append(np.stack([apart @ steps, apart[:, last].max(axis=1)]))
+    return np.concatenate(found, axis=1)
+
+
+def _interval(name: str, values: np.ndarray) -> dict[str, float]:
+    """The estimate, which comes first, and the ends of the interval from its resamples."""
+    if np.isnan(values[0]) or len(values) < 2:
+        return {name: float(values[0]), f"{name}_low": np.nan, f"{name}_high": np.nan}
+    low, high = np.nanquantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
+    """The distributions, their distances, what in them is emotion."""
+    cells = numbers["figure4-cells"]
+    rows, of_labels = [], []
+    for at, of_one in cells.groupby(["corpus", "condition"], sort=False):
+        by_measure = of_one.set_index("measure")
+        first = by_measure.iloc[0]
+        missing = [f"{first[reason]} {reason}" for reason in REASONS if first[reason]]
+        values = [_distribution(by_measure.loc[name], name) for name in (*MEASURES, *CLOSER)]
+        rows.append([*at, *values, str(first["clips"]), ", ".join(missing)])
+        of_labels.append(
+            [*at, *(tables.two_digits(by_measure.loc[name, "eta_squared"]) for name in MEASURES)]
+        )
+    few = cells.loc[cells["measure"].isin(list(CLOSER)), "estimated"].max()
+    legend = (REPLACEMENTS, f"OVRL, SIG and BAK are DNSMOS P.835's, of at most {few} clips each.")
+    headers = ["Corpus", "", *MEASURES.values(), *CLOSER.values(), "clips", "no estimate"]
+    drawn = [tables.Table("figure4", NAMES["figure4"], headers, rows, legend)]
+    if "figure4-distance-cells" in numbers:
+        drawn += _draw_distances(numbers["figure4-distance-cells"])
+    labels = (
+        "Of what differs between clips, this much goes by label: it may be emotion that sounds like a room.",
+    )
+    title = "Figure 4: share of the estimates' variance between labels (eta squared)"
+    headers = ["Corpus", "", *MEASURES.values()]
+    return [*drawn, tables.Table("figure4-labels", title, headers, of_labels, labels)]
+
+
+def _draw_distances(apart: pd.DataFrame) -> Iterator[tables.Table]:
+    headers = ["Corpus", "Other corpus", ""]
+    headers += [
+        f"{name}\n{what}" for name in DISTANCES.values() for what in ("distance", "by chance", "gone")
+    ]
+    alike = apart["condition"] == apart["other_condition"]
+    title = "Figure 4: how far the corpora are apart (95 % interval in brackets)"
+    yield tables.Table("figure4-distance", title, headers, _rows_apart(apart[alike]), EXPLAINED)
+    if not alike.all():
+        title = "Figure 4: how far one corpus augmented is from another as delivered (95 % interval)"
+        crossed = "What a network meets that learns from the one, augmented, and is tested on the other."
+        rows, legend = _rows_apart(apart[~alike]), (crossed, *EXPLAINED)
+        yield tables.Table("figure4-crossed", title, headers, rows, legend, aside=True)
+
+
+def _rows_apart(apart: pd.DataFrame) -> list[list[str]]:
+    rows = []
+    for row in apart.to_dict("records"):
+        pair = [f"{row['corpus']} {row['condition']}", f"{row['other']} {row['other_condition']}"]
+        values = []
+        for name in DISTANCES:
+            chance = tables.two_digits(row[f"{name}_chance"])
+            values += [_with_interval(row, name), chance, _with_interval(row, f"{name}_closed")]
+        rows.append([*pair, MEASURES[row["measure"]], *values])
+    return rows
+
+
+def _distribution(row: Mapping[str, Any], measure: str) -> str:
+    if math.isnan(row["median"]):
+        return tables.MISSING
+    median, low, high = (f"{row[name]:.{DIGITS.get(measure, 2)}f}" for name in ("median", "p10", "p90"))
+    return f"{median} [{low}, {high}]"
+
+
+def _with_interval(row: Mapping[str, float], name: str) -> str:
+    if math.isnan(row[name]):
+        return ""
+    value, low, high = (tables.two_digits(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
+def draw_figures(
+    study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
+) -> Iterator[tuple[str, Figure]]:
+    """The distributions."""
+    found = numbers["estimates"]
+    title = f"Figure 4: the acoustics of {', '.join(found['corpus'].unique())}, estimated"
+    caution = (
+        "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished"
+        f" ones. No room to be heard: T60 {room.T60_RANGE_S[0]:g} s, C50 {room.C50_RANGE_DB[1]:g} dB."
+    )
+    yield "figure4", picture(found, numbers.get("figure4-distance-cells"), title, caution)
+
+
+def picture(table: pd.DataFrame, apart: pd.DataFrame | None, title: str, caution: str) -> Figure:
+    """Distributions of the estimates, a row a condition, a column a measure, a colour a corpus.
+
+    Dashed lines are medians. Of two corpora each panel says how far they are apart (Wasserstein, KS).
+
+    Args:
+        table: of `estimates`.
+        apart: of `distances`; None of one corpus.
+        title: above.
+        caution: below.
+    """
+    corpora = list(table["corpus"].unique())
+    rows = [condition for condition in CONDITIONS if (table["condition"] == condition).any()]
+    size = (10.5, 5.6 if len(rows) > 1 else 5.6 * 0.58)
+    with figures.drawn(title, caution, size, len(rows), len(MEASURES), sharex="col") as (figure, panels):
+        for (measure, name), column in zip(MEASURES.items(), panels.T, strict=True):
+            edges = np.histogram_bin_edges(table[measure].dropna(), bins=BINS).tolist()
+            for condition, panel in zip(rows, column, strict=True):
+                here = table[table["condition"] == condition]
+                for number, corpus in enumerate(corpora):
+                    values = here.loc[here["corpus"] == corpus, measure].dropna()
+                    _histogram(panel, values, edges, corpus, figures.COLOURS[number % len(figures.COLOURS)])
+                panel.set_yticks([])
+                if len(corpora) == 2 and apart is not None:
+                    _say_distance(panel, apart, measure, condition)
+            column[-1].set_xlabel(name)
+        for condition, panel in zip(rows, panels[:, 0], strict=True):
+            panel.set_ylabel(f"{condition}\nshare of clips")
+        handles, names = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False)
+    return figure
+
+
+def _histogram(panel: Axes, values: pd.Series, edges: list[float], corpus: str, colour: str) -> None:
+    """One corpus in one panel."""
+    if values.empty:
+        return
+    shares = np.full(len(values), 1 / len(values))
+    panel.hist(values, edges, weights=shares, color=colour, alpha=0.35, label=corpus)
+    panel.hist(values, edges, weights=shares, color=colour, histtype="step", linewidth=1.2)
+    panel.axvline(values.median(), color=colour, linestyle="--", linewidth=1)
+
+
+def _say_distance(panel: Axes, apart: pd.DataFrame, measure: str, condition: str) -> None:
+    here = "measure == @measure and condition == @condition and other_condition == @condition"
+    row = apart.query(here).squeeze()
+    text = f"apart {row['wasserstein']:.2f}{UNITS[measure]}, KS {row['ks']:.2f}"
+    panel.set_title(text, loc="right", fontsize=8)
+
+
+def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """The picture, the tables, every digit as files."""
+    parts: list[tuple[str, Any]] = [("picture", ("figure4", "Figure 4 as a picture", ALT))]
+    parts += [("table", "figure4"), ("files", "figure4-cells")]
+    parts += [("table", "figure4-distance"), ("files", "figure4-distance-cells")]
+    parts += [("table", "figure4-crossed"), ("table", "figure4-labels")]
+    return [Section("figure4", parts, "Figure 4", "Figure 4")]

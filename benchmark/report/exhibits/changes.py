@@ -1,0 +1,400 @@
+"""Figures 2 and 3: the change in wF1 against the tested corpus's baseline in Table 1, a plain difference.
+
+Heat maps are in the paper's layout and colours, green up and red down. Who cannot tell the two apart reads
+the number in every cell, or asks for `safe` colours, blue up and orange down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.exhibits import Section
+from benchmark.study import Grid, Study, training_sets
+from benchmark.study_file import LIST
+from serkit.labels import permuted
+from serkit.later import Later
+from serkit.results import Store
+from serkit.settings import check
+from serkit.words import many
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from benchmark.report import cells as numbered
+    from benchmark.report import figures, intervals, paper, tables
+    from benchmark.report.cells import Cells
+else:
+    np, pd, numbered = Later("numpy"), Later("pandas"), Later("benchmark.report.cells")
+    figures, intervals = Later("benchmark.report.figures"), Later("benchmark.report.intervals")
+    paper, tables = Later("benchmark.report.paper"), Later("benchmark.report.tables")
+
+PLACE = 3
+NAMES = {
+    "figure2": "Figure 2: change in wF1 relative to the Table 1 baseline of the test corpus",
+    "figure3": "Figure 3: change in wF1 after scrambling labels, relative to the Table 1 baseline",
+}
+KEYS = {"train": LIST, "test": LIST}
+TESTS = "the tests shown for each; empty: each set's own corpus (Table 1)."
+REFERENCE = {
+    "figure2": (
+        "Some training sets on some corpora; the order within a set does not matter.",
+        {
+            "train": ([["mine"], ["emodb"], ["mine", "emodb"]], "its training sets."),
+            "test": (["mine", "emodb"], TESTS),
+        },
+    ),
+    "figure3": (
+        f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`.",
+        {
+            "train": ([["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], "its training sets."),
+            "test": ([permuted("mine"), "mine", "emodb"], TESTS),
+        },
+    ),
+}
+MIN_LIMIT = 0.1
+"""Of wF1: with less at the ends of the colours noise would look like an effect."""
+SAFE = ("#b35c00", "#ffffff", "#0a5a9c")
+"""Colours that readers with any colour vision can tell apart, from down to up; the page has them too."""
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+MAX_STRENGTH = 72
+"""How much of a colour a cell at the end of the page's scale has, in percent: with more, its number would be
+hard to read in one of the two themes (4.5 to 1 is asked of text)."""
+
+
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
+    """Training sets and tests."""
+    tests = tuple(table.get("test", ()))
+    columns = training_sets(name, table, study, tests)
+    check(bool(tests), f"{name}: test is missing; expected a list of corpora")
+    return Grid(columns, tests)
+
+
+def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
+    """`cells`: a row a cell of the figures; columns as of `benchmark.report.exhibits.table1`."""
+    rows = []
+    for exhibit in [name for name in NAMES if name in study.exhibits]:
+        asked = study.exhibits[exhibit]
+        for number, train in enumerate(asked.columns):
+            for test in asked.tests:
+                for rate in study.rates_percent:
+                    row = cells.row(train, test, rate)
+                    place: dict[str, Any] = {
+                        "exhibit": exhibit,
+                        "column": letters(number),
+                        "train": study.title_of(train),
+                    }
+                    place |= {"augment_percent": rate, "test": study.title_of(test)}
+                    rows.append(place | row | cells.change(row, cells.units(train, test, rate), test))
+    if not rows:
+        return {}
+    table = pd.DataFrame(rows)
+    return {"cells": paper.beside(table) if study.paper else table}
+
+
+def letters(number: int) -> str:
+    """The name of column `number`, counted from 0: A to Z, then AA, AB, ..."""
+    name = ""
+    while number >= 0:
+        name = ascii_uppercase[number % 26] + name
+        number = number // 26 - 1
+    return name
+
+
+def figures_of(numbers: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The cells of each figure."""
+    yield from ((str(name), cells) for name, cells in numbers["cells"].groupby("exhibit", sort=False))
+
+
+def columns_of(cells: pd.DataFrame) -> list[tuple[str, str]]:
+    """The columns of a figure in their order: letter of the training set, title of the test."""
+    return list(cells[["column", "test"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def by_place(cells: pd.DataFrame) -> dict[tuple[int, str, str], pd.Series]:
+    """The cells of a figure by rate and column."""
+    return {(row["augment_percent"], row["column"], row["test"]): row for _, row in cells.iterrows()}
+
+
+def colour_limit(cells: pd.DataFrame) -> float:
+    """The change at the end of a heat map's colours, the same for ours and the paper's."""
+    shown = [name for name in ("wF1_change", "paper") if name in cells]
+    return max(MIN_LIMIT, float(np.nanmax(cells[shown].abs().to_numpy(), initial=0.0)))
+
+
+def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
+    """Each figure with a row a rate, and once more as plain wF1."""
+    drawn = []
+    for name, cells in figures_of(numbers):
+        columns, at = columns_of(cells), by_place(cells)
+        rows, as_wf1 = [], []
+        for rate in study.rates_percent:
+            here = [at[rate, *column] for column in columns]
+            lines = {"": [_change(cell) for cell in here]}
+            if study.paper:
+                lines = {" ours": lines[""]}
+                for word, column in {" paper": "paper", " ours - paper": "difference"}.items():
+                    lines[word] = [tables.signed(cell[column]) for cell in here]
+            rows += [[f"{rate} %{word}", *values] for word, values in lines.items()]
+            as_wf1.append([f"{rate} %", *map(tables.value, here)])
+        headers = ["Augment", *(f"{letter}\n{test}" for letter, test in columns)]
+        trained = (trained_on(cells),)
+        drawn.append(tables.Table(name, NAMES[name], headers, rows, trained))
+        title = f"{NAMES[name].split(':')[0]} as wF1"
+        legend = (*trained, *tables.how_sure(cells))
+        drawn.append(tables.Table(f"{name}-wf1", title, headers, as_wf1, legend, aside=True))
+    return drawn
+
+
+def trained_on(cells: pd.DataFrame) -> str:
+    """What the letters of a figure mean."""
+    trains = cells[["column", "train"]].drop_duplicates().itertuples(index=False, name=None)
+    trained = "; ".join(f"{letter}: {train}" for letter, train in trains)
+    return f"Trained on {trained}. Tested on the corpus below the letter."
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    if math.isnan(row["wF1_change"]):
+        return tables.MISSING
+    done, expected = row["baseline_runs"], row["baseline_runs_expected"]
+    baseline = "" if done == expected else f" [baseline {done}/{expected}]"
+    return f"{tables.signed(row['wF1_change'])}{tables.share(row)}{baseline}"
+
+
+def draw_figures(
+    study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
+) -> Iterator[tuple[str, Figure]]:
+    """Each figure as a heat map; Figure 2 with wF1 against the rate."""
+    for name, cells in figures_of(numbers):
+        if cells["wF1_change"].isna().all():
+            continue
+        yield (
+            name,
+            heat_map(cells, NAMES[name], f"{trained_on(cells)} Bold: the interval leaves out 0.", colours),
+        )
+        if name == "figure2" and len(study.rates_percent) > 1:
+            published = "; dotted: published" if study.paper else ""
+            legend = f"Bars: intervals of 95 % over folds and runs, of a single run a yardstick{published}."
+            yield "rates", rates(cells, "wF1 against the rate of augmentation", legend)
+
+
+def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper") -> Figure:
+    """The change in wF1 for each training set and test, a row a rate.
+
+    Cells whose interval leaves out 0 are bold. Where the paper's numbers are there, they stand below in the
+    same colours.
+
+    Args:
+        cells: of one figure.
+        title: above.
+        legend: below: what the letters mean.
+        colours: `paper` or `safe`.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    columns, at = columns_of(cells), by_place(cells)
+    rates = list(cells["augment_percent"].unique())
+    shown = {"wF1_change": "ours"}
+    if "paper" in cells and cells["paper"].notna().any():
+        shown["paper"] = "paper"
+    limit = colour_limit(cells)
+    colour_map = "RdYlGn" if colours == "paper" else LinearSegmentedColormap.from_list("safe", SAFE)
+    tests = [figures.short(test) for _, test in columns]
+    width, height = 1.6 + 0.62 * len(columns), 1.3 + 0.34 * (len(rates) + 2) * len(shown)
+    height += 0.13 * max(0, len(figures.broken(legend, width)) - 3)
+    height += 0.05 * max(0, max(map(len, tests)) - 16)
+    with figures.drawn(title, legend, (width, height), len(shown), 1, sharex=True) as (figure, panels):
+        for (value, name), panel in zip(shown.items(), panels[:, 0], strict=True):
+            changes = np.array([[at[rate, *column][value] for column in columns] for rate in rates])
+            image = panel.imshow(changes, colour_map, vmin=-limit, vmax=limit, aspect="auto")
+            for place, change in np.ndenumerate(changes):
+                clear = value == "wF1_change" and numbered.is_clear(at[rates[place[0]], *columns[place[1]]])
+                _write(panel, place[1], place[0], change, clear, abs(change) / limit)
+            panel.set_yticks(range(len(rates)), [f"{rate} %" for rate in rates])
+            panel.set_ylabel(f"{name}\naugmented" if len(shown) > 1 else "augmented")
+            panel.tick_params(length=0)
+            panel.spines[:].set_visible(False)
+            _separate(panel, [letter for letter, _ in columns])
+        panels[-1, 0].set_xticks(range(len(columns)), tests, rotation=35, ha="right")
+        bar = figure.colorbar(image, ax=panels[:, 0].tolist(), shrink=0.8, pad=0.01)
+        bar.set_label("change in wF1")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _write(panel: Axes, column: int, row: int, change: float, clear: bool, strength: float) -> None:
+    """A cell's number; a missing one is grey and crossed out."""
+    if np.isnan(change):
+        from matplotlib.patches import Rectangle
+
+        corner = (column - 0.5, row - 0.5)
+        panel.add_patch(Rectangle(corner, 1, 1, facecolor="0.93", edgecolor="0.8", hatch="//"))
+        return
+    panel.text(
+        column,
+        row,
+        tables.signed(change),
+        ha="center",
+        va="center",
+        fontsize=8,
+        fontweight="bold" if clear else "normal",
+        color="white" if strength > 0.75 else "black",
+    )
+
+
+def _separate(panel: Axes, letters: list[str]) -> None:
+    """White lines between training sets and the letter of each above."""
+    firsts = [number for number, letter in enumerate(letters) if number == 0 or letters[number - 1] != letter]
+    for first, after in zip(firsts, [*firsts[1:], len(letters)], strict=True):
+        middle = (first + after - 1) / 2
+        panel.text(middle, -0.62, letters[first], ha="center", va="bottom", fontweight="bold")
+        if first:
+            panel.axvline(first - 0.5, color="white", linewidth=5)
+
+
+def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
+    """wF1 against the rate of augmentation: a panel a test, a line a training set, its interval as a bar.
+
+    Where the paper's numbers are there, its wF1 (baseline and change) is a hollow mark.
+
+    Args:
+        cells: of Figure 2.
+        title: above.
+        legend: below.
+    """
+    tests, trains = cells["test"].unique(), list(cells["train"].unique())
+    size = (1.2 + 3.1 * len(tests), 3.9)
+    with figures.drawn(title, legend, size, 1, len(tests), sharey=True) as (figure, panels):
+        for test, panel in zip(tests, panels[0], strict=True):
+            of_test = cells[cells["test"] == test]
+            for number, train in enumerate(trains):
+                # Percent: bars at one rate do not hide another.
+                aside = 1.2 * (number - (len(trains) - 1) / 2)
+                _line(panel, of_test[of_test["train"] == train], number, aside)
+            panel.set_title(f"tested on {figures.short(test)}", fontsize=9)
+            panel.set_xlabel("training clips augmented (%)")
+            panel.set_xticks(cells["augment_percent"].unique())
+        panels[0, 0].set_ylabel("wF1")
+        handles, names = panels[0, 0].get_legend_handles_labels()
+        fitting = int(figure.get_figwidth() * 11 / (max(map(len, names)) + 6))
+        across = max(1, min(3, len(names), fitting))
+        figure.legend(handles, names, loc="outside upper right", ncols=across, frameon=False)
+    return figure
+
+
+def _line(panel: Axes, line: pd.DataFrame, number: int, aside: float) -> None:
+    """One training set in one panel; the eighth has the first's colour and another mark."""
+    colours = figures.COLOURS
+    style: dict[str, Any] = {
+        "color": colours[number % len(colours)],
+        "marker": MARKS[(number + number // len(colours)) % len(MARKS)],
+        "markersize": 4,
+    }
+    x = line["augment_percent"] + aside
+    ends = (line[["wF1_low", "wF1_high"]].sub(line["wF1"], axis=0)).abs().to_numpy().T
+    name = figures.short(line["train"].iloc[0])
+    panel.errorbar(x, line["wF1"], ends, linewidth=1.2, capsize=2, label=name, **style)
+    if "paper_wF1" in line and line["paper_wF1"].notna().any():
+        panel.plot(x, line["paper_wF1"], linestyle=":", linewidth=0.8, markerfacecolor="white", **style)
+
+
+def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """Each figure as a table of cells with their details; below Figure 2 a chart of wF1 against the rate."""
+    made = []
+    for name, cells in figures_of(numbers):
+        shown = _heat_map(study, name, cells)
+        details = {cell["id"]: cell["details"] for row in shown["rows"] for cell in row["cells"]}
+        data: dict[str, Any] = {"cells": details}
+        if name == "figure2":
+            data["rates"] = _rates(study, cells)
+        made.append(Section(name, [("heat_map", shown)], f"Figure {name[-1]}", f"Figure {name[-1]}", data))
+    return made
+
+
+def _heat_map(study: Study, name: str, cells: pd.DataFrame) -> dict[str, Any]:
+    """A figure as rows of cells, each with its colour and its details."""
+    columns, at, limit = columns_of(cells), by_place(cells), colour_limit(cells)
+    firsts = [number == 0 or columns[number - 1][0] != letter for number, (letter, _) in enumerate(columns)]
+    trains = dict(zip(cells["column"], cells["train"], strict=True))
+    rows = []
+    for number, rate in enumerate(cells["augment_percent"].unique()):
+        here = [
+            {
+                "id": f"{name}-{number}-{position}",
+                "first": firsts[position],
+                **_cell(study, at[rate, *column], limit),
+            }
+            for position, column in enumerate(columns)
+        ]
+        rows.append({"rate": int(rate), "cells": here})
+    return {
+        "name": name,
+        "title": NAMES[name].partition(": ")[2].replace("change", "Change", 1),
+        "limit": f"{limit:.2f}",
+        "groups": [
+            {"letter": letter, "train": train, "span": sum(at[0] == letter for at in columns)}
+            for letter, train in trains.items()
+        ],
+        "tests": [{"test": test, "first": first} for (_, test), first in zip(columns, firsts, strict=True)],
+        "rows": rows,
+    }
+
+
+def _cell(study: Study, row: pd.Series, limit: float) -> dict[str, Any]:
+    """A cell: what stands in it, its colour, and its details line by line."""
+    change, known = row["wF1_change"], not np.isnan(row["wF1_change"])
+    partial = row["runs"] < row["runs_expected"] or row["baseline_runs"] < row["baseline_runs_expected"]
+    return {
+        "text": tables.signed(change, missing=tables.MISSING),
+        "paper": tables.signed(row.get("paper")),
+        "way": "none" if not known else "up" if change >= 0 else "down",
+        "strength": round(MAX_STRENGTH * min(1.0, abs(change) / limit)) if known else 0,
+        "moved": known and numbered.is_clear(row),
+        "partial": known and partial,
+        "details": list(_details(study, row)),
+    }
+
+
+def _details(study: Study, row: pd.Series) -> Iterator[tuple[str, str]]:
+    folds, seeds = int(row["runs_expected"]) // len(study.seeds), len(study.seeds)
+    asked = f"{many(folds, 'fold')} x {many(seeds, 'seed')}"
+    yield "Trained on", row["train"]
+    yield "Tested on", row["test"]
+    yield "Augmented", f"{row['augment_percent']} % of the training clips"
+    yield "Runs", f"{row['runs']} of {row['runs_expected']} done ({asked})"
+    if not np.isnan(row["wF1"]):
+        moves = "" if np.isnan(row["wF1_std"]) else f", std {row['wF1_std']:.3f} over the tail"
+        single = row["spread_of"] == intervals.SINGLE
+        spread = "Yardstick (single run)" if single else f"95 % interval ({row['units']} {row['spread_of']})"
+        yield "wF1", f"{row['wF1']:.3f}{moves}"
+        yield spread, f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"
+    if not np.isnan(row["wF1_change"]):
+        yield "Change", _how_clear(row)
+    elif not np.isnan(row["wF1"]):
+        yield "Change", f"unknown: the baseline of {row['test']} is not done"
+    if not np.isnan(row.get("paper", math.nan)):
+        yield "Paper", f"{row['paper']:+.2f} (wF1 {row['paper_wF1']:.2f})"
+        if not np.isnan(row["difference"]):
+            yield "Ours - paper", f"{row['difference']:+.3f}"
+
+
+def _how_clear(row: pd.Series) -> str:
+    change, low, high = row["wF1_change"], row["wF1_change_low"], row["wF1_change_high"]
+    if np.isnan(low):
+        return f"{change:+.3f}, of one fold and another: not known how sure"
+    return (
+        f"{change:+.3f} [{low:+.3f}, {high:+.3f}], 0 is {'left out' if numbered.is_clear(row) else 'within'}"
+    )
+
+
+def _rates(study: Study, cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """wF1 against the rate, a row a cell that is known."""
+    columns = {"train": "train", "test": "test", "augment_percent": "rate", "wF1": "wF1"}
+    columns |= {"wF1_low": "low", "wF1_high": "high"} | ({"paper_wF1": "paper"} if study.paper else {})
+    rows = cells[cells["wF1"].notna()][list(columns)].rename(columns=columns).round(4).to_dict("records")
+    return [{name: None if value != value else value for name, value in row.items()} for row in rows]

@@ -1,0 +1,123 @@
+"""Every training set on every corpus, in absolute numbers: what a change is worth, its baseline says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.exhibits import Section
+from benchmark.study import Study
+from serkit.labels import LABELS, is_permuted
+from serkit.later import Later
+from serkit.results import Store
+from serkit.specs import TRAINING, CorpusSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.report import tables
+    from benchmark.report.cells import Cells
+else:
+    pd, tables = Later("pandas"), Later("benchmark.report.tables")
+
+PLACE = 0
+NAMES: dict[str, str] = {}
+LEGEND = (
+    "A row is a training set, a column a tested corpus. Own: the training set holds that corpus, and other"
+    " clips of it are tested. The means are of the cells that are own and of those that are not.",
+    "Guesses, and the label that is best said always, show what wF1 is without any learning.",
+)
+
+
+def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
+    """Every training set under its own labels on every corpus, at every rate: single corpora come first.
+
+    Returns:
+        `matrix-cells`: `train`, `test` (titles), `augment_percent`, `own` (whether the training set holds the
+        test's corpus), and the cell's of `Cells.row`. `guesses`: what is had on each corpus without any
+        learning, by the labels of its test clips: `test` (title), `uniform` (wF1 of a guess among the labels
+        that are there, in the long run), `constant` (wF1 of the label that is best said always) and `label`
+        (which); NaN where no run is done.
+    """
+    true = [train for train in study.training_sets() if not any(map(is_permuted, train))]
+    rows = [
+        {
+            "train": study.title_of(train),
+            "test": study.title_of(corpus.name),
+            "augment_percent": rate,
+            "own": corpus.name in train,
+            **cells.row(train, corpus.name, rate),
+        }
+        for train in sorted(true, key=len)
+        for corpus in study.corpora
+        for rate in study.rates_percent
+    ]
+    if not rows:
+        return {}
+    guesses = [
+        {"test": study.title_of(corpus.name), **_guesses(_test_clips(cells, corpus))}
+        for corpus in study.corpora
+    ]
+    return {"matrix-cells": pd.DataFrame(rows), "guesses": pd.DataFrame(guesses)}
+
+
+def _guesses(clips: Mapping[str, int]) -> dict[str, Any]:
+    number = sum(clips.values())
+    if not number:
+        return {"uniform": float("nan"), "constant": float("nan"), "label": ""}
+    shares = {label: of_label / number for label, of_label in clips.items()}
+    label = max(shares, key=lambda label: shares[label])
+    uniform = sum(2 * p * p / (len(clips) * p + 1) for p in shares.values())
+    return {"uniform": uniform, "constant": 2 * shares[label] ** 2 / (1 + shares[label]), "label": label}
+
+
+def _test_clips(cells: Cells, corpus: CorpusSpec) -> dict[str, int]:
+    """Test clips by label; of a corpus that every run learnt from those of the folds that were tested."""
+    of_fold: dict[int | None, dict[str, int]] = {}
+    for run, result in cells.results.items():
+        if run.kind == TRAINING:
+            fold = run.fold if corpus.folds > 1 and corpus.name in run.trained_on else None
+            of_fold[fold] = result["corpora"][corpus.name]["clips"]["test"]
+    parts = [of_fold[None]] if None in of_fold else list(of_fold.values())
+    counts = {label: sum(part.get(label, 0) for part in parts) for label in LABELS}
+    return {label: number for label, number in counts.items() if number}
+
+
+def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
+    """What each training set reaches on each corpus at the lowest rate, with means and what guesses get."""
+    rate = min(study.rates_percent)
+    cells = numbers["matrix-cells"].query("augment_percent == @rate")
+    tests = list(cells["test"].unique())
+    rows = []
+    for train, of_train in cells.groupby("train", sort=False):
+        values = [
+            tables.value(row) + " own" * (row["own"] and row["runs"] > 0) for _, row in of_train.iterrows()
+        ]
+        means = [_mean(of_train[of_train["own"] == own]) for own in (True, False)]
+        rows.append([str(train), *values, *means])
+    other = cells[~cells["own"]]
+    of_tests = [_mean(other[other["test"] == test]) for test in tests]
+    guesses = numbers["guesses"].set_index("test").loc[tests]
+    constant = [
+        f"{tables.two_digits(row['constant'])} {row['label']}".strip() for _, row in guesses.iterrows()
+    ]
+    rows += [
+        ["mean, not trained on", *of_tests, "", _mean(other)],
+        ["guesses", *map(tables.two_digits, guesses["uniform"]), "", ""],
+        ["one label, always", *constant, "", ""],
+    ]
+    title = f"wF1 of every training set on every corpus, at {rate} % augmentation"
+    legend = (LEGEND[0], *tables.how_sure(cells), LEGEND[1])
+    headers = ["Trained on", *tests, "mean, own", "mean, other"]
+    return [tables.Table("matrix", title, headers, rows, legend)]
+
+
+def _mean(cells: pd.DataFrame) -> str:
+    """Of whole cells; where one is missing there is none, since it would not compare."""
+    return "" if cells.empty else tables.two_digits(cells["wF1"].mean(skipna=False))
+
+
+def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """The table; all rates as a file."""
+    parts = [("table", "matrix"), ("files", "matrix-cells")]
+    return [Section("matrix", parts, "Train and test", "Every training set on every corpus")]
