@@ -142,7 +142,7 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
         for name, runs in finished(seen).items()
     }
     if not known and TRAINING in (running := Pace(seen)).by_cost:
-        known[here] = "what runs now", [running]
+        known[here] = "what is running", [running]
     if here not in known:
         known |= _by_other_studies(study, store, seen, works, here)
     lines = []
@@ -156,7 +156,7 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
         if len(paces) > 1:
             lines.append("  (in proportion to the width, as narrow networks; to its square, as wide ones)")
     if here not in known:
-        lines.append(f"No rate is known for {here}, on which this would run: finish a run, and it is.")
+        lines.append(f"No rate is known for {here}, where this would run, until a first run has finished.")
     untimed = known and left[0].untimed
     never = f", and {many(untimed, 'measurement')}: none was timed yet" if untimed else ""
     not_in_it = textwrap.fill(f"Not in the time: reading and packing the corpora{never}.", COLUMNS)

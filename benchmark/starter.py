@@ -235,5 +235,5 @@ def then(file: Path) -> str:
     given = shlex.quote(str(file))
     calls = ("python -m benchmark doctor", "python -m benchmark plan", "pytest cases/")
     return "\n".join(
-        [f"{file} is written. Look at it, then:", *(f"    {call} --study {given}" for call in calls)]
+        [f"{file} is written. Look at it, then run:", *(f"    {call} --study {given}" for call in calls)]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.study_file import MOST_ITEMS, TABLE, TEXT, WHOLE, check_values
+from benchmark.study_file import MAX_ITEMS, TABLE, TEXT, WHOLE, check_values
 from serkit import corpora as readers
 from serkit.errors import SpecError
 from serkit.labels import TITLE_ENDING
@@ -17,7 +17,7 @@ CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, options=TABLE, scramble=TABL
 CORPUS |= dict(expected_training_clips=WHOLE, max_training_clips=WHOLE)
 """The keys of each corpus."""
 
-MOST_IN_TITLE = 60
+MAX_TITLE = 60
 
 
 def specs(tables: Mapping[str, Any]) -> list[CorpusSpec]:
@@ -27,7 +27,7 @@ def specs(tables: Mapping[str, Any]) -> list[CorpusSpec]:
         SpecError: too many, one that cannot be, or one twice: trained on under one name, it would be tested
             on under another.
     """
-    check(len(tables) <= MOST_ITEMS, f"corpora: {len(tables):,} of them; expected {MOST_ITEMS} at most")
+    check(len(tables) <= MAX_ITEMS, f"corpora: {len(tables):,} of them; expected {MAX_ITEMS} at most")
     found = [_corpus(f"corpora.{name}", name, table) for name, table in tables.items()]
     seen: dict[tuple[str, Any], str] = {}
     for corpus in found:
@@ -83,7 +83,7 @@ def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str
         where = f"corpora.{corpus.name}"
         own = read.count(corpus.reader) == 1 and readers.is_one(corpus.reader)
         title = readers.reader(corpus.reader).TITLE if own else corpus.name
-        title = one_line(f"{where}.title", tables[corpus.name].get("title", title), MOST_IN_TITLE)
+        title = one_line(f"{where}.title", tables[corpus.name].get("title", title), MAX_TITLE)
         check("+" not in title, f"{where}.title = {title!r}: expected no +, which joins training sets")
         taken = title in found.values()
         check(not taken, f"{where}: another corpus has the title {title!r} too; tables go by titles")

@@ -1,6 +1,6 @@
-"""A study's file as values: read with care, and refused where a value is of another kind than is meant.
+"""A study's file as values: read with care, and refused where a value is of the wrong kind.
 
-What the keys mean, and what goes together, is `benchmark.study`'s.
+What the keys mean, and what goes together, `benchmark.study` knows.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from serkit.files import read_bytes
 from serkit.settings import check
 from serkit.words import did_you_mean, shown
 
-MOST_BYTES = 1 << 17
-"""Of a file; the paper's has 1.3 kB, and what is larger would take seconds to parse."""
-MOST_ITEMS = 100
-"""Of a list, and of corpora: each is a row or a column of some table."""
+MAX_BYTES = 1 << 17
+"""The size of a file; the paper's has 1.3 kB, and a larger one would take seconds to parse."""
+MAX_ITEMS = 100
+"""Items of a list, and corpora: each is a row or a column of some table."""
 
 TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
 LIST, RANGE, TABLE = "a list of one or more", "[lowest, highest]", "a table"
@@ -53,7 +53,7 @@ def study_name(path: Path) -> str:
 def parsed(path: Path) -> dict[str, Any]:
     """The file's values. Raises SpecError: it cannot be read or is no TOML."""
     try:
-        return tomllib.loads(read_bytes(path, MOST_BYTES).decode("utf-8-sig"))
+        return tomllib.loads(read_bytes(path, MAX_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise SpecError(f"study file {path} cannot be read: {error.strerror}") from error
     except RecursionError as error:
@@ -78,6 +78,6 @@ def check_value(where: str, value: Any, kind: str) -> None:
     if not is_kind or value == []:
         raise SpecError(f"{where} = {shown(value)}: expected {kind}")
     if kind == LIST:
-        check(len(value) <= MOST_ITEMS, f"{where}: {len(value):,} items; expected {MOST_ITEMS} at most")
+        check(len(value) <= MAX_ITEMS, f"{where}: {len(value):,} items; expected {MAX_ITEMS} at most")
         twice = [item for number, item in enumerate(value) if item in value[:number]]
         check(not twice, f"{where}: {shown(twice[:1])[1:-1]} twice")

@@ -63,7 +63,7 @@ def test_a_study_that_was_not_begun(shown):
     assert rows(text)["table1"] == ["CREMA-D", "0/2", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
     assert rows(text)["all"] == ["0/2", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
     assert "CREMA-D published." in text
-    assert "No rate is known for Here, on which this would run: finish a run" in text
+    assert "No rate is known for Here, where this would run, until a first run has finished." in text
 
 
 def finished(tmp_path, spec, **changes):

@@ -1,8 +1,8 @@
-"""What a session shows while it runs: who is at what, how far the chosen cases are, and how long it takes.
+"""What a session shows while it runs: what each worker runs, how far the cases are, and the time left.
 
 Workers append events to files in the store, which this process reads (`benchmark.session.progress`): it works
 alike for one process, for workers, and for any engine that writes to the store. Which cases were chosen,
-begun and ended it hears from pytest.
+begun and ended pytest says.
 
 In a terminal rich redraws the lines in place, below what pytest writes; see `Screen`. Elsewhere (a pipe, CI,
 `TERM=dumb`, `-p no:terminal`, and where others write to the terminal: `-s`, `--pdb`, `--trace`) plain lines
@@ -40,7 +40,7 @@ ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not be
 UNSET_SIZE = (80, 24)  # what every program takes for a terminal that does not know its own, as of `script`
 
 PREPARING = "preparing"
-"""What a case does that was begun and has no claim yet: reads corpora, or waits for another who is at it."""
+"""What a case does before it has its claim: it reads corpora, or waits for another session's run of it."""
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
@@ -135,7 +135,7 @@ class Live:
 
     @contextlib.contextmanager
     def watching(self, writer: Any = None, file_descriptor: int = 1) -> Iterator[None]:
-        """Shows what happens until the block ends.
+        """Shows the progress until the block ends.
 
         Args:
             writer: pytest's terminal writer; None: plain lines.

@@ -1,12 +1,12 @@
 """How long it takes: rates from finished runs, the work of the cases that are left, the end under n workers.
 
-`status`, the live display, interim reports and `plan` all ask here. What runs goes by its own pace. A run
-that is left takes so much for each clip that it trains on, plain or augmented, and for each that it scores:
-as the finished runs of its training set, or, where there are none, as all that have finished.
+`status`, the live display, interim reports and `plan` all ask here. A running case goes by its own
+pace. A run that is left takes so much for each clip that it trains on, plain or augmented, and for each that
+it scores: as the finished runs of its training set, or, where there are none, as all that have finished.
 
 Limits: without a finished run of its training set, a run is taken to train on the study's
-`expected_training_clips`; without any finished run, cases go by their cost at the pace of what runs. Workers
-are taken to be alike, to have nothing else to do, and to begin the next case when they are free.
+`expected_training_clips`; without any finished run, cases go by their cost, at the pace of running ones.
+Workers are taken to be alike, to have nothing else to do, and to begin the next case when they are free.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
 
 def finished_run(spec: RunSpec, result: Mapping[str, Any]) -> Run:
-    """A run with what it did by its result."""
+    """A run with its work, as its result tells."""
     counts = [clips for about in result["corpora"].values() for clips in about["clips"].items()]
     scored = sum(sum(per_label.values()) for part, per_label in counts if part != "train")
     recipe = spec.recipe

@@ -1,11 +1,11 @@
 """How far a study is, from disk alone: the state of each case of its plan.
 
-Anybody may look, at any time, without disturbing who runs. A case is
+Looking disturbs no run. A case is
     done     its result is there and no later attempt runs;
-    running  its claim is held (`serkit.results.Store.claimed`). Another host cannot be asked for that: there
+    running  its claim is held (`serkit.results.Store.claimed`). Claims of another host cannot be seen: there
              it runs while its progress is younger than `ELSEWHERE_SECONDS`;
     failed   its last attempt ended with an error, in `error.json`;
-    cut off  its last attempt began and nobody is at it: the process was killed or interrupted;
+    cut off  its last attempt was killed or interrupted;
     missing  nothing was begun. What fails before it has a key (a corpus that is not there) is missing, too.
 
 Specs are compared without fingerprints: any copy of the corpora answers, as in the exhibits.
@@ -132,8 +132,8 @@ class Progress:
             return None
         events = self._remembered(folder / "progress.jsonl", attempt.events) or []
         who = {name: events[0][name] for name in WHO if name in events[0]} if events else {}
-        # Who reads a result claims it too, for an instant: only an attempt that began later runs, by whole
-        # seconds, which results are dated by.
+        # Reading a result claims it for an instant, too: only an attempt that began after it finished is
+        # running, counted in whole seconds, as results are dated.
         newer = bool(events) and (done is None or int(events[0]["time"]) > done.at)
         failure = ""
         if newer or done is None:

@@ -1,4 +1,4 @@
-"""What a user is told of a study's progress: by `status`, the live display, interim reports and the page."""
+"""A study's progress in words, for `status`, the live display, interim reports and the page."""
 
 from __future__ import annotations
 
@@ -105,4 +105,4 @@ def _running(state: CaseState) -> str:
 
 
 def _ended(state: CaseState) -> str:
-    return state.failure.partition("\n")[0] or f"at {state.share:.0%}, nobody is at it any more"
+    return state.failure.partition("\n")[0] or f"at {state.share:.0%}, no longer running"
