@@ -6,8 +6,7 @@
         scores.parquet.xz      the rows of every run's scores.parquet, behind the run's key
         estimates.parquet.xz   the same of measurements
 
-Parquet splits numbers into streams of bytes and compresses nothing: xz does it better
-(`docs/lab-log.md`). Equal results make equal bytes.
+Parquet splits numbers into streams of bytes and compresses nothing: xz does it better (`docs/lab-log.md`).
 
 A bundle may come from anybody. Nothing of it is unpacked to disk, no name in it is used as a path, every part
 has a size that is known before it is unpacked, and what is unpacked is checked as a file in a folder is.
@@ -23,9 +22,10 @@ import lzma
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import serkit
 from serkit.errors import ResultsUnreadable
@@ -38,19 +38,17 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST, RESULTS = "manifest.json", "results.jsonl.xz"
 STORED = {"scores": "scores.parquet.xz", "estimates": "estimates.parquet.xz"}
-PARTS = (MANIFEST, RESULTS, *STORED.values())
-
-KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
-MAX_TABLE_BYTES = 1 << 30
-MIN_ROW_BYTES = 16
-"""Of four probabilities, which are stored as they are."""
-MAX_TEXT_CHARACTERS = 4096
-"""In a table; the longest path of Linux."""
-MAX_DIRECTORY_BYTES = 1024
-"""Of the zip's directory; that of `PARTS` takes 255."""
-XZ_MEMORY_BYTES = 1 << 27
 DATE = (1980, 1, 1, 0, 0, 0)
 """Of every part, so that equal results make equal bytes."""
+
+KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
+MAX_DIRECTORY_BYTES = 1024
+"""Of the zip's directory; that of all parts takes 250."""
+MAX_XZ_MEMORY_BYTES = 1 << 27
+MAX_TABLE_BYTES, MIN_ROW_BYTES = 1 << 30, 16
+"""Unpacked; a row has at least four probabilities, which are stored as they are."""
+MAX_TEXT_CHARACTERS = 4096
+"""In a table; the longest path of Linux."""
 
 
 class Bundle:
@@ -68,9 +66,9 @@ class Bundle:
             ResultsUnreadable: it may not be read, is no bundle, damaged, or of a newer serkit.
         """
         self.path = path
-        lines = self._read(_lines)
-        self.keys = tuple(lines)
-        self._lines = lines
+        with _said(path):
+            self._lines = _lines(_part(path, RESULTS, MAX_TEXT_BYTES))
+        self.keys = tuple(self._lines)
         self._results: dict[str, Result] = {}
         self._tables: dict[str, pd.DataFrame] = {}
 
@@ -88,7 +86,8 @@ class Bundle:
         """
         path = self.path / key / f"{name}.parquet"
         if name not in self._tables:
-            self._tables[name] = self._read(lambda parts: _table(parts, name))
+            with _said(self.path):
+                self._tables[name] = _table(_part(self.path, STORED[name], MAX_TABLE_BYTES), name)
         whole = self._tables[name]
         rows = whole[whole["key"] == key].drop(columns="key").reset_index(drop=True)
         if rows.empty:
@@ -97,110 +96,9 @@ class Bundle:
         check_table(rows, path)
         return rows
 
-    def _read(self, make: Callable[[_Parts], Any]) -> Any:
-        try:
-            with open_file(self.path) as file:
-                return make(_Parts(file, self.path))
-        except ResultsUnreadable:
-            raise
-        except Exception as error:  # a decoder of damaged bytes may raise anything
-            why = getattr(error, "strerror", None) or error
-            named = why if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {why}"
-            raise ResultsUnreadable(
-                f"{self.path} cannot be read ({named}); get it again, or move it away, and the next session"
-                " runs what it held"
-            ) from error
-
-
-class _Parts:
-    """The parts of an open bundle, unpacked in memory."""
-
-    def __init__(self, file: IO[bytes], path: Path) -> None:
-        _check_directory(file)
-        self._zip = zipfile.ZipFile(file)
-        inside = self._zip.infolist()
-        names = [part.filename for part in inside]
-        if len(set(names)) != len(names) or not {MANIFEST, RESULTS} <= set(names) <= set(PARTS):
-            raise ValueError("its parts are not those of a bundle")
-        if any(part.compress_type != zipfile.ZIP_STORED for part in inside):
-            raise ValueError("its parts are compressed by zip")
-        manifest = parse_json(self._zip.read(MANIFEST))
-        if manifest["format"] > FORMAT:
-            raise ResultsUnreadable(
-                f"{path} is of format {manifest['format']}, written by a newer serkit; this one reads up"
-                f" to {FORMAT}: update it"
-            )
-        self._about = manifest["parts"]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._zip.namelist()
-
-    def unpacked(self, name: str, most: int) -> bytes:
-        """A part as it was before xz. Raises ValueError where it is not as the manifest says."""
-        size = self._about[name]["bytes"]
-        if not 0 <= size <= most:
-            raise ValueError(f"{name} says that it has {size:,} bytes, at most {most:,} are read")
-        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES)
-        data = decoder.decompress(self._zip.read(name), max_length=size + 1)
-        digest = hashlib.sha256(data).hexdigest()
-        if not decoder.eof or (len(data), digest) != (size, self._about[name]["sha256"]):
-            raise ValueError(f"{name} is not as its manifest says")
-        return data
-
-
-def _check_directory(file: IO[bytes]) -> None:
-    """That a zip's directory is small, before zipfile reads all of it. Raises ValueError."""
-    file.seek(0, io.SEEK_END)
-    file.seek(max(0, file.tell() - 42))
-    tail = file.read()
-    (size,) = struct.unpack("<L", tail[-10:-6]) if len(tail) == 42 else (0,)
-    if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or size > MAX_DIRECTORY_BYTES:
-        raise ValueError("it is no bundle")
-
-
-def _lines(parts: _Parts) -> dict[str, bytes]:
-    lines: dict[str, bytes] = {}
-    for line in parts.unpacked(RESULTS, MAX_TEXT_BYTES).splitlines():
-        key = parse_json(line)["key"]
-        if not KEY.fullmatch(key) or key in lines:
-            raise ValueError(f"a key is none, or there twice: {key[:300]}")
-        lines[key] = line
-    return lines
-
-
-def _table(parts: _Parts, name: str) -> pd.DataFrame:
-    """A table of all runs. Its numbers are neither compressed nor encoded by value, which bounds its rows."""
-    from pyarrow import parquet
-
-    if STORED[name] not in parts:
-        raise ValueError(f"it has no {name}")
-    texts = ["key", *(column for column, kind in TABLES[name].items() if kind == TEXT)]
-    data = parts.unpacked(STORED[name], MAX_TABLE_BYTES)
-    about = parquet.read_metadata(io.BytesIO(data))
-    chunks = [
-        about.row_group(group).column(column)
-        for group in range(about.num_row_groups)
-        for column in range(about.num_columns)
-    ]
-    if any(chunk.compression != "UNCOMPRESSED" for chunk in chunks):
-        raise ValueError(f"{name} are compressed by Parquet")
-    if about.num_rows * MIN_ROW_BYTES > len(data):
-        raise ValueError(f"{name} have more rows than bytes")
-    columns = ["key", *TABLES[name]]
-    table = parquet.read_table(io.BytesIO(data), columns=columns, read_dictionary=texts).to_pandas()[columns]
-    for text in texts:
-        longest = table[text].cat.categories.str.len().max()
-        if longest > MAX_TEXT_CHARACTERS:
-            raise ValueError(f"a text in column {text} of {name} has {longest:,} characters")
-    return table
-
 
 def open_bundle(path: Path) -> Bundle | None:
-    """The bundle at a path, read again only where it changed; None where nothing is.
-
-    Raises:
-        ResultsUnreadable: as `Bundle`.
-    """
+    """The bundle at a path, read again only where it changed; None where nothing is. Raises as `Bundle`."""
     try:
         about = path.stat()
     except OSError:  # whoever wants to know why the folder cannot be looked at is told by the store
@@ -213,10 +111,103 @@ def _opened(path: Path, stamp: tuple[int, ...]) -> Bundle:
     return Bundle(path)
 
 
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Makes one message of whatever reading raises: a decoder of damaged bytes may raise anything."""
+    try:
+        yield
+    except ResultsUnreadable:
+        raise
+    except Exception as error:
+        why = getattr(error, "strerror", None) or str(error)
+        named = why if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {why}"
+        raise ResultsUnreadable(
+            f"{path} cannot be read ({named}); get it again, or move it away, and the next session runs what"
+            " it held"
+        ) from error
+
+
+def _part(path: Path, name: str, most: int) -> bytes:
+    """A part of a bundle as it was before xz, of at most so many bytes. Raises whatever `_said` catches."""
+    with open_file(path) as file:
+        _check_directory(file)
+        with zipfile.ZipFile(file) as archive:
+            inside = archive.infolist()
+            parts = {part.filename: archive.read(part) for part in inside if not part.compress_type}
+            manifest = parse_json(parts[MANIFEST])
+    if len(parts) != len(inside) or not {MANIFEST, RESULTS} <= set(parts) <= {
+        MANIFEST,
+        RESULTS,
+        *STORED.values(),
+    }:
+        raise ValueError("its parts are not those of a bundle")
+    if manifest["format"] > FORMAT:
+        raise ResultsUnreadable(
+            f"{path} is of format {manifest['format']}, written by a newer serkit; this one reads up to"
+            f" {FORMAT}: update it"
+        )
+    if name not in parts:
+        raise ValueError(f"it has no {name}")
+    about = manifest["parts"][name]
+    if not 0 <= about["bytes"] <= most:
+        raise ValueError(f"{name} says that it has {about['bytes']:,} bytes; at most {most:,} are read")
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY_BYTES)
+    data = decoder.decompress(parts[name], max_length=about["bytes"] + 1)
+    if not decoder.eof or _digest(data) != about:
+        raise ValueError(f"{name} is not as its manifest says")
+    return data
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """That a zip's directory is small, before zipfile reads all of it. Raises ValueError."""
+    file.seek(0, io.SEEK_END)
+    file.seek(max(0, file.tell() - 42))
+    tail = file.read()  # where a large zip's own record of its end may stand, then that of any
+    (size,) = struct.unpack("<L", tail[-10:-6]) if len(tail) == 42 else (0,)
+    if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or size > MAX_DIRECTORY_BYTES:
+        raise ValueError("it is no bundle")
+
+
+def _digest(data: bytes) -> dict[str, int | str]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _lines(data: bytes) -> dict[str, bytes]:
+    """The text of each result by its key, which becomes a part of paths. Raises ValueError and its like."""
+    lines: dict[str, bytes] = {}
+    for line in data.splitlines():
+        key = parse_json(line)["key"]
+        if not KEY.fullmatch(key) or key in lines:
+            raise ValueError(f"a key is none, or there twice: {key[:300]}")
+        lines[key] = line
+    return lines
+
+
+def _table(data: bytes, name: str) -> pd.DataFrame:
+    """A table of all runs. Its numbers are neither compressed nor encoded by value, which bounds its rows."""
+    from pyarrow import parquet
+
+    texts = ["key", *(column for column, kind in TABLES[name].items() if kind == TEXT)]
+    columns = ["key", *TABLES[name]]
+    about = parquet.read_metadata(io.BytesIO(data))
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    if any(chunk.compression != "UNCOMPRESSED" for chunk in chunks):
+        raise ValueError(f"{name} are compressed by Parquet")
+    if about.num_rows * MIN_ROW_BYTES > len(data):
+        raise ValueError(f"{name} have more rows than bytes")
+    table = parquet.read_table(io.BytesIO(data), columns=columns, read_dictionary=texts).to_pandas()[columns]
+    for text in texts:
+        longest = table[text].cat.categories.str.len().max()
+        if longest > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"a text in column {text} of {name} has {longest:,} characters")
+    return table
+
+
 def write_bundle(
     path: Path, study: str, results: Iterable[Result], table: Callable[[str, str], pd.DataFrame]
 ) -> list[str]:
-    """Writes a bundle, whole or not at all.
+    """Writes a bundle, whole or not at all; equal results make equal bytes.
 
     Args:
         path: where to.
@@ -230,21 +221,19 @@ def write_bundle(
     Raises:
         OSError: it cannot be written.
     """
-    by_key = {result["key"]: result for result in sorted(results, key=lambda result: result["key"])}
-    lines = [json.dumps(result, separators=(",", ":"), allow_nan=False) for result in by_key.values()]
-    parts = {RESULTS: "".join(f"{line}\n" for line in lines).encode()}
+    lines: list[str] = []
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in STORED}
-    unread = []
-    for key, result in by_key.items():
+    unread: list[str] = []
+    for result in sorted(results, key=lambda result: result["key"]):
+        lines.append(json.dumps(result, separators=(",", ":"), allow_nan=False) + "\n")
         name = "scores" if "tests" in result else "estimates"
         try:
-            tables[name].append(table(key, name).assign(key=key))
+            tables[name].append(table(result["key"], name).assign(key=result["key"]))
         except ResultsUnreadable as error:
             unread.append(str(error))
-    parts |= {STORED[name]: _packed_table(name, of) for name, of in tables.items() if of}
-    about = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in parts.items()
-    }
+    parts = {RESULTS: "".join(lines).encode()}
+    parts |= {STORED[name]: _as_parquet(name, of) for name, of in tables.items() if of}
+    about = {name: _digest(data) for name, data in parts.items()}
     manifest = {"format": FORMAT, "serkit": serkit.__version__, "study": study, "parts": about}
     packed = {name: lzma.compress(data, preset=6 | lzma.PRESET_EXTREME) for name, data in parts.items()}
     buffer = io.BytesIO()
@@ -255,18 +244,16 @@ def write_bundle(
     return unread
 
 
-def _packed_table(name: str, tables: list[pd.DataFrame]) -> bytes:
+def _as_parquet(name: str, tables: list[pd.DataFrame]) -> bytes:
     import pandas as pd
-    import pyarrow
-    from pyarrow import parquet
 
     whole = pd.concat(tables, ignore_index=True)[["key", *TABLES[name]]]
     floats = [column for column in whole if whole[column].dtype.kind == "f"]
     buffer = io.BytesIO()
-    parquet.write_table(
-        pyarrow.Table.from_pandas(whole, preserve_index=False),
+    whole.to_parquet(
         buffer,
-        compression="none",
+        index=False,
+        compression=None,
         use_dictionary=[column for column in whole if column not in floats],
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
     )
