@@ -11,7 +11,7 @@ import errno
 import functools
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,21 +32,18 @@ Result = dict[str, Any]
 ESTIMATES = ("p808_mos", "t60_s", "c50_db", "ovrl_mos", "sig_mos", "bak_mos")
 """The columns of estimates: what Figure 4 shows, then P.835's overall, signal and background quality."""
 
-_NUMBERS = dict.fromkeys(ESTIMATES, "iuf")
-
-SPLIT = {"shared_speakers", "split_by_clip"}
-"""What is said besides of a corpus that was trained on."""
-
 BUNDLE = ".bundle"
-"""What the name of a file of many results ends with (`serkit.bundle`)."""
+"""The ending of a file of many results (`serkit.bundle`)."""
 
 TEXT, NUMBER = "OU", "iuf"
+"""The kinds of types that numpy has for a column."""
+_NUMBERS = dict.fromkeys(ESTIMATES, NUMBER)
 TABLES: dict[str, dict[str, str]] = {
     "scores": {"corpus": TEXT, "path": TEXT, "fold": NUMBER, "label": TEXT, **dict.fromkeys(LABELS, NUMBER)},
     "estimates": {**dict.fromkeys(("path", "label", "speaker", "reason"), TEXT), **_NUMBERS},
     "part": {"row": NUMBER, "reason": TEXT, **_NUMBERS},
 }
-"""The columns of each kind of table beside a result, and the kinds of types that numpy has for them."""
+"""The columns of each kind of table beside a result."""
 
 
 def read(path: Path) -> Result:
@@ -104,7 +101,7 @@ def unreadable(path: Path, error: Exception) -> ResultsUnreadable:
     folder = path.parent
     cure = f"restore it from a copy, or delete {folder} and the next session runs it again"
     if folder.parent.suffix == BUNDLE:
-        cure = f"get {folder.parent} again, or run it again with --rerun"
+        cure = f"get {folder.parent} again, or the next session runs this again"
     return ResultDamaged(f"{path} is damaged: {why[:300]}; {cure}")
 
 
@@ -137,14 +134,11 @@ def check_table(table: pd.DataFrame, path: Path) -> None:
     for name, kinds in columns.items():
         if list(table.columns).count(name) != 1:
             raise unreadable(path, ValueError(f"it has no column {name}"))
-        if table[name].dtype.kind not in kinds or (kinds == TEXT and not _all_text(table[name])):
+        others = kinds == TEXT and not all(isinstance(value, str) for value in table[name])
+        if others or table[name].dtype.kind not in kinds:
             raise unreadable(path, ValueError(f"column {name} holds {table[name].dtype}"))
     if "label" in columns and not table["label"].isin(LABELS).all():
         raise unreadable(path, ValueError(f"a label is none of {', '.join(LABELS)}"))
-
-
-def _all_text(column: Iterable[Any]) -> bool:
-    return all(isinstance(value, str) for value in column)
 
 
 @functools.cache
@@ -209,11 +203,13 @@ def _check_tests(result: Result) -> None:
             expected = set(map(str, range(folds[name])))
         _must(scored == expected, f"test {test} has other folds than its spec")
     for name, about in result["corpora"].items():
-        parts = {"test"} | ({"train", "validation"} if name in learnt else set())
-        _must(name not in learnt or SPLIT <= about.keys(), f"corpora.{name} does not say how it is split")
-        _must(
-            set(about["clips"]) == parts, f"corpora.{name}.clips are not those of {', '.join(sorted(parts))}"
-        )
+        parts = {"test"}
+        if name in learnt:
+            parts |= {"train", "validation"}
+            split = {"shared_speakers", "split_by_clip"} <= about.keys()
+            _must(split, f"corpora.{name} does not say how it is split")
+        same = set(about["clips"]) == parts
+        _must(same, f"corpora.{name}.clips are not those of {', '.join(sorted(parts))}")
     for number, at in enumerate(result["history"]):
         same = {test: set(of) for test, of in at["tests"].items()} == tested
         _must(same, f"history[{number}] has other tests")
