@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from serkit.labels import LABELS, corpus_of
-from serkit.specs import METRICS
+from serkit.specs import METRICS, CorpusSpec, ModelSpec, Recipe, RunSpec
 
 ENVIRONMENT = {
     "python": "3.11.0",
@@ -17,6 +17,46 @@ ENVIRONMENT = {
     "threads": 2,
     "git_commit": None,
 }
+
+
+SPEC = RunSpec(
+    train=("one",),
+    corpora=(
+        CorpusSpec(
+            "one",
+            "ravdess",
+            folds=2,
+            options=(("folds", 2), ("nested", ((1, 2), ("a",)))),
+            scramble=(("angry", "happy"), ("happy", "angry"), ("neutral", "sad"), ("sad", "neutral")),
+        ),
+    ),
+    augment_percent=0,
+    fold=1,
+    seed=0,
+    model=ModelSpec(width=4, weights=None),
+    recipe=Recipe(),
+    fingerprints=(("one", "0123"),),
+)
+
+
+FOLDED = CorpusSpec("folded", "synthetic", folds=2)
+SWAPPED = (("angry", "happy"), ("happy", "angry"), ("neutral", "sad"), ("sad", "neutral"))
+PLAIN = CorpusSpec("plain", "synthetic", scramble=SWAPPED)
+RUN = RunSpec(
+    train=("folded", "plain_scrambled"),
+    corpora=(FOLDED, PLAIN),
+    augment_percent=0,
+    fold=1,
+    seed=3,
+    model=ModelSpec(width=8, weights=None),
+    recipe=Recipe(learning_rate=1e-3, batch_size=16, epochs=12),
+)
+ALONE = dataclasses.replace(RUN, train=("plain",), fold=None, recipe=Recipe(pool_by="own", loudness_dbfs=-20))
+
+
+def value(test, fold, number):
+    """The three metrics of a test, by its fold."""
+    return {"uACC": 0.1 * fold + 0.3, "wACC": 0.5, "wF1": 0.6}
 
 
 def made_result(

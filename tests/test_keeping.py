@@ -10,8 +10,7 @@ import pytest
 from serkit import keeping
 from serkit.errors import ResultsUnreadable, ResultsUnwritable
 from serkit.results import Store
-from tests.made_results import made_result
-from tests.test_results import SPEC
+from tests.made_results import SPEC, made_result
 
 RESULT = made_result(SPEC, lambda *_: 0.5, copy="0123")
 RESULT["corpora"]["one"]["clips"]["test"] = {"angry": 0, "happy": 0, "neutral": 0, "sad": 1}

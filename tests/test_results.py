@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import math
 import os
 import signal
 import socket
@@ -16,34 +15,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from serkit import resultfile
 from serkit.errors import ResultDamaged, ResultsUnwritable
-from serkit.labels import LABELS
 from serkit.resultfile import ESTIMATES
 from serkit.results import Store
-from serkit.specs import METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
-from tests.made_results import made_result, put
+from serkit.specs import METHOD
+from tests.made_results import SPEC, made_result, put
 
 ROOT = Path(__file__).parent.parent
-
-SPEC = RunSpec(
-    train=("one",),
-    corpora=(
-        CorpusSpec(
-            "one",
-            "ravdess",
-            folds=2,
-            options=(("folds", 2), ("nested", ((1, 2), ("a",)))),
-            scramble=(("angry", "happy"), ("happy", "angry"), ("neutral", "sad"), ("sad", "neutral")),
-        ),
-    ),
-    augment_percent=0,
-    fold=1,
-    seed=0,
-    model=ModelSpec(width=4, weights=None),
-    recipe=Recipe(),
-    fingerprints=(("one", "0123"),),
-)
 
 # The writer in a process of its own: scores are any object that writes itself, so it starts without pandas.
 WRITER = """
@@ -377,50 +355,6 @@ def test_a_folder_that_can_be_written_is_made_and_left_empty(store):
     store.check_writable()
     store.check_writable()
     assert list(store.folder.iterdir()) == []
-
-
-def run_with(losses, tail):
-    return {"history": [{"loss": loss} for loss in losses], "tail_evaluations": tail}
-
-
-@pytest.mark.parametrize(
-    ("losses", "tail", "off"),
-    [
-        ([0.7, 0.6, 0.5], 2, False),
-        ([1e18, 0.6, 0.5], 2, False),  # it came back
-        ([0.7, 0.6, 1e18, 0.6], 3, False),  # once
-        ([0.7, 0.6, 1e18, 1e18], 3, True),
-        ([3.0], 1, True),
-        ([2.2], 1, False),
-        ([math.inf], 1, True),
-    ],
-)
-def test_a_loss_far_above_that_of_guessing(losses, tail, off):
-    assert resultfile.diverged(run_with(losses, tail)) is off
-
-
-def test_measurements_learn_nothing_and_cannot_be_thrown_off():
-    assert not resultfile.diverged({"spec": {"acoustics_method": 1}})
-
-
-def test_the_loss_of_guessing_is_that_of_equal_scores():
-    import torch
-
-    from serkit.train import bce_of_softmax
-
-    loss = bce_of_softmax(torch.zeros(3, len(LABELS)), torch.tensor([0, 1, 3]))
-    assert resultfile.GUESSING == pytest.approx(loss.item())
-
-
-def test_no_evaluation_of_the_real_runs_is_near_the_limit():
-    """Not even the first epochs of 125 trainings, small learning sets and augmentation included."""
-    losses = [
-        at["loss"]
-        for result in Store(ROOT / "results" / "ravdess-emodb").results()[0]
-        for at in result.get("history", [])
-    ]
-    assert len(losses) == 125 * 12
-    assert max(losses) < 0.55 * resultfile.FAR_ABOVE * resultfile.GUESSING
 
 
 # --- what lies in the way ---

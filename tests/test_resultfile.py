@@ -1,44 +1,27 @@
-"""Results as files: one table of everything, the schema, and what is said of files that cannot be read."""
+"""One stored result: what is refused, how it is said, and the schema."""
 
 import copy
 import dataclasses
 import functools
 import json
-import lzma
+import math
 import os
 import re
-import statistics
-import zipfile
 from pathlib import Path
 
 import jsonschema
-import numpy as np
-import pandas as pd
 import pytest
 
+from serkit import resultfile
 from serkit.errors import ResultsUnreadable
+from serkit.labels import LABELS
 from serkit.resultfile import SCHEMA
 from serkit.results import Store
-from serkit.results_table import COLUMNS, load_all
-from serkit.specs import METHOD, CorpusSpec, ModelSpec, Recipe, RunSpec
-from tests.made_results import made_result, put
+from serkit.results_table import load_all
+from tests.made_results import ALONE, RUN, made_result, put, value
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
-
-FOLDED = CorpusSpec("folded", "synthetic", folds=2)
-SWAPPED = (("angry", "happy"), ("happy", "angry"), ("neutral", "sad"), ("sad", "neutral"))
-PLAIN = CorpusSpec("plain", "synthetic", scramble=SWAPPED)
-RUN = RunSpec(
-    train=("folded", "plain_scrambled"),
-    corpora=(FOLDED, PLAIN),
-    augment_percent=0,
-    fold=1,
-    seed=3,
-    model=ModelSpec(width=8, weights=None),
-    recipe=Recipe(learning_rate=1e-3, batch_size=16, epochs=12),
-)
-ALONE = dataclasses.replace(RUN, train=("plain",), fold=None, recipe=Recipe(pool_by="own", loudness_dbfs=-20))
 
 
 @pytest.fixture
@@ -46,131 +29,7 @@ def store(tmp_path):
     return Store(tmp_path / "results" / "study")
 
 
-def value(test, fold, number):
-    return {"uACC": 0.1 * fold + 0.3, "wACC": 0.5, "wF1": 0.6}
-
-
-# --- the table ---
-
-
-def test_the_table_is_what_the_files_say():
-    """The committed study: its 125 runs, unpacked here on their own, value by value."""
-    table = load_all(RESULTS, "ravdess-emodb")
-    expected = []
-    with zipfile.ZipFile(RESULTS / "ravdess-emodb.bundle") as parts:
-        lines = lzma.decompress(parts.read("results.jsonl.xz")).splitlines()
-    for result in map(json.loads, lines):
-        tail = result.get("history", [])[-3:]  # the last quarter of 12 evaluations, as the study says
-        for test, folds in tail[-1]["tests"].items() if tail else ():
-            for fold in folds:
-                scores = {
-                    metric: [at["tests"][test][fold][metric] for at in tail]
-                    for metric in ("uACC", "wACC", "wF1")
-                }
-                means = {metric: statistics.fmean(of) for metric, of in scores.items()}
-                stds = {f"{metric}_std": statistics.pstdev(of) for metric, of in scores.items()}
-                expected.append({"key": result["key"], "test": test, "test_fold": int(fold), **means, **stds})
-    by = ["key", "test", "test_fold"]
-    ours = table.sort_values(by).reset_index(drop=True)
-    theirs = pd.DataFrame(expected).sort_values(by).reset_index(drop=True)
-    assert len(ours) == len(theirs) == 775  # 125 runs, each on 5 or 1 folds of RAVDESS and of EmoDB, twice
-    for column in theirs:
-        if column in by:
-            assert (ours[column] == theirs[column]).all()
-        else:
-            np.testing.assert_allclose(ours[column], theirs[column], rtol=0, atol=1e-12)
-    assert ours["key"].nunique() == 125
-    assert (ours["study"] == "ravdess-emodb").all()
-    assert set(ours["augment_percent"]) == {0, 20, 50, 70, 100}
-    assert ours["finished"].between("2026-11-01", "2026-12-01").all()
-    assert (ours["train_seconds"] + ours["evaluate_seconds"] <= ours["wall_seconds"] + 0.02).all()
-
-
-def test_the_columns_and_their_types(store):
-    bits = {"bf16": True, "threads": 2}
-    environment = {"device_name": "A device", "packages": {"torch": "2.0"}, **bits}
-    put(
-        store,
-        made_result(RUN, value, environment=environment, train_seconds=3.5),
-        made_result(ALONE, value, copy="other", finished="2025-12-31T00:00:00+00:00"),
-    )
-    table = load_all(store.folder.parent)
-    assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
-    assert list(table) == list(COLUMNS)
-    one = table[["key", "test", "test_fold"]].itertuples(index=False, name=None)
-    assert list(one) == [  # oldest run first; a corpus trained on shows its left-out fold, another all
-        (made_result(ALONE, value, copy="other")["key"], "folded", 0),
-        (made_result(ALONE, value, copy="other")["key"], "folded", 1),
-        (made_result(ALONE, value, copy="other")["key"], "plain", 0),
-        (made_result(ALONE, value, copy="other")["key"], "plain_scrambled", 0),
-        (made_result(RUN, value)["key"], "folded", 1),
-        (made_result(RUN, value)["key"], "plain", 0),
-        (made_result(RUN, value)["key"], "plain_scrambled", 0),
-    ]
-    first, last = table.iloc[0], table.iloc[-1]
-    assert (first["train"], last["train"]) == ("plain", "folded+plain_scrambled")
-    assert (first["train_scrambled"], last["train_scrambled"]) == (False, True)
-    assert pd.isna(first["fold"])
-    assert (last["fold"], last["seed"], last["augment_percent"]) == (1, 3, 0)
-    assert list(table["trained_on"]) == [False, False, True, True, True, True, True]
-    assert list(table["test_scrambled"]) == [False, False, False, True, False, False, True]
-    assert list(table["uACC"]) == [0.3, 0.4, 0.3, 0.3, 0.4, 0.3, 0.3]
-    assert (table["wF1_std"] == 0).all()
-    assert (first["pool_by"], last["pool_by"]) == ("own", "stretched")
-    assert first["loudness_dbfs"] == -20
-    assert pd.isna(last["loudness_dbfs"])
-    assert (last["learning_rate"], last["batch_size"], last["epochs"], last["width"]) == (1e-3, 16, 12, 8)
-    assert (first["train_fingerprint"], last["train_fingerprint"]) == ("other", "0+0")
-    assert (last["bf16"], last["threads"]) == (True, 2)
-    assert pd.isna(first["bf16"])
-    assert (last["device_name"], last["torch"]) == ("A device", "2.0")
-    assert last["train_seconds"] == 3.5
-    assert first["train_seconds"] == 30
-    assert last["finished"] == pd.Timestamp("2026-01-01", tz="UTC")
-
-
-def test_every_column_is_documented():
-    section = (RESULTS / "README.md").read_text().split("## All results as one table\n")[1].split("\n## ")[0]
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    assert sorted(name.strip(" `") for cell in cells for name in cell.split(",")) == sorted(COLUMNS)
-
-
-def test_all_studies_or_one_of_them(store):
-    put(store, made_result(RUN, value))
-    put(Store(store.folder.parent / "another"), made_result(RUN, value), made_result(ALONE, value))
-    root = store.folder.parent
-    assert load_all(root).groupby("study")["key"].nunique().to_dict() == {"another": 2, "study": 1}
-    assert set(load_all(str(root), "study")["study"]) == {"study"}
-
-
-def test_nothing_finished_is_an_empty_table_of_the_same_kind(store):
-    store.start(RUN)
-    table = load_all(store.folder.parent)
-    assert len(table) == 0
-    assert {name: str(kind) for name, kind in table.dtypes.items()} == COLUMNS
-
-
-def test_runs_by_another_method_are_there_and_said(store):
-    old = made_result(ALONE, value)
-    old["spec"]["method"] = METHOD - 1
-    put(store, made_result(RUN, value), old)
-    with pytest.warns(UserWarning, match=f"1 of the runs in .* are by method {METHOD - 1}, this serkit's is"):
-        table = load_all(store.folder.parent)
-    assert table.groupby("key")["method"].first().to_dict() == {
-        old["key"]: METHOD - 1,
-        made_result(RUN, value)["key"]: METHOD,
-    }
-
-
 # --- files that cannot be read ---
-
-
-def test_no_results_there(tmp_path, store):
-    with pytest.raises(ResultsUnreadable, match=f"no results folder {tmp_path / 'no'}"):
-        load_all(tmp_path / "no")
-    put(store, made_result(RUN, value))
-    with pytest.raises(ResultsUnreadable, match=r"no results of study 'papr' in .*; of those there: study"):
-        load_all(store.folder.parent, "papr")
 
 
 def without(*path):
@@ -284,6 +143,53 @@ def test_a_table_that_is_not_there_is_named(store, content, why):
     with pytest.raises(ResultsUnreadable, match=why) as caught:
         store.table(key, "estimates")
     assert str(path) in str(caught.value)
+
+
+# --- trainings that were thrown off ---
+
+
+def run_with(losses, tail):
+    return {"history": [{"loss": loss} for loss in losses], "tail_evaluations": tail}
+
+
+@pytest.mark.parametrize(
+    ("losses", "tail", "off"),
+    [
+        ([0.7, 0.6, 0.5], 2, False),
+        ([1e18, 0.6, 0.5], 2, False),  # it came back
+        ([0.7, 0.6, 1e18, 0.6], 3, False),  # once
+        ([0.7, 0.6, 1e18, 1e18], 3, True),
+        ([3.0], 1, True),
+        ([2.2], 1, False),
+        ([math.inf], 1, True),
+    ],
+)
+def test_a_loss_far_above_that_of_guessing(losses, tail, off):
+    assert resultfile.diverged(run_with(losses, tail)) is off
+
+
+def test_measurements_learn_nothing_and_cannot_be_thrown_off():
+    assert not resultfile.diverged({"spec": {"acoustics_method": 1}})
+
+
+def test_the_loss_of_guessing_is_that_of_equal_scores():
+    import torch
+
+    from serkit.train import bce_of_softmax
+
+    loss = bce_of_softmax(torch.zeros(3, len(LABELS)), torch.tensor([0, 1, 3]))
+    assert resultfile.GUESSING == pytest.approx(loss.item())
+
+
+def test_no_evaluation_of_the_real_runs_is_near_the_limit():
+    """Not even the first epochs of 125 trainings, small learning sets and augmentation included."""
+    losses = [
+        at["loss"]
+        for result in Store(ROOT / "results" / "ravdess-emodb").results()[0]
+        for at in result.get("history", [])
+    ]
+    assert len(losses) == 125 * 12
+    assert max(losses) < 0.55 * resultfile.FAR_ABOVE * resultfile.GUESSING
 
 
 # --- the schema ---
