@@ -42,7 +42,7 @@ def main() -> None:
 
 
 @main.command(context_settings={"allow_interspersed_args": False})
-@click.argument("study", type=options.StudyName())
+@click.argument("study", shell_complete=options.a_study)
 @click.argument("arguments", metavar="[PYTEST ARGUMENTS]", nargs=-1)
 def run(study: str, arguments: tuple[str, ...]) -> None:
     """Run STUDY, a built-in one or a TOML file, in any folder.
@@ -60,7 +60,7 @@ def run(study: str, arguments: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=options.CorpusName())
+@click.argument("names", metavar="[CORPUS...]", nargs=-1, shell_complete=options.a_corpus)
 @study_option("its corpora, with its options")
 @click.option(
     "--option",
@@ -120,10 +120,7 @@ def study(name: str | None, reference: bool) -> None:
 @click.argument("names", metavar="[CHECKPOINT...]", nargs=-1, type=click.Choice(list(CHECKPOINTS)))
 @click.option("--verify", is_flag=True, help="Only check a file put in place by hand.")
 def weights(names: tuple[str, ...], verify: bool) -> None:
-    """Fetch the published CNN14 checkpoints and check them.
-
-    What was cut off is resumed; size and SHA-256 are checked.
-    """
+    """Fetch the published CNN14 checkpoints and check their size and SHA-256."""
     from serkit.encoders import checkpoints
 
     for name in names or ("cnn14-32k",):
@@ -190,7 +187,7 @@ def plan(study_name: str, results: str | None) -> None:
 
 
 @main.command()
-@click.argument("study_name", metavar="STUDY", type=options.StudyName())
+@click.argument("study_name", metavar="STUDY", shell_complete=options.a_study)
 @results_option
 @click.option(
     "--output", type=click.Path(), help="File to write; default STUDY.bundle in the results folder."
@@ -211,8 +208,8 @@ def bundle(study_name: str, results: str | None, output: str | None) -> None:
 
 
 @main.command()
-@click.argument("first", metavar="A", type=options.StudyName())
-@click.argument("second", metavar="B", type=options.StudyName())
+@click.argument("first", metavar="A", shell_complete=options.a_study)
+@click.argument("second", metavar="B", shell_complete=options.a_study)
 @click.option(
     "--metric", type=click.Choice(METRICS), default="wF1", show_default=True, help="What is compared."
 )

@@ -28,7 +28,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def say(text: str = "", err: bool = False) -> None:
-    """Prints what names of files, corpora and studies stand in: none may steer the terminal."""
+    """Prints a text; names of files, corpora and studies in it cannot steer the terminal."""
     click.echo(printable(located(text)), err=err)
 
 
@@ -52,37 +52,23 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
-class StudyName(click.ParamType):
-    """A built-in study's name or a file; the command reads the study and says what is wrong."""
-
-    name = "study"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The shell's own files, and the built-in names; bash drops what stands before files."""
-        return [CompletionItem(incomplete, type="file"), *_beginning(incomplete, studies.names())]
+def a_study(context: click.Context, parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
+    """Completes a study: the shell's own files, then built-in names; bash drops what stands before files."""
+    return [CompletionItem(beginning, type="file"), *_beginning(beginning, studies.names())]
 
 
-class CorpusName(click.ParamType):
-    """A reader's name or, beside --study, that study's word for a corpus; checked by the command."""
-
-    name = "corpus"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """The names that may stand here."""
-        try:
-            study = ctx.params.get("study_name")
-            known = [corpus.name for corpus in studies.read(study).corpora] if study else corpora.names()
-        except SerkitError:
-            known = []  # said when the command runs
-        return _beginning(incomplete, known)
+def a_corpus(context: click.Context, parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
+    """Completes a corpus: a reader's name or, beside --study, that study's word for it."""
+    try:
+        study = context.params.get("study_name")
+        known = [corpus.name for corpus in studies.read(study).corpora] if study else corpora.names()
+    except SerkitError:
+        known = []  # the error is shown when the command runs
+    return _beginning(beginning, known)
 
 
-def _beginning(incomplete: str, known: Iterable[str]) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+def _beginning(beginning: str, known: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in known if name.startswith(beginning)]
 
 
 def study_option(about: str, default: str | None = None) -> Callable[[Command], Command]:
@@ -90,7 +76,8 @@ def study_option(about: str, default: str | None = None) -> Callable[[Command], 
     return click.option(
         "--study",
         "study_name",
-        type=StudyName(),
+        metavar="STUDY",
+        shell_complete=a_study,
         default=default,
         show_default=default is not None,
         help=f"Built-in study, or the TOML file of one: {about}.",
@@ -119,11 +106,7 @@ def quick_option(but: str) -> Callable[[Command], Command]:
 
 
 def results_root(results: str | None) -> Path:
-    """The folder of results: what --results names, which must be there; else where the environment says.
-
-    Raises:
-        ResultsUnreadable: --results names no folder.
-    """
+    """The folder that --results names, else that of the environment. Raises ResultsUnreadable: it is none."""
     if results and not Path(results).is_dir():
         raise ResultsUnreadable(
             f"no results folder {results}; name the one that holds a folder for each study"
@@ -138,20 +121,17 @@ def opened(study: str, results: str | None) -> tuple[studies.Study, Store]:
 
 
 def no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
-    """What is said of a corpus that nobody knows."""
-    hint = did_you_mean(name, known)
-    return click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}{hint}")
+    """The error for a corpus that nobody knows."""
+    return click.UsageError(
+        f"no corpus {name!r}; expected one of {', '.join(known)}{did_you_mean(name, known)}"
+    )
 
 
 def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
     """A study's options with those of a command line: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`.
 
-    Args:
-        chosen: the study's.
-        pairs: `KEY=VALUE`, or `KEY.NAME=VALUE` for a pair of an option that maps names.
-
     Raises:
-        click.UsageError: no such pair, or one of an option that is no mapping.
+        click.UsageError: not KEY=VALUE, or KEY.NAME=VALUE of an option that maps no names.
         SpecError: a text that may not be shown.
     """
     options = dict(chosen)

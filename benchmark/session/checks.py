@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     """Asserts that a result answers what was asked and can be believed.
 
-    Args:
-        result: as in result.json.
-        plan: what the study asked.
-        settled: its loss must have levelled off in the tail (§2.2). Not asked of a grid of recipes, some of
-            which are too slow for that, nor of a study that says it is too short.
+    With `settled` its loss must have levelled off in the tail (§2.2): not asked of a grid of recipes, some of
+    which are too slow for that, nor of a study that says it is too short.
     """
-    __tracebackhide__ = True  # what is wrong is said in a line; how it is looked for is nobody's concern
+    __tracebackhide__ = True  # the message says what is wrong, in a line
     from serkit.metrics import in_tail, levelled_off  # numpy comes with it: a plan needs none
 
     assert result["label"] == plan.label, f"it answers {result['label']}, asked was {plan.label}"
@@ -79,13 +76,7 @@ def _assert_shares(where: str, averages: Mapping[str, Any]) -> None:
 
 
 def assert_measured(result: Result, estimates: pd.DataFrame, plan: AcousticsSpec) -> None:
-    """Asserts that a measurement answers what was asked and that every estimate can be one.
-
-    Args:
-        result: as in result.json.
-        estimates: as in estimates.parquet.
-        plan: what the study asked.
-    """
+    """Asserts that a measurement answers what was asked, and that every estimate can be one."""
     __tracebackhide__ = True
     from serkit.acoustics.meter import RANGES, SHORT  # torch comes with it
 

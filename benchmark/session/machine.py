@@ -1,10 +1,9 @@
 """What this machine has for processes that train: GPUs, and cores to share.
 
-GPUs are listed through NVML, so CUDA is not started: CUDA_VISIBLE_DEVICES can still be set. Cores are those
-that this process may use, by its affinity and the quota of its container; `os.cpu_count` counts the host's.
-
-Idle threads sleep instead of spinning, which is OpenMP's own way and takes the core from a process beside it:
-measured in `docs/performance.md`. Threads must be settled before PyTorch is imported.
+GPUs are listed through NVML, which leaves CUDA_VISIBLE_DEVICES to be set before CUDA starts. Cores are those
+that this process may use, by its affinity and its container's quota; `os.cpu_count` counts the host's. Idle
+threads sleep instead of spinning, OpenMP's own way, which takes the core from a process beside it (measured
+in docs/performance.md).
 """
 
 from __future__ import annotations
@@ -54,6 +53,6 @@ def share_of_cores(processes: int) -> int:
 
 
 def settle_threads(threads: int) -> None:
-    """Makes this process compute with so many threads, idle ones asleep; what the user has set stays."""
+    """Lets this process compute with so many threads, unless the user set it. Before PyTorch is imported."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -20,16 +20,17 @@ from benchmark.beside import located
 from benchmark.session import engines
 from benchmark.session.controller import Controller
 from benchmark.session.work import Place
-from serkit.errors import CorpusMissing, ExtraMissing, ResultsUnreadable, SerkitError, SpecError
+from serkit.errors import CorpusMissing, ExtraMissing, SerkitError, SpecError
 from serkit.files import house_libraries
 from serkit.results import Result, Store
+from serkit.specs import Spec
 
 pytest.register_assert_rewrite("benchmark.session.checks")
 
 
 @dataclass
 class Session:
-    """What the plugin keeps between hooks: `jobs` by the ids of their cases, each waits for its key."""
+    """What the plugin keeps between hooks. Each of `jobs`, by the id of its case, waits for its key."""
 
     study: studies.Study
     store: Store
@@ -185,14 +186,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.stash[SESSION].engine.shutdown(session.exitstatus == pytest.ExitCode.INTERRUPTED)
 
 
+@dataclass(frozen=True)
 class BoundCase:
-    """A case that can be run: the plan's, bound to this session."""
+    """A case of the plan that can be run in this session: its `spec`, and whether it must have `settled`."""
 
-    def __init__(self, case: studies.Case, session: Session) -> None:
-        """Binds."""
-        self.id, self.spec = case.id, case.spec
-        self.settled = session.study.settled
-        self._session = session
+    id: str
+    spec: Spec
+    settled: bool
+    session: Session
 
     def result(self) -> Result:
         """The result, once the engine has done the job.
@@ -200,24 +201,23 @@ class BoundCase:
         A corpus that is not there skips the case; any other bad input fails it with one message.
         """
         try:
-            key = self._session.jobs[self.id]()
-            result = self._session.store.get(key)
-            if result is not None:
-                return result
-            raise ResultsUnreadable(f"{key} was done and is gone from {self._session.store.folder}")
+            result = self.session.store.get(self.session.jobs[self.id]())
+            assert result is not None, "its key comes back once it is saved"
+            return result
         except SerkitError as error:
             problem = error
         # Outside the handler, or pytest would show its traceback, which is not the user's concern.
         if isinstance(problem, CorpusMissing):
-            pytest.skip(located(self._session.study.titled(str(problem))))
+            pytest.skip(located(self.session.study.titled(str(problem))))
         pytest.fail(located(f"{type(problem).__name__}: {problem}"), pytrace=False)
 
     def estimates(self, result: Result) -> Any:
         """What a measurement found, a row a clip: `estimates.parquet`."""
-        return self._session.store.table(result["key"], "estimates")
+        return self.session.store.table(result["key"], "estimates")
 
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> BoundCase:
     """The run or measurement that this case is about."""
-    return BoundCase(request.param, request.config.stash[SESSION])
+    ours = request.config.stash[SESSION]
+    return BoundCase(request.param.id, request.param.spec, ours.study.settled, ours)

@@ -12,6 +12,8 @@ TensorBoard is an extra, and is imported at the first evaluation.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,32 +21,29 @@ from typing import Any
 from serkit.specs import METRICS
 
 
-class Curves:
-    """The curves of one run; called after each evaluation, as `serkit.run.run` does."""
+@contextmanager
+def curves() -> Iterator[Callable[[Path, dict[str, Any]], None]]:
+    """Gives what writes the curves of one run, called after each evaluation as `serkit.run.run` does.
 
-    def __init__(self) -> None:
-        """Opens nothing yet."""
-        self._writer: Any = None
+    TensorBoard sees each evaluation at once; the file is closed in the end.
+    """
+    writer: Any = None
 
-    def __call__(self, folder: Path, event: dict[str, Any]) -> None:
-        """Writes one evaluation, so that TensorBoard sees it now.
-
-        Args:
-            folder: the run's.
-            event: `iteration`, `loss`, and `tests`: test -> fold -> metric -> value.
-        """
-        if self._writer is None:
+    def write(folder: Path, event: dict[str, Any]) -> None:
+        nonlocal writer
+        if writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(folder))
+            writer = SummaryWriter(str(folder))
         at = event["iteration"]
-        self._writer.add_scalar("loss", event["loss"], at)
+        writer.add_scalar("loss", event["loss"], at)
         for test, folds in event["tests"].items():
             for metric in METRICS:
-                self._writer.add_scalar(f"{metric}/{test}", fmean(of[metric] for of in folds.values()), at)
-        self._writer.flush()
+                writer.add_scalar(f"{metric}/{test}", fmean(of[metric] for of in folds.values()), at)
+        writer.flush()
 
-    def close(self) -> None:
-        """Closes the file."""
-        if self._writer is not None:
-            self._writer.close()
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()

@@ -5,11 +5,11 @@ A job takes plain values that can be pickled, leaves its result in the store and
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from benchmark.session.machine import settle_threads, share_of_cores
-from benchmark.session.tensorboard import Curves
+from benchmark.session.tensorboard import curves
 from serkit.errors import ResultsUnwritable, memory_named
 from serkit.place import Place as AnyPlace
 from serkit.specs import MEASUREMENT, Spec
@@ -45,8 +45,8 @@ def do(job: Job, place: Place) -> str:
 
             if job.kind == MEASUREMENT:
                 return measure(job, place)["key"]
-            with closing(Curves()) if place.tensorboard else nullcontext() as curves:
-                return run(job, place, curves)["key"]
+            with curves() if place.tensorboard else nullcontext() as on_evaluation:
+                return run(job, place, on_evaluation)["key"]
     except OSError as error:  # a disk that is full or gone, which no code can mend
         raise ResultsUnwritable(
             f"{error}. SERKIT_RESULTS names the folder of results, SERKIT_CACHE that of packed audio,"

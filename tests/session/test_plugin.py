@@ -1,12 +1,10 @@
 """The plugin from outside, as a user meets it: sessions in a folder of their own, alone and under xdist."""
 
-import io
 import json
 import sys
-from pathlib import Path
+from collections import Counter
 from unittest.mock import Mock
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,59 +14,21 @@ import benchmark.session.machine
 import serkit.measure
 import serkit.run
 import serkit.splits
-from serkit.acoustics.quality import Dnsmos
+from benchmark.session import work
+from benchmark.study import EXHIBITS
 from serkit.errors import CorpusMissing, ResultsUnwritable
+from tests.made_results import made_measurement
 
 pytest_plugins = "pytester"
 pytestmark = pytest.mark.usefixtures("numbers_only")
 
-ROOT = Path(__file__).parents[2]
 
-TINY = """
-title = "A study of seconds"
-rates_percent = [0]
-model = { width = 1, weights = "" }
-recipe = { epochs = 2, batch_size = 24, max_seconds = 0.7, tail = 0.5 }
-
-[corpora.large]
-reader = "synthetic"
-title = "LARGE"
-[corpora.folded]
-reader = "synthetic"
-title = "FOLDED"
-folds = 3
-options = { role = "B" }
-scramble = { neutral = "sad", sad = "neutral", happy = "angry", angry = "happy" }
-
-[table1]
-train = [["large"], ["folded"]]
-[figure3]
-train = [["large"], ["folded_scrambled"]]
-test = ["folded_scrambled", "folded", "large"]
-"""
+TUNING = '[tuning]\ntrain = [["folded"]]\nlearning_rates = [1e-4, 1e-2]\nbatch_sizes = [16, 24]\n'
 
 
-@pytest.fixture
-def checkout(pytester, monkeypatch, synthetic_cache):
-    """A folder with the project's own cases and settings, and a study of seconds."""
-    for variable in ("SERKIT_DATA", "SERKIT_RESULTS", "CUDA_VISIBLE_DEVICES", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("SERKIT_CACHE", str(synthetic_cache))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    (pytester.path / "cases").symlink_to(ROOT / "cases")
-    for name in ("conftest.py", "pytest.ini"):
-        (pytester.path / name).write_text((ROOT / name).read_text())
-    (pytester.path / "tiny.toml").write_text(TINY)
-    return pytester
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    """What a measurement loads, some of which may load once a process; pytester's sessions forget imports."""
-    Dnsmos().p808([np.ones(1, dtype=np.float32)])
-    pd.DataFrame().to_parquet(io.BytesIO())
-    import benchmark.report.figures  # noqa: F401
+def more(checkout, name, text):
+    """Another study: the one of seconds, and what is added to it."""
+    (checkout.path / name).write_text((checkout.path / "tiny.toml").read_text() + text)
 
 
 def add_to_conftest(checkout, text):
@@ -77,10 +37,9 @@ def add_to_conftest(checkout, text):
 
 
 def results(checkout, study="tiny"):
-    return {
-        path.parent.name.rsplit("-", 1)[0]: json.loads(path.read_text())
-        for path in (checkout.path / "results" / study).glob("*/result.json")
-    }
+    """The labels of what is done."""
+    done = (checkout.path / "results" / study).glob("*/result.json")
+    return {path.parent.name.rpartition("-")[0] for path in done}
 
 
 def collected(outcome):
@@ -106,52 +65,50 @@ def pytest_sessionfinish(session):
     assert not (checkout.path / "results").exists()
 
 
+def test_a_case_stands_once_and_is_marked_with_all_it_serves(checkout):
+    """The study's own recipe, learning rate 1e-4 and batch 24, is a point of its tuning's grid."""
+    more(checkout, "tuned.toml", TUNING)
+    made, _ = checkout.inline_genitems("--study", "tuned.toml")
+    items = [item for item in made if item.callspec.id != "NOTSET"]  # pytest's placeholder
+    assert len({item.callspec.id for item in items}) == len(items) == 7 + 9
+
+    def counted(by):
+        return Counter(name for item in items for name in by(item))
+
+    assert counted(lambda item: [item.path.name]) == {
+        "test_runs.py": 4,  # what Table 1 shows
+        "test_figure3_scrambled.py": 3,
+        "test_tuning_grid.py": 9,
+    }
+    marks = counted(lambda item: {mark.name for mark in item.iter_markers()} & set(EXHIBITS))
+    assert marks == {"table1": 4, "figure3": 4, "tuning": 12}  # shared: LARGE's run, and three of the grid
+
+
 @pytest.mark.parametrize(
     ("select", "runs"),
     [
         (["-k", "scrambled"], 3),
-        (["-m", "table1"], 4),
-        (["-m", "figure3"], 4),  # its own three, and the run of LARGE that Table 1 holds
-        (["-k", "fold02"], 2),
+        (["-k", "tuning"], 4 * 3),
+        (["-m", "tuning and not table1"], 3 * 3),
+        (["-k", "batch16 and fold02"], 2),
         (["-k", "[folded-aug0-fold01] or [large-aug0]"], 2),  # as `python -m benchmark status` says it
-        (["cases/test_runs.py"], 4),  # what Table 1 shows
         (["cases/test_figure3_scrambled.py"], 3),
-        (["cases/test_tuning_grid.py"], 0),
+        (["cases/test_figure4_acoustics.py"], 0),
     ],
 )
 def test_selects_runs_by_word_mark_or_file(checkout, select, runs):
-    outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "--collect-only", "-q", *select)
+    more(checkout, "tuned.toml", TUNING)
+    outcome = checkout.runpytest_inprocess("--study", "tuned.toml", "--collect-only", "-q", *select)
     assert len(collected(outcome)) == runs
 
 
-@pytest.mark.parametrize(
-    ("select", "runs"),
-    [
-        (["-m", "tuning"], 4 * 3),  # points and folds; those of the study's own recipe are Table 1's
-        (["-k", "tuning"], 4 * 3),
-        (["cases/test_tuning_grid.py"], 3 * 3),
-        (["cases/test_runs.py"], 1 + 3),
-        (["-m", "table1"], 1 + 3),
-        (["-m", "tuning and not table1"], 3 * 3),
-        (["-k", "lr0.01"], 2 * 3),
-        (["-k", "batch16 and fold02"], 2),
-        (["-k", "folded-aug0-fold01-lr0.01-batch24"], 1),
-    ],
-)
-def test_selects_points_of_a_tuning_grid(checkout, select, runs):
-    """Own recipe: learning rate 1e-4, batch 24."""
-    grid = '[tuning]\ntrain = [["folded"]]\nlearning_rates = [1e-4, 1e-2]\nbatch_sizes = [16, 24]\n'
-    (checkout.path / "tuned.toml").write_text(TINY + grid)
-    outcome = checkout.runpytest_inprocess("--study", "tuned.toml", "--collect-only", "-q", *select)
-    ids = collected(outcome)
-    assert len(ids) == len(set(ids)) == runs
-
-
-def test_acoustics_are_measured_and_shown(loaded, checkout, one_thread):
+def test_acoustics_are_measured_and_shown(checkout, monkeypatch):
     """No training: `-m figure4` selects the measurements alone."""
-    (checkout.path / "heard.toml").write_text(
-        TINY + '[figure4]\ncorpora = ["large"]\nclips = 3\np835_clips = 1\n'
-    )
+    more(checkout, "heard.toml", '[figure4]\ncorpora = ["large"]\nclips = 3\np835_clips = 1\n')
+    found = {"path": ["a.wav", "b.wav", "c.wav"], "label": "sad", "speaker": ["1", "2", "3"], "reason": ""}
+    found |= {"p808_mos": 3.0, "ovrl_mos": [2.5, None, None], "t60_s": [0.2, 0.3, 0.4], "c50_db": 20.0}
+    estimates = pd.DataFrame(found).assign(sig_mos=float("nan"), bak_mos=float("nan"))
+    monkeypatch.setattr(work, "do", lambda job, at: made_measurement(at.store, job, estimates)["key"])
     outcome = checkout.runpytest_inprocess("--study", "heard.toml", "-m", "figure4")
     outcome.assert_outcomes(passed=1)
     outcome.stdout.fnmatch_lines(
@@ -161,7 +118,7 @@ def test_acoustics_are_measured_and_shown(loaded, checkout, one_thread):
             "LARGE  * raw *",
         ]
     )
-    assert set(results(checkout, "heard")) == {"acoustics-large-raw"}
+    assert results(checkout, "heard") == {"acoustics-large-raw"}
     assert (checkout.path / "results/heard/figure4.md").is_file()
 
 
@@ -171,15 +128,25 @@ def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout, monk
     add_to_conftest(
         checkout,
         """
-import os, pytest
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item):
-    if "folded-aug0-fold01" in item.name:
+import os, time
+from benchmark.session import work
+from tests.made_results import made_result, put
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        work.do = do
+
+def do(job, place):
+    time.sleep(0.3)
+    if job.label == "folded-aug0-fold01":
         os.kill(os.getpid(), 9)
+    result = made_result(job, lambda *_: 0.5, evaluations=2)
+    put(place.store, result)
+    return result["key"]
 """,
     )
     chosen = ("--study", "tiny.toml", "-k", "large or folded-aug0-fold01")
-    outcome = checkout.runpytest_inprocess(*chosen, "-n", "1")  # the worker trains, not this process
+    outcome = checkout.runpytest_inprocess(*chosen, "-n", "1")
     outcome.assert_outcomes(passed=1, failed=1)
     outcome.stdout.fnmatch_lines(
         [
@@ -190,7 +157,7 @@ def pytest_runtest_call(item):
             "FOLDED *--*",
         ]
     )
-    assert set(results(checkout)) == {"large-aug0"}  # what the next session takes as it is
+    assert results(checkout) == {"large-aug0"}  # what the next session takes as it is
     said = capfd.readouterr().out  # where no terminal is, and pytest's own went elsewhere
     assert "  0 of 2 done, 1 running, 1 left, " in said
     assert "  1 of 2 done, " in said or "  0 of 2 done, 1 failed, " in said
@@ -217,7 +184,7 @@ def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
 )
 def test_wrong_use_is_one_message_and_a_usage_error(checkout, monkeypatch, arguments, said):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    (checkout.path / "wrong.toml").write_text(TINY.replace("recipe =", "recipee ="))
+    more(checkout, "wrong.toml", "[recipee]\n")
     outcome = checkout.runpytest_inprocess(*arguments)
     assert outcome.ret == pytest.ExitCode.USAGE_ERROR
     outcome.stderr.fnmatch_lines([f"ERROR: {said}"])

@@ -1,10 +1,10 @@
 """Learning curves, read back by TensorBoard itself."""
 
-from contextlib import closing
+from contextlib import suppress
 
 import pytest
 
-from benchmark.session.tensorboard import Curves
+from benchmark.session.tensorboard import curves as writing
 from serkit.specs import METRICS
 
 
@@ -33,26 +33,24 @@ def files(folder):
 
 
 def test_loss_and_metrics_of_each_test_by_iteration(tmp_path):
-    curves_of = Curves()
-    curves_of(tmp_path, event(10, 0.75, one={"0": 0.25, "1": 0.75}, two={"0": 0.125}))
-    assert curves(tmp_path)["loss"] == [(10, 0.75)]  # at once, not in the end
-    curves_of(tmp_path, event(20, 0.5, one={"0": 0.5, "1": 1.0}, two={"0": 0.25}))
+    with writing() as write:
+        write(tmp_path, event(10, 0.75, one={"0": 0.25, "1": 0.75}, two={"0": 0.125}))
+        assert curves(tmp_path)["loss"] == [(10, 0.75)]  # at once, not in the end
+        write(tmp_path, event(20, 0.5, one={"0": 0.5, "1": 1.0}, two={"0": 0.25}))
     found = curves(tmp_path)
     assert set(found) == {"loss"} | {f"{metric}/{test}" for metric in METRICS for test in ("one", "two")}
     assert found["loss"] == [(10, 0.75), (20, 0.5)]
     assert found["uACC/one"] == [(10, 0.5), (20, 0.75)]
     assert found["wF1/two"] == [(10, 2.125), (20, 2.25)]
-    assert len(files(tmp_path)) == 1
-
-
-def test_a_run_that_failed_leaves_what_it_had_in_one_file(tmp_path):
-    with closing(Curves()) as curves_of:
-        curves_of(tmp_path, event(10, 0.75, one={"0": 0.25}))
-    assert curves(tmp_path)["loss"] == [(10, 0.75)]
     (name,) = files(tmp_path)
     assert name.startswith("events.out.tfevents.")  # what the next attempt drops
 
 
-def test_a_run_that_fails_at_once_leaves_none(tmp_path):
-    Curves().close()
-    assert files(tmp_path) == []
+def test_a_run_that_fails_leaves_what_it_had_or_nothing(tmp_path):
+    for evaluations in (0, 1):
+        with suppress(RuntimeError), writing() as write:
+            for _ in range(evaluations):
+                write(tmp_path, event(10, 0.75, one={"0": 0.25}))
+            raise RuntimeError
+        assert len(files(tmp_path)) == evaluations
+    assert curves(tmp_path)["loss"] == [(10, 0.75)]

@@ -42,7 +42,7 @@ def train(output: str, jobs: int, seed: int, quick: bool) -> None:
 
 
 @main.command("score")
-@click.argument("names", metavar="[CORPUS...]", nargs=-1, type=options.CorpusName())
+@click.argument("names", metavar="[CORPUS...]", nargs=-1, shell_complete=options.a_corpus)
 @study_option("its corpora, with its options, as real speech")
 @click.option("--weights", type=click.Path(dir_okay=False), help="Default: those of the package.")
 @seed_option("the speech, the rooms and the choice of clips")

@@ -6,18 +6,17 @@ never computed from a number.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from benchmark.session import machine
-from benchmark.session.work import Job, Place, do
+from benchmark.session import machine, work
 
 T = TypeVar("T")
 
@@ -25,10 +24,10 @@ T = TypeVar("T")
 class Engine:
     """One of the session's processes: the controller, a worker, or the only one."""
 
-    def __init__(self, config: pytest.Config, place: Place) -> None:
+    def __init__(self, config: pytest.Config, place: work.Place) -> None:
         """Settles the device and a worker's threads, before anything can ask CUDA or import torch."""
-        # A worker is handed one case at a time: the fastest of the distributions tried, and a crash costs one
-        # case. Not in pytest.ini, which could then not be read without xdist.
+        # One case at a time is the fastest distribution tried, and a crash costs one case. Not in pytest.ini,
+        # which could then not be read without xdist.
         if getattr(config.option, "maxschedchunk", 0) is None:
             config.option.maxschedchunk = 1
         self._pool: Pool | None = None
@@ -39,7 +38,7 @@ class Engine:
             machine.settle_threads(mine["threads"])
             self._workers = mine["workercount"]
             data = Path(mine["data"]) if mine["data"] else None  # a worker may start in another folder
-            place = dataclasses.replace(place, data=data, worker=mine["workerid"])
+            place = replace(place, data=data, worker=mine["workerid"])
             gpus = [mine["gpu"]] if mine["gpu"] else []
         else:
             gpus = machine.visible_gpus()
@@ -50,16 +49,16 @@ class Engine:
                         " them); run without --gpus to use the CPU"
                     )
                 self._pool = Pool(gpus)
-        self.place = dataclasses.replace(place, device="cuda" if gpus else "cpu")
+        self.place = replace(place, device="cuda" if gpus else "cpu")
         self.where = f"GPUs {', '.join(gpus)}" if self._pool else self.place.device
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
         """As `dealt` to the session's workers."""
         return dealt(items, cost, self._workers, turn)
 
-    def submit(self, job: Job) -> Callable[[], str]:
+    def submit(self, job: work.Job) -> Callable[[], str]:
         """Does the job when it is waited for."""
-        return functools.partial(do, job, self.place)
+        return functools.partial(work.do, job, self.place)
 
     def shutdown(self, cancel: bool) -> None:
         """Nothing: no job outlives its case."""
@@ -78,13 +77,12 @@ class Engine:
             self._pool.take_back(node.gateway.id)
 
 
+@dataclass
 class Pool:
     """GPUs lent to workers, evenly: with more workers than GPUs, some share."""
 
-    def __init__(self, gpus: list[str]) -> None:
-        """Takes the GPUs to lend, at least one."""
-        self._lent: dict[str, str] = {}
-        self.gpus = gpus
+    gpus: list[str]
+    _lent: dict[str, str] = field(default_factory=dict)
 
     def lend(self, worker: str) -> str:
         """The least used GPU, the first of equals."""
@@ -110,9 +108,8 @@ def dealt(
         return sorted(cases, key=turn)
     ranked = sorted(cases, key=lambda case: (turn(case), -cost(case)))  # stable: the same on every worker
     first, rest = ranked[:workers], ranked[workers:]
-    shortest = sorted(range(len(rest)), key=lambda place: (cost(rest[place]), -place))[:workers]
-    short = [rest[place] for place in shortest]
+    short = sorted(reversed(rest), key=cost)[:workers]
     if len(rest) < workers:
         return first + short
-    middle = [case for place, case in enumerate(rest) if place not in set(shortest)]
+    middle = [case for case in rest if not any(case is one for one in short)]
     return [case for pair in zip(first, short, strict=True) for case in pair] + middle
