@@ -88,13 +88,9 @@ class Augmentation:
     mask_bands: Range = (0, 8)
 
     def __post_init__(self) -> None:
-        """Checks the values; brings the settings of effects that are off to their defaults.
+        """Brings the settings of effects that are off, which must not change a key, to their defaults.
 
-        Those cannot change an outcome, so they must not change a key.
-
-        Raises:
-            SpecError: an unknown effect or one named twice, or a range that is upside down or outside what
-                its effect allows.
+        Raises SpecError for a value that cannot be.
         """
         known = ", ".join(EFFECTS)
         for effect in self.effects:
@@ -124,11 +120,7 @@ class Augmentation:
         return "stretch" in self.effects and self.stretch_method == "feature"
 
     def on_waves(self) -> Augmentation:
-        """The part that changes waves: without SpecAugment and a stretch on features.
-
-        Raises:
-            SpecError: nothing of it does.
-        """
+        """The part that changes waves, no features. Raises SpecError where nothing does."""
         features = {"specaugment"} | ({"stretch"} if self.stretches_features else set())
         effects = tuple(effect for effect in self.effects if effect not in features)
         check(bool(effects), f"augmentation effects = {list(self.effects)}: they change features, no wave")

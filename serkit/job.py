@@ -1,23 +1,28 @@
-"""What a training and a measurement share: the corpora they read, and that each is done once."""
+"""What a training and a measurement share: where it is done, the corpora it reads, that it is done once.
+
+Nothing heavy is imported before a corpus is loaded: places are made where nothing is trained.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from serkit import corpora, packs
-from serkit.corpora.reading.corpus import Corpus
+from serkit import corpora
 from serkit.errors import AudioError, SpecError, memory_named
-from serkit.packs import Pack
-from serkit.place import Place
 from serkit.provenance import since
 from serkit.resultfile import SCHEMA, Result
+from serkit.results import Store
 from serkit.specs import MEASUREMENT, TRAINING, CorpusSpec, Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from serkit.corpora.reading.corpus import Corpus
+    from serkit.packs import Pack
 
 TABLES = {TRAINING: "scores", MEASUREMENT: "estimates"}
 """The table beside each result, a row a clip. A measurement is worth nothing without it."""
@@ -26,13 +31,32 @@ REPORT_EVERY = 100
 """Clips packed between two lines of progress."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a training or a measurement is done: nothing here can change its result.
+
+    Attributes:
+        store: where results are looked for and saved.
+        data: the folder the corpora lie in.
+        device: `cpu`, `cuda` or `cuda:<n>`.
+        worker: the name of this process, for those who watch; empty: it is alone.
+        rerun: do it even if the result is there.
+    """
+
+    store: Store
+    data: Path | None = None
+    device: str = "cpu"
+    worker: str = ""
+    rerun: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Loaded:
     """A corpus, read and packed."""
 
     corpus: Corpus
     pack: Pack
-    fingerprint: str = field(repr=False)
+    fingerprint: str
 
     def delivered(self) -> dict[str, Any]:
         """What a result says of a corpus as it was found."""
@@ -79,6 +103,8 @@ def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
     """
     wanted = (spec, place.data, rate_hz)
     if wanted not in _LOADED:
+        from serkit import packs  # numpy comes with it
+
         corpus = read(spec, place)
 
         def report(done: int, clips: int) -> None:

@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 
 from serkit.acoustics import meter
-from serkit.job import load, once
-from serkit.place import Place
+from serkit.job import Place, load, once
 from serkit.provenance import ESTIMATORS, PACKAGES, environment
 from serkit.resultfile import Result
 from serkit.specs import AcousticsSpec

@@ -25,10 +25,7 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
     Args:
         truth: int [clips], class indices 0..3.
-        predicted: int [clips], likewise.
-
-    Returns:
-        `{"uACC": ..., "wACC": ..., "wF1": ...}`, each in [0, 1].
+        predicted: int [clips], class indices 0..3.
 
     Raises:
         ValueError: no clips, or lengths that differ.
@@ -54,16 +51,19 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
 
 def in_tail(history: Sequence[Mapping[str, Any]], tail: float) -> list[int]:
-    """Positions of the evaluations that lie in the last share `tail` of all iterations (§2.2); never empty.
+    """Positions of the evaluations that lie in the last share `tail` of all iterations (§2.2); at least one.
 
     Args:
-        history: the evaluations, each with its `iteration`, ascending, the last at the end of training.
+        history: the evaluations, each with its `iteration`; the last is at the end of training.
         tail: share in (0, 1].
+
+    Example:
+        >>> in_tail([{"iteration": 10}, {"iteration": 20}, {"iteration": 30}], 0.5)
+        [1, 2]
     """
-    iterations = [at["iteration"] for at in history]
-    first = (1 - tail) * iterations[-1]
-    inside = [i for i, iteration in enumerate(iterations) if iteration > first + 1e-9 * iterations[-1]]
-    return inside or [len(iterations) - 1]
+    end = history[-1]["iteration"]
+    first = (1 - tail + 1e-9) * end
+    return [i for i, at in enumerate(history) if at["iteration"] > first] or [len(history) - 1]
 
 
 def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[
         evaluations: for each evaluation of the tail, fold name -> metric -> value.
 
     Returns:
-        `{"folds": {fold: {metric: {"mean", "std"}}}, metric: {"mean", "std"}, ...}`; std is the population's.
+        `{"folds": {fold: {metric: {"mean", "std"}}}, metric: {"mean", "std"}, ...}`, as `summary`.
     """
     folds = list(evaluations[0])
     tail: dict[str, Any] = {"folds": {fold: summary([at[fold] for at in evaluations]) for fold in folds}}
@@ -89,14 +89,7 @@ def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[
 
 
 def summary(evaluations: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation (the population's) of each metric over evaluations.
-
-    Args:
-        evaluations: for each, metric -> value.
-
-    Returns:
-        `{metric: {"mean", "std"}}`.
-    """
+    """`{metric: {"mean", "std"}}` over evaluations, metric -> value each; std is the population's."""
     values = {metric: [at[metric] for at in evaluations] for metric in METRICS}
     return {metric: {"mean": float(np.mean(of)), "std": float(np.std(of))} for metric, of in values.items()}
 

@@ -19,9 +19,8 @@ import pandas as pd
 from serkit import encoders, metrics, splits
 from serkit.augment import Augmenting
 from serkit.device import on_gpu
-from serkit.job import load, once, read
+from serkit.job import Place, load, once, read
 from serkit.loader import Loader
-from serkit.place import Place
 from serkit.provenance import environment
 from serkit.resultfile import Result
 from serkit.specs import RunSpec
@@ -78,9 +77,8 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             lambda scores: splits.scored(spec, clips, scores),
             report,
         )
-        history = trained.history
         clips_seen = spec.recipe.epochs * len(clips.training)
-        tail = [history[at] for at in metrics.in_tail(history, spec.recipe.tail)]
+        tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
         result = {
             "initialisation": spec.model.weights or "random",
             "corpora": {name: splits.about(spec, name, corpus) for name, corpus in loaded.items()},
@@ -93,7 +91,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             },
             "tail_evaluations": len(tail),
             "affected": trained.affected,
-            "history": history,
+            "history": trained.history,
             "environment": {**environment(place.device), "bf16": on_gpu(place.device)},
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),

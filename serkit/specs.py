@@ -78,12 +78,7 @@ class CorpusSpec:
     max_training_clips: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            SpecError: a name that cannot stand in an id, a number out of bounds, an option that is no plain
-                value, or a scramble that is no permutation.
-        """
+        """Raises SpecError for a value that cannot be; so do the other specs."""
         check(
             self.name.isascii() and self.name.isalnum() and len(self.name) <= MAX_IN_NAME,
             f"corpus name {shown(self.name)}: expected letters and digits only, {MAX_IN_NAME} at most",
@@ -121,11 +116,7 @@ class ModelSpec:
     encoder: str = "cnn14"
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            SpecError: an unknown name, a width out of bounds, or a checkpoint that does not fit.
-        """
+        """Raises SpecError, also for a checkpoint that does not fit."""
         check_numbers(self, "model", "model ")
         one_of("front end", self.front_end, FRONT_ENDS)
         one_of("head", self.head, HEADS)
@@ -170,11 +161,7 @@ class Recipe:
     pool_by: str = "stretched"
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            SpecError: a value out of its range.
-        """
+        """Raises SpecError."""
         check_numbers(self, "recipe", "recipe ")
         one_of("recipe pool_by =", self.pool_by, POOLED_BY)
         check(
@@ -194,21 +181,18 @@ class Keyed(ABC):
 
     Attributes:
         kind: what is done, `training` or `measurement`.
+        method: the number of the method by which the result is made, under its name in the JSON.
         found: fields that a plan leaves empty: they come from the copy of the corpora that answers.
     """
 
     kind: ClassVar[str]
+    method: ClassVar[dict[str, int]]
     found: ClassVar[tuple[str, ...]] = ("fingerprints",)
 
     @property
     @abstractmethod
     def label(self) -> str:
         """The readable name."""
-
-    @property
-    @abstractmethod
-    def method(self) -> dict[str, int]:
-        """The number of the method by which the result is made, under its name in the JSON."""
 
     @property
     def key(self) -> str:
@@ -249,6 +233,7 @@ class RunSpec(Keyed):
     """
 
     kind: ClassVar[Literal["training"]] = TRAINING
+    method: ClassVar[dict[str, int]] = {"method": METHOD}
 
     train: tuple[str, ...]
     corpora: tuple[CorpusSpec, ...]
@@ -261,12 +246,7 @@ class RunSpec(Keyed):
     fingerprints: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            SpecError: a rate outside 0..100 or not an int, an unknown training corpus, folds that do not fit
-                together.
-        """
+        """Raises SpecError, also for folds that do not fit together."""
         rate = number("run.augment_percent", self.augment_percent, "augmentation rate")
         check(
             (self.augmentation is None) == (rate == 0),
@@ -315,11 +295,6 @@ class RunSpec(Keyed):
         fold = "" if self.fold is None else f"-fold{self.fold:02d}"
         return f"{'+'.join(self.train)}-aug{self.augment_percent}{fold}{_seed(self.seed)}"
 
-    @property
-    def method(self) -> dict[str, int]:
-        """`METHOD`."""
-        return {"method": METHOD}
-
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus behind a name of a training set or a test."""
         return next(corpus for corpus in self.corpora if corpus.name == corpus_of(name))
@@ -349,6 +324,7 @@ class AcousticsSpec(Keyed):
     """
 
     kind: ClassVar[Literal["measurement"]] = MEASUREMENT
+    method: ClassVar[dict[str, int]] = {"acoustics_method": ACOUSTICS_METHOD}
     found: ClassVar[tuple[str, ...]] = ("estimators", "fingerprints")
 
     corpus: CorpusSpec
@@ -360,11 +336,7 @@ class AcousticsSpec(Keyed):
     fingerprints: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the values; leaves out what does not matter.
-
-        Raises:
-            SpecError: no clips, a negative seed, or an augmentation that leaves waves as they are.
-        """
+        """Leaves out what does not matter. Raises SpecError, also where the augmentation changes no wave."""
         check_numbers(self, "acoustics", "")
         corpus = dataclasses.replace(self.corpus, scramble=(), max_training_clips=None)
         object.__setattr__(self, "corpus", corpus)
@@ -376,11 +348,6 @@ class AcousticsSpec(Keyed):
         """The readable name, as `acoustics-iemocap-augmented`; the seed only where it is not 0."""
         condition = "raw" if self.augmentation is None else "augmented"
         return f"acoustics-{self.corpus.name}-{condition}{_seed(self.seed)}"
-
-    @property
-    def method(self) -> dict[str, int]:
-        """`ACOUSTICS_METHOD`."""
-        return {"acoustics_method": ACOUSTICS_METHOD}
 
 
 Spec = RunSpec | AcousticsSpec
@@ -395,53 +362,42 @@ def kind_of(data: Mapping[str, Any]) -> str:
     return MEASUREMENT if "acoustics_method" in data else TRAINING
 
 
-def from_json(data: dict[str, Any]) -> Spec:
+def from_json(data: Mapping[str, Any]) -> Spec:
     """The inverse of `Keyed.to_json`, for results read back.
 
     Raises:
         SpecError: written by code with another method number, or not a spec.
     """
-    data = dict(data)
     try:
-        if kind_of(data) == MEASUREMENT:
-            _check_method(data.pop("acoustics_method"), ACOUSTICS_METHOD)
-            return AcousticsSpec(
-                corpus=_corpus(data.pop("corpus")),
-                augmentation=_augmentation(data.pop("augmentation")),
-                estimators=_pairs(data.pop("estimators")),
-                fingerprints=_pairs(data.pop("fingerprints")),
-                **data,
-            )
-        _check_method(data.pop("method", None), METHOD)
-        return RunSpec(
-            train=tuple(data.pop("train")),
-            corpora=tuple(_corpus(corpus) for corpus in data.pop("corpora")),
-            model=ModelSpec(**data.pop("model")),
-            recipe=Recipe(**{"pool_by": BEFORE["pool_by"], **data.pop("recipe")}),
-            augmentation=_augmentation(data.pop("augmentation")),
-            fingerprints=_pairs(data.pop("fingerprints")),
-            **data,
-        )
+        of: type[Spec] = AcousticsSpec if kind_of(data) == MEASUREMENT else RunSpec
+        ((name, ours),) = of.method.items()
+        written = data.get(name)
+        check(written == ours, f"result written by method {written}; this version reads method {ours}")
+        fields = {field.name for field in dataclasses.fields(of)}
+        odd = sorted(data.keys() ^ {*fields, name})  # missing, or unknown
+        check(not odd, f"not a run spec: {shown(odd)[1:-1]}")
+        return _made(of, {name: data[name] for name in fields})
     except SpecError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise SpecError(f"not a run spec: {error}") from error
 
 
-def _check_method(found: Any, ours: int) -> None:
-    check(found == ours, f"result written by method {found}; this version reads method {ours}")
+PARTS = {"corpus": CorpusSpec, "model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}
 
 
-def _corpus(data: dict[str, Any]) -> CorpusSpec:
-    return CorpusSpec(**{**data, "options": _pairs(data["options"]), "scramble": _pairs(data["scramble"])})
-
-
-def _pairs(rows: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
-    return tuple((name, frozen(value)) for name, value in rows)
-
-
-def _augmentation(data: dict[str, Any] | None) -> Augmentation | None:
-    return None if data is None else Augmentation(**{name: frozen(value) for name, value in data.items()})
+def _made(of: type, data: Mapping[str, Any]) -> Any:
+    """A spec, or a part of one, from its fields as JSON has them."""
+    before = {field.name: BEFORE[field.name] for field in dataclasses.fields(of) if field.name in BEFORE}
+    values = {}
+    for name, value in (before | dict(data)).items():
+        if name == "corpora":
+            values[name] = tuple(_made(CorpusSpec, corpus) for corpus in value)
+        elif name in PARTS and value is not None:
+            values[name] = _made(PARTS[name], value)
+        else:
+            values[name] = frozen(value)
+    return of(**values)
 
 
 def frozen(value: Any) -> Any:

@@ -119,11 +119,10 @@ def clip_scores(clips: Split, loaded: Mapping[str, Loaded], scores: np.ndarray) 
     """Scores of the test clips, a row each: corpus, path, fold, true label, one probability a class."""
     tables = []
     for (corpus, fold), positions in clips.tests.items():
-        rows = loaded[corpus].corpus.clips.iloc[clips.evaluation.row[positions]]
-        table = rows[["path", "label"]].reset_index(drop=True)
-        table.insert(0, "corpus", corpus)
-        table.insert(2, "fold", fold)
-        tables.append(pd.concat([table, pd.DataFrame(scores[positions], columns=list(LABELS))], axis=1))
+        table = loaded[corpus].corpus.clips.iloc[clips.evaluation.row[positions]]
+        table = table.assign(corpus=corpus, fold=fold)[["corpus", "path", "fold", "label"]]
+        table[list(LABELS)] = scores[positions]
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 

@@ -18,9 +18,9 @@ from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders.cnn14 import Cnn14
 from serkit.encoders.logmel import NAMED, LogMel
 from serkit.encoders.masked_norm import Frames, normalise, rows_outside
+from serkit.job import Place
 from serkit.loader import Loader
 from serkit.packs import Pack
-from serkit.place import Place
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import Recipe

@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 from serkit import job
-from serkit.job import load
+from serkit.job import Place, load
 from serkit.labels import SWAP
-from serkit.place import Place
 from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec
 
 LARGE = CorpusSpec("large", "synthetic")

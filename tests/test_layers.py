@@ -19,7 +19,7 @@ serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and p
 serkit.doctor                                               what is wrong with them
 serkit.device serkit.streams serkit.batches serkit.noise serkit.reverb serkit.augment
 serkit.encoders serkit.loader serkit.metrics serkit.train
-serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table serkit.place
+serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit                                                      joins: run, measure

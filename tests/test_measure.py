@@ -7,10 +7,9 @@ import pytest
 
 from serkit.acoustics import meter, quality
 from serkit.errors import CorpusMissing, ExtraMissing
-from serkit.job import load
+from serkit.job import Place, load
 from serkit.labels import LABELS
 from serkit.measure import measure
-from serkit.place import Place
 from serkit.results import Store
 from serkit.specs import AcousticsSpec, CorpusSpec, from_json
 from tests.made_runs import FOLDED, documented, forget

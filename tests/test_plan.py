@@ -7,8 +7,7 @@ import pytest
 from benchmark import plan as plans
 from benchmark import study as studies
 from benchmark.session.pace import lasting
-from serkit.job import load
-from serkit.place import Place
+from serkit.job import Place, load
 from serkit.results import Store
 from serkit.specs import TRAINING, CorpusSpec
 from serkit.splits import split

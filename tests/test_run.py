@@ -16,9 +16,8 @@ from serkit import augment, packs
 from serkit.augment import Augmenting
 from serkit.corpora import synthetic
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
-from serkit.job import load
+from serkit.job import Place, load
 from serkit.labels import LABELS, SWAP
-from serkit.place import Place
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import (

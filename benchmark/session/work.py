@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmark.session.machine import settle_threads, share_of_cores
 from benchmark.session.tensorboard import curves
 from serkit.errors import ResultsUnwritable, memory_named
-from serkit.place import Place as AnyPlace
+from serkit.job import Place as AnyPlace
 from serkit.specs import MEASUREMENT, Spec
 
 Job = Spec

@@ -16,10 +16,9 @@ from benchmark import study as studies
 from serkit.audio import FULL_SCALE
 from serkit.clips import ClipSet
 from serkit.encoders.logmel import NAMED
-from serkit.job import Loaded, load
+from serkit.job import Loaded, Place, load
 from serkit.labels import LABELS
 from serkit.packs import Pack
-from serkit.place import Place
 from serkit.results import Store
 from serkit.specs import Recipe, RunSpec
 
