@@ -94,11 +94,7 @@ def reader(name: str) -> ModuleType:
 
 @functools.cache
 def _plugged() -> dict[str, importlib.metadata.EntryPoint]:
-    """Readers of other packages by name; nothing of them is imported.
-
-    Raises:
-        SerkitError: two readers have one name.
-    """
+    """Readers of other packages by name; nothing of them is imported."""
     found: dict[str, importlib.metadata.EntryPoint] = {}
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name in READERS or point.name in found:
@@ -116,11 +112,7 @@ def _owner(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _loaded(point: importlib.metadata.EntryPoint) -> ModuleType:
-    """Another package's reader, imported.
-
-    Raises:
-        SerkitError: it cannot be, or lacks a part of the protocol.
-    """
+    """Another package's reader, imported."""
     about = f"{_owner(point)} brings the corpus reader {point.name!r} ({point.value}), which"
     try:
         module: ModuleType = point.load()
@@ -181,14 +173,10 @@ def title_of(name: str, options: Mapping[str, Any]) -> str:
 
 
 def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None) -> Found:
-    """Where the corpus is at or below `data`, whatever the nesting.
+    """Where the corpus is at or below `data` (`$SERKIT_DATA`), whatever the nesting.
 
-    The folder that looks most like it wins, of equals the shallowest; `notes` name the others.
-
-    Args:
-        name: a reader's name.
-        data: the folder to look in (`$SERKIT_DATA`).
-        options: all of the reader's options, for readers that tell corpora of one layout apart by them.
+    The folder that looks most like it wins, of equals the shallowest; `notes` name the others. `options` are
+    all of the reader's: some tell corpora of one layout apart by them.
 
     Raises:
         CorpusMissing: no such folder, or no data folder given.
@@ -207,12 +195,7 @@ def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
 
 
 def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
-    """Reads a corpus where `find` found it.
-
-    Args:
-        name: a reader's name.
-        found: where it is.
-        options: all of the reader's options.
+    """Reads a corpus where `find` found it, with all of the reader's options.
 
     Raises:
         CorpusUnfit: its labels cannot be read.

@@ -143,11 +143,7 @@ def _partner(fold: int) -> int:
 
 
 def _fields(line: str, where: str) -> tuple[re.Match[str], str, dict[str, float]]:
-    """A turn's name, label and three ratings.
-
-    Raises:
-        CorpusUnfit: not a turn line, or an unknown label.
-    """
+    """A turn's name, label and three ratings."""
     try:
         _, name, emotion, values = (field.strip() for field in line.split("\t"))
         turn = TURN.fullmatch(name)

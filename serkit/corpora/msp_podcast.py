@@ -152,11 +152,7 @@ def expected(test: str = "Test1") -> list[dict[str, int]]:
 
 
 def _labels(folder: Path, file: str) -> pd.DataFrame:
-    """The label file as text columns, checked, and `split`.
-
-    Raises:
-        CorpusUnfit: see `read`.
-    """
+    """The label file as text columns, checked, and `split`."""
     labels = label_table(folder / "Labels" / file, TITLE, NEEDED)
     for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
         wrong = labels[~labels[column].isin(known)]

@@ -154,7 +154,7 @@ class _Table:
     """A table in one or more files of one layout."""
 
     def __init__(self, title: str, files: Sequence[Path], where: Mapping[str, frozenset[str]]) -> None:
-        """Reads the columns' names. Raises CorpusUnfit where it cannot."""
+        """Reads the columns' names."""
         self.title, self.files, self.where = title, files, where
         self.columns = [*dict.fromkeys(name for path in files for name in column_names(path, title))]
         self.is_parquet = is_parquet(files[0])
@@ -172,17 +172,10 @@ class _Table:
         return next((one for one in found if path in (None, one)), None)
 
     def rows(self, wanted: Mapping[str, str]) -> pd.DataFrame:
-        """The rows that meet `where`, with the columns asked for as text, and whence each is.
+        """The rows that meet `where`, with the columns asked for as text, and where each comes from.
 
-        Args:
-            wanted: the table's columns by option; "": there is none, a split is then the file's name.
-
-        Returns:
-            columns named as the options, and `file`, a number, and `row`, the number in that file.
-
-        Raises:
-            CorpusUnfit: a column is missing, nothing says the split, or no row has a value that `where` asks
-                for.
+        `wanted` names the table's columns by option; where it says "", there is none, and a split is the
+        file's name. The result has a column for each option, `file`, a number, and `row`, the number in it.
         """
         every = pd.concat([self._of(number, wanted) for number in range(len(self.files))], ignore_index=True)
         for column, values in self.where.items():
@@ -220,7 +213,7 @@ class _Table:
         return pd.DataFrame({**rows, "file": number, "row": range(n)}, dtype=object)
 
     def _split(self, path: Path) -> str:
-        """What the file's name calls its split. Raises CorpusUnfit where there is one file, of all clips."""
+        """What the file's name calls its split; one csv of all clips says none."""
         if len(self.files) == 1 and not self.is_parquet:
             raise CorpusUnfit(
                 f"{self.title}: nothing says which clips to train and test on; set the option split or fold"

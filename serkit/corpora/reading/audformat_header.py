@@ -106,12 +106,7 @@ def what_is_called(path: Path) -> tuple[str, bool]:
 
 
 def _tree(text: str) -> Any:
-    """YAML as text, lists and dicts.
-
-    Raises:
-        ValueError: too much, too deep, or a tag.
-        yaml.YAMLError: it is not YAML.
-    """
+    """YAML as text, lists and dicts."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"{len(text):,} characters, expected {MAX_LENGTH:,} at most")
     depth = 0

@@ -28,24 +28,9 @@ from serkit.labels import LABELS
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = {
-    "anger": "angry",
-    "angry": "angry",
-    "happiness": "happy",
-    "happy": "happy",
-    "neutral": "neutral",
-    "sadness": "sad",
-    "sad": "sad",
-}
-USUAL = {
-    "train": "train",
-    "dev": "validation",
-    "devel": "validation",
-    "development": "validation",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
-}
+SAME = {"anger": "angry", "happiness": "happy", "sadness": "sad"} | {label: label for label in LABELS}
+USUAL = {"train": "train", "test": "test"}
+USUAL |= dict.fromkeys(("dev", "devel", "development", "val", "validation"), "validation")
 
 
 @dataclass(frozen=True)
@@ -54,10 +39,10 @@ class Choices:
 
     Attributes:
         label: column of labels; None: the reader's default, as for all columns.
-        labels: the corpus's labels to the study's; empty: `SAME`, the usual names.
+        labels: the corpus's labels to the study's; empty: the usual names (`SAME`).
         speaker: column of speakers.
         split: column of splits.
-        splits: the corpus's splits to train, validation and test; empty: the usual ones.
+        splits: the corpus's splits to train, validation and test; empty: the usual names (`USUAL`).
         fold: column that says in which fold a clip is tested, in place of splits.
         folds: leave speakers out in so many folds, in place of splits.
         split_by_clip: the delivered split is known to be by clip, so speakers may stand on both sides of it.
@@ -146,19 +131,11 @@ class Delivered:
 
 
 def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choices: Choices) -> Corpus:
-    """The corpus in the study's words.
+    """The corpus in the study's words: one row a clip, split or in folds.
 
-    Args:
-        name: the reader's.
-        folder: the corpus's top folder.
-        version: what the reader recognised.
-        delivered: what it read.
-        choices: what the study says.
-
-    Returns:
-        one row a clip, split or in folds. The folds are as even in clips as a greedy choice makes them, the
-        same on every machine, and the next fold validates. Clips without one of the labels are in `others`;
-        `notes` count them by label. The speaker is `Unknown` where there is none.
+    The folds are as even in clips as a greedy choice makes them, the same on every machine, and the next fold
+    validates. Clips without one of the labels are in `others`; `notes` count them by label. The speaker is
+    `Unknown` where there is none. `name`, `folder` and `version` are as in `Corpus`.
 
     Raises:
         CorpusUnfit: it lacks a label, split or speaker that is needed, or its split leaves speakers on both
@@ -257,11 +234,7 @@ def _mapping(reader: str, option: str, value: Any, allowed: tuple[str, ...]) -> 
 
 
 def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The corpus's labels to the study's.
-
-    Raises:
-        CorpusUnfit: one that is asked for is not there, or none of the usual names is.
-    """
+    """The corpus's labels to the study's."""
     used = set(delivered.clips["delivered"].dropna())
     known = used | delivered.declared
     found = _meant(wanted, SAME, used)
@@ -276,11 +249,7 @@ def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parts(delivered: Delivered, wanted: Mapping[str, str]) -> pd.Series:
-    """The split of each clip in the study's words.
-
-    Raises:
-        CorpusUnfit: it lacks a split that the option names.
-    """
+    """The split of each clip in the study's words."""
     known = set(delivered.clips["split"])
     if missing := _lacking(wanted, known):
         raise CorpusUnfit(
@@ -312,11 +281,7 @@ def _bare(word: str) -> str:
 
 
 def _given(clips: pd.DataFrame, title: str) -> tuple[pd.Series, int]:
-    """The fold of each clip by a column's names of folds, in their order, and how many there are.
-
-    Raises:
-        CorpusUnfit: a clip without one, or fewer than 3.
-    """
+    """The fold of each clip by a column's names of folds, in their order, and how many there are."""
     without = clips["fold"].isna()
     if without.any():
         raise CorpusUnfit(
@@ -333,11 +298,7 @@ def _given(clips: pd.DataFrame, title: str) -> tuple[pd.Series, int]:
 
 
 def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool, title: str) -> list[str]:
-    """What to note of speakers who stand in more than one part or fold.
-
-    Raises:
-        CorpusUnfit: there are some, and the study does not say that the split is by clip.
-    """
+    """What to note of speakers who stand in more than one part or fold."""
     known = clips[clips["speaker"] != UNKNOWN_SPEAKER]
     if column == "split":
         known = known[known["split"].isin(PARTS)]
@@ -357,11 +318,7 @@ def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool, title: str)
 
 
 def _check_parts(clips: pd.DataFrame, title: str) -> None:
-    """Checks that there is something to train, validate and test on.
-
-    Raises:
-        CorpusUnfit: a part is empty.
-    """
+    """Checks that there is something to train, validate and test on."""
     sizes = clips["split"].value_counts()
     empty = [part for part in PARTS if part not in sizes]
     if empty:

@@ -66,31 +66,18 @@ class Corpus:
         return max(1, len(self.validation_fold))
 
     def part(self, fold: int, part: str) -> np.ndarray:
-        """Row numbers of one part of one fold.
-
-        Args:
-            fold: 0..n_folds-1.
-            part: `train`, `validation` or `test`.
-
-        Returns:
-            int64 array of positions in `clips`, ascending.
-        """
+        """The positions in `clips` of a part (one of `PARTS`) of a fold (0..n_folds-1): int64, ascending."""
         if part not in PARTS:
             raise ValueError(f"part {part!r}: expected one of {', '.join(PARTS)}")
         if not 0 <= fold < self.n_folds:
             raise ValueError(f"{self.name} has folds 0..{self.n_folds - 1}, not {fold}")
         if not self.validation_fold:
-            chosen = self.clips["split"].to_numpy() == part
-        else:
-            folds = self.clips["fold"].to_numpy()
-            validating = self.validation_fold[fold]
-            if part == "test":
-                chosen = folds == fold
-            elif part == "validation":
-                chosen = folds == validating
-            else:
-                chosen = (folds != fold) & (folds != validating)
-        return np.flatnonzero(chosen)
+            return np.flatnonzero(self.clips["split"].to_numpy() == part)
+        folds = self.clips["fold"].to_numpy()
+        tested, validating = folds == fold, folds == self.validation_fold[fold]
+        return np.flatnonzero(
+            {"test": tested, "validation": validating, "train": ~(tested | validating)}[part]
+        )
 
     def digest(self) -> str:
         """SHA-256 over what the labels say (the five columns and the validation rule), not over the audio."""
@@ -105,9 +92,7 @@ def table(rows: Iterable[dict] | pd.DataFrame, title: str) -> pd.DataFrame:
 
     A speaker who is no person (`is_person`) becomes `UNKNOWN_SPEAKER`.
 
-    Args:
-        rows: dicts with at least `path`, `label` and `speaker`, or a table with such columns.
-        title: the corpus's, for messages.
+    `rows` have at least `path`, `label` and `speaker`; `title` is the corpus's, for messages.
 
     Raises:
         CorpusUnfit: no rows, an unknown label, the same path twice, or one that cannot be looked up.
@@ -181,7 +166,7 @@ def next_validates(n_folds: int) -> tuple[int, ...]:
 
 
 def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Some of the clips, at most `most`: each class, and in it each speaker, keeps its share.
+    """Some of the clips, at most `most` (1 or more): each class, and in it each speaker, keeps its share.
 
     Those of a smaller number are among those of a larger: a learning curve adds clips to the same ones.
 
@@ -189,7 +174,7 @@ def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndar
         clips: the corpus's table.
         rows: positions in it, int64 [n].
         most: how many, 1 or more.
-        seed: random seed of the choice.
+        seed: random seed.
 
     Returns:
         Positions among `rows`, in their order; all of them where there are no more.

@@ -144,16 +144,7 @@ def is_pointer(path: Path) -> bool:
 
 
 def label_text(path: Path, title: str, missing: str = DELIVERED) -> str:
-    """The text of a label file, with or without a byte-order mark.
-
-    Args:
-        path: the file.
-        title: the corpus's, for messages.
-        missing: what to do where there is no such file.
-
-    Raises:
-        CorpusUnfit: as `careful`.
-    """
+    """The text of a label file, with or without a byte-order mark. Arguments and errors as of `careful`."""
     with careful(path, title, missing):
         return read_text(path, errors="replace")
 
@@ -165,17 +156,16 @@ def careful(
     missing: str = DELIVERED,
     damaged: str = "restore it from the delivered copy",
 ) -> Iterator[None]:
-    """Turns whatever goes wrong with a delivered file into a message that names it and says what to do.
+    """Turns whatever goes wrong with a delivered file, read inside, into a message that names it.
 
     Args:
-        path: a file that is read inside the `with`.
+        path: the file.
         title: the corpus's, for messages.
         missing: what to do where there is no such file.
         damaged: what to do where it is not what it should be.
 
     Raises:
-        CorpusUnfit: a git-lfs pointer, as a clone without git-lfs leaves in a file's place; or in place of
-            whatever is raised inside and is no SerkitError.
+        CorpusUnfit: it is a git-lfs pointer; or in place of whatever is raised inside but SerkitErrors.
     """
     try:
         if is_pointer(path):

@@ -38,14 +38,9 @@ class Found:
 
 
 def search(module: ModuleType, title: str, data: Path, options: Mapping[str, Any], how: str) -> Found:
-    """The folder that looks most like the reader's corpus; of equals the one nearest to the top.
+    """The folder at or below `data` that looks most like the reader's corpus; of equals the shallowest.
 
-    Args:
-        module: the reader.
-        title: the corpus's, for the messages.
-        data: the folder to look in.
-        options: the reader's options, for those that choose among corpora of one layout by them.
-        how: how to get the corpus, for the message.
+    Messages call the corpus `title`, and say `how` to get it.
 
     Raises:
         CorpusMissing: none looks like it, or `data` is no folder.

@@ -75,13 +75,7 @@ def read_columns(path: Path, title: str, names: Collection[str]) -> dict[str, li
 
 
 def label_table(path: Path, title: str, needed: Collection[str], missing: str = DELIVERED) -> pd.DataFrame:
-    """A delivered csv of labels, every value as text without space around.
-
-    Args:
-        path: the file.
-        title: the corpus's, for messages.
-        needed: columns that must be there.
-        missing: what to do where there is no such file.
+    """A delivered csv of labels, every value as text without space around; `missing` as of `careful`.
 
     Raises:
         CorpusUnfit: it cannot be read, rows differ in length, or a needed column is missing or there twice.
