@@ -75,10 +75,7 @@ class Meter:
     def __init__(self, spec: AcousticsSpec, pack: Pack, threads: int = 1) -> None:
         """Chooses clips of a corpus packed at `RATE_HZ`, draws their augmentation, opens the estimators.
 
-        Args:
-            spec: what is asked.
-            pack: the corpus's audio.
-            threads: how many DNSMOS may use; the rest goes by PyTorch's setting.
+        `threads` are what DNSMOS may use; the rest goes by PyTorch's setting.
 
         Raises:
             ExtraMissing: DNSMOS is not installed.
@@ -111,15 +108,13 @@ class Meter:
         table = pd.DataFrame({"row": self.rows[positions], "reason": reasons})
         table[list(ESTIMATES)] = np.nan
         fit = np.flatnonzero(reasons == "")
-        if len(fit):
-            waves = self._heard([samples[i] for i in fit], positions[fit])
-            table.loc[fit, ["p808_mos"]] = self._dnsmos.p808(waves)[:, None]
-            table.loc[fit, ["t60_s", "c50_db"]] = room.estimate(self._room_net, waves)
-            table.loc[fit[np.isnan(table.loc[fit, "t60_s"])], "reason"] = SHORT
-            closer = np.flatnonzero(self._p835[positions[fit]])
-            if len(closer):
-                p835 = self._dnsmos.p835([waves[i] for i in closer])
-                table.loc[fit[closer], ["ovrl_mos", "sig_mos", "bak_mos"]] = p835
+        waves = self._heard([samples[i] for i in fit], positions[fit])
+        table.loc[fit, ["p808_mos"]] = self._dnsmos.p808(waves)[:, None]
+        table.loc[fit, ["t60_s", "c50_db"]] = room.estimate(self._room_net, waves)
+        table.loc[fit[np.isnan(table.loc[fit, "t60_s"])], "reason"] = SHORT
+        closer = np.flatnonzero(self._p835[positions[fit]])
+        p835 = self._dnsmos.p835([waves[i] for i in closer])
+        table.loc[fit[closer], ["ovrl_mos", "sig_mos", "bak_mos"]] = p835
         return table
 
     def _heard(self, samples: Sequence[np.ndarray], positions: np.ndarray) -> list[np.ndarray]:

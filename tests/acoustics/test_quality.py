@@ -144,12 +144,10 @@ def test_a_short_clip_is_scored(ours):
     assert (scores < 5).all()
 
 
-def test_silence_has_no_score_and_no_samples_are_an_error(ours):
-    clips = [np.zeros(16_000, dtype=np.float32), spoken(0)]
-    assert np.isnan(ours.p808(clips)).tolist() == [True, False]
-    assert np.isnan(ours.p835(clips[:1])).all()
-    with pytest.raises(ValueError, match="without samples"):
-        ours.p808([np.zeros(0, dtype=np.float32)])
+def test_silence_has_no_score(ours):
+    clips = [np.zeros(16_000, dtype=np.float32), np.zeros(0, dtype=np.float32), spoken(0)]
+    assert np.isnan(ours.p808(clips)).tolist() == [True, True, False]
+    assert np.isnan(ours.p835(clips[:2])).all()
 
 
 # ----------------------------------------------------------------------------------------------- how they act
