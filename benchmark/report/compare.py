@@ -195,9 +195,9 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
             if _has(first.study, cell):  # the other's corpora may come in another order
                 cell = cell._replace(train=in_order(cell.train, first.study.corpora))
             shown.setdefault(cell, {})[exhibit] = None
-    rows = []
+    rows, both = [], [Cells(side.study, side.results) for side in (first, second)]
     for cell, names in shown.items():
-        (ours, n), (theirs, other_n) = (_units(side, cell, metric) for side in (first, second))
+        (ours, n), (theirs, other_n) = (_units(of, cell, metric) for of in both)
         if n == other_n == 0:
             continue
         if _split(first.study, cell.test) != _split(second.study, cell.test):
@@ -234,17 +234,15 @@ def _has(of: Study, cell: Cell) -> bool:
     return {cell.test, *cell.train} <= {test for corpus in of.corpora for test in corpus.tests}
 
 
-def _units(side: Side, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
+def _units(of: Cells, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
     """The units of a cell on one side, and how many runs they are of; none where it has not the corpora."""
-    of = side.study
-    if not _has(of, cell):
+    if not _has(of.study, cell):
         return intervals.NO_UNITS, 0
-    recipe = None
+    recipe = of.study.recipe
     if cell.tuned:
-        recipe = dataclasses.replace(of.recipe, learning_rate=cell.tuned[0], batch_size=cell.tuned[1])
-    cells = Cells(of, side.results)
-    units = cells.units(cell.train, cell.test, cell.augment_percent, recipe, metric)
-    return units, len(cells.runs(cell.train, cell.augment_percent, recipe))
+        recipe = dataclasses.replace(recipe, learning_rate=cell.tuned[0], batch_size=cell.tuned[1])
+    units = of.units(cell.train, cell.test, cell.augment_percent, recipe, metric)
+    return units, len(of.runs(cell.train, cell.augment_percent, recipe))
 
 
 def _split(of: Study, test: str) -> tuple[Any, ...]:

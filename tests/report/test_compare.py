@@ -117,9 +117,10 @@ def test_another_metric(study, tmp_path):
     fill(tmp_path / "two", study)
     for path in (tmp_path / "two").glob("*/result.json"):
         result = json.loads(path.read_text())
-        for tested in result["tests"].values():
-            for scores in tested["folds"].values():
-                scores["uACC"]["mean"] += 0.1
+        for at in result["history"]:
+            for folds in at["tests"].values():
+                for scores in folds.values():
+                    scores["uACC"] += 0.1
         path.write_text(json.dumps(result))
     a, b = compare.sides("one", "two", tmp_path)
     assert not compare.cells(a, b, "wF1")["moved"].any()
@@ -202,7 +203,7 @@ def test_what_was_made_unlike_is_said(study, tmp_path):
         model=dataclasses.replace(study.model, width=16),
         augmentation=dataclasses.replace(study.augmentation, effects=("noise",)),
         seeds=(0, 1),
-        tuning=None,
+        exhibits={name: asked for name, asked in study.exhibits.items() if name != "tuning"},
     )
     environment = {"device_name": "A GPU", "packages": {"torch": "2.1"}, "bf16": True}
     fill(tmp_path / "other", other, copy="another", environment=environment)
