@@ -8,6 +8,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 INSTALLED = (HERE / "cases").is_dir()
 CASES = (HERE if INSTALLED else HERE.parent) / "cases"
+RUN = "serbench run" if INSTALLED else "pytest cases/ --study"
+"""What runs a study, whose name comes next."""
 
 
 def located(text: str) -> str:

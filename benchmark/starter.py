@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.beside import RUN
 from benchmark.study import Study, exhibits, names
 from benchmark.study_file import study_name
 from serkit import corpora
@@ -233,7 +234,5 @@ def _inline(table: Mapping[str, Any]) -> str:
 def then(file: Path) -> str:
     """What to do with a new study."""
     given = shlex.quote(str(file))
-    calls = ("python -m benchmark doctor", "python -m benchmark plan", "pytest cases/")
-    return "\n".join(
-        [f"{file} is written. Look at it, then run:", *(f"    {call} --study {given}" for call in calls)]
-    )
+    calls = ("python -m benchmark doctor --study", "python -m benchmark plan --study", RUN)
+    return f"{file} is written. Look at it, then run:" + "".join(f"\n    {call} {given}" for call in calls)

@@ -159,7 +159,7 @@ OF_PYTEST = {"-n", "-k", "-m", "-q", "-x", "-rs", "--collect-only", "--dist", "-
 @every_document
 def test_pytest_options_and_marks_are_there(document):
     plugin = (ROOT / "benchmark" / "session" / "plugin.py").read_text()
-    ours = set(re.findall(r'addoption\(\s*"(--[\w-]+)"', plugin))
+    ours = set(re.findall(r'^\s+(?:group.addoption\()?"(--[\w-]+)"[,:]', plugin, re.MULTILINE))
     assert "--study" in ours
     for words in commands(unlisted(document.read_text())):
         for arguments in behind(words, ["pytest"]):

@@ -61,22 +61,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="xdist",
         help="what does the runs (default: %(default)s, which is the workers of -n, or this process)",
     )
-    group.addoption(
-        "--gpus",
-        action="store_true",
-        help="give each worker a GPU of its own; CUDA_VISIBLE_DEVICES chooses among them",
-    )
-    group.addoption("--rerun", action="store_true", help="train again even where a result is stored")
-    group.addoption(
-        "--tensorboard",
-        action="store_true",
-        help="write TensorBoard's files into the runs' folders; needs pip install 'serkit[tensorboard]'",
-    )
-    group.addoption(
-        "--assert-paper",
-        action="store_true",
-        help="fail unless every cell is within 0.02 of the published one",
-    )
+    switches = {
+        "--gpus": "give each worker a GPU of its own; CUDA_VISIBLE_DEVICES chooses among them",
+        "--rerun": "train again even where a result is stored",
+        "--tensorboard": "write learning curves into the runs' folders; needs the extra serkit[tensorboard]",
+        "--assert-paper": "fail unless every cell is within 0.02 of the published one",
+    }
+    for name, about in switches.items():
+        group.addoption(name, action="store_true", help=about)
     parser.addini("serkit_data", "folder that the corpora lie in; $SERKIT_DATA wins", default="")
     parser.addini("serkit_results", "folder for results; $SERKIT_RESULTS wins", default="")
 

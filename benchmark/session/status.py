@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmark.beside import RUN
 from benchmark.session.pace import lasting, pace
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, HOST, MISSING, RUNNING, CaseState, Progress
 from benchmark.study import Case
@@ -63,7 +64,7 @@ def command(cases: Sequence[Case], study: str, results: str = "") -> str:
     """
     chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if 0 < len(cases) <= NAMED else ""
     where = f" --results={shlex.quote(results)}" if results else ""
-    return f"pytest cases/ --study {shlex.quote(study)}{where}{chosen}"
+    return f"{RUN} {shlex.quote(study)}{where}{chosen}"
 
 
 def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> str:

@@ -60,15 +60,28 @@ def test_a_case_runs_outside_the_checkout(installed, tmp_path, synthetic_cache):
     assert '"git_commit": null' in result.read_text()  # not this checkout's code
 
 
-def test_results_go_where_the_option_says_and_cases_are_those_of_the_checkout(installed, tmp_path):
+def test_every_module_and_case_is_in_the_wheel(installed):
+    (site,) = installed.parent.parent.glob("lib/python*/site-packages")
+    for folder, within in {"serkit": "serkit", "benchmark": "benchmark", "cases": "benchmark/cases"}.items():
+        here = {path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*.py")}
+        assert here <= {path.relative_to(site / within) for path in (site / within).rglob("*.py")}
+
+
+def test_results_go_where_the_option_says(installed, tmp_path):
     there = tmp_path / "there"
     there.mkdir()
     outcome = serbench(installed, tmp_path, "run", "synthetic", "--collect-only", "--results", str(there))
     assert f"results in {there}/synthetic" in outcome.stdout
     assert "105 tests collected" in outcome.stdout
-    assert {path.name for path in (ROOT / "cases").glob("test_*.py")} == {
-        path.name for path in installed.parent.parent.glob("lib/*/site-packages/benchmark/cases/test_*.py")
-    }
+
+
+def test_a_run_that_failed_is_run_again_by_the_command_that_is_there(installed, tmp_path):
+    code = "from benchmark.session.status import command; print(command([], 'open'))"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    told = subprocess.run(
+        [installed, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.stdout == "serbench run open\n"
 
 
 def test_documents_are_named_by_where_they_are(installed, tmp_path):
