@@ -67,6 +67,10 @@ def crop_starts(lengths: np.ndarray, longest: int, seed: int, epoch: int) -> np.
 
     Returns:
         int64 [clips].
+
+    Example:
+        >>> crop_starts(np.array([16_000, 8_000]), longest=8_000, seed=0, epoch=0).tolist()
+        [6507, 0]
     """
     spare = np.maximum(lengths - longest, 0)
     return np.floor(stream(CROP, seed, epoch).random(len(lengths)) * (spare + 1)).astype(np.int64)

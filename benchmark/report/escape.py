@@ -32,7 +32,12 @@ def line(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """As Markdown shows it unchanged, in a cell of a table or within a paragraph."""
+    r"""As Markdown shows it unchanged, in a cell of a table or within a paragraph.
+
+    Example:
+        >>> print(markdown("a|b"))
+        a\|b
+    """
     text = line(text).replace("&", "&amp;").replace("<", "&lt;")
     return MARKS.sub(r"\\\g<0>", text)
 

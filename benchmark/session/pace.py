@@ -120,7 +120,12 @@ class Left:
 
 
 def lasting(seconds: float) -> str:
-    """A time in words: `42 s`, `21 min`, `3.5 h`, `12.0 days`."""
+    """A time in words.
+
+    Example:
+        >>> [lasting(seconds) for seconds in (42, 1260, 12_600, 1_036_800)]
+        ['42 s', '21 min', '3.5 h', '12.0 days']
+    """
     for unit, size, most, digits in (("s", 1, 100, 0), ("min", 60, 100, 0), ("h", 3600, 72, 1)):
         if seconds / size < most:
             return f"{seconds / size:.{digits}f} {unit}"

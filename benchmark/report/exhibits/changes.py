@@ -98,7 +98,12 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
 
 
 def letters(number: int) -> str:
-    """The name of column `number`, counted from 0: A to Z, then AA, AB, ..."""
+    """The name of a column, counted from 0.
+
+    Example:
+        >>> letters(0), letters(25), letters(26)
+        ('A', 'Z', 'AA')
+    """
     name = ""
     while number >= 0:
         name = ascii_uppercase[number % 26] + name

@@ -161,7 +161,12 @@ def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], title:
 
 
 def next_validates(n_folds: int) -> tuple[int, ...]:
-    """The usual `Corpus.validation_fold`: each fold is validated on the next, the last on the first."""
+    """The usual `Corpus.validation_fold`: each fold is validated on the next, the last on the first.
+
+    Example:
+        >>> next_validates(3)
+        (1, 2, 0)
+    """
     return tuple((fold + 1) % n_folds for fold in range(n_folds))
 
 
