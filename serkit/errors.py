@@ -1,7 +1,6 @@
-"""The errors a user can cause. Each message says what was given, what was expected and what to do next.
+"""The errors a user can cause, shown without a traceback; code that is wrong raises Python's own.
 
-Code that is wrong raises Python's own errors; these are for wrong *input*, so a caller may show them
-without a traceback.
+Each message says what was given, what was expected and what to do next.
 """
 
 import traceback
@@ -12,10 +11,10 @@ from serkit.words import printable
 
 
 class SerkitError(Exception):
-    """Base of every error that bad input causes. Names in its message cannot steer the terminal."""
+    """Base of every error that bad input causes."""
 
     def __str__(self) -> str:
-        """The message, fit to be shown."""
+        """The message; names in it cannot steer the terminal."""
         return printable(super().__str__())
 
 
@@ -86,22 +85,19 @@ NO_MEMORY = (
 
 @contextmanager
 def memory_named() -> Iterator[None]:
-    """Says in one message that memory did not suffice, whichever library met it.
+    """Raises OutOfMemory, with one message, in place of whatever a library raises where memory ran out.
 
     What the failed work held is let go for what comes next: a report of the failure, another case.
-
-    Raises:
-        OutOfMemory: in place of what says so; everything else is handed on.
     """
     try:
         yield
         return
+    except SerkitError:
+        raise
     except Exception as error:
-        said = str(error).strip().partition("\n")[0]
-        if isinstance(error, SerkitError) or not (
-            isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
-        ):
+        if not (isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)):
             raise
+        said = str(error).strip().partition("\n")[0]
         traceback.clear_frames(error.__traceback__)
     raise OutOfMemory(
         f"not enough memory{f' ({said})' * bool(said)}; a smaller recipe.batch_size, recipe.max_seconds or"
@@ -115,6 +111,6 @@ def _limit() -> str:
         import resource
     except ImportError:  # Windows
         return ""
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    none = most == resource.RLIM_INFINITY
-    return "" if none else f"; ulimit -v allows this process {most / 1e6:,.0f} MB"
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    unlimited = limit == resource.RLIM_INFINITY
+    return "" if unlimited else f"; ulimit -v allows this process {limit / 1e6:,.0f} MB"

@@ -125,10 +125,8 @@ def usual_number(text: str) -> int | float:
 def write_whole(path: Path, data: bytes | str) -> None:
     """Writes a file so that it is there whole or not at all, even after a power cut; text as UTF-8.
 
-    Halves of characters, as in paths that are not UTF-8, are spelt out.
-
-    Raises:
-        OSError: it cannot be written; what was there before stays, and no draft.
+    Halves of characters, as in paths that are not UTF-8, are spelt out. Where it cannot be written, which
+    raises OSError, what was there before stays, and no draft.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     write_by(path, lambda draft: draft.write_bytes(content))
@@ -149,11 +147,7 @@ def write_by(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def settle_folder(draft: Path, folder: Path) -> None:
-    """Puts a folder of written files in its place, where nothing is, once all of it is on the disk.
-
-    Raises:
-        OSError: the disk is full or gone, or something is in its place.
-    """
+    """Puts a folder of files in its place, where nothing is, once all is on the disk. Raises OSError."""
     for path in draft.iterdir():
         _sync(path)
     with suppress(OSError):  # not every file system can bring a folder's names to the disk
@@ -172,11 +166,7 @@ def _sync(path: Path) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Appends a line to a regular file, which is made where it is missing.
-
-    Raises:
-        OSError: it cannot be written, or is no regular file; never waits.
-    """
+    """Appends a line to a regular file, which is made where it is missing. Never waits; raises OSError."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags, 0o666)
     with os.fdopen(descriptor, "ab") as file:

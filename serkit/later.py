@@ -1,7 +1,4 @@
-"""Modules that are imported when they are first used.
-
-A plan asks readers what options they have and reads no corpus: pandas alone would take longer than the plan.
-"""
+"""Modules imported at first use: a plan asks readers for options, and pandas would take longer than it."""
 
 from __future__ import annotations
 

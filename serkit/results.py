@@ -40,14 +40,13 @@ if TYPE_CHECKING:
 
 ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
 """What an attempt writes for those who watch."""
-DROPPED = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
+LEFT_BEHIND = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
 """What an attempt left that the next one drops; the last are TensorBoard's."""
 PARTS = "part-*.parquet"
-
 ROOM_BYTES = 1 << 18
-"""Of a result and its scores."""
-NAMED = 5
-"""Files that cannot be read, by their names."""
+"""What a result and its scores take."""
+MAX_NAMED = 5
+"""How many files that cannot be read are named."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,13 @@ class Store:
     """The results of one study.
 
     Attributes:
-        folder: `<root>/<study>`.
+        folder: `<root>/<study>`; or a bundle, which is then all that is read.
     """
 
     folder: Path
 
     def check_writable(self) -> None:
-        """Makes the folder and writes to it as much as a result takes.
-
-        Raises:
-            ResultsUnwritable: it cannot be made or written.
-        """
+        """Makes the folder and writes to it as much as a result takes. Raises ResultsUnwritable."""
         probe = self.folder / f".probe-{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +106,9 @@ class Store:
             raise ResultsUnreadable(f"no finished run{why} in {self.folder}; run the study first")
         try:
             unread += write_bundle(path, self.name, found, self.table)
+            head = f"{len(found)} results in {path}, {path.stat().st_size:,} bytes"
         except OSError as error:
             raise unwritable(path, error) from error
-        head = f"{len(found)} results in {path}, {path.stat().st_size:,} bytes"
         return "\n".join([head, *left_out(unread)])
 
     def get(self, key: str) -> Result | None:
@@ -150,11 +145,7 @@ class Store:
             return None
 
     def results(self) -> tuple[list[Result], list[str]]:
-        """Every result that can be read, whatever method it is by, and why the others cannot be read.
-
-        Returns:
-            Results, oldest first, of one second by key; a message for each of the others.
-        """
+        """Every result that can be read, oldest first, of one second by key; why each other one cannot be."""
         found: list[Result] = []
         unread: list[str] = []
         for key in self.keys(unread):
@@ -182,7 +173,7 @@ class Store:
 
     @contextmanager
     def claim(self, key: str) -> Iterator[None]:
-        """Holds the run for this process; another process that wants it waits until this one is done or dead.
+        """Holds the run for this process; another one that wants it waits until this one is done or dead.
 
         The lock is the operating system's, so it ends with its process however that ends. It holds within
         one host; across hosts each key must be asked for once. An error that ends it is noted in error.json.
@@ -197,7 +188,10 @@ class Store:
                     _drop(self.run_folder(key), *ATTEMPT, PARTS)
                 yield
             except Exception as error:
-                self._note_failure(key, error)
+                about = {"time": _now(), "error": type(error).__name__, "message": str(error)}
+                with suppress(OSError):  # the error itself matters more than its note
+                    self.run_folder(key).mkdir(parents=True, exist_ok=True)
+                    write_whole(self.run_folder(key) / "error.json", json.dumps(about))
                 raise
 
     @contextmanager
@@ -217,10 +211,7 @@ class Store:
                 lock.release()
 
     def claimed(self, key: str) -> bool | None:
-        """Whether a process of this host holds the run; None where the system does not let us ask.
-
-        Nobody waits for the answer but one that comes for the same run at the same instant, 50 ms.
-        """
+        """Whether a process of this host holds the run; None where the system does not let us ask."""
         path = self._lock_path(key)
         if not path.exists():
             return False
@@ -235,12 +226,6 @@ class Store:
     def _lock_path(self, key: str) -> Path:
         return self.folder / ".locks" / f"{key}.lock"
 
-    def _note_failure(self, key: str, error: Exception) -> None:
-        about = {"time": round(time.time(), 3), "error": type(error).__name__, "message": str(error)}
-        with suppress(OSError):  # the error itself matters more than its note
-            self.run_folder(key).mkdir(parents=True, exist_ok=True)
-            write_whole(self.run_folder(key) / "error.json", json.dumps(about))
-
     def table(self, key: str, name: str) -> pd.DataFrame:
         """The table `<name>.parquet` of a finished run or measurement.
 
@@ -254,26 +239,22 @@ class Store:
             table = bundled.table(key, name)
         else:
             table = read_table(path)
-        result = self.get(key)
-        part = "measured" if name == "estimates" else "test"
-        parts = [about["clips"][part] for about in result["corpora"].values()] if result else []
-        clips = sum(sum(per_label.values()) for per_label in parts)
-        if result and len(table) != clips:
-            raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
+        if result := self.get(key):
+            part = "measured" if name == "estimates" else "test"
+            clips = sum(sum(about["clips"][part].values()) for about in result["corpora"].values())
+            if len(table) != clips:
+                raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
         return table
 
     def start(self, spec: Spec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
 
         An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; so do the
-        parts of a measurement.
+        parts of a measurement. Raises ResultsUnwritable.
 
         Args:
             spec: what is run.
             about: what the first event says besides the process and its host: device, worker.
-
-        Raises:
-            ResultsUnwritable: the folder cannot be written.
         """
         folder = self.run_folder(spec.key)
         try:
@@ -281,7 +262,7 @@ class Store:
             for path in _those(folder, *ATTEMPT, "*.draft", "*.parquet"):
                 if path.is_dir():  # which no file can replace
                     _set_aside(path)
-            for path in _those(folder, *DROPPED):
+            for path in _those(folder, *LEFT_BEHIND):
                 path.unlink(missing_ok=True)
             write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1))
         except OSError as error:
@@ -289,18 +270,12 @@ class Store:
         self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
 
     def report(self, key: str, event: dict[str, Any]) -> None:
-        """Appends one event to the run's progress.jsonl, with the time in seconds since 1970.
-
-        Where that is not possible it goes unsaid: no training ends for want of a line.
-        """
+        """Appends one event to the run's progress.jsonl; no training ends because it cannot be written."""
         _append(self.run_folder(key) / "progress.jsonl", event)
 
     def report_reading(self, corpus: str, event: dict[str, Any]) -> None:
         """As `report`, of a corpus that is read or packed, in `.reading/<corpus>.jsonl`."""
-        folder = self.folder / ".reading"
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        _append(folder / f"{corpus}.jsonl", event)
+        _append(self.folder / ".reading" / f"{corpus}.jsonl", event, make=True)
 
     def part(self, key: str, number: int, rows: Iterable[int]) -> pd.DataFrame | None:
         """A part of a measurement that was saved before, if it is whole and of these clips; else None."""
@@ -311,7 +286,7 @@ class Store:
         return table if table["row"].tolist() == list(rows) else None
 
     def save_part(self, key: str, number: int, clips: pd.DataFrame) -> None:
-        """Saves a part of a measurement, whole or not at all; then it is measured again after a kill."""
+        """Saves a part of a measurement, whole or not at all: one that is not saved is measured again."""
         with suppress(OSError):
             _write_table(self._part_path(key, number), clips)
 
@@ -377,8 +352,8 @@ def left_out(unread: Sequence[str]) -> list[str]:
     """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
     if not unread:
         return []
-    more = [f"... and {len(unread) - NAMED} more"] if len(unread) > NAMED else []
-    return [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:NAMED], *more]
+    more = [f"... and {len(unread) - MAX_NAMED} more"] if len(unread) > MAX_NAMED else []
+    return [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:MAX_NAMED], *more]
 
 
 def _those(folder: Path, *patterns: str) -> list[Path]:
@@ -397,9 +372,16 @@ def _set_aside(path: Path) -> Path:
     return path.rename(path.with_name(f"damaged-{time.time_ns()}.json"))
 
 
-def _append(path: Path, event: dict[str, Any]) -> None:
+def _append(path: Path, event: dict[str, Any], make: bool = False) -> None:
     with suppress(OSError):
-        append_line(path, json.dumps({"time": round(time.time(), 3), **event}))
+        if make:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        append_line(path, json.dumps({"time": _now(), **event}))
+
+
+def _now() -> float:
+    """Seconds since 1970."""
+    return round(time.time(), 3)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -69,10 +69,9 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
     """Everything that is finished under a results folder.
 
     Unlike a report it does not ask what a study wants: the points of a tuning grid and runs by an earlier
-    recipe are there, so group by what you compare. Runs by another method (an earlier serkit that gave other
-    numbers for the same spec) are kept too, since `method` tells them apart; a warning says that they are
-    there. Measurements of acoustics have no tests, so they have no rows. A file that cannot be read has none
-    either, and a warning names it.
+    recipe or method are there, so group by what you compare. A warning says which runs are by another method
+    (an earlier serkit, which gave other numbers for the same spec) and which files cannot be read.
+    Measurements of acoustics have no tests, so they have no rows.
 
     Args:
         root: the results folder, with a folder or a bundle of each study in it; or one bundle.
@@ -80,18 +79,9 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
 
     Returns:
         Columns and dtypes as in `COLUMNS`, by study, then by end of the run; empty where nothing is finished.
-        `uACC`, `wACC` and `wF1` in [0, 1] are means over the tail, `<metric>_std` their deviations over it.
-        `fold` is the fold that the run left out, missing where its training corpora have one split;
-        `test_fold` the fold of the test corpus that the row is about.
 
     Raises:
         ResultsUnreadable: no such folder or study.
-
-    Examples:
-        wF1 of every condition, over folds and seeds:
-
-            runs = load_all("results", "ravdess-emodb")
-            runs.groupby(["train", "test", "augment_percent"])["wF1"].agg(["mean", "std", "count"])
     """
     root = Path(root)
     if not root.exists():

@@ -241,7 +241,7 @@ while True:
     save(number)
     if number == 1: print("saved", flush=True)
 """
-    for _ in range(3):
+    for _ in range(2):
         with process(code, store) as running:
             assert read_line(running) == "saved"
             seen, ends = set(), time.monotonic() + 0.4
