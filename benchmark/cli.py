@@ -49,8 +49,7 @@ def run(study: str, arguments: tuple[str, ...]) -> None:
 
     What follows the study is pytest's: -n 4 --gpus for four workers with a GPU each, -k scrambled or -m
     figure2 for some of the cases, --collect-only to list them, --results FOLDER for another folder than
-    ./results, --help for everything. Exit codes are pytest's: 0 all cases passed or were skipped, 1 one
-    failed.
+    ./results, --help for everything. Exit codes are pytest's: 1 where a case failed.
     """
     import pytest
 
@@ -105,9 +104,9 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
 @click.option("--new", "name", metavar="NAME", help="Write NAME.toml for the corpora under $SERKIT_DATA.")
 @click.option("--reference", is_flag=True, help="Print every key, with what it means, at its default.")
 def study(name: str | None, reference: bool) -> None:
-    """Start a study of your own, or look up what one may say.
+    """Start a study of your own, or look up what one may hold.
 
-    A file that is there is left as it is. docs/study.md holds the reference too.
+    An existing file is left as it is. docs/study.md holds the reference, too.
     """
     from benchmark import starter
 
@@ -136,12 +135,12 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
     type=click.Choice(["paper", "safe"]),
     default="paper",
     show_default=True,
-    help="Of heat maps: green and red as the paper's, or told apart by any colour vision.",
+    help="Colours of heat maps: the paper's green and red, or ones that everybody can tell apart.",
 )
 def report(study_name: str, results: str | None, colours: str) -> None:
     """Rebuild a study's page, figures and tables.
 
-    From the results there are, without running anything.
+    From the results that are there; nothing is run.
     """
     from benchmark.report.write import assemble
 
@@ -211,7 +210,7 @@ def bundle(study_name: str, results: str | None, output: str | None) -> None:
 @click.argument("first", metavar="A", shell_complete=options.a_study)
 @click.argument("second", metavar="B", shell_complete=options.a_study)
 @click.option(
-    "--metric", type=click.Choice(METRICS), default="wF1", show_default=True, help="What is compared."
+    "--metric", type=click.Choice(METRICS), default="wF1", show_default=True, help="The metric to compare."
 )
 @click.option("--all", "every", is_flag=True, help="Every cell, not only those that moved.")
 @click.option(
@@ -220,15 +219,14 @@ def bundle(study_name: str, results: str | None, output: str | None) -> None:
     type=click.Choice(["simple", "github", "latex_booktabs", "csv"]),
     default="simple",
     show_default=True,
-    help="Of the table; csv has every digit. The rest goes to stderr beside any other than simple.",
+    help="Format of the table; csv has every digit. With any but simple, the remarks go to stderr.",
 )
 @results_option
 def compare(first: str, second: str, metric: str, every: bool, form: str, results: str | None) -> None:
     """Say which cells moved by more than their spread.
 
-    From A to B, and in what the two were not made alike. A and B are built-in studies, the TOML files of
-    some, or folders of results, such as results/open and another version's elsewhere/open. Exit code 0 where
-    nothing moved, 3 where something did.
+    From A to B, and what differs in how the two were made. Each is a built-in study, a TOML file or a folder
+    of results, such as results/open and another version's elsewhere/open. Exit code 3 where something moved.
     """
     from benchmark.report import compare as comparing
 
@@ -245,10 +243,10 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
 @main.command()
 @click.argument("clip", type=click.Path(exists=True, dir_okay=False))
 @click.option(
-    "--effect", "effects", multiple=True, type=click.Choice(EFFECTS), help="Only this one; repeatable."
+    "--effect", "effects", multiple=True, type=click.Choice(EFFECTS), help="This effect alone; repeatable."
 )
-@click.option("--each", is_flag=True, help="Each effect alone too.")
-@click.option("--draws", type=click.IntRange(1, 12), default=3, show_default=True, help="How many.")
+@click.option("--each", is_flag=True, help="Each effect alone as well.")
+@click.option("--draws", type=click.IntRange(1, 12), default=3, show_default=True, help="How many draws.")
 @study_option("its effects and ranges", default="paper")
 @options.seed_option("the draws")
 @click.option("--output", type=click.Path(), help="Folder to write to; default listen in the results folder.")

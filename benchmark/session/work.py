@@ -14,9 +14,6 @@ from serkit.errors import ResultsUnwritable, memory_named
 from serkit.job import Place as AnyPlace
 from serkit.specs import MEASUREMENT, Spec
 
-Job = Spec
-"""What is to be done, without fingerprints."""
-
 
 @dataclass(frozen=True)
 class Place(AnyPlace):
@@ -29,8 +26,8 @@ class Place(AnyPlace):
     tensorboard: bool = False
 
 
-def do(job: Job, place: Place) -> str:
-    """Trains or measures, unless the result is there; returns the key it is stored under.
+def do(job: Spec, place: Place) -> str:
+    """Trains or measures what a spec asks for, unless it is done; returns the key of the stored result.
 
     Raises:
         CorpusMissing: a corpus is not there.

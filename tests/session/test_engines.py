@@ -1,11 +1,14 @@
 """The seam of engines: a file in their folder is enough, and a session asks of it what its header says."""
 
 import json
+import pickle
 
 import pytest
 
+from benchmark import study as studies
 from benchmark.session import engines, work
 from serkit.errors import CorpusUnfit
+from serkit.results import Store
 from tests.made_results import made_result, put
 
 pytest_plugins = "pytester"
@@ -82,6 +85,15 @@ def test_an_interrupted_session_cancels_what_still_runs(in_threads):
 def test_a_plan_submits_nothing(in_threads):
     in_threads.runpytest_inprocess("--study", "tiny.toml", "--engine", "in_threads", "--collect-only")
     assert json.loads((in_threads.path / "said.json").read_text()) == [False]
+
+
+def test_a_job_travels_and_needs_no_pytest(fresh_python, tmp_path):
+    place = work.Place(Store(tmp_path), data=tmp_path, tensorboard=True)
+    for case in studies.plan(studies.read("synthetic")):
+        job, _, _ = pickle.loads(pickle.dumps((case.spec, place, work.do)))
+        assert (job, job.key) == (case.spec, case.spec.key)
+    told = fresh_python("import sys, benchmark.session.work; print('pytest' in sys.modules)")
+    assert (told.stdout, told.stderr) == ("False\n", "")
 
 
 def test_an_engine_that_is_not_there_is_wrong_usage(checkout):

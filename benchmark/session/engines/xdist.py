@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmark.session import machine, work
+from serkit.specs import Spec
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Engine:
         """As `dealt` to the session's workers."""
         return dealt(items, cost, self._workers, turn)
 
-    def submit(self, job: work.Job) -> Callable[[], str]:
+    def submit(self, job: Spec) -> Callable[[], str]:
         """Does the job when it is waited for."""
         return functools.partial(work.do, job, self.place)
 
