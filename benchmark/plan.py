@@ -157,7 +157,7 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
             lines.append("  (in proportion to the width, as narrow networks; to its square, as wide ones)")
     if here not in known:
         lines.append(f"No rate is known for {here}, where this would run, until a first run has finished.")
-    else:
+    if known:
         untimed = left[0].untimed
         never = f", and {many(untimed, 'measurement')}: none was timed yet" if untimed else ""
         lines.append(textwrap.fill(f"Not in the time: reading and packing the corpora{never}.", COLUMNS))

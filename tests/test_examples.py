@@ -8,6 +8,7 @@ import pytest
 SHOWN = [
     "benchmark.report.escape.markdown",
     "benchmark.report.exhibits.changes.letters",
+    "benchmark.session.pace.end",
     "benchmark.session.pace.lasting",
     "serkit.batches.crop_starts",
     "serkit.corpora.reading.corpus.next_validates",

@@ -232,7 +232,12 @@ def pace(seen: Sequence[CaseState]) -> Pace:
 
 
 def end(seconds: Iterable[float], workers: int) -> float:
-    """When the last of some cases is done, each begun in turn by the first worker that is free."""
+    """When the last of some cases is done, each begun in turn by the first worker that is free.
+
+    Example:
+        >>> end([9, 8, 6, 4], workers=2)
+        14.0
+    """
     free = [0.0] * workers
     for each in seconds:
         heapreplace(free, free[0] + each)

@@ -168,17 +168,18 @@ class Progress:
         try:
             about = path.stat()
             stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
-            before = self._read_before.get(path)
-            if before is None or before[0] != stamp:
-                self._read_before[path] = before = (stamp, attempt.attempted(parse, path))
+            before, found = self._read_before.get(path, ((), None))
+            if before != stamp:
+                found = attempt.attempted(parse, path)
+                self._read_before[path] = stamp, found
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                self.unread.append(str(unreadable(path, error)))
+            found = unreadable(path, error)
+        if isinstance(found, ResultsUnreadable):
+            self.unread.append(str(found))
             return None
-        if isinstance(before[1], ResultsUnreadable):
-            self.unread.append(str(before[1]))
-            return None
-        return before[1]
+        return found
 
 
 def states(study: Study, store: Store) -> list[CaseState]:
