@@ -23,7 +23,7 @@ A reader is a module with, in this order,
 * `expected(**options)`, where known: clips of each part, a dict a fold, as published: what a plan counts
   where the corpus is not there.
 
-A reader in another package is an entry point of the group `serkit.corpora`, named as studies shall name it.
+A reader in another package is an entry point of the group `serkit.corpora`, with the name that studies use.
 Nothing heavy is imported before `read` (`serkit.later`): a plan asks readers for options and folds.
 """
 

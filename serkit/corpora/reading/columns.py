@@ -1,14 +1,14 @@
-"""What readers share whose labels, speakers and splits stand in columns: the study's words put to theirs.
+"""What readers of columns of labels, speakers and splits share: the corpus's words become the study's.
 
-A reader that serves many corpora is told by options which of a corpus's words mean what (`Choices`). It reads
-columns of text (`Delivered`); `corpus_of` makes the `Corpus` of them: labels mapped, clips without one set
-apart, clips in the parts of a delivered split or in folds that leave speakers out.
+For a reader that serves many corpora, options say which of a corpus's words mean what (`Choices`). It reads
+columns of text (`Delivered`), and `corpus_of` turns them into a `Corpus`: labels mapped, clips without one
+set apart, the others in the parts of a delivered split or in folds that leave speakers out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Choices:
     splits: Mapping[str, str]
     fold: str | None
     folds: int | None
-    split_by_clip: bool
+    split_by_clip: bool | None
 
     @property
     def by_split(self) -> bool:
@@ -91,16 +91,10 @@ class Choices:
                 f"{reader}: options folds and split, splits or split_by_clip exclude each other; leave"
                 " one out"
             )
-        return cls(
-            label=options.get("label"),
-            labels=_mapping(reader, "labels", options.get("labels"), LABELS),
-            speaker=options.get("speaker"),
-            split=options.get("split"),
-            splits=_mapping(reader, "splits", options.get("splits"), PARTS),
-            fold=options.get("fold"),
-            folds=folds,
-            split_by_clip=bool(by_clip),
-        )
+        chosen: dict[str, Any] = {field.name: options.get(field.name) for field in fields(cls)}
+        chosen["labels"] = _mapping(reader, "labels", chosen["labels"], LABELS)
+        chosen["splits"] = _mapping(reader, "splits", chosen["splits"], PARTS)
+        return cls(**chosen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +168,7 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         clips=result,
         validation_fold=next_validates(n_folds),
         others=tuple(sorted(clips["path"][~used])),
-        split_by_clip=choices.split_by_clip,
+        split_by_clip=bool(choices.split_by_clip),
         notes=(*notes, *delivered.notes),
     )
 
@@ -297,7 +291,7 @@ def _given(clips: pd.DataFrame, title: str) -> tuple[pd.Series, int]:
     return clips["fold"].map({name: k for k, name in enumerate(names)}).astype("int64"), len(names)
 
 
-def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool, title: str) -> list[str]:
+def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool | None, title: str) -> list[str]:
     """What to note of speakers who stand in more than one part or fold."""
     known = clips[clips["speaker"] != UNKNOWN_SPEAKER]
     if column == "split":

@@ -186,7 +186,7 @@ def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndar
     """
     if len(rows) <= most:
         return rows
-    # One order of all clips, of which the first are taken. A class of n has its k-th clip at k / n, a speaker
+    # All clips in one order; the first of them are taken. A class of n has its k-th clip at k / n, a speaker
     # of m in it the j-th at (j + u) / m: any beginning has each at its share, give or take one.
     chance = np.random.Generator(np.random.Philox(seed))
     order = rows[chance.permutation(len(rows))]

@@ -61,7 +61,7 @@ def audio_columns(path: Path, title: str) -> list[str]:
 
 
 def class_names(path: Path, title: str) -> dict[str, list[str]]:
-    """What the integers of a column mean, by its name, for columns of which the schema's metadata say it.
+    """What the integers of a column mean, by column, where the schema's metadata say so.
 
     Raises:
         CorpusUnfit: it cannot be read.

@@ -108,7 +108,7 @@ def _rows(text: str, spaced: bool = False) -> Iterator[list[str]]:
 
 
 def open_parquet(path: Path) -> parquet.ParquetFile:
-    """A parquet file, of which nothing is read but its schema.
+    """A parquet file; only its schema is read.
 
     Raises:
         OSError: it is no file, or cannot be read.
