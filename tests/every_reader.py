@@ -146,7 +146,9 @@ class EveryReader:
             shared = sides[0] & sides[2] | sides[0] & sides[1] | sides[1] & sides[2]
             assert bool(shared) == corpus.split_by_clip
 
-    def test_reading_depends_on_nothing_but_the_names(self, corpus, reader, options, monkeypatch) -> None:
+    def test_reading_depends_on_nothing_but_the_names(
+        self, once, corpus, reader, options, monkeypatch
+    ) -> None:
         listed: list[str] = []
         scandir = os.scandir
 

@@ -98,8 +98,8 @@ def read(folder: Path, **options: Any) -> Corpus:
         wanted["split"] = choices.split or its.usual("split")
     rows = its.rows(wanted)
     if audio:
-        chosen = [rows["row"][rows["file"] == number].tolist() for number in range(len(its.files))]
-        top, rows["path"] = shards.unpack(its.files, audio, chosen, its.title)
+        chosen = {file: rows["row"][rows["file"] == file].tolist() for file in its.files}
+        top, rows["path"] = shards.unpack(chosen, audio, its.title)
     else:
         top = its.files[0].parent / (options.get("root") or "")
         if without := int(rows["path"].isna().sum()):
@@ -175,9 +175,9 @@ class _Table:
         """The rows that meet `where`, with the columns asked for as text, and where each comes from.
 
         `wanted` names the table's columns by option; where it says "", there is none, and a split is the
-        file's name. The result has a column for each option, `file`, a number, and `row`, the number in it.
+        file's name. The result has a column for each option, `file`, and `row`, the number in it.
         """
-        every = pd.concat([self._of(number, wanted) for number in range(len(self.files))], ignore_index=True)
+        every = pd.concat([self._of(path, wanted) for path in self.files], ignore_index=True)
         for column, values in self.where.items():
             has = every[f"where {column}"]
             if lacking := sorted(values - set(has.dropna())):
@@ -186,9 +186,8 @@ class _Table:
             every = every[has.isin(values)]
         return every[[*wanted, "file", "row"]].reset_index(drop=True)
 
-    def _of(self, number: int, wanted: Mapping[str, str]) -> pd.DataFrame:
+    def _of(self, path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
         """The rows of one file."""
-        path = self.files[number]
         names = column_names(path, self.title)
         sought = {**wanted, **{f"where {column}": column for column in self.where}}
         for option, column in sought.items():
@@ -210,7 +209,7 @@ class _Table:
         if "split" in wanted:
             unsaid = "none" if wanted["split"] else self._split(path)
             rows["split"] = [one or unsaid for one in rows["split"]]
-        return pd.DataFrame({**rows, "file": number, "row": range(n)}, dtype=object)
+        return pd.DataFrame({**rows, "file": [path] * n, "row": range(n)}, dtype=object)
 
     def _split(self, path: Path) -> str:
         """What the file's name calls its split; one csv of all clips says none."""

@@ -27,8 +27,15 @@ def loaded(request, data):
     return load
 
 
+@pytest.fixture
+def once():
+    """Asks for the first case of each place."""
+
+
 def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
         cases = metafunc.module.CASES
+        if "once" in metafunc.fixturenames:  # a place, whatever the options
+            cases = [*{place: (place, options) for place, options in reversed(cases)}.values()]
         ids = ["-".join([place, *map(str, options.values())]) for place, options in cases]
         metafunc.parametrize("case", cases, ids=ids)

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -88,17 +88,14 @@ def split_of(path: Path) -> str:
     return path.parent.name if path.stem.isdecimal() else path.stem
 
 
-def unpack(
-    files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str
-) -> tuple[Path, list[str]]:
+def unpack(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> tuple[Path, list[str]]:
     """Writes the audio of chosen rows into a folder of the cache, unless it is there.
 
     Safe to call from several processes at once: one writes, the others wait.
 
     Args:
-        files: the shards.
-        column: of structs with the audio's bytes.
         chosen: for each shard the rows wanted, ascending.
+        column: of structs with the audio's bytes.
         title: the corpus's, for messages.
 
     Returns:
@@ -110,7 +107,7 @@ def unpack(
         SerkitError: the cache folder cannot be written.
     """
     cache = cache_folder() / "unpacked"
-    folder = cache / _stamp(files, column, chosen, title)
+    folder = cache / _stamp(chosen, column, title)
     names = _names(folder)
     if names is not None:
         return folder, names
@@ -118,7 +115,7 @@ def unpack(
         cache.mkdir(exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if (names := _names(folder)) is None:  # else written while this process waited
-                names = _write(folder, files, column, chosen, title)
+                names = _write(folder, chosen, column, title)
     except OSError as error:
         raise SerkitError(
             f"cannot write the audio of {title} to {folder} ({error.strerror}); free some space, or set"
@@ -127,9 +124,9 @@ def unpack(
     return folder, names
 
 
-def _stamp(files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str) -> str:
+def _stamp(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> str:
     digest = hashlib.sha256(f"{FORMAT} {column}".encode())
-    for path, rows in zip(files, chosen, strict=True):
+    for path, rows in chosen.items():
         with careful(path, title):
             found = os.stat(path)
         digest.update(os.fsencode(path.resolve()))
@@ -153,19 +150,15 @@ def _of_file(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _write(
-    folder: Path, files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str
-) -> list[str]:
+def _write(folder: Path, chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> list[str]:
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
     draft.mkdir()
     index: list[tuple[str, list[int] | None]] = []
-    n_clips = sum(map(len, chosen))
-    rows = tqdm(
-        _audio(files, column, chosen, title), f"unpacking {title}", n_clips, unit="clip", disable=None
-    )
+    n_clips = sum(map(len, chosen.values()))
+    rows = _audio(chosen, column, title)
     try:
-        for number, delivered in rows:
+        for number, delivered in tqdm(rows, f"unpacking {title}", n_clips, unit="clip", disable=None):
             data = delivered.get("bytes")
             name = _name(number, delivered.get("path"), data)
             if data is not None:
@@ -181,11 +174,11 @@ def _write(
 
 
 def _audio(
-    files: Sequence[Path], column: str, chosen: Sequence[Sequence[int]], title: str
+    chosen: Mapping[Path, Sequence[int]], column: str, title: str
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows chosen, with their numbers in the dataset; about a group of rows is in memory at a time."""
     first = 0
-    for path, rows in zip(files, chosen, strict=True):
+    for path, rows in chosen.items():
         with careful(path, title):
             shard = open_parquet(path)
             wanted = set(rows)
