@@ -1,4 +1,5 @@
-# make bench: the embedded study and its tables.  make test: the unit tests.  make check: ruff, mypy, tests of the tools and the wheel.
+# make bench: the embedded study and its tables.  make test: the unit tests.
+# make check: ruff, mypy, the tests of the tools and of a built wheel.
 # make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
 # make speed: how fast training works here, beside the usual way.
 # make browser: the page in the Chromium that is installed (apt-get install chromium).

@@ -87,9 +87,7 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
         titles = study.titles
     else:
         known = {name: (name, {}) for name in corpora.names() if names or corpora.is_one(name)}
-    for name in names:
-        if name not in known:
-            raise options.no_corpus(name, known)
+    options.check_corpora(names, known)
     healthy = True
     for name in names or known:
         reader, chosen = known[name][0], options.added(known[name][1], pairs)

@@ -120,11 +120,12 @@ def opened(study: str, results: str | None) -> tuple[studies.Study, Store]:
     return read, Store(results_root(results) / read.name)
 
 
-def no_corpus(name: str, known: Iterable[str]) -> click.UsageError:
-    """The error for a corpus that nobody knows."""
-    return click.UsageError(
-        f"no corpus {name!r}; expected one of {', '.join(known)}{did_you_mean(name, known)}"
-    )
+def check_corpora(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raises click.UsageError for a corpus that nobody knows."""
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise click.UsageError(f"no corpus {name!r}; expected one of {', '.join(known)}{hint}")
 
 
 def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import serkit.measure
 import serkit.run
 import serkit.splits
 from benchmark.session import work
-from benchmark.study import EXHIBITS
+from benchmark.study import exhibits
 from serkit.errors import CorpusMissing, ResultsUnwritable
 from tests.made_results import made_measurement
 
@@ -80,7 +80,7 @@ def test_a_case_stands_once_and_is_marked_with_all_it_serves(checkout):
         "test_figure3_scrambled.py": 3,
         "test_tuning_grid.py": 9,
     }
-    marks = counted(lambda item: {mark.name for mark in item.iter_markers()} & set(EXHIBITS))
+    marks = counted(lambda item: {mark.name for mark in item.iter_markers()} & set(exhibits()))
     assert marks == {"table1": 4, "figure3": 4, "tuning": 12}  # shared: LARGE's run, and three of the grid
 
 

@@ -8,7 +8,7 @@ import click
 
 from benchmark import options
 from benchmark import study as studies
-from benchmark.options import Commands, no_corpus, quick_option, say, seed_option, study_option
+from benchmark.options import Commands, check_corpora, quick_option, say, seed_option, study_option
 from serkit import corpora
 from serkit.specs import CorpusSpec
 
@@ -70,9 +70,7 @@ def score(
         names = names or tuple(known)
     else:
         known = {name: CorpusSpec(name.replace("_", ""), name) for name in corpora.names()}
-    for name in names:
-        if name not in known:
-            raise no_corpus(name, known)
+    check_corpora(names, known)
     from serkit.acoustics import room
     from tools.roomnet import score as scores  # now that it is known to be of use: it brings torch
 
