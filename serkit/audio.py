@@ -121,7 +121,12 @@ def clipped_share(samples: np.ndarray) -> float:
 
 
 def trimmed(wave: np.ndarray) -> np.ndarray:
-    """A wave [samples] without the zeros at its ends; nothing of one that is zero throughout."""
+    """A wave [samples] without the zeros at its ends; nothing of one that is zero throughout.
+
+    Example:
+        >>> trimmed(np.array([0, 0, 3, 0, -2, 0])).tolist()
+        [3, 0, -2]
+    """
     sounding = np.flatnonzero(wave)
     return wave[sounding[0] : sounding[-1] + 1] if len(sounding) else wave[:0]
 

@@ -97,7 +97,7 @@ AU_HEADERS = {b".snd": Struct(">II"), b"dns.": Struct("<II")}  # where the sampl
 
 
 def promise(data: bytes) -> Promise:
-    """What a file says of its length; any bytes may be given."""
+    """What a file that `BEGINNINGS` matches says of its length, however damaged it is."""
     while data[:3] == b"ID3" and BEGINNINGS.match(data, end := _end_of_tag(data)):
         data = data[end:]  # libsndfile would count the tag as samples
     begins = data[:4]

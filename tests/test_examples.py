@@ -10,6 +10,7 @@ SHOWN = [
     "benchmark.report.exhibits.changes.letters",
     "benchmark.session.pace.end",
     "benchmark.session.pace.lasting",
+    "serkit.audio.trimmed",
     "serkit.batches.crop_starts",
     "serkit.corpora.reading.corpus.next_validates",
     "serkit.files.usual_number",

@@ -95,15 +95,9 @@ class Examination:
 def problem(
     kind: str, count: int = 1, examples: Sequence[str] = (), of: int = 0, severity: str = "", **values: Any
 ) -> Problem:
-    """A problem of a kind in `KINDS`.
+    """A problem of a kind in `KINDS`, found `count` times among `of`, where that is said.
 
-    Args:
-        kind: its key.
-        count: how many were found.
-        examples: all of them.
-        of: how many there could have been; 0: not said.
-        severity: where it is not the kind's.
-        values: for the message.
+    `severity` counts where it is not the kind's; `values` are for the message.
     """
     row = KINDS[kind]
     share = f" of {of:,}" if of else ""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from serkit import corpora, doctor, packs
+from serkit.audio import CURES
 from serkit.corpora.reading.corpus import Corpus, table
+from serkit.doctor.findings import KINDS as KINDS_FOUND
 from serkit.errors import AudioError
 from tests.broken_corpus import KINDS, RATE_HZ, UNHEARD, build
 
@@ -78,6 +80,13 @@ def test_the_doctor_and_packing_agree_on_every_kind(broken, found, tmp_path, mon
         assert len(reasons) == len(packed), (path, reasons, packed)
         for why, message in zip(reasons, packed, strict=True):
             assert f"\n{broken.folder / path}: {why}; " in message
+
+
+def test_each_kind_is_a_row_with_all_that_is_said_of_it():
+    assert set(CURES) == UNHEARD <= set(KINDS_FOUND)
+    for row in KINDS_FOUND.values():
+        assert {"severity", "found"} <= set(row) <= {"severity", "tolerated", "limit", "found", "advice"}
+        assert row["severity"] in (doctor.UNFIT, doctor.NOTE)
 
 
 def test_the_documentation_lists_them_all():
