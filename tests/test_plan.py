@@ -67,7 +67,7 @@ def test_a_study_that_was_not_begun(shown):
 
 def finished(tmp_path, spec, **changes):
     times = {"train_seconds": 300.0, "evaluate_seconds": 40.0, "wall_seconds": 350.0}
-    result = made_result(spec, lambda *_: 0.5, environment=HERE, **{**times, **changes})
+    result = made_result(spec, lambda *_: 0.5, **{"environment": HERE, **times, **changes})
     put(Store(tmp_path / "small"), result)
 
 
@@ -82,6 +82,15 @@ def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
     assert text.endswith("Not in the time: reading and packing the corpora.")
     finished(tmp_path, study.runs(("cremad",), 50)[0])
     assert "Time" not in shown()  # nothing is left
+
+
+def test_runs_on_another_device_say_how_long_it_takes_there(shown, study, tmp_path):
+    finished(tmp_path, study.runs(("cremad",), 0)[0], environment=HERE | {"device_name": "Elsewhere"})
+    text = shown()
+    assert "Time left on Elsewhere, by 1 finished run of this study:" in text
+    assert times(text) == ["6 min"] * 3
+    assert "No rate is known for Here" in text
+    assert text.endswith("Not in the time: reading and packing the corpora.")
 
 
 @pytest.mark.parametrize(
