@@ -98,7 +98,9 @@ def read(folder: Path, **options: Any) -> Corpus:
         wanted["split"] = choices.split or its.usual("split")
     rows = its.rows(wanted)
     if audio:
-        chosen = {file: rows["row"][rows["file"] == file].tolist() for file in its.files}
+        chosen: dict[Path, list[int]] = {file: [] for file in its.files}
+        for file, row in zip(rows["file"], rows["row"], strict=True):
+            chosen[file].append(row)
         top, rows["path"] = shards.unpack(chosen, audio, its.title)
     else:
         top = its.files[0].parent / (options.get("root") or "")

@@ -1,4 +1,4 @@
-"""Databases in the audformat layout that are broken or hostile."""
+"""Headers and tables in the audformat layout: as its library reads them, broken and hostile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+import audformat
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,74 @@ from serkit.corpora.reading.corpus import Corpus
 from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError
 from tests import corpus_trees as trees
 from tests.fuzz import FEWER
+
+# --- against the library that wrote it ---
+
+
+def rich(top: Path, storage: str) -> audformat.Database:
+    """A database with every kind of scheme, table and value that the reader may meet."""
+    db = audformat.Database("rich", meta={"audb": {"version": "1.2.3"}})
+    db["persons"] = audformat.MiscTable(pd.Index(["p1", "p2", "p3"], dtype="string", name="person"))
+    db["moods"] = audformat.MiscTable(pd.Index(["Angry", "happy"], dtype="string", name="mood"))
+    db.schemes |= {
+        "list": audformat.Scheme(labels=["anger", "no", "yes", "1"]),
+        "dict": audformat.Scheme(labels={"anger": {"category": "b"}, "happiness": {"category": "a"}}),
+        "numbers": audformat.Scheme(labels=[1, 2, 3]),
+        "misc": audformat.Scheme("str", labels="moods"),
+        "person": audformat.Scheme("str", labels="persons"),
+        **{kind: audformat.Scheme(kind) for kind in ("bool", "int", "float", "str", "time", "date")},
+    }
+    db.splits["dev"] = audformat.Split("dev")
+    values = {
+        "list": ["no", "1", None],
+        "dict": ["anger", None, "happiness"],
+        "numbers": [3, None, 1],
+        "misc": ["happy", "Angry", None],
+        "person": ["p1", "p3", None],
+        "bool": [True, False, None],
+        "int": [1, -2, None],
+        "float": [0.5, 1.0, None],
+        "str": ["a, b", 'he said "no"\nö', None],
+        "plain": ["x", None, "y"],
+    }
+    for name, index in (
+        ("whole", audformat.filewise_index(["a.wav", "b/ä.wav", "c.wav"])),
+        ("parts", audformat.segmented_index(["a.wav", "a.wav", "c.wav"], [0, 1, 2], [1, 2, 3])),
+        ("zero", audformat.segmented_index(["a.wav", "b/ä.wav", "c.wav"])),
+    ):
+        table = db[name] = audformat.Table(index, split_id="dev")
+        for column, column_values in values.items():
+            scheme = None if column == "plain" else column
+            table[column] = audformat.Column(scheme_id=scheme)
+            table[column].set(column_values)
+    db.save(str(top), storage_format=storage)
+    return audformat.Database.load(str(top))
+
+
+@pytest.mark.parametrize("storage", ["csv", "parquet"])
+def test_a_database_is_read_as_its_library_reads_it(storage: str, tmp_path: Path) -> None:
+    theirs = rich(tmp_path, storage)
+    ours = reader._Database(tmp_path)
+    assert (ours.header.name, ours.header.version) == (theirs.name, theirs.meta["audb"]["version"])
+    assert list(ours.header.tables) == list(theirs.tables)
+    assert ours.header.splits == {"dev": theirs.splits["dev"].type}
+    for name, table in theirs.tables.items():
+        said = ours.header.tables[name]
+        assert list(said.columns) == list(table.columns)
+        assert said.split == table.split_id
+        assert ours.has_parts(name) == (name == "parts")
+        frame = table.get()
+        for column in table.columns:
+            series = ours.series(name, column)
+            assert series.index.tolist() == frame.index.get_level_values("file").tolist()
+            assert series.tolist() == [None if pd.isna(one) else str(one) for one in frame[column]]
+            scheme = table[column].scheme
+            labels = [str(one) for one in scheme.labels_as_list] if scheme and scheme.labels else []
+            assert ours.declared(name, column) == labels
+    assert ours.notes == []
+
+
+# --- broken or hostile ---
 
 TOUCH = "!!python/object/apply:os.system ['touch ran']"
 HOSTILE = {
