@@ -58,17 +58,12 @@ def is_permutation(pairs: Iterable[tuple[object, object]]) -> bool:
     return all(sorted(map(str, side)) == sorted(LABELS) for side in zip(*pairs, strict=True))
 
 
-def key_of(name: str, scramble: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The label that a name expects, by the true label.
+def codes_of(name: str, scramble: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+    """The class index that a name expects, for each true one.
 
     Args:
         name: of a training set or a test.
         scramble: the permutation of its corpus.
     """
-    return dict(scramble) if is_permuted(name) else {label: label for label in LABELS}
-
-
-def codes_of(name: str, scramble: Iterable[tuple[str, str]]) -> tuple[int, ...]:
-    """The same as class indices: for each true one, that which the name expects."""
-    key = key_of(name, scramble)
-    return tuple(LABELS.index(key[label]) for label in LABELS)
+    key = dict(scramble) if is_permuted(name) else {}
+    return tuple(LABELS.index(key.get(label, label)) for label in LABELS)

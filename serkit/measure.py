@@ -20,19 +20,15 @@ from serkit.splits import per_label
 def measure(plan: AcousticsSpec, place: Place) -> Result:
     """Measures what `plan` asks for, on the CPU; or returns the stored result of an equal measurement.
 
-    What was measured before a kill is kept: the next call goes on after it.
+    What was measured before a kill is kept: the next call goes on after it, unless `place` asks for a rerun.
 
     Args:
         plan: the spec, without fingerprints.
-        place: where; to do it again is to measure every part again.
-
-    Returns:
-        The result, as in `result.json` (`results/README.md`).
+        place: where.
 
     Raises:
         ExtraMissing: the estimators' packages are not installed.
-        SpecError, CorpusMissing, CorpusUnfit, AudioError, ResultsUnreadable, ResultsUnwritable: as
-            `serkit.run.run`.
+        SerkitError: as `serkit.run.run`.
     """
     estimators = meter.digests()
     name, store = plan.corpus.name, place.store

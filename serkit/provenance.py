@@ -17,16 +17,8 @@ from serkit.later import Later
 torch = Later("torch")
 
 PACKAGES = (
-    "torch",
-    "torchaudio",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pandas",
-    "pedalboard",
-    "soundfile",
-    "soxr",
-    "panns-inference",
+    *("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas"),
+    *("pedalboard", "soundfile", "soxr", "panns-inference"),
 )
 ESTIMATORS = ("onnxruntime", "speechmos", "librosa")
 """Packages that a measurement needs besides."""
@@ -77,11 +69,7 @@ def git_commit() -> str | None:
 def since(started: float) -> dict[str, Any]:
     """What a result says of its time, from its start in seconds since 1970 until now."""
     now = time.time()
-    return {
-        "started": _iso(started),
-        "finished": _iso(now),
-        "wall_seconds": round(now - started, 2),
-    }
+    return {"started": _iso(started), "finished": _iso(now), "wall_seconds": round(now - started, 2)}
 
 
 def _iso(seconds: float) -> str:

@@ -1,7 +1,6 @@
 """One run from spec to result: the whole study on one screen.
 
-    corpora -> packs -> fingerprints -> key -> (result there? use it) -> clip sets -> training -> scores ->
-    result
+    corpora -> packs -> fingerprints -> key -> (there? use it) -> split -> training -> scores -> result
 
 Every other module takes plain values; this one joins them.
 """
@@ -42,7 +41,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         on_evaluation: called after each evaluation.
 
     Returns:
-        The result, as in `result.json` (`results/README.md`).
+        The result (`results/README.md`).
 
     Raises:
         SpecError: folds other than the study says.
