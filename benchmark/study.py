@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from benchmark import study_corpora
 from benchmark.study_file import (
@@ -40,7 +40,6 @@ from serkit.settings import check, number, one_line, plain
 from serkit.specs import (
     MEASUREMENT,
     TRAINING,
-    AcousticsSpec,
     CorpusSpec,
     ModelSpec,
     Recipe,
@@ -76,20 +75,6 @@ class Condition(NamedTuple):
     recipe: Recipe | None = None
 
 
-class Asked(Protocol):
-    """An exhibit as a study asks for it."""
-
-    @property
-    def measurements(self) -> tuple[AcousticsSpec, ...]:
-        """The measurements that it shows."""
-
-    def conditions(self, study: Study) -> Iterable[Condition]:
-        """The trainings that it shows."""
-
-    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
-        """The tests that it shows of a training set."""
-
-
 @dataclass(frozen=True)
 class Grid:
     """An exhibit of training sets and tests, at every rate of the study.
@@ -106,10 +91,6 @@ class Grid:
     def conditions(self, study: Study) -> list[Condition]:
         """The trainings that it shows."""
         return [Condition(train, rate) for train in self.columns for rate in study.rates_percent]
-
-    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
-        """The tests that it shows of a training set."""
-        return self.tests or train
 
 
 @functools.cache
@@ -153,7 +134,7 @@ class Study:
         model: the network.
         recipe: the recipe.
         augmentation: what an augmented clip goes through.
-        exhibits: what it shows, by name, in the order of a report, each an `Asked`.
+        exhibits: what it shows, by name, in the order of a report (`benchmark.report.exhibits`).
     """
 
     name: str

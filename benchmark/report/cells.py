@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from benchmark.report import intervals
-from benchmark.report.intervals import Learnt, Tail, Units
+from benchmark.report.intervals import Learnt, Spread, Tail, Units
 from benchmark.study import Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of
@@ -23,12 +22,6 @@ from serkit.resultfile import Result, diverged
 from serkit.results import Store, with_specs
 from serkit.specs import MEASUREMENT, METRICS, Recipe, RunSpec, Spec
 
-VALUES = (
-    *(f"{metric}{column}" for metric in METRICS for column in ("", "_std", "_low", "_high")),
-    *("wF1_seed_std", "units", "spread_of"),
-)
-"""What a cell says besides its runs."""
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -36,8 +29,8 @@ class Answers:
 
     Attributes:
         results: for each run and measurement of the plan that is done and counts, its newest result.
-        left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         mixed: corpora of which the results used several versions (fingerprints).
+        left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         unread: why stored results could not be read, a message each.
     """
 
@@ -50,21 +43,19 @@ class Answers:
 def answers(study: Study, store: Store) -> Answers:
     """Looks up every run and measurement of the study, whatever copy of the corpora it used."""
     wanted = {case.spec for case in plan(study)}
-    newest: dict[Spec, tuple[Spec, Result]] = {}
+    found: dict[Spec, Result] = {}
+    copies: dict[Spec, tuple[tuple[str, str], ...]] = {}
     stored, unread = store.results()
-    for spec, result in with_specs(stored):
-        if spec.plan() not in wanted:
-            continue
-        try:
-            if spec.kind == MEASUREMENT:
-                store.table(result["key"], "estimates")  # without which a measurement is none
-        except ResultsUnreadable as error:
-            unread.append(str(error))
-        else:
-            newest[spec.plan()] = spec, result  # oldest first, so the newest stays
-    copies = {pair for spec, _ in newest.values() for pair in spec.fingerprints}
-    names = [name for name, _ in copies]
-    found = {spec: result for spec, (_, result) in newest.items()}
+    for spec, result in with_specs(stored):  # oldest first, so the newest stays
+        if spec.plan() in wanted:
+            try:
+                if spec.kind == MEASUREMENT:
+                    store.table(result["key"], "estimates")  # without which a measurement is none
+            except ResultsUnreadable as error:
+                unread.append(str(error))
+            else:
+                found[spec.plan()], copies[spec.plan()] = result, spec.fingerprints
+    names = [name for name, _ in {copy for of_spec in copies.values() for copy in of_spec}]
     return Answers(
         results={spec: result for spec, result in found.items() if not diverged(result)},
         mixed=tuple(sorted({name for name in names if names.count(name) > 1})),
@@ -74,64 +65,60 @@ def answers(study: Study, store: Store) -> Answers:
 
 
 class Cells:
-    """The cells of a study, each made once of the results that are done."""
+    """The cells of a study, each made once of the results that are done, by run."""
 
     def __init__(self, study: Study, results: Mapping[Any, Result]) -> None:
-        """Of results by run, without fingerprints."""
+        """Reads nothing yet."""
         self.study = study
         self.results = results
         self._tails: dict[Any, list[Tail]] = {}
         self._rows: dict[Any, dict[str, Any]] = {}
 
     def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
-        """The runs of one condition that are done, with their results."""
+        """The runs of one condition that are done; by another recipe than the study's if given."""
         runs = self.study.runs(train, rate, recipe)
         return {run: self.results[run] for run in runs if run in self.results}
 
     def units(
         self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None, metric: str = "wF1"
     ) -> Units:
-        """What a cell is an average of; by another recipe than the study's if given."""
+        """What a cell is an average of."""
         folds = next(corpus.folds for corpus in self.study.corpora if corpus.name == corpus_of(test))
         learnt = corpus_of(test) in map(corpus_of, train)
         return intervals.units(self._read(train, test, rate, recipe), metric, folds > 1, learnt)
 
     def row(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None) -> dict[str, Any]:
-        """How many of a cell's runs are done, and `VALUES`: their averages and intervals."""
+        """A cell, NaN where no run is done.
+
+        Returns:
+            `runs` (done) and `runs_expected`; for each metric `<metric>`, `<metric>_std` (over the tail; NaN
+            of one evaluation), `<metric>_low` and `<metric>_high` (ends of the interval); `wF1_seed_std`
+            (over seeds; NaN with one), `units` and `spread_of` (what the intervals rest on).
+        """
         place = train, test, rate, recipe
         if place not in self._rows:
             tails = self._read(*place)
-            row: dict[str, Any] = {
-                "runs": len(tails),
-                "runs_expected": len(self.study.runs(train, rate, recipe)),
-            }
+            row: dict[str, Any] = {"runs": len(tails), "runs_expected": len(self.study.runs(train, rate))}
             row |= averages(tails)
             for metric in METRICS:  # wF1 is the last
-                around = intervals.interval(self.units(*place, metric))
-                ends = np.clip(_ends(around, row[metric]), 0.0, 1.0)  # that of two folds may reach further
+                spread = self.units(*place, metric).around()
+                ends = np.clip(_ends(spread, row[metric]), 0.0, 1.0)  # that of two folds may reach further
                 row[f"{metric}_low"], row[f"{metric}_high"] = ends.tolist()
-            self._rows[place] = row | {"units": around.n, "spread_of": around.of}
+            self._rows[place] = row | {"units": spread.n, "spread_of": spread.of}
         return self._rows[place]
 
     def change(self, row: Mapping[str, Any], units: Units, test: str) -> dict[str, Any]:
-        """The change of a cell against the baseline of the tested corpus, at 0 % under its own labels.
+        """The change of a cell, by its row and units, against the tested corpus's baseline at 0 %.
 
-        Args:
-            row: the cell's.
-            units: the cell's.
-            test: the cell's.
+        Returns:
+            `wF1_change`, with `_low` and `_high`, `baseline_runs` and `baseline_runs_expected`.
         """
         corpus = corpus_of(test)
         baseline = self.row((corpus,), corpus, 0)
         change = row["wF1"] - baseline["wF1"]
         low, high = _ends(intervals.difference(units, self.units((corpus,), corpus, 0)), change)
-        return {
-            "wF1_change": change,
-            "wF1_change_low": low,
-            "wF1_change_high": high,
-            "baseline_runs": baseline["runs"],
-            "baseline_runs_expected": baseline["runs_expected"],
-        }
+        ends = {"wF1_change": change, "wF1_change_low": low, "wF1_change_high": high}
+        return ends | {f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")}
 
     def learnt(self, train: TrainingSet, test: str, rate: int) -> Learnt | None:
         """Whether a training can be told from guessing on a corpus of its own; None: no run is done."""
@@ -140,7 +127,7 @@ class Cells:
         return intervals.learnt(self.units(train, test, rate, metric="uACC"), clips.values())
 
     def validation(self, train: TrainingSet, rate: int, recipe: Recipe) -> dict[str, float]:
-        """The averages of one corpus's validation clips."""
+        """The averages of a training set's first corpus on its validation clips."""
         done = self.runs(train, rate, recipe).values()
         return averages([_tail(result, "validation", train[0]) for result in done])
 
@@ -152,13 +139,13 @@ class Cells:
         return self._tails[place]
 
 
-def _ends(around: intervals.Spread, value: float) -> tuple[float, float]:
+def _ends(spread: Spread, value: float) -> tuple[float, float]:
     """The ends of an interval, moved out to the value that is shown, if need be.
 
     Where runs are missing the two rest on other folds: a change is of all that are done, its interval of
     those that both cells have. Easy folds alone must not look like a change.
     """
-    return min(around.low, value), max(around.high, value)
+    return min(spread.low, value), max(spread.high, value)
 
 
 def _tail(result: Result, part: Literal["tests", "validation"], name: str) -> Tail:
@@ -167,15 +154,11 @@ def _tail(result: Result, part: Literal["tests", "validation"], name: str) -> Ta
     scored = [history[at][part].get(name, {}) for at in in_tail(history, spec["recipe"]["tail"])]
     if part == "validation" and scored[0]:
         scored = [{spec["fold"] or 0: scores} for scores in scored]
-    return Tail(
-        seed=spec["seed"],
-        fold=spec["fold"] or 0,
-        tested=tuple(map(int, scored[0])),
-        scores={
-            metric: np.array([[scores[metric] for scores in at.values()] for at in scored])
-            for metric in METRICS
-        },
-    )
+    scores = {
+        metric: np.array([[of_fold[metric] for of_fold in at.values()] for at in scored])
+        for metric in METRICS
+    }
+    return Tail(spec["seed"], spec["fold"] or 0, tuple(map(int, scored[0])), scores)
 
 
 def averages(tails: Iterable[Tail]) -> dict[str, float]:
@@ -199,11 +182,6 @@ def _mean(curves: list[np.ndarray]) -> np.ndarray:
     """Over curves, which end together; of the evaluations that all have, should a history be cut short."""
     shortest = min(map(len, curves))
     return np.mean([curve[-shortest:] for curve in curves], axis=0)
-
-
-def is_clear(cell: pd.Series) -> bool:
-    """Whether the interval of a cell's change leaves out 0."""
-    return bool(cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0)
 
 
 def devices(results: Iterable[Result]) -> list[str]:

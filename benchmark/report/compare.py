@@ -172,7 +172,7 @@ def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
         for train, rate, recipe in asked.conditions(of):
             if recipe != of.recipe:  # else it is a condition of Table 1
                 point = recipe and (recipe.learning_rate, recipe.batch_size)
-                for test in asked.tests_of(train):
+                for test in asked.tests or train:
                     yield Cell(train, test, rate, point), name
 
 

@@ -1,19 +1,11 @@
-"""How sure a cell is, and a difference between two: intervals from what a cell is an average of.
+"""How sure a cell is, and a difference between two: intervals from the units that a cell is an average of.
 
-A cell is an average over units: the folds of the tested corpus where it has several (each its own speakers),
-else the runs. An interval is Student's, of 95 %, on the mean of the units. Several seeds of a fold are one
-unit, their mean: they share its speakers, and counted one by one they would promise too much. Two cells that
-share their units are compared unit by unit; two that do not, by the pooled t-test, because one of the two is
-often a single run.
-
-Networks of different folds learnt from mostly the same clips, so the units vary less than trainings on new
-speakers would. The variance is corrected as Nadeau and Bengio (2003, "Inference for the generalization
-error") do: with k folds it is s^2 (1/k + 1/(k - 1)) in place of s^2/k.
-
-What units cannot show is added: where all folds were scored by one network, another training would move them
-together. That is taken to be as much as the cell moves over the tail, and at least what the paper's own two
-trainings of one condition differ by. A single run shows nothing else: twice that deviation is its yardstick
-and no interval of confidence. `Spread.of` says which of the two a reader looks at.
+Units are the folds of the tested corpus where it has several (each its own speakers; seeds of a fold are one
+unit, their mean), else the runs. An interval is Student's, of 95 %. The variance over folds is corrected as
+Nadeau and Bengio (2003, "Inference for the generalization error") do, because networks of different folds
+learnt from mostly the same clips. What units cannot show is added: where one network scored all folds,
+another training would move them together. A single run shows nothing else, so it has a yardstick and no
+interval; `Spread.of` says which of the two a reader looks at. More in `docs/reading-the-page.md`.
 """
 
 from __future__ import annotations
@@ -39,7 +31,7 @@ class Tail:
     """What one run scored on one test over its tail.
 
     Attributes:
-        seed: of the run.
+        seed: the run's.
         fold: that the run left out; 0 where there is none.
         tested: the folds that were scored.
         scores: metric -> float64 [evaluations, folds].
@@ -58,22 +50,22 @@ class Tail:
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean and how far it may be off.
+    """A mean and how far it may be off; NaN where nothing can be said.
 
     Attributes:
-        mean: of the units; NaN where there are none.
-        low: lower end; NaN where nothing can be said.
-        high: upper end; NaN where nothing can be said.
+        mean: of the units.
+        low: lower end.
+        high: upper end.
         n: units.
         of: what varies: `folds` of the tested corpus, `runs`, `single run` (a yardstick, no interval of
             confidence) or `nothing` (no run is done).
     """
 
-    mean: float
-    low: float
-    high: float
-    n: int
-    of: str
+    mean: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    n: int = 0
+    of: str = NONE
 
     @property
     def known(self) -> bool:
@@ -101,9 +93,40 @@ class Units:
     of: str
 
     @property
+    def folds(self) -> set[int]:
+        """The folds that they are of."""
+        return {fold for _, fold in self.values}
+
+    @property
+    def independent(self) -> list[float]:
+        """A value for each fold, the mean over its seeds; where there is one fold, for each seed."""
+        if len(self.folds) == 1:
+            return list(self.values.values())
+        by_fold: dict[int, list[float]] = {}
+        for (_, fold), value in self.values.items():
+            by_fold.setdefault(fold, []).append(value)
+        return [float(np.mean(of_fold)) for of_fold in by_fold.values()]
+
+    @property
     def mean(self) -> float:
-        """Of the units; NaN where there are none."""
-        return float(np.mean(_independent(self.values))) if self.values else np.nan
+        """NaN where there are none."""
+        return float(np.mean(self.independent)) if self.values else np.nan
+
+    @property
+    def share(self) -> float:
+        """What of the units' variance is the variance of their mean."""
+        folds = len(self.folds)
+        return 1 / folds + 1 / (folds - 1) if folds > 1 else 1 / len(self.values)
+
+    def around(self) -> Spread:
+        """Their mean and its interval; of a single run its yardstick."""
+        if self.of == NONE:
+            return Spread()
+        if self.of == SINGLE:
+            return _around(self.mean, 2 * np.sqrt(self.hidden), 1, SINGLE)
+        values = self.independent
+        error = np.sqrt(float(np.var(values, ddof=1)) * self.share + self.hidden)
+        return _around(self.mean, _t(len(values) - 1) * error, len(values), self.of)
 
 
 NO_UNITS = Units({}, 0.0, NONE)
@@ -122,16 +145,47 @@ def units(tails: Sequence[Tail], metric: str, by_fold: bool, learnt: bool) -> Un
         return NO_UNITS
     values: dict[tuple[int, int], list[float]] = {}
     for tail in tails:
-        for place, fold in enumerate(tail.tested):
-            mean = float(np.mean(tail.scores[metric][:, place].copy()))
-            values.setdefault((tail.seed, fold if by_fold else tail.fold), []).append(mean)
+        for fold, scores in zip(tail.tested, tail.scores[metric].T.copy(), strict=True):
+            unit = tail.seed, fold if by_fold else tail.fold
+            values.setdefault(unit, []).append(float(np.mean(scores)))
     means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
-    kind = FOLDS if by_fold and _folds(means) > 1 else RUNS if len(means) > 1 else SINGLE
+    folds = len({fold for _, fold in means})
+    kind = FOLDS if by_fold and folds > 1 else RUNS if len(means) > 1 else SINGLE
     hidden = 0.0
     if kind == SINGLE or (by_fold and not learnt):
         variances = [max(tail.curve(metric).std() ** 2, RUN_TO_RUN**2 / 2) for tail in tails]
         hidden = sum(variances) / len(variances) ** 2
     return Units(means, hidden, kind)
+
+
+def difference(cell: Units, other: Units) -> Spread:
+    """`cell` minus `other`, with its interval.
+
+    Unit by unit where both have the same kind of units and share at least two (of several folds, or neither
+    has any); else by the pooled t-test, because one of the two is often a single run. Two single runs have a
+    yardstick alone; of one fold and another nothing can be said.
+    """
+    if NONE in (cell.of, other.of):
+        return Spread()
+    hidden, both = cell.hidden + other.hidden, cell.values.keys() & other.values.keys()
+    shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in both}
+    pairs = Units(shared, hidden, cell.of)
+    alike = len({len(units.folds) > 1 for units in (cell, other, pairs)}) == 1
+    if cell.of == other.of and alike and len(shared) > 1:
+        return pairs.around()
+    mean = cell.mean - other.mean
+    if len(cell.folds) == len(other.folds) == 1 and cell.folds != other.folds:
+        return Spread(mean)  # other speakers: runs of one fold say nothing of those
+    if cell.of == other.of == SINGLE:
+        return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
+    sides = {side: side.independent for side in (cell, other)}
+    freedom = sum(len(values) - 1 for values in sides.values())
+    variance = sum(len(values) * float(np.var(values)) for values in sides.values()) / freedom
+    # Of the two, a run that stands alone is given the units' variance.
+    hidden = sum(side.hidden for side in sides if side.of != SINGLE)
+    error = np.sqrt(variance * (cell.share + other.share) + hidden)
+    number, of = max((len(values), side.of) for side, values in sides.items())
+    return _around(mean, _t(freedom) * error, number, of)
 
 
 @dataclass(frozen=True)
@@ -164,7 +218,7 @@ def learnt(units: Units, clips: Iterable[Mapping[str, int]]) -> Learnt | None:
         units: of its uACC.
         clips: for each fold that was tested, test clips by label.
     """
-    recall = interval(units)
+    recall = units.around()
     folds = [[n for n in of_fold.values() if n] for of_fold in clips if any(of_fold.values())]
     if not recall.known or not folds:
         return None
@@ -180,87 +234,20 @@ def learnt(units: Units, clips: Iterable[Mapping[str, int]]) -> Learnt | None:
     return Learnt(recall, guessing, shown)
 
 
-def interval(cell: Units) -> Spread:
-    """The mean of a cell and its interval; of a single run its yardstick."""
-    if cell.of == NONE:
-        return UNKNOWN
-    if cell.of == SINGLE:
-        return _around(cell.mean, 2 * np.sqrt(cell.hidden), 1, SINGLE)
-    return _student(cell.values, cell.hidden, cell.of)
-
-
-UNKNOWN = Spread(np.nan, np.nan, np.nan, 0, NONE)
-
-
 def over(spreads: Iterable[tuple[int, str]]) -> str:
     """What intervals rest on, in words: `5 folds or 6 to 10 runs`; empty of single runs, which have none.
 
     Args:
         spreads: of each interval how many units and of what.
     """
-    of_kind: dict[str, list[int]] = {FOLDS: [], RUNS: []}
+    numbers: dict[str, set[int]] = {FOLDS: set(), RUNS: set()}
     for number, of in spreads:
-        of_kind.get(of, []).append(number)
+        numbers.get(of, set()).add(number)
     return " or ".join(
-        f"{' to '.join(map(str, sorted({min(numbers), max(numbers)})))} {of}"
-        for of, numbers in of_kind.items()
-        if numbers
+        f"{' to '.join(map(str, sorted({min(found), max(found)})))} {of}"
+        for of, found in numbers.items()
+        if found
     )
-
-
-def difference(cell: Units, other: Units) -> Spread:
-    """`cell` minus `other`, with its interval.
-
-    Unit by unit where both have the same kind of units and share at least two (of several folds, or neither
-    has any); else from the units of each. Two single runs have a yardstick alone; of one fold and another
-    nothing can be said.
-    """
-    if NONE in (cell.of, other.of):
-        return UNKNOWN
-    hidden = cell.hidden + other.hidden
-    shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in other.values}
-    alike = len({_folds(values) > 1 for values in (cell.values, other.values, shared)}) == 1
-    if cell.of == other.of and alike and len(shared) > 1:
-        return _student(shared, hidden, cell.of)
-    mean = cell.mean - other.mean
-    if _folds(cell.values) == _folds(other.values) == 1 < _folds({**cell.values, **other.values}):
-        return Spread(mean, np.nan, np.nan, 0, NONE)  # other speakers: runs of one fold say nothing of those
-    if cell.of == other.of == SINGLE:
-        return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
-    sides = [_independent(cell.values), _independent(other.values)]
-    freedom = sum(len(side) - 1 for side in sides)
-    variance = sum(len(side) * float(np.var(side)) for side in sides) / freedom
-    # Of the two, a run that stands alone is given the units' variance.
-    hidden = sum(side.hidden for side in (cell, other) if side.of != SINGLE)
-    error = np.sqrt(variance * (_share(cell.values) + _share(other.values)) + hidden)
-    number, of = max((len(side), named.of) for side, named in zip(sides, (cell, other), strict=True))
-    return _around(mean, _t(freedom) * error, number, of)
-
-
-def _student(values: Mapping[tuple[int, int], float], hidden: float, of: str) -> Spread:
-    numbers = _independent(values)
-    error = np.sqrt(float(np.var(numbers, ddof=1)) * _share(values) + hidden)
-    return _around(float(np.mean(numbers)), _t(len(numbers) - 1) * error, len(numbers), of)
-
-
-def _share(values: Mapping[tuple[int, int], float]) -> float:
-    """What of the units' variance is the variance of their mean."""
-    folds = _folds(values)
-    return 1 / folds + 1 / (folds - 1) if folds > 1 else 1 / len(values)
-
-
-def _folds(values: Mapping[tuple[int, int], float]) -> int:
-    return len({fold for _, fold in values})
-
-
-def _independent(values: Mapping[tuple[int, int], float]) -> list[float]:
-    """A value for each fold, the mean over its seeds; where there is one fold, for each seed."""
-    if _folds(values) == 1:
-        return list(values.values())
-    by_fold: dict[int, list[float]] = {}
-    for (_, fold), value in values.items():
-        by_fold.setdefault(fold, []).append(value)
-    return [float(np.mean(of_fold)) for of_fold in by_fold.values()]
 
 
 def _t(freedom: int) -> float:

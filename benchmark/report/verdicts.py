@@ -1,4 +1,4 @@
-"""The paper's two questions as three claims, each with a verdict and a sentence made from a study's numbers.
+"""The paper's two questions as three claims, each with a verdict made from a study's numbers.
 
 1. There is a gap between corpora. Networks of one corpus tested on another, at the lowest rate, relative to
    the baseline of the tested corpus.
@@ -43,6 +43,10 @@ own trainings of one condition differ by, and below the 0.08 that it calls an im
 Pair = tuple[TrainingSet, str]
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
+GAP = "there is a gap between corpora"
+BRIDGED = "augmentation changes what unseen corpora get"
+NOTICES = "the network notices swapped labels"
+NOT_ASKED = "is not asked by this study"
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,15 @@ class Verdict:
 
     Attributes:
         claim: in a few words.
-        answer: `holds`, `does not hold` or `cannot be told`.
+        answer: `HOLDS`, `FAILS` or `UNTOLD`.
         sentence: the answer with its numbers.
-        changes: of wF1 that it rests on, by what they are of.
+        changes: of wF1 that it rests on.
     """
 
     claim: str
     answer: str
     sentence: str
-    changes: Mapping[str, Spread]
-
-
-GAP = "there is a gap between corpora"
-BRIDGED = "augmentation changes what unseen corpora get"
-NOTICES = "the network notices swapped labels"
+    changes: tuple[Spread, ...] = ()
 
 
 def verdicts(cells: Cells) -> list[Verdict]:
@@ -78,13 +77,6 @@ def sentences(cells: Cells) -> list[str]:
     for verdict in verdicts(cells):
         said.setdefault(verdict.claim, []).append(verdict.sentence)
     return [" ".join(of_claim) for of_claim in said.values()]
-
-
-def _untold(claim: str, question: str, why: str) -> Verdict:
-    return Verdict(claim, UNTOLD, f"{question} {why}.", {})
-
-
-NOT_ASKED = "is not asked by this study"
 
 
 def _unseen(study: Study) -> list[Pair]:
@@ -103,29 +95,27 @@ def _gap(cells: Cells) -> Verdict:
     pairs = [pair for pair in _unseen(study) if len(pair[0]) == 1]
     question = "Whether a network of one corpus works on another"
     if not pairs:
-        return _untold(GAP, question, NOT_ASKED)
-    changes = {}
-    for train, test in pairs:
-        baseline = cells.units((test,), test, rate)
-        changes[train, test] = [intervals.difference(cells.units(train, test, rate), baseline)]
-    counted = _Counted.of(cells, changes)
-    if not counted.known:
-        needed = [((test,), rate) for _, test in pairs]
-        return _untold(GAP, question, _not_done(study, needed, "no such pair is done"))
-    if not counted.changes:
-        return _untold(GAP, question, f"cannot be said: nothing was learnt ({counted.guessing})")
-    below, above = counted.down, counted.up
-    done = counted.spreads
+        return Verdict(GAP, UNTOLD, f"{question} {NOT_ASKED}.")
+    changes = {
+        (train, test): [
+            intervals.difference(cells.units(train, test, rate), cells.units((test,), test, rate))
+        ]
+        for train, test in pairs
+    }
+    counted = _count(cells, changes)
+    done = counted.changes
+    if not done:
+        why = _not_done(study, [((test,), rate) for _, test in pairs], "no such pair is done")
+        return Verdict(GAP, UNTOLD, f"{question} {counted.nothing or why}.")
+    above, below = _clear(done)
     sentence = (
         f"Trained on one corpus and tested on another, at {rate} % augmentation, wF1 differs from the tested"
         f" corpus's own baseline by {_range(done)}; it is lower by more than its spread in {below} of"
         f" {many(len(done), 'pair')}"
         + f" and higher in {above}" * bool(above)
-        + f"{_basis(done)}, where chance alone gives {_chance_alone(done)}"
-        + counted.left
-        + "."
+        + f"{_basis(done)}, where chance alone gives {_chance_alone(done)}{counted.left}."
     )
-    return Verdict(GAP, _answer(below, len(done)), sentence, counted.named(study))
+    return Verdict(GAP, _answer(below, len(done)), sentence, done)
 
 
 def _augmentation(cells: Cells) -> Verdict:
@@ -133,7 +123,7 @@ def _augmentation(cells: Cells) -> Verdict:
     lowest, *rates = sorted(study.rates_percent)
     pairs, question = _unseen(study), "Whether augmentation bridges a gap"
     if not pairs or not rates:
-        return _untold(BRIDGED, question, NOT_ASKED)
+        return Verdict(BRIDGED, UNTOLD, f"{question} {NOT_ASKED}.")
     changes, stays_below = {}, {}
     for train, test in pairs:
         plain, baseline = cells.units(train, test, lowest), cells.units((test,), test, lowest)
@@ -142,88 +132,79 @@ def _augmentation(cells: Cells) -> Verdict:
         beside = [intervals.difference(units, baseline) for units in augmented]
         if all(change.known for change in beside):
             stays_below[train, test] = all(change.high < 0 for change in beside)
-    counted = _Counted.of(cells, changes)
-    if not counted.known:
+    counted = _count(cells, changes)
+    done = counted.changes
+    if not done:
         needed = [(train, rate) for train, _ in pairs for rate in (lowest, *rates)]
-        return _untold(BRIDGED, question, _not_done(study, needed, "no such condition is done at two rates"))
-    if not counted.changes:
-        return _untold(BRIDGED, question, f"cannot be said: nothing was learnt ({counted.guessing})")
-    done, up, down = counted.spreads, counted.up, counted.down
+        why = _not_done(study, needed, "no such condition is done at two rates")
+        return Verdict(BRIDGED, UNTOLD, f"{question} {counted.nothing or why}.")
+    up, down = _clear(done)
     span = f"{rates[0]} to {rates[-1]}" if len(rates) > 1 else f"{rates[0]}"
     said = (
         f"Augmenting {span} % of the training clips changes wF1 on corpora that were not trained on by"
         f" {_range(done)} (median {signed(float(np.median([change.mean for change in done])))}), compared"
         f" with the same training at {lowest} %: by more than its spread up in {up} and down in {down}"
         f" of {many(len(done), 'cell')}{_basis(done)}, where chance alone gives {_chance_alone(done)}"
-        + counted.left
+        f"{counted.left}"
     )
-    told = [stays_below[pair] for pair in counted.changes if pair in stays_below]
+    below = [stays_below[pair] for pair in counted.pairs if pair in stays_below]
     answer = _answer(up + down, len(done))
     if answer == UNTOLD:
         said += ", so no effect can be told from chance"
-    elif told:
-        said += f"; {told.count(True)} of {many(len(told), 'pair')} stay clearly below the baseline at every"
-        said += " rate"
-    return Verdict(BRIDGED, answer, f"{said}.", counted.named(study))
+    elif below:
+        pairs_below = f"{sum(below)} of {many(len(below), 'pair')}"
+        said += f"; {pairs_below} stay clearly below the baseline at every rate"
+    return Verdict(BRIDGED, answer, f"{said}.", done)
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """Changes by training set and unseen corpus, of which those count where something was learnt.
+    """Changes on unseen corpora, of which those count where something was learnt.
 
     Attributes:
-        changes: that count, of each pair.
-        known: how many are known, those that do not count among them.
-        left: what is said of those that are not known and of those that do not count.
-        guessing: the trainings that cannot be told from guessing, in words.
+        pairs: training sets and corpora that count.
+        changes: theirs that are known.
+        left: what is said of the others.
+        nothing: the same where none counts because nothing was learnt; else empty.
     """
 
-    changes: Mapping[Pair, Sequence[Spread]]
-    known: int
+    pairs: tuple[Pair, ...]
+    changes: tuple[Spread, ...]
     left: str
-    guessing: str
+    nothing: str
 
-    @classmethod
-    def of(cls, cells: Cells, changes: Mapping[Pair, Sequence[Spread]]) -> _Counted:
-        known = {pair: [change for change in of if change.known] for pair, of in changes.items()}
-        guessed = {pair: _guessed(cells, *pair) for pair, of in known.items() if of}
-        guessing = _learnt_nothing(cells, [home for homes in guessed.values() for home in homes])
-        done, asked = (sum(map(len, of.values())) for of in (known, changes))
-        left = f" ({done} of {asked} done)" if done < asked else ""
-        lost = sum(map(bool, guessed.values()))
-        if lost:
-            left += f" ({many(lost, 'pair')} left out, where nothing was learnt: {guessing})"
-        counting = {pair: known[pair] for pair, homes in guessed.items() if not homes}
-        return cls(counting, done, left, guessing)
 
-    @property
-    def spreads(self) -> list[Spread]:
-        return [change for of in self.changes.values() for change in of]
+def _count(cells: Cells, changes: Mapping[Pair, Sequence[Spread]]) -> _Counted:
+    known = {pair: [change for change in of if change.known] for pair, of in changes.items()}
+    guessed = {pair: _guessed(cells, *pair) for pair, of in known.items() if of}
+    guessing = _learnt_nothing(cells, [home for homes in guessed.values() for home in homes])
+    done, asked = (sum(map(len, of.values())) for of in (known, changes))
+    lost = sum(map(bool, guessed.values()))
+    left = f" ({done} of {asked} done)" * (done < asked)
+    left += f" ({many(lost, 'pair')} left out, where nothing was learnt: {guessing})" * bool(lost)
+    pairs = tuple(pair for pair, homes in guessed.items() if not homes)
+    return _Counted(
+        pairs=pairs,
+        changes=tuple(change for pair in pairs for change in known[pair]),
+        left=left,
+        nothing=f"cannot be said: nothing was learnt ({guessing})" * bool(done),
+    )
 
-    @property
-    def up(self) -> int:
-        return sum(change.low > 0 for change in self.spreads)
 
-    @property
-    def down(self) -> int:
-        return sum(change.high < 0 for change in self.spreads)
-
-    def named(self, study: Study) -> dict[str, Spread]:
-        return {
-            f"{study.title_of(train)} on {study.title_of(test)}" + f", {number}" * bool(number): change
-            for (train, test), of in self.changes.items()
-            for number, change in enumerate(of)
-        }
+def _clear(changes: Iterable[Spread]) -> tuple[int, int]:
+    """How many lie above 0 by more than their spread, and below."""
+    of = list(changes)
+    return sum(change.low > 0 for change in of), sum(change.high < 0 for change in of)
 
 
 def _guessed(cells: Cells, train: TrainingSet, test: str) -> list[Pair]:
     """Of a pair the trainings that cannot be told from guessing at home: the set's, the test's."""
     rate = min(cells.study.rates_percent)
     guessing = []
-    for of, names in ((train, train), ((test,), (test,))):
-        known = [learnt for name in names if (learnt := cells.learnt(of, name, rate))]
+    for of in (train, (test,)):
+        known = [learnt for name in of if (learnt := cells.learnt(of, name, rate))]
         if known and not any(learnt.shown for learnt in known):
-            guessing.append((of, names[0]))
+            guessing.append((of, of[0]))
     return guessing
 
 
@@ -251,7 +232,7 @@ def _scramble(cells: Cells) -> list[Verdict]:
     grid = cells.study.exhibits.get("figure3", Grid(()))
     joint = [train for train in grid.columns if len(train) > 1 and any(map(is_permuted, train))]
     if not joint:
-        return [_untold(NOTICES, "Whether the network notices contradictory labels", NOT_ASKED)]
+        return [Verdict(NOTICES, UNTOLD, f"Whether the network notices contradictory labels {NOT_ASKED}.")]
     return [_joint(cells, train) for train in joint]
 
 
@@ -267,12 +248,13 @@ def _joint(cells: Cells, train: TrainingSet) -> Verdict:
     question = f"Whether the network notices when {who}'s labels are swapped in joint training"
     if not all(change.known for change in changes.values()):
         what = f"{study.title_of(train)} or {study.title_of(true)} is not done at {rate} %"
-        return _untold(NOTICES, question, _not_done(study, [(train, rate), (true, rate)], what))
+        why = _not_done(study, [(train, rate), (true, rate)], what)
+        return Verdict(NOTICES, UNTOLD, f"{question} {why}.")
     learnt = {name: cells.learnt(true, corpus_of(name), rate) for name in changes}
     guessed = [name for name, one in learnt.items() if one and not one.shown]
     homes = _learnt_nothing(cells, [(true, corpus_of(name)) for name in guessed])
     if len(guessed) == len(changes):
-        return _untold(NOTICES, question, f"cannot be said: nothing was learnt ({homes})")
+        return Verdict(NOTICES, UNTOLD, f"{question} cannot be said: nothing was learnt ({homes}).")
     ends = " and by ".join(
         f"{_around(change)} on {study.title_of(corpus_of(name))}"
         + " under the swapped labels" * is_permuted(name)
@@ -286,7 +268,7 @@ def _joint(cells: Cells, train: TrainingSet) -> Verdict:
         f" compared with the same training on the true labels, by {ends}{_basis(list(changes.values()))}:"
         f" {noticed}."
     )
-    return Verdict(NOTICES, answer, sentence, told)
+    return Verdict(NOTICES, answer, sentence, tuple(told.values()))
 
 
 def _noticed(changes: Mapping[str, Spread], besides: str) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def test_results_of_other_questions_answer_nothing(store):
 def test_results_are_read_once(store, monkeypatch):
     put(store, made_result(by_id(study := tuned())["one-aug0"], flat(0.5)))
     reads = []
-    read = Store.files
-    monkeypatch.setattr(Store, "files", lambda self: reads.append(self) or read(self))
+    read = Store.results
+    monkeypatch.setattr(Store, "results", lambda self: reads.append(self) or read(self))
     assemble(study, store)
     assert reads == [store]

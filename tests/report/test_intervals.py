@@ -21,7 +21,7 @@ def made(values, seeds=1, hidden=0.0, of=FOLDS):
 
 def test_mean_and_interval_are_students_with_the_correction_for_folds():
     values = np.random.default_rng(0).normal(0.5, 0.1, 10)
-    found = intervals.interval(made(values))
+    found = made(values).around()
     low, high = stats.t.interval(0.95, 9, values.mean(), stats.sem(values))
     wider = np.sqrt((1 / 10 + 1 / 9) / (1 / 10))
     assert found.mean == pytest.approx(values.mean())
@@ -32,7 +32,7 @@ def test_mean_and_interval_are_students_with_the_correction_for_folds():
 
 def test_without_folds_there_is_nothing_to_correct():
     values = [0.51, 0.52, 0.55, 0.50]
-    found = intervals.interval(made(values, seeds=4, of=RUNS))
+    found = made(values, seeds=4, of=RUNS).around()
     expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert (found.low, found.high) == pytest.approx(expected)
 
@@ -73,7 +73,7 @@ def test_two_single_runs_have_a_yardstick_that_says_so():
 
 def test_what_the_units_do_not_show_widens_every_interval():
     values = np.array([0.5, 0.52, 0.55, 0.47, 0.5])
-    plain, wider = (intervals.interval(made(values, hidden=hidden)) for hidden in (0.0, 0.02**2))
+    plain, wider = (made(values, hidden=hidden).around() for hidden in (0.0, 0.02**2))
     t = stats.t.ppf(0.975, 4)
     assert (wider.high - wider.mean) ** 2 == pytest.approx((plain.high - plain.mean) ** 2 + (t * 0.02) ** 2)
     change = intervals.difference(made(values + 0.03, hidden=0.02**2), made(values, hidden=0.01**2))
@@ -87,7 +87,7 @@ def test_intervals_hold_the_truth_of_correlated_folds():
     for _ in range(400):
         shared = random.normal(0, 0.03)  # rho = 0.1 = the share of clips that a fold leaves out
         units = 0.5 + shared + random.normal(0, 0.09, k)
-        found = intervals.interval(made(units))
+        found = made(units).around()
         holds += found.low <= 0.5 <= found.high
     assert 0.92 <= holds / 400 <= 0.985  # the plain interval holds it in 83 %
 
@@ -134,7 +134,7 @@ def test_a_corpus_not_trained_on_is_averaged_over_runs_for_each_of_its_folds(sto
 def test_seeds_of_the_only_fold_that_is_done_are_runs_and_no_folds(store):
     study = small()
     put(store, *(made_result(run, lambda *_: 0.5) for run in study.runs(("two",), 0) if run.fold == 1))
-    around = intervals.interval(cells_of(study, store).units(("two",), "two", 0))
+    around = cells_of(study, store).units(("two",), "two", 0).around()
     assert (around.n, around.of) == (2, RUNS), "they say nothing of other speakers"
 
 
@@ -159,7 +159,7 @@ def test_no_run_no_spread(store):
     study = small()
     nothing = cells_of(study, store).units(("one",), "two", 0)
     assert nothing.of == NONE
-    assert np.isnan(intervals.interval(nothing).mean)
+    assert np.isnan(nothing.around().mean)
     assert not intervals.difference(nothing, made([0.1, 0.2])).clear
 
 
@@ -174,7 +174,7 @@ def test_cells_carry_the_intervals_of_their_units_and_of_their_change(store):
         train = {"ONE": ("one",), "ONE+TWO": ("one", "two")}[row.train]
         test = row.test.lower()
         ours = found.units(train, test, row.augment_percent)
-        around = intervals.interval(ours)
+        around = ours.around()
         assert (row.wF1_low, row.wF1_high) == (max(0, around.low), min(1, around.high)), "of a share"
         assert row.units == around.n
         moved = intervals.difference(ours, found.units((test,), test, 0))
@@ -187,7 +187,7 @@ def test_seeds_of_a_fold_are_one_unit_for_they_share_its_speakers():
     k, seeds, holds = 10, 3, 0
     for _ in range(400):
         folds = 0.5 + random.normal(0, 0.03) + random.normal(0, 0.09, k)
-        found = intervals.interval(made((folds + random.normal(0, 0.01, (seeds, k))).ravel(), seeds=seeds))
+        found = made((folds + random.normal(0, 0.01, (seeds, k))).ravel(), seeds=seeds).around()
         holds += found.low <= 0.5 <= found.high
     assert found.n == k
     assert 0.92 <= holds / 400 <= 0.985  # 0.85 with a unit for each seed
@@ -223,9 +223,7 @@ def test_what_another_training_would_give_is_taken_from_the_tail(store):
     found = cells_of(study, store)
     alone = found.units(("one",), "one", 0)
     assert alone.of == SINGLE
-    assert intervals.interval(alone).high == pytest.approx(0.5 + 2 * 0.03), (
-        "its own run, and all that it shows"
-    )
+    assert alone.around().high == pytest.approx(0.5 + 2 * 0.03), "its own run, and all that it shows"
     assert found.units(("one",), "two", 0).hidden == pytest.approx(0.03**2)
     swapped = found.units(("two_scrambled",), "two", 0)
     assert swapped.hidden == 0, "its folds were left out, whatever the key of the labels"

@@ -68,7 +68,7 @@ def of(study, store):
 
 def covered(study, store):
     shown = collect.read(study, store)
-    return coverage.coverage(study, shown.found, shown.states)
+    return {table.name: table for table in coverage.coverage(study, shown.found, shown.states)}
 
 
 def test_it_is_one_file_with_links_that_lead_somewhere(store):
@@ -221,7 +221,7 @@ def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     study = short()
     filled(study, store, leave_out=lambda spec: spec.augment_percent == 50 and "two" in spec.train)
     found = covered(study, store)
-    done = {what: cells for what, *cells in found.table.rows}
+    done = {what: cells for what, *cells in found["coverage"].rows}
     assert done == {
         "ONE": ["2/2", "2/2"],
         "TWO": ["4/4", "0/4"],
@@ -232,9 +232,9 @@ def test_coverage_names_each_gap_and_the_command_that_fills_it(store):
     ids = [case.id for case in studies.plan(study)]
     missing = {case.id for case in studies.plan(study) if case.spec not in found_runs}
     chosen = set()
-    for gap in found.gaps:
-        assert gap.command.startswith("pytest cases/ --study small -k ")
-        words = Expression.compile(gap.command.split('"')[1])
+    for *_, command in found["gaps"].rows:
+        assert command.startswith("pytest cases/ --study small -k ")
+        words = Expression.compile(command.split('"')[1])
         chosen |= {name for name in ids if words.evaluate(lambda word, name=name: word in f"test[{name}]")}
     assert chosen == missing
 
@@ -247,12 +247,12 @@ def test_coverage_says_what_failed_and_what_was_cut_off(store):
         store.start(failed)
         raise ValueError("no such luck")
     store.start(cut_off)
-    (gap,) = covered(study, store).gaps
-    assert gap.done == "0/2"
-    assert gap.problems == (
+    ((_, done, problems, _),) = covered(study, store)["gaps"].rows
+    assert done == "0/2"
+    assert problems.split("\n") == [
         f"{failed.label}: ValueError: no such luck",
         f"{cut_off.label}: cut off at 0%",
-    )
+    ]
 
 
 def test_coverage_says_which_finished_run_does_not_hold(store):
@@ -262,10 +262,10 @@ def test_coverage_says_which_finished_run_does_not_hold(store):
     cut_short = made_result(spec, lambda *_: 0.4, tail_evaluations=2)
     cut_short["history"].pop()
     put(store, cut_short)
-    (gap,) = covered(study, store).gaps
-    assert gap.what == "ONE, 0 %"
-    assert gap.problems == (f"{spec.label}: 4 evaluations, the recipe asks for 5",)
-    assert gap.command == "", "running it again would give the same"
+    ((what, _, problems, command),) = covered(study, store)["gaps"].rows
+    assert what == "ONE, 0 %"
+    assert problems == f"{spec.label}: 4 evaluations, the recipe asks for 5"
+    assert command == "", "running it again would give the same"
 
 
 def test_every_table_can_be_saved_as_it_is(store):
@@ -395,14 +395,13 @@ def test_a_command_runs_what_is_left_and_not_what_runs_now(store):
     filled(study, store, leave_out=lambda spec: spec in (left, runs_now))
     with store.claim(runs_now.key):
         store.start(runs_now)
-        found = covered(study, store)
-        (gap,) = found.gaps
+        ((_, done, problems, command),) = covered(study, store)["gaps"].rows
         html = page.html(collect.read(study, store))
-    assert gap.done == "2/4"
+    assert done == "2/4"
     assert html.count("<td>2/4</td>") == 2, "in the table and among the gaps"
-    assert gap.problems == (f"{runs_now.label}: {progress.RUNNING} at 0%",)
-    assert gap.command == f"pytest cases/ --study 'my studies/small.toml' -k \"[{left.label}]\""
-    assert found.command == "pytest cases/ --study 'my studies/small.toml'"
+    assert problems == f"{runs_now.label}: {progress.RUNNING} at 0%"
+    assert command == f"pytest cases/ --study 'my studies/small.toml' -k \"[{left.label}]\""
+    assert "pytest cases/ --study &#39;my studies/small.toml&#39;</code>" in html
 
 
 def test_a_loss_that_still_moves_is_a_problem_except_of_a_grid(store):
@@ -412,11 +411,11 @@ def test_a_loss_that_still_moves_is_a_problem_except_of_a_grid(store):
         for number, at in enumerate(result["history"]):
             at["loss"] = 5.0 - number
         put(store, result)
-    for gap in covered(study, store).gaps:
-        assert "tuning" not in gap.what
-        assert "still moves in the tail" in gap.problems[0]
-        assert gap.command == ""
-    assert gap.what == "TWO-SCRAMBLED, 0 %", "the last of them"
+    for what, _, problems, command in covered(study, store)["gaps"].rows:
+        assert "tuning" not in what
+        assert "still moves in the tail" in problems.split("\n")[0]
+        assert command == ""
+    assert what == "TWO-SCRAMBLED, 0 %", "the last of them"
 
 
 def test_hours_are_of_the_kind_of_device_that_worked(store):
@@ -432,7 +431,7 @@ def test_hours_are_of_the_kind_of_device_that_worked(store):
         "measured": measured,
     }
     shown = dataclasses.replace(collect.read(study, store), found=cells.Answers(found))
-    assert [row[:5] for row in coverage.cost(found.values()).table.rows] == [
+    assert [row[:5] for row in coverage.cost(found.values()).rows] == [
         ["A device", "CPU", "1", "0", "2.00"],
         ["A GPU", "GPU", "1", "1", "1.50"],
     ]

@@ -11,8 +11,9 @@ and for those that a study asks for
 * `KEYS`: the keys of its table, each with the kind of its value (`benchmark.study_file`);
 * `REFERENCE`: by name what `python -m benchmark study --reference` says of the table, and for each key a
   value, what it means (or the class whose docstring says it), and the settings that bound it, if any;
-* `ask(name, table, study)`: its table, checked, as a `benchmark.study.Asked`: the trainings and measurements
-  that it needs. `study` has all but the exhibits that come later. Raises SpecError.
+* `ask(name, table, study)`: its table, checked, as an object that says what it needs: `conditions(study)` to
+  train, `tests` of each (empty: the training set's own), and `measurements`; as `benchmark.study.Grid` does.
+  `study` has all but the exhibits that come later. Raises SpecError.
 
 What is shown of it, from the results that are there:
 
@@ -38,7 +39,7 @@ class Section:
     """A part of the page.
 
     Attributes:
-        name: its address on the page.
+        name: its address on the page, which no part of `page.html` has.
         parts: pairs of a macro of `page.html` and what it is called with: ("table", "table1") shows a table,
             ("files", "cells") offers numbers, ("picture", ("figure4", label, description)) a picture.
         link: to it, in the page's list of its parts.

@@ -20,28 +20,21 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
-from benchmark.study import Condition, Study, TrainingSet
+from benchmark.report.later import figures, np, pd, tables
+from benchmark.study import Condition, Study
 from benchmark.study_file import LIST, TEXT, WHOLE, check_value
 from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER
 from serkit.errors import SpecError
-from serkit.later import Later
 from serkit.results import Store
 from serkit.settings import check
 from serkit.specs import AcousticsSpec
 from serkit.words import shown
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmark.report import figures, tables
     from benchmark.report.cells import Cells
-    from serkit.acoustics import room
-else:
-    np, pd, room = Later("numpy"), Later("pandas"), Later("serkit.acoustics.room")
-    figures, tables = Later("benchmark.report.figures"), Later("benchmark.report.tables")
 
 PLACE = 4
 NAMES = {
@@ -99,15 +92,11 @@ ALT = (
 
 @dataclass(frozen=True)
 class Acoustics:
-    """The acoustics of some corpora, as delivered and augmented.
-
-    Attributes:
-        raw: what is measured as delivered, a measurement a corpus.
-        augmented: the same clips augmented, in the same order; empty where no rate is above 0 %.
-    """
+    """Measurements of corpora as delivered, and of the same clips augmented, where any rate is above 0 %."""
 
     raw: tuple[AcousticsSpec, ...]
     augmented: tuple[AcousticsSpec, ...]
+    tests = ()
 
     @property
     def measurements(self) -> tuple[AcousticsSpec, ...]:
@@ -116,10 +105,6 @@ class Acoustics:
 
     def conditions(self, study: Study) -> tuple[Condition, ...]:
         """Nothing is trained."""
-        return ()
-
-    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
-        """Nothing is tested."""
         return ()
 
 
@@ -141,12 +126,15 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Acoustics:
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """`estimates`, and of these `figure4-cells` and `figure4-distance-cells`."""
+    """`estimates`, and of these `figure4-cells` and, of two corpora and more, `figure4-distance-cells`."""
     found = estimates(study, cells, store)
     if found.empty:
         return {}
-    apart = distances(found)
-    frames = {"estimates": found, "figure4-cells": described(found), "figure4-distance-cells": apart}
+    frames = {
+        "estimates": found,
+        "figure4-cells": described(found),
+        "figure4-distance-cells": distances(found),
+    }
     return {name: frame for name, frame in frames.items() if not frame.empty}
 
 
@@ -157,8 +145,8 @@ def estimates(study: Study, cells: Cells, store: Store) -> pd.DataFrame:
         Columns: `corpus` (title), `condition`, and those of `estimates.parquet`. Empty without measurements.
     """
     parts = []
-    asked = study.exhibits.get("figure4")
-    for spec in asked.measurements if asked else ():
+    asked = study.exhibits.get("figure4", Acoustics((), ()))
+    for spec in asked.measurements:
         if spec in cells.results:
             part = store.table(cells.results[spec]["key"], "estimates")
             part.insert(0, "corpus", study.titles[spec.corpus.name])
@@ -170,9 +158,6 @@ def estimates(study: Study, cells: Cells, store: Store) -> pd.DataFrame:
 def described(table: pd.DataFrame) -> pd.DataFrame:
     """What each corpus's estimates are, a row a corpus, condition and measure.
 
-    Args:
-        table: of `estimates`.
-
     Returns:
         Columns: `corpus`, `condition`, `measure`, `clips` (asked for), `estimated`, `silent`, `clipped`,
         `short` (the reasons why others are not), `median`, `p10`, `p90`, `mean`, `std`, and `eta_squared`:
@@ -183,22 +168,12 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
         reasons = clips["reason"].value_counts()
         for measure in (*MEASURES, *CLOSER):
             values = clips[measure].dropna()
-            rows.append(
-                {
-                    "corpus": corpus,
-                    "condition": condition,
-                    "measure": measure,
-                    "clips": len(clips),
-                    "estimated": len(values),
-                    **{reason: int(reasons.get(reason, 0)) for reason in REASONS},
-                    "median": values.median(),
-                    "p10": values.quantile(0.1),
-                    "p90": values.quantile(0.9),
-                    "mean": values.mean(),
-                    "std": values.std(),
-                    "eta_squared": eta_squared(values, clips.loc[values.index, "label"]),
-                }
-            )
+            row = {"corpus": corpus, "condition": condition, "measure": measure}
+            row |= {"clips": len(clips), "estimated": len(values)}
+            row |= {reason: int(reasons.get(reason, 0)) for reason in REASONS}
+            row |= {"median": values.median(), "p10": values.quantile(0.1), "p90": values.quantile(0.9)}
+            row |= {"mean": values.mean(), "std": values.std()}
+            rows.append(row | {"eta_squared": eta_squared(values, clips.loc[values.index, "label"])})
     return pd.DataFrame(rows)
 
 
@@ -212,11 +187,6 @@ def eta_squared(values: pd.Series, groups: pd.Series) -> float:
 def distances(table: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
     """How far any two corpora are apart, a row a pair, measure and comparison.
 
-    Args:
-        table: of `estimates`.
-        seed: random seed.
-        resamples: how many resamples.
-
     Returns:
         Columns: `corpus`, `other`, `measure`, `condition` and `other_condition` (of each; where one alone is
         augmented, a network that learnt from it is tested on the other as delivered), `wasserstein`, `ks`,
@@ -225,28 +195,37 @@ def distances(table: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) ->
         all of it; below 0: they are further apart); NaN between the raw ones.
     """
     rows = []
-    corpora = table["corpus"].unique() if not table.empty else ()
-    for corpus, other in combinations(corpora, 2):
+    for corpus, other in combinations(table["corpus"].unique() if not table.empty else (), 2):
         random = np.random.Generator(np.random.Philox(key=seed))
-        ours, others = (_Measured.of(table, name, resamples, random) for name in (corpus, other))
+        sides = [_Measured.of(table, name, resamples, random) for name in (corpus, other)]
         for measure in MEASURES:
             raw = None
-            for condition, other_condition in COMPARISONS:
-                if condition not in ours.conditions or other_condition not in others.conditions:
+            for at in COMPARISONS:
+                if any(condition not in side.conditions for condition, side in zip(at, sides, strict=True)):
                     continue
-                apart = _apart(ours, condition, others, other_condition, measure)
-                raw = apart if (condition, other_condition) == ("raw", "raw") else raw
-                row = {"corpus": corpus, "other": other, "measure": measure}
-                row |= {"condition": condition, "other_condition": other_condition}
+                samples = [side.sample(name, measure) for name, side in zip(at, sides, strict=True)]
+                apart = distance(*(of.values for of in samples), *(of.counts for of in samples))
+                raw = apart if at == ("raw", "raw") else raw
                 closed = np.full_like(apart, np.nan)
                 if raw is not None and raw is not apart:
                     np.divide(raw - apart, raw, out=closed, where=raw > 0)
+                chance = _chance(samples, [side.speaker.max() + 1 for side in sides], resamples, random)
+                row = {"corpus": corpus, "other": other, "measure": measure}
+                row |= {"condition": at[0], "other_condition": at[1]}
                 for ending, values in {"": apart, "_closed": closed}.items():
-                    for which, of_one in zip(("wasserstein", "ks"), values, strict=True):
-                        row |= _interval(which + ending, of_one)
-                chance = _chance(ours, condition, others, other_condition, measure, resamples, random)
-                rows.append(row | {"wasserstein_chance": chance[0], "ks_chance": chance[1]})
+                    for name, of_one in zip(DISTANCES, values, strict=True):
+                        row |= _interval(name + ending, of_one)
+                rows.append(row | {f"{name}_chance": of for name, of in zip(DISTANCES, chance, strict=True)})
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The estimates that there are of one measure: values, counts [1 + resamples, clips], speaker of each."""
+
+    values: np.ndarray
+    counts: np.ndarray
+    speaker: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,41 +255,23 @@ class _Measured:
         ordered = {str(name): clips.loc[names.index] for name, clips in conditions.items()}
         return cls(ordered, speaker, counts)
 
-    def there(self, condition: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
-        """The estimates that there are, and which clips have them."""
+    def sample(self, condition: str, measure: str) -> _Sample:
         values = self.conditions[condition][measure].to_numpy()
         there = ~np.isnan(values)
-        return values[there], there
-
-
-def _apart(
-    ours: _Measured, condition: str, others: _Measured, other_condition: str, measure: str
-) -> np.ndarray:
-    """Both distances, for the corpora as they are and each resample, float64 [2, 1 + resamples]."""
-    x, x_there = ours.there(condition, measure)
-    y, y_there = others.there(other_condition, measure)
-    return distance(x, y, ours.counts[:, x_there], others.counts[:, y_there])
+        return _Sample(values[there], self.counts[:, there], self.speaker[there])
 
 
 def _chance(
-    ours: _Measured,
-    condition: str,
-    others: _Measured,
-    other_condition: str,
-    measure: str,
-    resamples: int,
-    random: np.random.Generator,
+    samples: list[_Sample], speakers: list[int], resamples: int, random: np.random.Generator
 ) -> np.ndarray:
-    """What both distances exceed once in twenty times if the corpora do not differ, float64 [2]."""
-    x, x_there = ours.there(condition, measure)
-    y, y_there = others.there(other_condition, measure)
-    if not len(x) or not len(y):
+    """What both distances exceed once in twenty times if two corpora do not differ, float64 [2]."""
+    ours, others = samples
+    if not len(ours.values) or not len(others.values):
         return np.full(2, np.nan)
-    speakers = ours.speaker.max() + 1
-    of_clip = np.concatenate([ours.speaker[x_there], speakers + others.speaker[y_there]])
-    dealt = np.arange(speakers + others.speaker.max() + 1) < speakers
+    of_clip = np.concatenate([ours.speaker, speakers[0] + others.speaker])
+    dealt = np.arange(sum(speakers)) < speakers[0]
     ours_now = random.permuted(np.tile(dealt, (resamples, 1)), axis=1)[:, of_clip]
-    both = np.concatenate([x, y])
+    both = np.concatenate([ours.values, others.values])
     return np.nanquantile(distance(both, both, ours_now, ~ours_now), LEVEL, axis=1)
 
 
@@ -340,19 +301,17 @@ def distance(x: np.ndarray, y: np.ndarray, x_counts: np.ndarray, y_counts: np.nd
     for first in range(0, len(x_counts), AT_ONCE):
         some = slice(first, first + AT_ONCE)
         with np.errstate(invalid="ignore"):  # a resample without a single clip that has an estimate
-            shares = [
-                counts / counts.sum(axis=1, keepdims=True) for counts in (x_counts[some], y_counts[some])
-            ]
-        apart = np.abs(np.concatenate([shares[0], -shares[1]], axis=1)[:, order].cumsum(axis=1))
+            ours, others = (of / of.sum(axis=1, keepdims=True) for of in (x_counts[some], y_counts[some]))
+        apart = np.abs(np.concatenate([ours, -others], axis=1)[:, order].cumsum(axis=1))
         found.append(np.stack([apart @ steps, apart[:, last].max(axis=1)]))
     return np.concatenate(found, axis=1)
 
 
 def _interval(name: str, values: np.ndarray) -> dict[str, float]:
     """The estimate, which comes first, and the ends of the interval from its resamples."""
-    if np.isnan(values[0]) or len(values) < 2:
-        return {name: float(values[0]), f"{name}_low": np.nan, f"{name}_high": np.nan}
-    low, high = np.nanquantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low = high = np.nan
+    if not np.isnan(values[0]) and len(values) > 1:
+        low, high = np.nanquantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
@@ -428,11 +387,13 @@ def draw_figures(
     study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
 ) -> Iterator[tuple[str, Figure]]:
     """The distributions."""
+    from serkit.acoustics.room import C50_RANGE_DB, T60_RANGE_S  # torch comes with it
+
     found = numbers["estimates"]
     title = f"Figure 4: the acoustics of {', '.join(found['corpus'].unique())}, estimated"
     caution = (
         "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished"
-        f" ones. No room to be heard: T60 {room.T60_RANGE_S[0]:g} s, C50 {room.C50_RANGE_DB[1]:g} dB."
+        f" ones. No room to be heard: T60 {T60_RANGE_S[0]:g} s, C50 {C50_RANGE_DB[1]:g} dB."
     )
     yield "figure4", picture(found, numbers.get("figure4-distance-cells"), title, caution)
 

@@ -12,27 +12,19 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
+from benchmark.report.later import figures, intervals, np, paper, pd, tables
 from benchmark.study import Grid, Study, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import permuted
-from serkit.later import Later
 from serkit.results import Store
 from serkit.settings import check
 from serkit.words import many
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmark.report import cells as numbered
-    from benchmark.report import figures, intervals, paper, tables
     from benchmark.report.cells import Cells
-else:
-    np, pd, numbered = Later("numpy"), Later("pandas"), Later("benchmark.report.cells")
-    figures, intervals = Later("benchmark.report.figures"), Later("benchmark.report.intervals")
-    paper, tables = Later("benchmark.report.paper"), Later("benchmark.report.tables")
 
 PLACE = 3
 NAMES = {
@@ -218,7 +210,7 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
             changes = np.array([[at[rate, *column][value] for column in columns] for rate in rates])
             image = panel.imshow(changes, colour_map, vmin=-limit, vmax=limit, aspect="auto")
             for place, change in np.ndenumerate(changes):
-                clear = value == "wF1_change" and numbered.is_clear(at[rates[place[0]], *columns[place[1]]])
+                clear = value == "wF1_change" and tables.is_clear(at[rates[place[0]], *columns[place[1]]])
                 _write(panel, place[1], place[0], change, clear, abs(change) / limit)
             panel.set_yticks(range(len(rates)), [f"{rate} %" for rate in rates])
             panel.set_ylabel(f"{name}\naugmented" if len(shown) > 1 else "augmented")
@@ -324,28 +316,22 @@ def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]
 def _heat_map(study: Study, name: str, cells: pd.DataFrame) -> dict[str, Any]:
     """A figure as rows of cells, each with its colour and its details."""
     columns, at, limit = columns_of(cells), by_place(cells), colour_limit(cells)
-    firsts = [number == 0 or columns[number - 1][0] != letter for number, (letter, _) in enumerate(columns)]
-    trains = dict(zip(cells["column"], cells["train"], strict=True))
-    rows = []
-    for number, rate in enumerate(cells["augment_percent"].unique()):
-        here = [
-            {
-                "id": f"{name}-{number}-{position}",
-                "first": firsts[position],
-                **_cell(study, at[rate, *column], limit),
-            }
-            for position, column in enumerate(columns)
-        ]
-        rows.append({"rate": int(rate), "cells": here})
+    rows = [
+        {
+            "rate": int(rate),
+            "cells": [
+                {"id": f"{name}-{number}-{place}", **_cell(study, at[rate, *column], limit)}
+                for place, column in enumerate(columns)
+            ],
+        }
+        for number, rate in enumerate(cells["augment_percent"].unique())
+    ]
     return {
         "name": name,
         "title": NAMES[name].partition(": ")[2].replace("change", "Change", 1),
         "limit": f"{limit:.2f}",
-        "groups": [
-            {"letter": letter, "train": train, "span": sum(at[0] == letter for at in columns)}
-            for letter, train in trains.items()
-        ],
-        "tests": [{"test": test, "first": first} for (_, test), first in zip(columns, firsts, strict=True)],
+        "trains": dict(zip(cells["column"], cells["train"], strict=True)),
+        "columns": columns,
         "rows": rows,
     }
 
@@ -359,7 +345,7 @@ def _cell(study: Study, row: pd.Series, limit: float) -> dict[str, Any]:
         "paper": tables.signed(row.get("paper")),
         "way": "none" if not known else "up" if change >= 0 else "down",
         "strength": round(MAX_STRENGTH * min(1.0, abs(change) / limit)) if known else 0,
-        "moved": known and numbered.is_clear(row),
+        "moved": known and tables.is_clear(row),
         "partial": known and partial,
         "details": list(_details(study, row)),
     }
@@ -392,9 +378,7 @@ def _how_clear(row: pd.Series) -> str:
     change, low, high = row["wF1_change"], row["wF1_change_low"], row["wF1_change_high"]
     if np.isnan(low):
         return f"{change:+.3f}, of one fold and another: not known how sure"
-    return (
-        f"{change:+.3f} [{low:+.3f}, {high:+.3f}], 0 is {'left out' if numbered.is_clear(row) else 'within'}"
-    )
+    return f"{change:+.3f} [{low:+.3f}, {high:+.3f}], 0 is {'left out' if tables.is_clear(row) else 'within'}"
 
 
 def _rates(study: Study, cells: pd.DataFrame) -> list[dict[str, Any]]:

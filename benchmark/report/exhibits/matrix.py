@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
+from benchmark.report.later import pd, tables
 from benchmark.study import Study
 from serkit.labels import LABELS, is_permuted
-from serkit.later import Later
 from serkit.results import Store
 from serkit.specs import TRAINING, CorpusSpec
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from benchmark.report import tables
     from benchmark.report.cells import Cells
-else:
-    pd, tables = Later("pandas"), Later("benchmark.report.tables")
 
 PLACE = 0
 NAMES: dict[str, str] = {}

@@ -10,22 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section, tuning
+from benchmark.report.later import intervals, paper, pd, tables
 from benchmark.study import Grid, Study, training_sets
 from benchmark.study_file import LIST
-from serkit.later import Later
 from serkit.results import Store
 from serkit.settings import check
 from serkit.specs import METRICS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from benchmark.report import intervals, paper, tables
     from benchmark.report.cells import Cells
-else:
-    pd, paper, tables = (
-        Later(name) for name in ("pandas", "benchmark.report.paper", "benchmark.report.tables")
-    )
 
 PLACE = 1
 NAMES = {"table1": "Table 1: baselines, trained and tested on the same corpus"}

@@ -12,24 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
+from benchmark.report.later import intervals, pd, tables
 from benchmark.study import Condition, Study, TrainingSet, training_sets
 from benchmark.study_file import LIST
 from serkit.errors import SpecError
-from serkit.later import Later
 from serkit.results import Store
 from serkit.settings import check, number
 from serkit.specs import Recipe
 from serkit.words import shown
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from benchmark.report import cells as numbered
-    from benchmark.report import intervals, tables
     from benchmark.report.cells import Cells
-else:
-    pd, numbered = Later("pandas"), Later("benchmark.report.cells")
-    intervals, tables = Later("benchmark.report.intervals"), Later("benchmark.report.tables")
 
 PLACE = 2
 NAMES = {"tuning": "Table 1, tuning: wF1 on the validation clips / on the test clips, at 0 % augmentation"}
@@ -61,7 +54,7 @@ class Tuning:
     train: TrainingSet
     learning_rates: tuple[float, ...]
     batch_sizes: tuple[int, ...]
-    measurements = ()
+    tests = measurements = ()
 
     def recipes(self, study: Study) -> list[Recipe]:
         """The points of the grid, row by row: the study's recipe with another rate and batch size."""
@@ -74,10 +67,6 @@ class Tuning:
     def conditions(self, study: Study) -> list[Condition]:
         """A condition a point."""
         return [Condition(self.train, 0, recipe) for recipe in self.recipes(study)]
-
-    def tests_of(self, train: TrainingSet) -> tuple[str, ...]:
-        """Its corpus."""
-        return train
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Tuning:
@@ -137,12 +126,13 @@ def chosen(study: Study, cells: Cells) -> tuple[dict[str, Any], intervals.Units]
     """The chosen point as a cell, and its units; its runs are those of the whole grid."""
     table, asked = points(study, cells), study.exhibits["tuning"]
     runs = {name: int(table[name].sum()) for name in ("runs", "runs_expected")}
-    for recipe, (_, row) in zip(asked.recipes(study), table.iterrows(), strict=True):
-        if row["chosen"]:
-            units = cells.units(asked.train, asked.train[0], 0, recipe)
-            return row[list(numbered.VALUES)].to_dict() | runs, units
-    nothing = dict.fromkeys(numbered.VALUES, math.nan) | {"units": 0, "spread_of": intervals.NONE}
-    return nothing | runs, intervals.NO_UNITS
+    recipes = asked.recipes(study)
+    best = [recipe for recipe, chosen in zip(recipes, table["chosen"], strict=True) if chosen]
+    place = asked.train, asked.train[0], 0, (best or recipes)[0]
+    row = {name: value for name, value in cells.row(*place).items() if name not in runs}
+    if not best:
+        row = dict.fromkeys(row, math.nan) | {"units": 0, "spread_of": intervals.NONE}
+    return row | runs, cells.units(*place) if best else intervals.NO_UNITS
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:

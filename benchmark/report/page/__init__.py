@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.report import escape, verdicts
 from benchmark.report.coverage import cost, coverage, versions
 from benchmark.report.tables import Table
+from benchmark.session import status
 from serkit.files import cache_folder, read_bytes, write_whole
 from serkit.labels import LABELS
 from serkit.specs import METRICS
@@ -55,9 +56,9 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
         undefined=jinja2.StrictUndefined,
     )
     results = report.found.results.values()
-    covered, spent = coverage(report.study, report.found, report.states), cost(results)
+    spent = cost(results)
     choices = Table("choices", "Points and choices", ["Point", "Choice"], report.choices)
-    tables = [*report.tables, *covered.tables, choices, spent.table]
+    tables = [*report.tables, *coverage(report.study, report.found, report.states), choices, spent]
     data: dict[str, Any] = {"labels": LABELS, "metrics": METRICS, "conditions": report.conditions}
     data |= {"rates": [], "cells": {}}
     for section in report.sections:
@@ -71,8 +72,8 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
         tables={table.name: table for table in tables},
         downloads=_downloads(report, tables),
         pictures={name: _address("image/svg+xml", svg) for name, svg in (pictures or {}).items()},
-        everything=covered.command,
-        hours=spent.hours,
+        everything=status.command([], report.study.given),
+        hours=spent.rows,
         versions=versions(results),
         css=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
