@@ -140,7 +140,7 @@ def _done(study: Study, found: Answers) -> str:
         f"{done.count(kind)} of {asked.count(kind)} {what}" for what, kind in kinds.items() if kind in asked
     ]
     hours = sum(result["wall_seconds"] for result in found.results.values()) / 3600
-    return f"{', '.join(counts)} done, {len(study.seeds)} seed(s), {hours:.2f} hours in all."
+    return f"{', '.join(counts)} done, {many(len(study.seeds), 'seed')}, {hours:.2f} hours in all."
 
 
 def _guessed(made: Cells) -> Iterator[str]:

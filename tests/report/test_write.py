@@ -157,7 +157,7 @@ def test_assemble_writes_every_exhibit(paper, as_published):
         if not table.name.endswith("-wf1"):
             assert table.title in text
     for line in (
-        "415 of 415 runs, 0 of 4 measurements done, 1 seed(s), 4.15 hours in all.",  # 36 s each
+        "415 of 415 runs, 0 of 4 measurements done, 1 seed, 4.15 hours in all.",  # 36 s each
         "Run on: A device, torch 2.0.",
         "136 of 136 cells are within 0.02 of the paper.",
     ):
