@@ -18,7 +18,6 @@ import pytest
 from benchmark import study as studies
 from benchmark.beside import located
 from benchmark.session import engines
-from benchmark.session.controller import Controller
 from benchmark.session.work import Place
 from serkit.errors import CorpusMissing, ExtraMissing, SerkitError, SpecError
 from serkit.files import house_libraries
@@ -95,6 +94,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = Session(study, store, engine)
     config.pluginmanager.register(engine, "benchmark-engine")
     if not hasattr(config, "workerinput"):
+        from benchmark.session.controller import Controller  # with rich, which a worker has no use for
+
         config.pluginmanager.register(Controller(config, study, store), "benchmark-controller")
 
 

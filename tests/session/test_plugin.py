@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pandas as pd
@@ -272,6 +273,8 @@ def test_a_case_without_memory_fails_with_one_message_and_the_next_goes_on(check
     def split(spec, loaded):
         raise RuntimeError(f"DefaultCPUAllocator: can't allocate memory for {spec.label}")
 
+    monkeypatch.setattr(serkit.run, "read", lambda *_: None)
+    monkeypatch.setattr(serkit.run, "load", lambda *_: SimpleNamespace(fingerprint="0"))
     monkeypatch.setattr(serkit.splits, "split", split)
     outcome = checkout.runpytest_inprocess("--study", "tiny.toml", "-k", "large-aug0 or fold00")
     outcome.assert_outcomes(failed=3)
