@@ -26,7 +26,7 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
         epoch: from 0.
 
     Returns:
-        Positions, each clip once; int64 arrays.
+        Positions, each clip once, int64.
     """
     random = stream(ORDER, seed, epoch)
     order = random.permutation(len(lengths))
@@ -37,36 +37,27 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def sorted_batches(lengths: np.ndarray, most_samples: int) -> list[np.ndarray]:
+def sorted_batches(lengths: np.ndarray, max_samples: int) -> list[np.ndarray]:
     """Batches for evaluation, longest clips first: memory runs out at once or never.
 
     Args:
         lengths: int64 or float64 [clips], samples of each as it will be in its batch.
-        most_samples: of a batch, padding included; a clip that is longer is a batch of its own.
+        max_samples: of a batch, padding included; a clip that is longer is a batch of its own.
 
     Returns:
-        Positions, each clip once; int64 arrays.
+        Positions, each clip once, int64.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []
     while len(order):
-        fit = max(1, most_samples // int(lengths[order[0]]))
+        fit = max(1, max_samples // int(lengths[order[0]]))
         batches.append(order[:fit])
         order = order[fit:]
     return batches
 
 
 def crop_starts(lengths: np.ndarray, longest: int, seed: int, epoch: int) -> np.ndarray:
-    """First sample of each clip's crop in one epoch: uniform over what fits, 0 where the clip fits whole.
-
-    Args:
-        lengths: int64 [clips], samples of each.
-        longest: the cap in samples.
-        seed: the run's.
-        epoch: from 0.
-
-    Returns:
-        int64 [clips].
+    """First sample of each clip's crop to `longest` samples, uniform over those that fit, int64 [clips].
 
     Example:
         >>> crop_starts(np.array([16_000, 8_000]), longest=8_000, seed=0, epoch=0).tolist()

@@ -1,7 +1,7 @@
 """The CPU and the GPU: how arrays get there, and in which precision the network computes there.
 
-Devices are named as PyTorch names them: `cpu`, `cuda`, `cuda:<n>`. Nothing here, and nothing in a training
-between two evaluations, waits for the GPU (`tests/gpu_checks.py`): the host stays ahead of it.
+Nothing here, and nothing in a training between two evaluations, waits for the GPU: the host stays ahead of it
+(`tests/gpu_checks.py`).
 """
 
 from __future__ import annotations
@@ -35,11 +35,7 @@ def autocast(device: str | torch.device) -> torch.autocast:
 
 
 class PinnedCopies:
-    """Copies to a GPU that go on while it computes: pinned buffers in turn, on a stream of their own.
-
-    Attributes:
-        device: the GPU.
-    """
+    """Copies to a GPU that go on while it computes: pinned buffers in turn, on a stream of their own."""
 
     def __init__(self, device: str) -> None:
         """Makes the stream; buffers are made, and grow, as they are asked for."""
@@ -50,12 +46,7 @@ class PinnedCopies:
         self._turn = 0
 
     def made(self, shape: tuple[int, ...], fill: Callable[[np.ndarray], object]) -> Tensor:
-        """An array on the GPU.
-
-        Args:
-            shape: of the array.
-            fill: puts int16 samples into an array of that shape.
-        """
+        """An int16 array on the GPU; `fill` is given one of that shape on the host to put samples into."""
         turn, self._turn = self._turn, (self._turn + 1) % BUFFERS
         self._copied[turn].synchronize()  # what was copied from this buffer last: long over, but for sure
         size = int(np.prod(shape))

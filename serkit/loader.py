@@ -108,12 +108,7 @@ class Loader:
         )
 
     def sizes(self, clips: ClipSet, drawn: Draw | None = None) -> np.ndarray:
-        """How long clips will be when the network gets them, samples, float64 [clips]: cropped, stretched.
-
-        Args:
-            clips: the set.
-            drawn: augmentation of each; None: nothing is augmented.
-        """
+        """Samples of each clip when the network gets it, cropped and stretched as drawn, float64 [clips]."""
         samples = np.minimum(clips.lengths, self.longest).astype(np.float64)
         if drawn is None or "stretch" not in self.chain.spec.effects:
             return samples
@@ -128,7 +123,7 @@ class Loader:
             clips: the set.
             batch: int64 [batch], positions in it.
             starts: int64 [batch], first sample of each.
-            drawn: augmentation of each; None: nothing is augmented.
+            drawn: of each; None: nothing is augmented.
         """
         at_once = len(batch) if on_gpu(self.device) else CPU_CLIPS
         for first in range(0, len(batch), at_once):
@@ -184,18 +179,9 @@ def gathered(
     lengths: np.ndarray,
     longest: int,
 ) -> Tensor:
-    """A batch of waves out of packs that lie on the device.
+    """What `ClipSet.read` reads, out of packs that lie on the device: int16 [batch, longest].
 
-    Args:
-        resident: int16 [samples, and `longest` more] of each pack of the set.
-        clips: the set.
-        batch: int64 [batch], positions in it.
-        starts: int64 [batch], first sample of each.
-        lengths: int64 [batch], samples to take of each.
-        longest: samples to take of all, at least as many as of the longest.
-
-    Returns:
-        int16 [batch, longest], zeros past each clip's end.
+    `resident` has each pack of the set, int16 with `longest` samples more than it needs.
     """
     device = resident[0].device
     corpus, first = clips.corpus[batch], clips.first_samples[batch] + starts
@@ -212,15 +198,10 @@ _RESIDENT: weakref.WeakKeyDictionary[Pack, dict[str, Tensor | None]] = weakref.W
 
 
 def resident_pack(pack: Pack, spare: int, copies: PinnedCopies) -> Tensor | None:
-    """A pack on a GPU, put there when it is first asked for.
+    """A pack on a GPU, put there when it is first asked for: int16 [samples + spare].
 
-    Args:
-        pack: the pack.
-        spare: samples to have past its end, so that every clip has as many behind its first.
-        copies: the way to the GPU.
-
-    Returns:
-        int16 [samples + spare], or None where it would take more than half of what is free.
+    The spare samples give every clip as many behind its first. None where it would take more than half of
+    what is free.
     """
     on_gpus = _RESIDENT.setdefault(pack, {})
     here = on_gpus.get(copies.device)
@@ -248,15 +229,10 @@ def _put(pack: Pack, spare: int, copies: PinnedCopies) -> Tensor | None:
 
 
 def level_gains(waves: Tensor, lengths: Tensor, loudness_dbfs: float) -> Tensor:
-    """Factor that brings each clip to an RMS level, without clipping; 1 for silence.
+    """Factor that brings each clip to an RMS level in dB re full scale, without clipping; 1 for silence.
 
-    Args:
-        waves: float32 [batch, longest], full scale 1, zeros past each clip's end.
-        lengths: int64 [batch].
-        loudness_dbfs: target RMS, dB re full scale.
-
-    Returns:
-        float32 [batch].
+    Takes waves float32 [batch, longest], full scale 1, zeros past each clip's end (`lengths`, int64 [batch]);
+    gives float32 [batch].
     """
     rms = (waves.double().square().sum(dim=1) / lengths).sqrt()
     peak = waves.abs().amax(dim=1).double()

@@ -26,7 +26,7 @@ from serkit.device import send
 LOUD = 1000.0  # an impulse of this height: pedalboard's constants against denormals drown at 1
 INTERPOLATED_DB = -100.0  # error of the interpolation, at most, relative to the response
 RINGS_DB = -90.0  # energy left in a response when it counts as over, relative to all of it
-FEWEST_NODES, MOST_NODES = 5, 40
+MIN_NODES, MAX_NODES = 5, 40
 LONGEST_S = 30.0  # pedalboard's largest room rings for less
 
 
@@ -38,12 +38,7 @@ class Reverb:
     """
 
     def __init__(self, rate_hz: int, room_size: tuple[float, float]) -> None:
-        """Records the responses.
-
-        Args:
-            rate_hz: sample rate.
-            room_size: lowest and highest, within 0..1.
-        """
+        """Records the responses for room sizes from lowest to highest, within 0..1."""
         self.low, self.high = room_size
         self.rate_hz = rate_hz
         self.dry_tap = float(_record(rate_hz, 1, room_size=self.low, wet_level=0.0, dry_level=1.0)[0])
@@ -60,7 +55,7 @@ class Reverb:
         """Responses at as many nodes as it takes, float64 [nodes, samples]."""
         if self.low == self.high:
             return self._wet(self.low, self.tail_samples)[None]
-        for nodes in range(FEWEST_NODES, MOST_NODES):
+        for nodes in range(MIN_NODES, MAX_NODES):
             responses = np.stack([self._wet(size, self.tail_samples) for size in self._nodes(nodes)])
             between = self._between(chebyshev.chebpts2(nodes + 1))  # the ends are the worst of them
             error = energy = 0.0
@@ -101,17 +96,9 @@ class Reverb:
         fft_size: int,
         device: torch.device,
     ) -> Tensor:
-        """The effect's frequency response for each clip.
+        """The effect's frequency response for each clip, complex64 [clips, fft_size // 2 + 1].
 
-        Args:
-            room_size: float64 [clips], within the range.
-            wet_level: float64 [clips], in 0..1.
-            dry_level: in 0..1.
-            fft_size: of the transform it is multiplied into; even.
-            device: where it is wanted.
-
-        Returns:
-            complex64 [clips, fft_size // 2 + 1].
+        Room sizes within the range and wet levels in 0..1 are float64 [clips]; `fft_size` is even.
         """
         weights = self._weights(room_size, len(self._responses)) * wet_level[:, None]
         on_device = send(weights.astype(np.float32), device)

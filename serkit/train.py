@@ -66,7 +66,7 @@ def train(
 
     Args:
         model: from `serkit.encoders.build`.
-        loader: of the recipe, the augmentation, the seed (batch order, crops, dropout) and the device.
+        loader: with the recipe, the augmentation, the seed (batch order, crops, dropout) and the device.
         training: clips to learn from, with the labels to learn, packed at the encoder's rate.
         evaluation: clips to score at each evaluation; their labels are not used here.
         score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
@@ -124,16 +124,9 @@ def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimize
 
 
 def step(model: Encoder, optimiser: torch.optim.Optimizer, inputs: Inputs, target: Tensor) -> Tensor:
-    """Learns from one batch: forward, loss, backward, Adam.
+    """Learns from one batch and gives the loss before the step, on the device.
 
-    Args:
-        model: in training mode.
-        optimiser: from `prepare`.
-        inputs: from `Encoder.inputs`.
-        target: int64 [batch], class indices, on the device.
-
-    Returns:
-        The loss before the step, float32, on the device.
+    `model` is in training mode, `target` int64 [batch] on the device.
     """
     with autocast(target.device):
         logits = model(*inputs)
@@ -147,11 +140,8 @@ def step(model: Encoder, optimiser: torch.optim.Optimizer, inputs: Inputs, targe
 def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
     """Binary cross entropy of the softmax probabilities against the one-hot label (§3), mean over all.
 
-    The logarithms are of log-softmax and of the other classes' log-sum-exp, so that nothing underflows.
-
-    Args:
-        logits: float32 [clips, classes].
-        target: int64 [clips].
+    Takes logits float32 [clips, classes] and class indices int64 [clips]. The logarithms are of log-softmax
+    and of the other classes' log-sum-exp, so that nothing underflows.
     """
     chosen = torch.log_softmax(logits, dim=1)
     onehot = F.one_hot(target, logits.shape[1]).bool()

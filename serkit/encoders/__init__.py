@@ -57,13 +57,10 @@ class Encoder(Protocol):
     def __call__(self, *inputs: Any) -> Tensor:
         """`forward`."""
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """As every module's; so are the next three."""
-
+    # As every module's:
+    def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
     def to(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102
-
     def train(self, mode: bool = True) -> Any: ...  # noqa: D102
-
     def eval(self) -> Any: ...  # noqa: D102
 
 

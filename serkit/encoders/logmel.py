@@ -117,12 +117,7 @@ class LogMel(nn.Module):
         self.register_buffer("mel", front_end.mel_matrix(), persistent=False)
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
-        """What CNN14 takes, of a batch in parts.
-
-        Returns:
-            Log-mel float32 [clips, frames, 64]; valid frames int64 [clips], on the host; cells to mask, bool
-            [clips, frames, 64], or None.
-        """
+        """What `Cnn14.forward` takes, of a batch in parts."""
         logmels, frames, masks = [], [], []
         for part in parts:
             logmel, valid = self(part.waves, part.samples, part.rates)
@@ -143,7 +138,7 @@ class LogMel(nn.Module):
     def forward(
         self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
     ) -> tuple[Tensor, np.ndarray]:
-        """Log-mel spectrograms of a padded batch, silence behind clips that are too short for CNN14.
+        """Log-mel spectrograms of a padded batch, with silence behind clips that are too short for CNN14.
 
         Args:
             waves: float32 [clips, longest], full scale 1; zeros past the end of a clip that is too short,
@@ -189,13 +184,8 @@ class LogMel(nn.Module):
 def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
     """Pads each clip with its own mirror image, `half` samples before its start and after its end.
 
-    Args:
-        waves: float [clips, longest].
-        samples: int64 [clips], each more than `half`.
-        half: samples to mirror.
-
-    Returns:
-        float [clips, longest + 2 * half]; zeros past the mirrored end of a shorter clip.
+    Lengths, int64 [clips], are each more than `half`. Gives [clips, longest + 2 * half], zeros past the
+    mirrored end of a shorter clip.
     """
     inside = torch.arange(waves.shape[1], device=waves.device) < samples[:, None]
     padded = F.pad(waves * inside, (half, half))
@@ -206,16 +196,9 @@ def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
 
 
 def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
-    """The cells of the log-mel spectrogram that SpecAugment blanks.
+    """The cells of the log-mel spectrogram that SpecAugment blanks, bool [clips, longest, 64].
 
-    Args:
-        frames: int64 [clips], valid frames of each.
-        longest: frames of the batch.
-        drawn: the clips' parameters.
-        device: where it is wanted.
-
-    Returns:
-        bool [clips, longest, 64]; nothing in clips that are not affected.
+    `frames`, int64 [clips], are the valid ones; clips that are not affected have none blanked.
     """
     widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
     in_time = _stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
