@@ -92,7 +92,7 @@ def test_each_kind_is_a_row_with_all_that_is_said_of_it():
 def test_the_documentation_lists_them_all():
     text = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text()
     listed = text.partition("## What can be wrong with a clip")[2].partition("\n## ")[0]
-    rows = [line.split("|")[1:3] for line in listed.splitlines() if line.startswith("| ")][1:]
-    assert {name.strip(): kind.strip(" `") for name, kind in rows} == {
-        n: kind for n, (_, kind) in KINDS.items()
+    rows = [line.strip("| ").split(" | ") for line in listed.splitlines() if line.startswith("| ")][1:]
+    assert {name: said.strip("`") for said, names in rows for name in names.split("; ")} == {
+        name: kind or "nothing" for name, (_, kind) in KINDS.items()
     }
