@@ -26,7 +26,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from benchmark.report.output import letters_told
+from benchmark.report.output import missing_letters_named_once
 from benchmark.study import Study
 from serkit import encoders
 from serkit.audio import FULL_SCALE, decode
@@ -119,7 +119,7 @@ def listen(
         path = folder / f"{clip.stem}-{name}{'-each' if len(rows) > 1 else ''}.png"
         about = f"{clip.name}, study {study.name}, seed {seed}"
         panels = [[original] * draws, *rows] if len(rows) > 1 else [[version] for version in versions]
-        with letters_told():
+        with missing_letters_named_once():
             picture(panels, front_end, about).savefig(path)
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -16,10 +16,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from benchmark import study as studies
-from benchmark.report import collect
 from benchmark.report import page as pages
 from benchmark.report.write import assemble
 from serkit.labels import LABELS
+from serkit.resultfile import BUNDLE
 from serkit.results import Store
 from tests.conftest import ROOT
 from tests.made_estimates import PAIR
@@ -54,11 +54,11 @@ def shots(tmp_path_factory):
 @pytest.fixture(scope="session")
 def real(tmp_path_factory):
     """The page of the real study whose results are in the repository."""
-    study, store = studies.read("ravdess-emodb"), Store(ROOT / "results" / "ravdess-emodb")
-    path = tmp_path_factory.mktemp("page") / "real.html"
-    pictures = {"figure4": (store.folder / "figure4.svg").read_bytes()}
-    path.write_text(pages.html(collect.read(study, store), pictures))
-    return path
+    root = tmp_path_factory.mktemp("real")
+    shutil.copy(ROOT / "results" / f"ravdess-emodb{BUNDLE}", root)
+    store = Store(root / "ravdess-emodb")
+    assemble(studies.read("ravdess-emodb"), store)
+    return store.folder / pages.NAME
 
 
 @pytest.fixture(scope="session")

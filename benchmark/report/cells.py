@@ -29,7 +29,7 @@ class Answers:
 
     Attributes:
         results: for each run and measurement of the plan that is done and counts, its newest result.
-        mixed: corpora of which the results used several versions (fingerprints).
+        mixed: corpora whose results come from several versions of them (fingerprints).
         left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         unread: why stored results could not be read, a message each.
     """

@@ -38,7 +38,7 @@ class Report:
     Attributes:
         study: what was asked.
         found: what is done.
-        exhibits: the kinds of exhibit of which there is something to show, with their numbers.
+        exhibits: the kinds of exhibit that have something to show, with their numbers.
         tables: of all exhibits, drawn.
         sentences: the answer.
         notes: what a reader must know besides the numbers.

@@ -1,4 +1,4 @@
-"""Learning curves and confusion matrices of every condition of which a run is done, for the page."""
+"""Learning curves and confusion matrices of every condition that has a finished run, for the page."""
 
 from __future__ import annotations
 

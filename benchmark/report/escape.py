@@ -16,7 +16,7 @@ MARKS = re.compile(
     r"\\(?=[!-/:-@\[-`{-~])"  # a backslash that would take the next letter's meaning
     r"|[`|$]"  # code, the end of a cell, GitHub's formulas
     r"|(?<!\s)\*|\*(?!\s|$)|~(?=~)"  # emphasis
-    r"|(?<![^\W_])_|_(?![^\W_])"  # likewise, at the edge of a word; within one it is a letter
+    r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis, too, at the edge of a word; within one it is a letter
     r"|(?<=\])[(\[:]"  # links and pictures
     r"|#(?=#*$)"  # the end of a heading
 )

@@ -16,7 +16,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmark.report.output import letters_told
+from benchmark.report.output import missing_letters_named_once
 from serkit.files import write_by
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -69,7 +69,7 @@ def short(name: str) -> str:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Writes `<name>.png`, `.svg` and `.pdf`."""
-    with matplotlib.rc_context(STYLE), letters_told():
+    with matplotlib.rc_context(STYLE), missing_letters_named_once():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out: not once more for each file
         for ending, metadata in UNDATED.items():

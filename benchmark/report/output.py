@@ -45,7 +45,7 @@ def unwritable(output: Path, error: OSError) -> ResultsUnwritable:
 
 
 @contextmanager
-def letters_told() -> Iterator[None]:
+def missing_letters_named_once() -> Iterator[None]:
     """One line for all letters that matplotlib's font lacks; matplotlib warns of each, at each drawing."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")

@@ -37,7 +37,7 @@ QUESTION = (
 SELDOM = intervals.BY_CHANCE
 """An effect is claimed where chance gives as many clear changes no more often than this, as one of them."""
 NOTICED = 0.05
-"""A change of wF1 that nobody would call unnoticed. Ours, because the paper gives none: five times what its
+"""A change of wF1 that counts as noticed. Ours, because the paper gives none: five times what its
 own trainings of one condition differ by, and below the 0.08 that it calls an improvement."""
 
 Pair = tuple[TrainingSet, str]
@@ -198,7 +198,7 @@ def _clear(changes: Iterable[Spread]) -> tuple[int, int]:
 
 
 def _guessed(cells: Cells, train: TrainingSet, test: str) -> list[Pair]:
-    """Of a pair the trainings that cannot be told from guessing at home: the set's, the test's."""
+    """The trainings of a pair that cannot be told from guessing at home: the set's, the test's own."""
     rate = min(cells.study.rates_percent)
     guessing = []
     for of in (train, (test,)):

@@ -51,7 +51,7 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
 
 
 def _write(report: Report, folder: Path, colours: str) -> list[str]:
-    """Writes every file whole, so that who reads one meanwhile sees no half; returns the pictures' names."""
+    """Writes every file whole, so that nobody reads half of one; returns the names of the pictures."""
     for name, table in report.numbers.items():
         write_whole(folder / f"{name}.csv", escape.csv(table))
     for drawn in report.tables:

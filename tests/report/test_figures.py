@@ -5,7 +5,7 @@ import warnings
 from matplotlib.figure import Figure
 
 from benchmark.report import figures
-from benchmark.report.output import letters_told
+from benchmark.report.output import missing_letters_named_once
 
 
 def test_letters_that_the_font_lacks_are_told_once_and_stay_in_the_svg(tmp_path, recwarn):
@@ -18,7 +18,7 @@ def test_letters_that_the_font_lacks_are_told_once_and_stay_in_the_svg(tmp_path,
 
 
 def test_other_warnings_while_drawing_are_handed_on(recwarn):
-    with letters_told():
+    with missing_letters_named_once():
         warnings.warn("something else", FutureWarning, stacklevel=1)
     (told,) = recwarn
     assert (str(told.message), told.category) == ("something else", FutureWarning)
