@@ -118,7 +118,7 @@ def study(name: str | None, reference: bool) -> None:
 @click.option("--verify", is_flag=True, help="Only check a file put in place by hand.")
 def weights(names: tuple[str, ...], verify: bool) -> None:
     """Fetch the published CNN14 checkpoints and check their size and SHA-256."""
-    from serkit.encoders import checkpoints
+    from serkit.encoders.cnn14 import checkpoints
 
     for name in names or ("cnn14-32k",):
         path = checkpoints.verify(name) if verify else checkpoints.fetch(name)

@@ -31,7 +31,7 @@ from benchmark.study import Study
 from serkit import encoders
 from serkit.audio import FULL_SCALE, decode
 from serkit.augment import Augmenting, Chain, Draw, Waves, draw
-from serkit.encoders.logmel import MEL_BANDS, FrontEnd, LogMel
+from serkit.encoders.cnn14.logmel import MEL_BANDS, FrontEnd, LogMel
 from serkit.errors import ResultsUnwritable
 from serkit.loader import level_gains, max_samples
 from serkit.specs import Augmentation

@@ -20,7 +20,7 @@ from benchmark.session.progress import DONE, CaseState, Progress
 from benchmark.session.status import COLUMNS
 from benchmark.study import Study
 from serkit import corpora
-from serkit.encoders.checkpoints import is_here
+from serkit.encoders.cnn14.checkpoints import is_here
 from serkit.errors import CorpusMissing
 from serkit.results import Store, left_out, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec

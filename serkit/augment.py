@@ -2,7 +2,7 @@
 
     draw(...)             which clips are affected, and every parameter of each: plain arrays
     Chain(...)(waves)     stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
-    the encoder's inputs  stretch (feature) and SpecAugment, on log-mel (`serkit.encoders.logmel`)
+    the encoder's inputs  stretch (feature) and SpecAugment, on log-mel (`serkit.encoders.cnn14.logmel`)
 
 A draw depends on (seed, epoch, clip) alone; at a higher rate the same clips and more are affected, by the
 same parameters, so rates are compared on paired draws. Applying is deterministic: a clip gets the same

@@ -103,7 +103,7 @@ class ModelSpec:
 
     Attributes:
         width: channels of the first block, doubled by each of the next five; 64 is CNN14.
-        front_end: one of `FRONT_ENDS`, see `serkit.encoders.logmel`.
+        front_end: one of `FRONT_ENDS`, see `serkit.encoders.cnn14.logmel`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
         encoder: the network: a file of `serkit/encoders/`; the settings above are those of `cnn14`.

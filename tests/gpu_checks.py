@@ -16,8 +16,8 @@ from serkit.clips import join
 from serkit.device import send
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders.cnn14 import Cnn14
-from serkit.encoders.logmel import NAMED, LogMel
-from serkit.encoders.masked_norm import Frames, normalise, rows_outside
+from serkit.encoders.cnn14.logmel import NAMED, LogMel
+from serkit.encoders.cnn14.masked_norm import Frames, normalise, rows_outside
 from serkit.job import Place
 from serkit.loader import Loader
 from serkit.packs import Pack

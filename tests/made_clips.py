@@ -3,7 +3,7 @@
 import numpy as np
 
 from serkit.clips import join
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.cnn14.logmel import NAMED
 from serkit.packs import Pack
 
 RATE_HZ = 16_000

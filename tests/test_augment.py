@@ -32,7 +32,7 @@ from serkit.augment import (
     fft_size,
 )
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
-from serkit.encoders.logmel import MEL_BANDS, NAMED, LogMel, masked_cells
+from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, LogMel, masked_cells
 from serkit.noise import NOISE_BANK_SAMPLES, NOISE_FROM_HZ, PinkNoise
 from tests.speech import RATE_HZ, off_by_db, padded, spoken
 

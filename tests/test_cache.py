@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.cli import main
 from serkit import files
-from serkit.encoders import checkpoints
+from serkit.encoders.cnn14 import checkpoints
 from serkit.errors import SerkitError, WeightsMissing
 from serkit.files import HOUSED, cache_folder, house_libraries
 

@@ -21,7 +21,7 @@ from serkit.audio import FULL_SCALE
 from serkit.augment import Augmenting
 from serkit.clips import ClipSet
 from serkit.effects import EFFECTS
-from serkit.encoders.logmel import NAMED, LogMel
+from serkit.encoders.cnn14.logmel import NAMED, LogMel
 from serkit.loader import Loader
 from serkit.packs import Pack
 from tests.speech import RATE_HZ, spoken

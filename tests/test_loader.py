@@ -10,7 +10,7 @@ from serkit.augment import Augmenting, draw
 from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import join
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
-from serkit.encoders.logmel import LogMel
+from serkit.encoders.cnn14.logmel import LogMel
 from serkit.loader import Loader, gathered, level_gains, max_samples
 from serkit.specs import POOLED_BY, Recipe
 from tests.made_clips import FRONT_END, RATE_HZ, SPOKEN, clips_of, noises

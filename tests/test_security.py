@@ -30,7 +30,7 @@ from benchmark.session import progress
 from serkit import corpora, packs
 from serkit.acoustics import room
 from serkit.corpora.reading.corpus import Corpus, table
-from serkit.encoders import checkpoints
+from serkit.encoders.cnn14 import checkpoints
 from serkit.errors import SerkitError
 from serkit.results import Store
 from tests import corpus_trees as trees
@@ -251,7 +251,7 @@ KNOWN = {
     ("benchmark/study.py", "import_module"),  # exhibits, as their folder lists them
     ("benchmark/session/engines/__init__.py", "import_module"),  # an engine by its name among the files there
     ("serkit/later.py", "import_module"),  # the rest: by a name in our own code
-    ("serkit/encoders/cnn14.py", "import_module"),
+    ("serkit/encoders/cnn14/__init__.py", "import_module"),
 }
 
 

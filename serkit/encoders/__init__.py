@@ -1,17 +1,16 @@
 """The seam: what the rest of serkit knows of the networks it trains.
 
-An encoder is a file in this folder with the three functions below; its name is `ModelSpec.encoder`, and no
-list holds it. What several share (log-mel, checkpoints) lies beside them. The loader gives augmented waves,
-the encoder makes of them what it takes, an embedding, and class scores. Nothing heavy is imported before an
+An encoder is a module of this folder, or a package of several, with the functions `describe`, `verify` and
+`build` below; its name is `ModelSpec.encoder`, and no list holds it. The loader gives augmented waves, the
+encoder makes of them what it takes, an embedding, and class scores. Nothing heavy is imported before an
 encoder is asked for, so that plans need no torch.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
+import pkgutil
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serkit.settings import one_of
@@ -64,11 +63,9 @@ class Encoder(Protocol):
     def eval(self) -> Any: ...  # noqa: D102
 
 
-@functools.cache
 def names() -> list[str]:
-    """The encoders there are: the files of this folder that can build one."""
-    files = [file for folder in __path__ for file in Path(folder).glob("[!_]*.py")]
-    return sorted(file.stem for file in files if "\ndef build(" in file.read_text(encoding="utf-8"))
+    """The encoders there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def describe(model: ModelSpec) -> Description:

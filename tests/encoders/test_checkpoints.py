@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serkit.encoders import checkpoints
+from serkit.encoders.cnn14 import checkpoints
 from serkit.errors import WeightsMissing
 from serkit.specs import CHECKPOINTS
 

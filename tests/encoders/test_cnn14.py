@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchlibrosa.stft import LogmelFilterBank, Spectrogram
 
 from serkit.encoders.cnn14 import NOT_OURS, Cnn14, build, load_stock, stock_models
-from serkit.encoders.logmel import MEL_BANDS, NAMED, LogMel
+from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, LogMel
 from serkit.errors import WeightsMissing
 from serkit.specs import HEADS, ModelSpec
 

@@ -8,7 +8,7 @@ from scipy import signal
 from torch.nn import functional as F
 from torchlibrosa.stft import LogmelFilterBank, Spectrogram
 
-from serkit.encoders.logmel import FLOOR, MEL_BANDS, MIN_FRAMES, NAMED, LogMel, reflect_at_ends
+from serkit.encoders.cnn14.logmel import FLOOR, MEL_BANDS, MIN_FRAMES, NAMED, LogMel, reflect_at_ends
 from serkit.specs import CHECKPOINT_OF, FRONT_ENDS
 
 # rate, window, hop, rate of the mel filters, lowest and highest Hz: §3 and its readings

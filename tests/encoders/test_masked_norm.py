@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from serkit.encoders.masked_norm import Frames, MaskedBatchNorm, normalise, rows_outside
+from serkit.encoders.cnn14.masked_norm import Frames, MaskedBatchNorm, normalise, rows_outside
 
 
 def valid_only(x, frames):

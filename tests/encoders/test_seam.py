@@ -62,12 +62,10 @@ def levels(tmp_path, monkeypatch):
     """A throw-away encoder of waves, in a folder that is searched as well."""
     (tmp_path / "levels.py").write_text(OF_WAVES)
     monkeypatch.setattr(encoders, "__path__", [*encoders.__path__, str(tmp_path)])
-    encoders.names.cache_clear()
-    yield ModelSpec(encoder="levels")
-    encoders.names.cache_clear()
+    return ModelSpec(encoder="levels")
 
 
-def test_the_encoders_are_the_files_that_build_one():
+def test_the_encoders_are_the_modules_of_their_folder():
     assert encoders.names() == ["cnn14"]
 
 

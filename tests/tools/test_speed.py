@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from serkit.audio import FULL_SCALE
 from serkit.augment import Augmenting, draw
-from serkit.encoders.logmel import NAMED, LogMel, masked_cells
+from serkit.encoders.cnn14.logmel import NAMED, LogMel, masked_cells
 from serkit.errors import SerkitError
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe

@@ -20,7 +20,7 @@ from torch import nn
 from serkit import augment
 from serkit.audio import decode
 from serkit.encoders.cnn14 import stock_models
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.cnn14.logmel import NAMED
 from serkit.labels import LABELS
 from serkit.packs import Pack
 from tools.speed import Settings, epoch, peers, pipeline, stock, turns

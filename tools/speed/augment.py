@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 from serkit.augment import Augmenting
 from serkit.encoders import Inputs
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.cnn14.logmel import NAMED
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe
 from tools.speed import Settings, peers

@@ -15,7 +15,7 @@ import numpy as np
 from benchmark import study as studies
 from serkit.audio import FULL_SCALE
 from serkit.clips import ClipSet
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.cnn14.logmel import NAMED
 from serkit.job import Loaded, Place, load
 from serkit.labels import LABELS
 from serkit.packs import Pack

@@ -39,7 +39,7 @@ from serkit import train
 from serkit.augment import Augmenting
 from serkit.clips import ClipSet
 from serkit.encoders import cnn14
-from serkit.encoders.logmel import NAMED
+from serkit.encoders.cnn14.logmel import NAMED
 from serkit.errors import CorpusMissing
 from serkit.labels import corpus_of
 from serkit.loader import Loader

@@ -10,7 +10,7 @@ from serkit.augment import Augmenting, draw
 from serkit.clips import ClipSet
 from serkit.encoders import Inputs
 from serkit.encoders.cnn14 import Cnn14
-from serkit.encoders.logmel import NAMED, LogMel
+from serkit.encoders.cnn14.logmel import NAMED, LogMel
 from serkit.labels import LABELS
 from serkit.loader import Loader
 from serkit.specs import Recipe

@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from serkit.audio import FULL_SCALE
 from serkit.augment import BUTTERWORTH_ORDER
-from serkit.encoders.logmel import FLOOR, MEL_BANDS, FrontEnd
+from serkit.encoders.cnn14.logmel import FLOOR, MEL_BANDS, FrontEnd
 from serkit.loader import CPU_CLIPS
 from serkit.specs import Augmentation
 from tools.speed.clips import SEED

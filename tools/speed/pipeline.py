@@ -31,7 +31,7 @@ from torch import nn
 from serkit import audio
 from serkit.augment import Augmenting
 from serkit.clips import ClipSet
-from serkit.encoders.logmel import NAMED, FrontEnd, LogMel
+from serkit.encoders.cnn14.logmel import NAMED, FrontEnd, LogMel
 from serkit.loader import Loader
 from serkit.packs import Pack
 from serkit.specs import Augmentation, Recipe

@@ -39,7 +39,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from serkit.augment import Augmenting
 from serkit.clips import ClipSet
-from serkit.encoders.logmel import GPU_FRAMES, NAMED
+from serkit.encoders.cnn14.logmel import GPU_FRAMES, NAMED
 from serkit.errors import SerkitError
 from serkit.loader import Loader
 from serkit.specs import Augmentation, Recipe

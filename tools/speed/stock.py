@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from serkit.encoders.cnn14 import BLOCKS, stock_models
-from serkit.encoders.logmel import MEL_BANDS, FrontEnd
+from serkit.encoders.cnn14.logmel import MEL_BANDS, FrontEnd
 from serkit.labels import LABELS
 from serkit.loader import max_samples
 from serkit.train import bce_of_softmax

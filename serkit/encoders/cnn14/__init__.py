@@ -29,9 +29,9 @@ from torch.nn import functional as F
 
 from serkit.augment import Waves
 from serkit.device import send
-from serkit.encoders import checkpoints
-from serkit.encoders.logmel import MEL_BANDS, NAMED, FrontEnd, LogMel
-from serkit.encoders.masked_norm import Frames, normalise, rows_outside
+from serkit.encoders.cnn14 import checkpoints
+from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, FrontEnd, LogMel
+from serkit.encoders.cnn14.masked_norm import Frames, normalise, rows_outside
 from serkit.errors import WeightsMissing
 from serkit.labels import LABELS
 from serkit.specs import ModelSpec
