@@ -33,7 +33,7 @@ MEASURED = AcousticsSpec(FOLDED, clips=7, p835_clips=1)
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory, judged_once):
+def measured(tmp_path_factory, judged_once, one_thread):
     """A store in which MEASURED was measured, in parts of three clips, and what `measure` handed back."""
     store = Store(tmp_path_factory.mktemp("results"))
     with pytest.MonkeyPatch.context() as patch:
@@ -47,7 +47,7 @@ class Metered(Exception):
 
 
 @pytest.fixture
-def metered(monkeypatch, judged_once):
+def metered(monkeypatch, judged_once, one_thread):
     """Notes what is measured, in parts of three; dies before the part whose number is in `fatal`."""
     seen: list[list[int]] = []
     fatal: list[int] = []

@@ -8,6 +8,7 @@ encoder is asked for, so that plans need no torch.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
@@ -65,7 +66,12 @@ class Encoder(Protocol):
 
 def names() -> list[str]:
     """The encoders there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return _in(*__path__)
+
+
+@functools.cache
+def _in(*folders: str) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(folders))
 
 
 def describe(model: ModelSpec) -> Description:
