@@ -30,17 +30,17 @@ from typing import IO, TYPE_CHECKING
 import serkit
 from serkit.errors import ResultsUnreadable
 from serkit.files import MAX_TEXT_BYTES, open_file, parse_json, write_whole
-from serkit.resultfile import TABLES, TEXT, Result, check_table, parse, unreadable
+from serkit.resultfile import TABLE_OF, TABLES, TEXT, Result, check_table, newer, parse, unreadable
+from serkit.specs import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
 MANIFEST, RESULTS = "manifest.json", "results.jsonl.xz"
-STORED = {"scores": "scores.parquet.xz", "estimates": "estimates.parquet.xz"}
+STORED = {name: f"{name}.parquet.xz" for name in TABLE_OF.values()}
 DATE = (1980, 1, 1, 0, 0, 0)
 """Of every part, so that equal results make equal bytes."""
-
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
 MAX_DIRECTORY_BYTES = 1024
 """Of the zip's directory; that of all parts takes 250."""
@@ -52,19 +52,10 @@ MAX_TEXT_CHARACTERS = 4096
 
 
 class Bundle:
-    """What a bundle holds; each result is read and checked when it is first asked for.
-
-    Attributes:
-        path: where it lies.
-        keys: of its runs and measurements.
-    """
+    """What a bundle holds, by the `keys` of runs and measurements; each is checked when first asked for."""
 
     def __init__(self, path: Path) -> None:
-        """Reads all but the tables.
-
-        Raises:
-            ResultsUnreadable: it may not be read, is no bundle, damaged, or of a newer serkit.
-        """
+        """Reads all but the tables. Raises ResultsUnreadable."""
         self.path = path
         with _said(path):
             self._lines = _lines(_part(path, RESULTS, MAX_TEXT_BYTES))
@@ -81,8 +72,7 @@ class Bundle:
     def table(self, key: str, name: str) -> pd.DataFrame:
         """The rows of a run or measurement in the table called `name`, as its own file had them.
 
-        Raises:
-            ResultsUnreadable: there are none, or they are damaged.
+        Raises ResultsUnreadable: there are none, or they are damaged.
         """
         path = self.path / key / f"{name}.parquet"
         if name not in self._tables:
@@ -121,10 +111,8 @@ def _said(path: Path) -> Iterator[None]:
     except Exception as error:
         why = getattr(error, "strerror", None) or str(error)
         named = why if isinstance(error, ValueError | OSError) else f"{type(error).__name__} {why}"
-        raise ResultsUnreadable(
-            f"{path} cannot be read ({named}); get it again, or move it away, and the next session runs what"
-            " it held"
-        ) from error
+        cure = "get it again, or move it away, and the next session runs what it held"
+        raise ResultsUnreadable(f"{path} cannot be read ({named}); {cure}") from error
 
 
 def _part(path: Path, name: str, most: int) -> bytes:
@@ -135,17 +123,11 @@ def _part(path: Path, name: str, most: int) -> bytes:
             inside = archive.infolist()
             parts = {part.filename: archive.read(part) for part in inside if not part.compress_type}
             manifest = parse_json(parts[MANIFEST])
-    if len(parts) != len(inside) or not {MANIFEST, RESULTS} <= set(parts) <= {
-        MANIFEST,
-        RESULTS,
-        *STORED.values(),
-    }:
+    needed = {MANIFEST, RESULTS}
+    if len(parts) != len(inside) or not needed <= set(parts) <= needed.union(STORED.values()):
         raise ValueError("its parts are not those of a bundle")
     if manifest["format"] > FORMAT:
-        raise ResultsUnreadable(
-            f"{path} is of format {manifest['format']}, written by a newer serkit; this one reads up to"
-            f" {FORMAT}: update it"
-        )
+        raise newer(path, f"format {manifest['format']}", FORMAT)
     if name not in parts:
         raise ValueError(f"it has no {name}")
     about = manifest["parts"][name]
@@ -207,26 +189,16 @@ def _table(data: bytes, name: str) -> pd.DataFrame:
 def write_bundle(
     path: Path, study: str, results: Iterable[Result], table: Callable[[str, str], pd.DataFrame]
 ) -> list[str]:
-    """Writes a bundle, whole or not at all; equal results make equal bytes.
+    """Writes a bundle, whole or not at all; equal results make equal bytes. Raises OSError.
 
-    Args:
-        path: where to.
-        study: its name, for whoever looks into the manifest.
-        results: what it shall hold.
-        table: (key, name) -> the scores or estimates of a result; raises ResultsUnreadable.
-
-    Returns:
-        Why tables are left out, a message each.
-
-    Raises:
-        OSError: it cannot be written.
+    `table` takes key and name of a table, as `serkit.results.Store.table`. Returns why tables are left out.
     """
     lines: list[str] = []
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in STORED}
     unread: list[str] = []
     for result in sorted(results, key=lambda result: result["key"]):
         lines.append(json.dumps(result, separators=(",", ":"), allow_nan=False) + "\n")
-        name = "scores" if "tests" in result else "estimates"
+        name = TABLE_OF[kind_of(result["spec"])]
         try:
             tables[name].append(table(result["key"], name).assign(key=result["key"]))
         except ResultsUnreadable as error:
@@ -248,13 +220,7 @@ def _as_parquet(name: str, tables: list[pd.DataFrame]) -> bytes:
     import pandas as pd
 
     whole = pd.concat(tables, ignore_index=True)[["key", *TABLES[name]]]
-    floats = [column for column in whole if whole[column].dtype.kind == "f"]
-    buffer = io.BytesIO()
-    whole.to_parquet(
-        buffer,
-        index=False,
-        compression=None,
-        use_dictionary=[column for column in whole if column not in floats],
-        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-    )
-    return buffer.getvalue()
+    split = {column: "BYTE_STREAM_SPLIT" for column in whole if whole[column].dtype.kind == "f"}
+    others = [column for column in whole if column not in split]
+    settings = {"compression": None, "use_dictionary": others, "column_encoding": split}
+    return whole.to_parquet(index=False, **settings)

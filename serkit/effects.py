@@ -20,12 +20,10 @@ SETTINGS_OF = {
     "specaugment": ("time_masks", "time_mask_share", "band_masks", "mask_bands"),
 }
 """The settings of each effect: fields of `Augmentation`."""
-
 EFFECTS = tuple(SETTINGS_OF)
 """The seven augmentations (§5.2), in the order in which they are applied."""
 
 Range = tuple[float, float]
-
 ALLOWED: dict[str, Range] = {
     "stretch_rate": (0.5, 2),  # beyond, frames skip parts of the speech, or it is speech no more
     "shift_share": (-0.5, 0.5),  # at least half of the clip stays
@@ -55,10 +53,9 @@ class Augmentation:
         shift_share: of the clip's length, later if positive; what leaves is cut, what comes is silence.
             A tenth, as the fade: at least nine tenths of the speech stay, in their order.
         fade_share: of the clip's length that its fade-in and fade-out take together (§5.2: up to 10 %).
-        high_pass_hz: cut-off of the high-pass, log-uniform. From inaudible to 300 Hz, where the telephone
-            band starts.
-        low_pass_hz: cut-off of the low-pass, log-uniform. From 3400 Hz, where the telephone band ends, to
-            just below the 8 kHz that 16 kHz audio has.
+        high_pass_hz: cut-off, log-uniform, from inaudible to 300 Hz, where the telephone band starts.
+        low_pass_hz: cut-off, log-uniform, from 3400 Hz, where the telephone band ends, to just below the
+            8 kHz that 16 kHz audio has.
         room_size: of pedalboard's Reverb (§5.2: up to 0.2).
         wet_level: of pedalboard's Reverb (§5.2: up to 0.5).
         dry_level: of pedalboard's Reverb (§5.2: 0.4).
@@ -88,10 +85,7 @@ class Augmentation:
     mask_bands: Range = (0, 8)
 
     def __post_init__(self) -> None:
-        """Brings the settings of effects that are off, which must not change a key, to their defaults.
-
-        Raises SpecError for a value that cannot be.
-        """
+        """Sets what effects that are off would do to its default, as it must not change a key."""
         known = ", ".join(EFFECTS)
         for effect in self.effects:
             check(effect in EFFECTS, f"augmentation effect {shown(effect)}: expected some of {known}")
@@ -100,12 +94,9 @@ class Augmentation:
         check(once, f"{said}: expected one or more of {known}, each once")
         for name in ALLOWED:
             object.__setattr__(self, name, _range(name, getattr(self, name)))
-        check(
-            self.high_pass_hz[1] <= self.low_pass_hz[0],
-            f"augmentation high_pass_hz up to {self.high_pass_hz[1]:g} and low_pass_hz from"
-            f" {self.low_pass_hz[0]:g}: nothing would be left between them; expected ranges that do not"
-            " overlap",
-        )
+        high, low = self.high_pass_hz[1], self.low_pass_hz[0]
+        gap = f"high_pass_hz up to {high:g} and low_pass_hz from {low:g}: nothing would be left between them"
+        check(high <= low, f"augmentation {gap}; expected ranges that do not overlap")
         one_of("augmentation stretch_method", self.stretch_method, STRETCH_METHODS)
         check_numbers(self, "augmentation", "augmentation ")
         object.__setattr__(self, "effects", tuple(effect for effect in EFFECTS if effect in self.effects))
@@ -128,7 +119,7 @@ class Augmentation:
 
 
 def _range(name: str, value: Any) -> Range:
-    """A range as two floats (mask_bands: two whole numbers). Raises SpecError."""
+    """A range as two floats (mask_bands: two whole numbers)."""
     low, high = ALLOWED[name]
     numbers = isinstance(value, tuple) and len(value) == 2 and all(is_number(end) for end in value)
     written = f"augmentation {name} = {shown(list(value) if isinstance(value, tuple) else value)}"

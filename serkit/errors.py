@@ -5,7 +5,7 @@ Each message says what was given, what was expected and what to do next.
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from serkit.words import printable
 
@@ -14,8 +14,7 @@ class SerkitError(Exception):
     """Base of every error that bad input causes."""
 
     def __str__(self) -> str:
-        """The message; names in it cannot steer the terminal."""
-        return printable(super().__str__())
+        return printable(super().__str__())  # names in it cannot steer the terminal
 
 
 class SpecError(SerkitError, ValueError):
@@ -99,18 +98,18 @@ def memory_named() -> Iterator[None]:
             raise
         said = str(error).strip().partition("\n")[0]
         traceback.clear_frames(error.__traceback__)
-    raise OutOfMemory(
-        f"not enough memory{f' ({said})' * bool(said)}; a smaller recipe.batch_size, recipe.max_seconds or"
-        f" model.width takes less, and so do fewer workers{_limit()}"
+    less = (
+        "a smaller recipe.batch_size, recipe.max_seconds or model.width takes less, and so do fewer workers"
     )
+    raise OutOfMemory(f"not enough memory{f' ({said})' * bool(said)}; {less}{_limit()}")
 
 
 def _limit() -> str:
     """What the system lets this process have, where that is less than there is."""
-    try:
+    with suppress(ImportError):  # Windows
         import resource
-    except ImportError:  # Windows
-        return ""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    unlimited = limit == resource.RLIM_INFINITY
-    return "" if unlimited else f"; ulimit -v allows this process {limit / 1e6:,.0f} MB"
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            return f"; ulimit -v allows this process {limit / 1e6:,.0f} MB"
+    return ""

@@ -1,8 +1,7 @@
 """Files read and written with care, and the folder of what can be made again.
 
-Whatever serkit did not make itself is opened by `open_file`, which takes regular files alone: reading a named
-pipe waits for ever, a device may never end. What must not be half there is written by `write_whole` and its
-like, and by nothing else.
+Whatever serkit did not make itself is opened by `open_file`: a named pipe waits for ever, a device may never
+end. What must not be half there is written by `write_whole` and its like.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from serkit.errors import SerkitError
 
 MAX_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
-
 MAX_NUMBER, MAX_WHOLE = 1e100, 1e15
 """Of `usual_number`; a training that is thrown off has losses of 1e18."""
 
@@ -43,10 +41,9 @@ HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
 
 
 def open_file(path: Path) -> BufferedReader:
-    """A regular file, opened to read bytes; symbolic links are followed.
+    """A regular file, or a link to one, opened to read bytes. Never waits.
 
-    Raises:
-        OSError: not there, not permitted, or no regular file (`strerror` says what it is); never waits.
+    Raises OSError: not there, not permitted, or no regular file (`strerror` says what it is).
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -73,9 +70,7 @@ def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:
 def read_text(path: Path, errors: str = "strict") -> str:
     """All of a regular file as UTF-8, with or without a byte-order mark; line ends as they are.
 
-    Raises:
-        OSError: as `read_bytes`.
-        ValueError: it is not UTF-8, where `errors` is `strict`.
+    Raises OSError as `read_bytes`; ValueError, naming the line, where it is not UTF-8.
     """
     data = read_bytes(path)
     try:
@@ -91,14 +86,9 @@ def read_json(path: Path, number: Callable[[str], Any] | None = None) -> Any:
 
 
 def parse_json(text: str | bytes, number: Callable[[str], Any] | None = None) -> Any:
-    """What JSON text says.
+    """What JSON text says; `number` makes each number of its text, `NaN` and `Infinity` too.
 
-    Args:
-        text: UTF-8.
-        number: makes each number of its text, `NaN` and `Infinity` too; None: as Python does.
-
-    Raises:
-        ValueError: it is damaged or nested too deep to be read, or `number` refuses one.
+    Raises ValueError: it is damaged or nested too deep to be read, or `number` refuses one.
     """
     try:
         return json.loads(text, parse_float=number, parse_int=number, parse_constant=number)
@@ -109,8 +99,7 @@ def parse_json(text: str | bytes, number: Callable[[str], Any] | None = None) ->
 def usual_number(text: str) -> int | float:
     """A number of which sums and squares stay finite and whole ones exact, as results and progress have them.
 
-    Raises:
-        ValueError: NaN, 1e15 and more of a whole one, 1e100 and more of any other.
+    Raises ValueError: NaN, 1e15 and more of a whole one, 1e100 and more of any other.
 
     Example:
         >>> usual_number("12"), usual_number("0.5")
@@ -125,8 +114,8 @@ def usual_number(text: str) -> int | float:
 def write_whole(path: Path, data: bytes | str) -> None:
     """Writes a file so that it is there whole or not at all, even after a power cut; text as UTF-8.
 
-    Halves of characters, as in paths that are not UTF-8, are spelt out. Where it cannot be written, which
-    raises OSError, what was there before stays, and no draft.
+    Halves of characters, as in paths that are not UTF-8, are spelt out. Where it raises OSError, what was
+    there before stays, and no draft.
     """
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
     write_by(path, lambda draft: draft.write_bytes(content))
@@ -183,12 +172,8 @@ def _check_regular(file: int | Path, path: Path) -> None:
 def cache_folder() -> Path:
     """The folder of what serkit can make again, made where it is missing: all in it may go at any time.
 
-    It must hold for every worker on a host, so that one makes a thing and the others wait for it (a file lock
-    beside it): on machines that share no disk each has its own.
-
-    Returns:
-        `$SERKIT_CACHE` as an absolute path, or the user's cache folder for `serkit` where that is unset or
-        empty.
+    `$SERKIT_CACHE`, or the user's cache folder for `serkit`, as an absolute path. All workers on a host have
+    the same: one makes a thing and the others wait for it (a file lock beside it).
 
     Raises:
         SerkitError: the folder cannot be made or written, or there is no home folder for it.
@@ -197,20 +182,17 @@ def cache_folder() -> Path:
     try:
         folder = (Path(chosen) if chosen else platformdirs.user_cache_path("serkit")).expanduser().absolute()
     except RuntimeError as error:
-        raise SerkitError(
-            f"no cache folder: this user has no home folder (HOME is not set); set {CACHE_VARIABLE} to the"
-            " whole path of a folder that you can write"
-        ) from error
+        why = "no cache folder: this user has no home folder (HOME is not set)"
+        cure = f"set {CACHE_VARIABLE} to the whole path of a folder that you can write"
+        raise SerkitError(f"{why}; {cure}") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # permission bits say little on a network disk: try it
             pass
     except OSError as error:
-        came_from = "names it" if chosen else "is not set, so it is the system's"
-        raise SerkitError(
-            f"cannot write the cache folder {folder} ({error.strerror}; {CACHE_VARIABLE} {came_from});"
-            f" set {CACHE_VARIABLE} to a folder that you can write"
-        ) from error
+        origin = "names it" if chosen else "is not set, so it is the system's"
+        why = f"cannot write the cache folder {folder} ({error.strerror}; {CACHE_VARIABLE} {origin})"
+        raise SerkitError(f"{why}; set {CACHE_VARIABLE} to a folder that you can write") from error
     return folder
 
 
@@ -220,18 +202,13 @@ def house_libraries() -> None:
     Without one torch, librosa and numba fail as they are imported, and matplotlib warns. What the environment
     already says stays. Call it before they are imported; where there is no cache folder nothing is lent.
     """
-    home = os.path.expanduser("~")
+    home, named = os.path.expanduser("~"), False
     homeless = not (os.path.isdir(home) and os.access(home, os.W_OK))
-    if not homeless and _has_name():
+    with suppress(KeyError, OSError):  # no passwd entry; OSError from Python 3.13 on
+        named = bool(getpass.getuser())
+    if named and not homeless:
         return
     with suppress(SerkitError):
         folder = str(cache_folder() / "libraries")
         for variable in ("TORCHINDUCTOR_CACHE_DIR", *(HOUSED if homeless else ())):
             os.environ.setdefault(variable, folder)
-
-
-def _has_name() -> bool:
-    try:
-        return bool(getpass.getuser())
-    except (KeyError, OSError):  # no passwd entry; OSError from Python 3.13 on
-        return False

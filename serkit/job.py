@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit import corpora
-from serkit.errors import AudioError, SpecError, memory_named
+from serkit.errors import AudioError, memory_named
 from serkit.provenance import since
-from serkit.resultfile import SCHEMA, Result
+from serkit.resultfile import SCHEMA, TABLE_OF, Result
 from serkit.results import Store
-from serkit.specs import MEASUREMENT, TRAINING, CorpusSpec, Spec
+from serkit.settings import check
+from serkit.specs import MEASUREMENT, CorpusSpec, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from serkit.corpora.reading.corpus import Corpus
     from serkit.packs import Pack
-
-TABLES = {TRAINING: "scores", MEASUREMENT: "estimates"}
-"""The table beside each result, a row a clip. A measurement is worth nothing without it."""
 
 REPORT_EVERY = 100
 """Clips packed between two lines of progress."""
@@ -75,32 +73,19 @@ _LOADED: dict[tuple[CorpusSpec, Path | None, int], Loaded] = {}
 
 
 def read(spec: CorpusSpec, place: Place) -> Corpus:
-    """A corpus's table.
-
-    Raises:
-        CorpusMissing, CorpusUnfit: it is not there, or cannot be used.
-        SpecError: it has other folds than the study says.
-    """
+    """A corpus's table. Raises CorpusMissing, CorpusUnfit; SpecError: other folds than the study says."""
     wanted = (spec, place.data)
     if wanted not in _READ:
         place.store.report_reading(spec.name, {"reading": spec.reader})
         corpus = corpora.load(spec.reader, place.data, dict(spec.options))
-        if corpus.n_folds != spec.folds:
-            raise SpecError(
-                f"corpus {spec.name} has {corpus.n_folds} folds with these options; the study says"
-                f" folds = {spec.folds}"
-            )
+        has = f"corpus {spec.name} has {corpus.n_folds} folds with these options"
+        check(corpus.n_folds == spec.folds, f"{has}; the study says folds = {spec.folds}")
         _READ[wanted] = corpus
     return _READ[wanted]
 
 
 def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
-    """A corpus, read and packed.
-
-    Raises:
-        AudioError: clips cannot be read.
-        CorpusMissing, CorpusUnfit, SpecError: as `read`.
-    """
+    """A corpus, read and packed. Raises as `read`; AudioError: clips cannot be read."""
     wanted = (spec, place.data, rate_hz)
     if wanted not in _LOADED:
         from serkit import packs  # numpy comes with it
@@ -120,20 +105,20 @@ def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
 
 
 def once(spec: Spec, place: Place, do: Callable[[], tuple[dict[str, Any], pd.DataFrame]]) -> Result:
-    """The stored result of a spec, or that of a job that is done and stored now.
+    """The stored result of a spec, fingerprints and all, or that of a job that is done and stored now.
 
     Args:
-        spec: what is asked, with fingerprints.
+        spec: what is asked.
         place: where.
         do: the job; returns its part of the result and a table of the clips.
 
     Raises:
-        ResultsUnreadable: the stored result may not be read, or is of a newer serkit; one that is damaged is
-            set aside, with a warning.
+        ResultsUnreadable: the stored one may not be read, or is newer; a damaged one is set aside, warning.
         ResultsUnwritable: the result could not be saved; says where it is kept.
     """
-    store, table = place.store, TABLES[spec.kind]
+    store, table = place.store, TABLE_OF[spec.kind]
     with store.claim(spec.key), memory_named():
+        # A measurement is worth nothing without its estimates.
         done = store.finished(spec.key, table if spec.kind == MEASUREMENT else "")
         if done is not None and not place.rerun:
             return done

@@ -3,8 +3,7 @@
     write to the run's folder -> again, for a minute -> to the cache folder, or the system's temporary one
                                                         -> home, when the next session wants the run
 
-A folder of results may be gone for a second, or its disk be full until somebody makes room. What is kept goes
-by the run's key, which says all of what it is, so it may come home to any folder of results.
+It is kept under the run's key, which says all of what it is, so it may come home to any folder of results.
 """
 
 from __future__ import annotations
@@ -28,14 +27,9 @@ PAUSE_S = 1.0
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
-    """Has a finished run written into its folder.
+    """Has a finished run written into its folder, called by its key; `write` writes `result.json` last.
 
-    Args:
-        folder: that of the run, named by its key.
-        write: writes all of it into a folder, `result.json` last.
-
-    Raises:
-        ResultsUnwritable: that was not possible for a minute; says where it is kept.
+    Raises ResultsUnwritable where that was not possible for a minute; says where it is kept.
     """
     ends = time.monotonic() + PATIENCE_S
     while True:
@@ -55,22 +49,17 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
         except OSError as error:
             tried.append(f"{place} ({error.strerror or error})")
             continue
-        raise ResultsUnwritable(
-            f"the run is finished and could not be saved to {tried[0]}. It is kept in {place}: make room, or"
-            " name another folder with --results or SERKIT_RESULTS, and call the same command again: it moves"
-            " it there"
-        )
-    raise ResultsUnwritable(
-        f"the run is finished and could be saved nowhere: {', '.join(tried)}. Make room, or name other"
-        " folders with SERKIT_RESULTS and SERKIT_CACHE, and run it again"
-    )
+        kept = f"the run is finished and could not be saved to {tried[0]}. It is kept in {place}: make room"
+        cure = "name another folder with --results or SERKIT_RESULTS, and call the same command again"
+        raise ResultsUnwritable(f"{kept}, or {cure}: it moves it there")
+    cure = "Make room, or name other folders with SERKIT_RESULTS and SERKIT_CACHE, and run it again"
+    raise ResultsUnwritable(f"the run is finished and could be saved nowhere: {', '.join(tried)}. {cure}")
 
 
 def bring_home(folder: Path) -> bool:
     """Moves what was kept of a run into its folder, unless something newer is there; says whether it did.
 
-    Raises:
-        ResultsUnwritable: something is kept, and the folder still cannot be written.
+    Raises ResultsUnwritable: something is kept, and the folder still cannot be written.
     """
     for place in _places(folder.name):
         try:
@@ -85,10 +74,9 @@ def bring_home(folder: Path) -> bool:
             for path in sorted(place.iterdir(), key=lambda path: path.name == "result.json"):  # the last
                 write_by(folder / path.name, functools.partial(shutil.copyfile, path))
         except OSError as error:
-            raise ResultsUnwritable(
-                f"the finished run that is kept in {place} cannot be moved to {folder} ({error.strerror}):"
-                " make room, or name another folder with SERKIT_RESULTS"
-            ) from error
+            why = f"the finished run that is kept in {place} cannot be moved to {folder} ({error.strerror})"
+            cure = "make room, or name another folder with SERKIT_RESULTS"
+            raise ResultsUnwritable(f"{why}: {cure}") from error
         shutil.rmtree(place, ignore_errors=True)
         return True
     return False

@@ -1,8 +1,7 @@
-"""The classes, and the keys under which clips are labelled: the true one and, where asked, a permuted one.
+"""The classes, and how clips are labelled: truly, or permuted.
 
-A name in a training set or a test says corpus and key: `iemocap` is IEMOCAP under its true labels,
-`iemocap_scrambled` the same clips under permuted ones (§5.4). Only this module knows how such names are
-written.
+A name in a training set or a test says which: `iemocap` is IEMOCAP under its true labels, `iemocap_scrambled`
+the same clips under permuted ones (§5.4). Only this module knows how such names are written.
 """
 
 from __future__ import annotations
@@ -14,12 +13,10 @@ LABELS = ("angry", "happy", "neutral", "sad")
 
 SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
 """The permutation of §5.4."""
-
 Scramble = tuple[tuple[str, str], ...]
 """A permutation as sorted (true, permuted) pairs; empty: none."""
 
-ENDING = "_scrambled"
-TITLE_ENDING = "-SCRAMBLED"
+ENDING, TITLE_ENDING = "_scrambled", "-SCRAMBLED"
 
 
 def corpus_of(name: str) -> str:
@@ -44,13 +41,7 @@ def permuted(corpus: str) -> str:
 
 def title_of(name: str, titles: Mapping[str, str]) -> str:
     """A name as tables have it, by the titles of corpora: `IEMOCAP-SCRAMBLED`."""
-    title = titles[corpus_of(name)]
-    return permuted_title(title) if is_permuted(name) else title
-
-
-def permuted_title(title: str) -> str:
-    """The title of a corpus under permuted labels."""
-    return title + TITLE_ENDING
+    return titles[corpus_of(name)] + (TITLE_ENDING if is_permuted(name) else "")
 
 
 def is_permutation(pairs: Iterable[tuple[object, object]]) -> bool:
@@ -59,11 +50,6 @@ def is_permutation(pairs: Iterable[tuple[object, object]]) -> bool:
 
 
 def codes_of(name: str, scramble: Iterable[tuple[str, str]]) -> tuple[int, ...]:
-    """The class index that a name expects, for each true one.
-
-    Args:
-        name: of a training set or a test.
-        scramble: the permutation of its corpus.
-    """
+    """The class index that a name expects, for each true one, by the permutation of its corpus."""
     key = dict(scramble) if is_permuted(name) else {}
     return tuple(LABELS.index(key.get(label, label)) for label in LABELS)

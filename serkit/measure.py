@@ -22,10 +22,6 @@ def measure(plan: AcousticsSpec, place: Place) -> Result:
 
     What was measured before a kill is kept: the next call goes on after it, unless `place` asks for a rerun.
 
-    Args:
-        plan: the spec, without fingerprints.
-        place: where.
-
     Raises:
         ExtraMissing: the estimators' packages are not installed.
         SerkitError: as `serkit.run.run`.
@@ -36,14 +32,12 @@ def measure(plan: AcousticsSpec, place: Place) -> Result:
     spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
 
     def do() -> tuple[dict[str, Any], pd.DataFrame]:
-        if place.rerun:
-            store.drop_parts(spec.key)
         started = time.time()
         measurer = meter.Meter(spec, here.pack, torch.get_num_threads())
         tables: list[pd.DataFrame] = []
         measured = fresh = 0
         for number, positions in enumerate(measurer.parts()):
-            table = store.part(spec.key, number, measurer.rows[positions])
+            table = None if place.rerun else store.part(spec.key, number, measurer.rows[positions])
             if table is None:
                 table = measurer.measure(positions)
                 store.save_part(spec.key, number, table)

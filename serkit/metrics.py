@@ -4,9 +4,8 @@
 * `wACC`: share of clips classified correctly (scikit-learn: accuracy).
 * `wF1`: F1 of each class, weighted by its clips (scikit-learn: f1_score, average="weighted").
 
-All lie in [0, 1]. Differences from the paper: its Table 1 prints uACC and wACC under what look like each
-other's headings (`docs/reading-the-paper.md`, point 1); here the names follow §2.2. Classes without a clip
-in the truth do not count towards uACC (they have no recall).
+All lie in [0, 1]. The paper's Table 1 prints uACC and wACC under what look like each other's headings
+(`docs/reading-the-paper.md`, point 1). Classes without a clip in the truth have no recall to count for uACC.
 """
 
 from __future__ import annotations
@@ -21,14 +20,9 @@ from serkit.specs import METRICS
 
 
 def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """The three metrics of one set of clips.
+    """The three metrics of one set of clips, from class indices 0..3, int [clips].
 
-    Args:
-        truth: int [clips], class indices 0..3.
-        predicted: int [clips], class indices 0..3.
-
-    Raises:
-        ValueError: no clips, or lengths that differ.
+    Raises ValueError: no clips, or lengths that differ.
 
     Example:
         >>> score(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
@@ -37,12 +31,10 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     from sklearn.metrics import precision_recall_fscore_support  # takes a second: not while a plan is made
 
     if len(truth) == 0 or len(truth) != len(predicted):
-        raise ValueError(
-            f"{len(truth)} true and {len(predicted)} predicted labels: expected as many, more than none"
-        )
-    _, recall, f1, clips = precision_recall_fscore_support(
-        truth, predicted, labels=range(len(LABELS)), zero_division=0
-    )
+        given = f"{len(truth)} true and {len(predicted)} predicted labels"
+        raise ValueError(f"{given}: expected as many, more than none")
+    classes = range(len(LABELS))
+    _, recall, f1, clips = precision_recall_fscore_support(truth, predicted, labels=classes, zero_division=0)
     return {
         "uACC": float(recall[clips > 0].mean()),
         "wACC": float((truth == predicted).mean()),
@@ -53,9 +45,7 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 def in_tail(history: Sequence[Mapping[str, Any]], tail: float) -> list[int]:
     """Positions of the evaluations that lie in the last share `tail` of all iterations (§2.2); at least one.
 
-    Args:
-        history: the evaluations, each with its `iteration`; the last is at the end of training.
-        tail: share in (0, 1].
+    `tail` is in (0, 1]; the last evaluation is at the end of training.
 
     Example:
         >>> in_tail([{"iteration": 10}, {"iteration": 20}, {"iteration": 30}], 0.5)
@@ -69,23 +59,17 @@ def in_tail(history: Sequence[Mapping[str, Any]], tail: float) -> list[int]:
 def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
     """Tail averages of one test, per fold and averaged over its folds.
 
-    The average over folds is taken at each evaluation first, then its mean and standard deviation over the
-    tail: the paper's interval for IEMOCAP says how steady the ten-fold average is, not how much the folds
-    differ.
-
-    Args:
-        evaluations: for each evaluation of the tail, fold name -> metric -> value.
-
-    Returns:
-        `{"folds": {fold: {metric: {"mean", "std"}}}, metric: {"mean", "std"}, ...}`, as `summary`.
+    Takes fold -> metric -> value of each evaluation of the tail; gives `{"folds": {fold: summary}}` and the
+    `summary` of the average over folds, which is taken at each evaluation first: the paper's interval for
+    IEMOCAP says how steady the ten-fold average is, not how much the folds differ.
     """
     folds = list(evaluations[0])
     tail: dict[str, Any] = {"folds": {fold: summary([at[fold] for at in evaluations]) for fold in folds}}
-    means = [
-        {metric: float(np.mean([at[fold][metric] for fold in folds])) for metric in METRICS}
-        for at in evaluations
-    ]
-    return tail | summary(means)
+
+    def mean(at: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        return {metric: float(np.mean([at[fold][metric] for fold in folds])) for metric in METRICS}
+
+    return tail | summary(list(map(mean, evaluations)))
 
 
 def summary(evaluations: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

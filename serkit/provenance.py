@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,11 @@ def environment(device: str, packages: tuple[str, ...] = PACKAGES) -> dict[str, 
 
 def cpu_name() -> str:
     """The processor's model, or at least its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 @functools.cache
@@ -54,10 +54,9 @@ def git_commit() -> str | None:
     """The commit the code was at, with `+` where files were changed since; None outside a checkout."""
 
     def git(*words: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(
-            ["git", *words], cwd=here, capture_output=True, encoding="utf-8", check=True
-        ).stdout
+        return subprocess.check_output(
+            ["git", *words], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, encoding="utf-8"
+        )
 
     try:
         commit = git("rev-parse", "--short=12", "HEAD").strip()
@@ -69,8 +68,6 @@ def git_commit() -> str | None:
 def since(started: float) -> dict[str, Any]:
     """What a result says of its time, from its start in seconds since 1970 until now."""
     now = time.time()
-    return {"started": _iso(started), "finished": _iso(now), "wall_seconds": round(now - started, 2)}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
+    ends = (datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (started, now))
+    first, last = (end.isoformat(timespec="seconds") for end in ends)
+    return {"started": first, "finished": last, "wall_seconds": round(now - started, 2)}

@@ -1,8 +1,7 @@
 """One stored result, read and checked: what comes back can be shown without looking at it again.
 
 Types and ranges stand in `result.schema.json`. What a schema cannot say is checked here: that the parts speak
-of the same corpora, tests and folds, that times are times, and that the spec is one. Validators for all of it
-are made once a process; 129 results take 0.3 s.
+of the same corpora, tests and folds, that times are times, and that the spec is one. 129 results take 0.3 s.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from serkit.errors import ResultDamaged, ResultsUnreadable, SpecError
+from serkit.errors import ResultDamaged, ResultsUnreadable
 from serkit.files import open_file, parse_json, read_bytes, read_json, usual_number
 from serkit.labels import LABELS, corpus_of
-from serkit.specs import ACOUSTICS_METHOD, MEASUREMENT, METHOD, RunSpec, from_json, kind_of
+from serkit.settings import check
+from serkit.specs import ACOUSTICS_METHOD, MEASUREMENT, METHOD, TRAINING, RunSpec, from_json, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +29,10 @@ SCHEMA = 1
 
 Result = dict[str, Any]
 
+TABLE_OF = {TRAINING: "scores", MEASUREMENT: "estimates"}
+"""The table beside each kind of result, a row a clip."""
 ESTIMATES = ("p808_mos", "t60_s", "c50_db", "ovrl_mos", "sig_mos", "bak_mos")
 """The columns of estimates: what Figure 4 shows, then P.835's overall, signal and background quality."""
-
 BUNDLE = ".bundle"
 """The ending of a file of many results (`serkit.bundle`)."""
 
@@ -64,31 +65,26 @@ def read(path: Path) -> Result:
 
 
 def parse(text: bytes, path: Path) -> Result:
-    """What a result.json says: the only parser there is.
-
-    Args:
-        text: UTF-8.
-        path: where it lies, for messages; the name of its folder is its key.
-
-    Raises:
-        ResultsUnreadable: as `read`.
-    """
+    """What a result.json says; the name of its folder must be its key. Raises ResultsUnreadable as `read`."""
     try:
         result = parse_json(text, usual_number)
     except ValueError as error:
         raise unreadable(path, error) from error
-    newer = isinstance(result, dict) and result.get("schema")
-    if isinstance(newer, int) and newer > SCHEMA:
-        raise ResultsUnreadable(
-            f"{path} is of schema {newer}, written by a newer serkit; this one reads up to {SCHEMA}:"
-            " update it"
-        )
+    schema = isinstance(result, dict) and result.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise newer(path, f"schema {schema}", SCHEMA)
     try:
         _validate(result)
         _check(result, path.parent.name)
     except (ValueError, TypeError, RecursionError) as error:  # SpecError is a ValueError
         raise unreadable(path, error) from error
     return result
+
+
+def newer(path: Path, what: str, known: int) -> ResultsUnreadable:
+    """What is said of a file in a format of the future."""
+    why = f"{path} is of {what}, written by a newer serkit"
+    return ResultsUnreadable(f"{why}; this one reads up to {known}: update it")
 
 
 def unreadable(path: Path, error: Exception) -> ResultsUnreadable:
@@ -106,11 +102,7 @@ def unreadable(path: Path, error: Exception) -> ResultsUnreadable:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of `TABLES`, by the beginning of its name.
-
-    Raises:
-        ResultsUnreadable: it is not there, damaged, or has other columns.
-    """
+    """A table of `TABLES`, by the beginning of its name. Raises ResultsUnreadable."""
     import pandas as pd
 
     try:
@@ -125,11 +117,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame, path: Path) -> None:
-    """That a table has the columns of its name.
-
-    Raises:
-        ResultDamaged: it has not.
-    """
+    """Raises ResultDamaged unless a table has the columns of its name."""
     columns = TABLES[path.stem.partition("-")[0]]
     for name, kinds in columns.items():
         if list(table.columns).count(name) != 1:
@@ -163,26 +151,26 @@ def _validate(result: Any) -> None:
 
 def _check(result: Result, folder: str) -> None:
     """What the schema cannot say. Raises ValueError."""
-    _must(result["key"] == folder, f"its key is {result['key']}, its folder {folder}")
+    check(result["key"] == folder, f"its key is {result['key']}, its folder {folder}")
     for when in ("started", "finished"):
         datetime.fromisoformat(result[when])
     spec = result["spec"]
     if kind_of(spec) == MEASUREMENT:
-        _must(list(result["corpora"]) == [spec["corpus"]["name"]], "corpora are not those of the spec")
+        check(list(result["corpora"]) == [spec["corpus"]["name"]], "corpora are not those of the spec")
         (about,) = result["corpora"].values()
-        _must(set(about["clips"]) == {"measured", "all"}, "clips are not those measured and all")
+        check(set(about["clips"]) == {"measured", "all"}, "clips are not those measured and all")
         if spec["acoustics_method"] == ACOUSTICS_METHOD:
             hash(from_json(spec))  # results are found by it
         return
     folds = {corpus["name"]: corpus["folds"] for corpus in spec["corpora"]}
-    _must(set(result["corpora"]) == set(folds), "corpora are not those of the spec")
-    _must(set(folds) <= set(dict(spec["fingerprints"])), "a corpus has no fingerprint")
+    check(set(result["corpora"]) == set(folds), "corpora are not those of the spec")
+    check(set(folds) <= set(dict(spec["fingerprints"])), "a corpus has no fingerprint")
     _check_tests(result)
     if spec["method"] == METHOD:
         run = cast(RunSpec, from_json(spec))
         hash(run)  # results are found by it
         asked = {test for corpus in run.corpora for test in corpus.tests}
-        _must(set(result["tests"]) == asked, "tests are not those of the spec")
+        check(set(result["tests"]) == asked, "tests are not those of the spec")
 
 
 def _check_tests(result: Result) -> None:
@@ -190,35 +178,30 @@ def _check_tests(result: Result) -> None:
     spec = result["spec"]
     learnt = {corpus_of(name) for name in spec["train"]}
     folds = {corpus["name"]: corpus["folds"] for corpus in spec["corpora"]}
-    _must(learnt <= set(folds), "it is trained on a corpus that the spec has not")
-    _must(set(result["validation"]) <= set(spec["train"]), "validated on a corpus that was not trained on")
+    check(learnt <= set(folds), "it is trained on a corpus that the spec has not")
+    check(set(result["validation"]) <= set(spec["train"]), "validated on a corpus that was not trained on")
     tested = {test: set(of["folds"]) for test, of in result["tests"].items()}
     for test, scored in tested.items():
         name = corpus_of(test)
-        _must(name in folds, f"test {test} is of no corpus of the spec")
+        check(name in folds, f"test {test} is of no corpus of the spec")
         if name in learnt:
             expected = {str(spec["fold"] or 0) if folds[name] > 1 else "0"}
         else:
-            _must(len(scored) == folds[name], f"test {test} has {len(scored)} folds, not {folds[name]}")
+            check(len(scored) == folds[name], f"test {test} has {len(scored)} folds, not {folds[name]}")
             expected = set(map(str, range(folds[name])))
-        _must(scored == expected, f"test {test} has other folds than its spec")
+        check(scored == expected, f"test {test} has other folds than its spec")
     for name, about in result["corpora"].items():
         parts = {"test"}
         if name in learnt:
             parts |= {"train", "validation"}
             split = {"shared_speakers", "split_by_clip"} <= about.keys()
-            _must(split, f"corpora.{name} does not say how it is split")
+            check(split, f"corpora.{name} does not say how it is split")
         same = set(about["clips"]) == parts
-        _must(same, f"corpora.{name}.clips are not those of {', '.join(sorted(parts))}")
+        check(same, f"corpora.{name}.clips are not those of {', '.join(sorted(parts))}")
     for number, at in enumerate(result["history"]):
         same = {test: set(of) for test, of in at["tests"].items()} == tested
-        _must(same, f"history[{number}] has other tests")
-        _must(set(at["validation"]) == set(result["validation"]), f"history[{number}] validates others")
-
-
-def _must(holds: bool, why: str) -> None:
-    if not holds:
-        raise SpecError(why)
+        check(same, f"history[{number}] has other tests")
+        check(set(at["validation"]) == set(result["validation"]), f"history[{number}] validates others")
 
 
 GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
@@ -230,8 +213,8 @@ FAR_ABOVE = 4.0
 def diverged(result: Result) -> bool:
     """Whether the loss of a finished run was far above that of guessing in at least half of its tail.
 
-    A network that learns nothing comes down to guessing; one that stays far above it was thrown off by steps
-    too large to come back from, and what it says of the test clips is chance.
+    A network that learns nothing comes down to guessing; one that stays far above it was thrown off by too
+    large steps, and what it says of the test clips is chance.
     """
     losses = [at["loss"] for at in result.get("history", [])][-result.get("tail_evaluations", 1) :]
     return bool(losses) and statistics.median(losses) > FAR_ABOVE * GUESSING

@@ -46,7 +46,7 @@ PARTS = "part-*.parquet"
 ROOM_BYTES = 1 << 18
 """What a result and its scores take."""
 MAX_NAMED = 5
-"""How many files that cannot be read are named."""
+"""Files that cannot be read are named up to so many."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ class Store:
     def write_bundle(self, path: Path) -> str:
         """Writes everything that is finished as one file; returns what is said of it.
 
-        Raises:
-            ResultsUnreadable: nothing is finished.
-            ResultsUnwritable: it cannot be written.
+        Raises ResultsUnreadable where nothing is finished, ResultsUnwritable.
         """
         found, unread = self.results()
         if not found:
@@ -122,12 +120,7 @@ class Store:
     def finished(self, key: str, table: str = "") -> Result | None:
         """As `get`, for whoever holds the claim: what is damaged is set aside with a warning, and is none.
 
-        Args:
-            key: of the run or measurement.
-            table: the name of a table without which its result is worth nothing.
-
-        Raises:
-            ResultsUnreadable: it may not be read, or is of a newer schema.
+        Without the `table` of that name, where one is named, a result is worth nothing.
         """
         try:
             result = self.get(key)
@@ -177,10 +170,7 @@ class Store:
 
         The lock is the operating system's, so it ends with its process however that ends. It holds within
         one host; across hosts each key must be asked for once. An error that ends it is noted in error.json.
-        What an earlier process could not save, and kept elsewhere, comes home first.
-
-        Raises:
-            ResultsUnwritable: there can be no lock, or what was kept cannot come home.
+        What an earlier process could not save and kept elsewhere comes home first. Raises ResultsUnwritable.
         """
         with self.locked(key):
             try:
@@ -188,10 +178,10 @@ class Store:
                     _drop(self.run_folder(key), *ATTEMPT, PARTS)
                 yield
             except Exception as error:
-                about = {"time": _now(), "error": type(error).__name__, "message": str(error)}
+                said = _timed({"error": type(error).__name__, "message": str(error)})
                 with suppress(OSError):  # the error itself matters more than its note
                     self.run_folder(key).mkdir(parents=True, exist_ok=True)
-                    write_whole(self.run_folder(key) / "error.json", json.dumps(about))
+                    write_whole(self.run_folder(key) / "error.json", said)
                 raise
 
     @contextmanager
@@ -229,8 +219,7 @@ class Store:
     def table(self, key: str, name: str) -> pd.DataFrame:
         """The table `<name>.parquet` of a finished run or measurement.
 
-        Raises:
-            ResultsUnreadable: it is not there, damaged, or has other columns or clips than its result says.
+        Raises ResultsUnreadable: not there, damaged, or of other columns or clips than its result says.
         """
         path = self.run_folder(key) / f"{name}.parquet"
         bundled = self.bundle()
@@ -249,12 +238,8 @@ class Store:
     def start(self, spec: Spec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
 
-        An earlier result stays until `save` replaces it, so a retraining that fails loses nothing; so do the
-        parts of a measurement. Raises ResultsUnwritable.
-
-        Args:
-            spec: what is run.
-            about: what the first event says besides the process and its host: device, worker.
+        The event says process, host and what is given, device and worker. Until `save` replaces them, an
+        earlier result and the parts of a measurement stay: a retraining that fails loses nothing.
         """
         folder = self.run_folder(spec.key)
         try:
@@ -271,11 +256,14 @@ class Store:
 
     def report(self, key: str, event: dict[str, Any]) -> None:
         """Appends one event to the run's progress.jsonl; no training ends because it cannot be written."""
-        _append(self.run_folder(key) / "progress.jsonl", event)
+        with suppress(OSError):
+            append_line(self.run_folder(key) / "progress.jsonl", _timed(event))
 
     def report_reading(self, corpus: str, event: dict[str, Any]) -> None:
         """As `report`, of a corpus that is read or packed, in `.reading/<corpus>.jsonl`."""
-        _append(self.folder / ".reading" / f"{corpus}.jsonl", event, make=True)
+        with suppress(OSError):
+            (self.folder / ".reading").mkdir(parents=True, exist_ok=True)
+            append_line(self.folder / ".reading" / f"{corpus}.jsonl", _timed(event))
 
     def part(self, key: str, number: int, rows: Iterable[int]) -> pd.DataFrame | None:
         """A part of a measurement that was saved before, if it is whole and of these clips; else None."""
@@ -290,18 +278,13 @@ class Store:
         with suppress(OSError):
             _write_table(self._part_path(key, number), clips)
 
-    def drop_parts(self, key: str) -> None:
-        """Deletes the parts of a measurement."""
-        _drop(self.run_folder(key), PARTS)
-
     def _part_path(self, key: str, number: int) -> Path:
         return self.run_folder(key) / f"part-{number:05d}.parquet"
 
     def save(self, spec: Spec, result: Result, clips: pd.DataFrame, name: str = "scores") -> None:
         """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done, and they are all.
 
-        Raises:
-            ResultsUnwritable: not for a minute; says where it is kept (`serkit.keeping`).
+        Raises ResultsUnwritable after a minute; says where it is kept (`serkit.keeping`).
         """
         text = json.dumps(result, allow_nan=False)
 
@@ -342,10 +325,8 @@ def with_specs(results: Iterable[Result]) -> Iterator[tuple[Spec, Result]]:
 def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
     """What is said of a place that cannot be written, and what helps."""
     why = getattr(error, "strerror", None) or error
-    return ResultsUnwritable(
-        f"results cannot be written to {path} ({why}); make room or make it writable, or name another folder"
-        " with --results or SERKIT_RESULTS"
-    )
+    cure = "make room or make it writable, or name another folder with --results or SERKIT_RESULTS"
+    return ResultsUnwritable(f"results cannot be written to {path} ({why}); {cure}")
 
 
 def left_out(unread: Sequence[str]) -> list[str]:
@@ -372,16 +353,9 @@ def _set_aside(path: Path) -> Path:
     return path.rename(path.with_name(f"damaged-{time.time_ns()}.json"))
 
 
-def _append(path: Path, event: dict[str, Any], make: bool = False) -> None:
-    with suppress(OSError):
-        if make:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        append_line(path, json.dumps({"time": _now(), **event}))
-
-
-def _now() -> float:
-    """Seconds since 1970."""
-    return round(time.time(), 3)
+def _timed(event: dict[str, Any]) -> str:
+    """An event as JSON, with its time in seconds since 1970."""
+    return json.dumps({"time": round(time.time(), 3), **event})
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -16,51 +16,36 @@ from serkit.results import Store, left_out, stores
 from serkit.specs import METHOD, METRICS, TRAINING, kind_of
 
 COLUMNS = {
-    "study": "string",
-    "key": "string",
-    "label": "string",
-    "train": "string",
-    "train_scrambled": "bool",
-    "augment_percent": "int64",
-    "effects": "string",
-    "fold": "Int64",
-    "seed": "int64",
-    "test": "string",
-    "test_scrambled": "bool",
-    "test_fold": "int64",
-    "trained_on": "bool",
-    **{f"{metric}{ending}": "float64" for metric in METRICS for ending in ("", "_std")},
-    "tail_evaluations": "Int64",
-    "front_end": "string",
-    "head": "string",
-    "initialisation": "string",
-    "width": "int64",
-    "learning_rate": "float64",
-    "batch_size": "int64",
-    "epochs": "int64",
-    "evaluations_per_epoch": "float64",
-    "tail": "float64",
-    "max_seconds": "float64",
-    "loudness_dbfs": "float64",
-    "pool_by": "string",
-    "training_clips": "Int64",
-    "train_fingerprint": "string",
-    "test_fingerprint": "string",
-    "method": "Int64",
-    "schema": "Int64",
-    "serkit": "string",
-    "git_commit": "string",
-    "torch": "string",
-    "device": "string",
-    "device_name": "string",
-    "threads": "Int64",
-    "bf16": "boolean",
-    "started": "datetime64[ns, UTC]",
-    "finished": "datetime64[ns, UTC]",
-    "wall_seconds": "float64",
-    "train_seconds": "float64",
-    "evaluate_seconds": "float64",
-    "clips_per_second": "float64",
+    name: dtype
+    for dtype, names in [
+        ("string", ["study", "key", "label", "train"]),
+        ("bool", ["train_scrambled"]),
+        ("int64", ["augment_percent"]),
+        ("string", ["effects"]),
+        ("Int64", ["fold"]),
+        ("int64", ["seed"]),
+        ("string", ["test"]),
+        ("bool", ["test_scrambled"]),
+        ("int64", ["test_fold"]),
+        ("bool", ["trained_on"]),
+        ("float64", [f"{metric}{ending}" for metric in METRICS for ending in ("", "_std")]),
+        ("Int64", ["tail_evaluations"]),
+        ("string", ["front_end", "head", "initialisation"]),
+        ("int64", ["width"]),
+        ("float64", ["learning_rate"]),
+        ("int64", ["batch_size", "epochs"]),
+        ("float64", ["evaluations_per_epoch", "tail", "max_seconds", "loudness_dbfs"]),
+        ("string", ["pool_by"]),
+        ("Int64", ["training_clips"]),
+        ("string", ["train_fingerprint", "test_fingerprint"]),
+        ("Int64", ["method", "schema"]),
+        ("string", ["serkit", "git_commit", "torch", "device", "device_name"]),
+        ("Int64", ["threads"]),
+        ("boolean", ["bf16"]),
+        ("datetime64[ns, UTC]", ["started", "finished"]),
+        ("float64", ["wall_seconds", "train_seconds", "evaluate_seconds", "clips_per_second"]),
+    ]
+    for name in names
 }
 """The columns of `load_all` and their dtypes; `results/README.md` says what each is."""
 
@@ -106,12 +91,10 @@ def load_all(root: str | Path = "results", study: str | None = None) -> pd.DataF
         warnings.warn("\n".join(left_out(unread)), stacklevel=2)
     others = table.loc[table["method"] != METHOD, ["study", "key", "method"]].drop_duplicates()
     if len(others):
-        warnings.warn(
-            f"{len(others)} of the runs in {root} are by method"
-            f" {', '.join(map(str, others['method'].unique()))}, this serkit's is {METHOD}: their numbers do"
-            " not compare; the column method tells them apart",
-            stacklevel=2,
-        )
+        methods = ", ".join(map(str, others["method"].unique()))
+        theirs = f"{len(others)} of the runs in {root} are by method {methods}, this serkit's is {METHOD}"
+        why = "their numbers do not compare; the column method tells them apart"
+        warnings.warn(f"{theirs}: {why}", stacklevel=2)
     return table
 
 

@@ -29,7 +29,6 @@ PROGRESS = ("iteration", "epoch", "loss", "of")
 """What progress.jsonl says of an evaluation; its metrics stand in the result."""
 
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
-"""Called with a run's folder and, of each evaluation, the history's entry plus `of`, iterations in all."""
 
 
 def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) -> Result:
@@ -38,16 +37,16 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
     Args:
         plan: the spec, without fingerprints.
         place: where.
-        on_evaluation: called after each evaluation.
+        on_evaluation: called after each evaluation with the run's folder and the history's entry plus `of`,
+            iterations in all.
 
     Returns:
         The result (`results/README.md`).
 
     Raises:
         SpecError: folds other than the study says.
-        CorpusMissing: a corpus is not there.
+        CorpusMissing, WeightsMissing: a corpus or the checkpoint is not there.
         CorpusUnfit, AudioError: a corpus cannot be used.
-        WeightsMissing: the checkpoint is not there.
         TrainingDiverged: the loss is not finite.
         ResultsUnreadable, ResultsUnwritable: as `serkit.job.once`.
     """
@@ -78,13 +77,12 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         )
         clips_seen = spec.recipe.epochs * len(clips.training)
         tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
+        tests = tail[-1]["tests"]
         result = {
             "initialisation": spec.model.weights or "random",
             "corpora": {name: splits.about(spec, name, corpus) for name, corpus in loaded.items()},
             "training_clips": len(clips.training),
-            "tests": {
-                test: metrics.over_tail([at["tests"][test] for at in tail]) for test in tail[-1]["tests"]
-            },
+            "tests": {test: metrics.over_tail([at["tests"][test] for at in tail]) for test in tests},
             "validation": {
                 name: metrics.summary([at["validation"][name] for at in tail]) for name in clips.validation
             },

@@ -1,7 +1,4 @@
-"""What a setting may be: bounds for every number, each with its reason, and the words that refuse another.
-
-A number is refused where the study is read, not hours later where it does harm.
-"""
+"""What a setting may be, refused where the study is read, not hours later where it does harm."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from serkit.words import printable, shown
 MAX_SEED = 2**32 - 1
 MAX_EVALUATIONS = 100_000
 """Of a run: each is kept with the result."""
-
 MAX_NESTED = 8
 """Levels of lists and tables in a value; the deepest that a reader's option has is two."""
 
@@ -34,7 +30,6 @@ class Bounds:
     above: bool = False
 
     def __str__(self) -> str:
-        """In the words of the messages."""
         low, high = (f"{end:,}" if self.whole else f"{end:g}" for end in (self.low, self.high))
         if self.above:
             return f"a number above {low}, {high} at most"
@@ -83,43 +78,26 @@ def is_number(value: Any) -> bool:
 
 
 def number(setting: str, value: Any, name: str = "") -> Any:
-    """A number within its bounds; as a float where it need not be whole, so that 1 and 1.0 are one key.
+    """A number within the `BOUNDS` of a setting; a float where it need not be whole: 1 and 1.0 are one key.
 
-    Args:
-        setting: a key of `BOUNDS`.
-        value: what was given.
-        name: what messages call it; default the setting's own.
-
-    Raises:
-        SpecError: no number, none of its kind, or out of bounds.
+    Messages call it `name`, or as the setting. Raises SpecError.
 
     Example:
         >>> number("recipe.max_seconds", 3)
         3.0
     """
     bounds = BOUNDS[setting]
-    fits = (
-        is_number(value)
-        and (not bounds.whole or isinstance(value, int))
-        and bounds.low <= value <= bounds.high
-        and not (bounds.above and value == bounds.low)
-    )
-    if not fits:
-        name = name or setting.replace(".", " ")
-        raise SpecError(f"{name} = {shown(value)}: expected {bounds} ({bounds.why})")
+    of_kind = is_number(value) and (not bounds.whole or isinstance(value, int))
+    fits = of_kind and bounds.low <= value <= bounds.high and not (bounds.above and value == bounds.low)
+    what = name or setting.replace(".", " ")
+    check(fits, f"{what} = {shown(value)}: expected {bounds} ({bounds.why})")
     return value if bounds.whole else float(value)
 
 
 def check_numbers(spec: Any, table: str, named: str) -> None:
     """Brings a frozen spec's numbers to how `number` gives them; None stays where it is the default.
 
-    Args:
-        spec: a dataclass.
-        table: where its bounds stand: `recipe` for `recipe.epochs` and so on.
-        named: what messages say before a field's name.
-
-    Raises:
-        SpecError: as `number`.
+    Bounds stand under `<table>.<field>`; messages say `named` before a field's name. Raises SpecError.
     """
     for field in dataclasses.fields(spec):
         setting, value = f"{table}.{field.name}", getattr(spec, field.name)
@@ -130,9 +108,7 @@ def check_numbers(spec: Any, table: str, named: str) -> None:
 def one_line(where: str, text: str, most: int = 200) -> str:
     """A text that may stand in a table and on a terminal, in one spelling of accents.
 
-    Raises:
-        SpecError: nothing to see in it, longer than `most` characters, or with control characters or line
-            breaks.
+    Raises SpecError: nothing to see in it, more than `most` characters, control characters or line breaks.
     """
     seen = any(letter.isprintable() and not letter.isspace() for letter in text)
     check(seen, f"{where} is empty; expected a text")
@@ -143,16 +119,9 @@ def one_line(where: str, text: str, most: int = 200) -> str:
 
 
 def plain(where: str, value: Any, finite: bool = True, depth: int = 0) -> None:
-    """Checks that a value is text, a number, true or false, or lists and tables of such.
+    """Raises SpecError unless a value is plain text, a number, true or false, or lists and tables of such.
 
-    Args:
-        where: what messages call it.
-        value: what was given.
-        finite: whether every number must be; a number with bounds is checked by these.
-        depth: levels above it.
-
-    Raises:
-        SpecError: anything else, such as a date; nested deeper than `MAX_NESTED`; control characters.
+    Numbers with bounds of their own need not be `finite` here. At most `MAX_NESTED` levels, `depth` above it.
     """
     check(depth <= MAX_NESTED, f"{shown(where)[1:-1]}: nested deeper than {MAX_NESTED} levels")
     if isinstance(value, list | tuple):

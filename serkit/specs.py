@@ -1,8 +1,7 @@
 """What a run is, as data: frozen specs with a content key.
 
 A spec holds everything that can change an outcome and nothing else (no device, worker, date or path), so
-equal keys mean equal outcomes and a new setting can never silently reuse an old result. Imports nothing
-heavy: plans are made, and keys compared, without torch or pandas.
+equal keys mean equal outcomes and a new setting never reuses an old result. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -27,25 +26,21 @@ METRICS = ("uACC", "wACC", "wF1")
 TRAINING: Final = "training"
 MEASUREMENT: Final = "measurement"
 
-METHOD = 2
-"""Part of every run's key. Raise it when a change to the code changes what the same spec gives."""
-
-ACOUSTICS_METHOD = 1
-"""The same for measurements of acoustics. A change to the augmentations may have to raise both."""
+METHOD, ACOUSTICS_METHOD = 2, 1
+"""Part of every run's and measurement's key. Raise it when a change to the code changes what the same spec
+gives; a change to the augmentations may have to raise both."""
 
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
 HEADS = ("linear", "relu-linear")
 CHECKPOINTS = {"cnn14-32k": "Cnn14_mAP=0.431.pth", "cnn14-16k": "Cnn14_16k_mAP=0.438.pth"}
 CHECKPOINT_OF = {name: "cnn14-16k" if name == "native-16k" else "cnn14-32k" for name in FRONT_ENDS}
 """The checkpoint whose network each front end feeds."""
-
 POOLED_BY = ("stretched", "own")
 
 BEFORE = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
 """Later settings, at the value that runs had before: left out of keys there, so that results stand."""
 
-MAX_IN_NAME = 40
-MAX_IN_LABEL = 200
+MAX_IN_NAME, MAX_IN_LABEL = 40, 200
 """Characters of a corpus's name, and of a run's label, which names a folder: 255 at most with a digest."""
 
 
@@ -64,8 +59,7 @@ class CorpusSpec:
         reader: a key of `serkit.corpora.READERS`.
         folds: how many folds the study expects it to have; 1 where the split is predetermined.
         options: the reader's options that differ from its defaults, sorted pairs.
-        scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty:
-            none.
+        scramble: the permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty: none.
         max_training_clips: how many of its training clips a run learns from at most, by class and speaker in
             proportion and among those of a larger number; None: all.
     """
@@ -79,17 +73,14 @@ class CorpusSpec:
 
     def __post_init__(self) -> None:
         """Raises SpecError for a value that cannot be; so do the other specs."""
-        check(
-            self.name.isascii() and self.name.isalnum() and len(self.name) <= MAX_IN_NAME,
-            f"corpus name {shown(self.name)}: expected letters and digits only, {MAX_IN_NAME} at most",
-        )
+        named = self.name.isascii() and self.name.isalnum() and len(self.name) <= MAX_IN_NAME
+        expected = f"expected letters and digits only, {MAX_IN_NAME} at most"
+        check(named, f"corpus name {shown(self.name)}: {expected}")
         check_numbers(self, "corpus", f"corpus {self.name}: ")
         plain(f"corpus {self.name}: options", self.options)
-        check(
-            not self.scramble or is_permutation(self.scramble),
-            f"corpus {self.name}: scramble maps {shown(dict(self.scramble))}; expected a permutation of all"
-            f" of {', '.join(LABELS)}",
-        )
+        maps = f"corpus {self.name}: scramble maps {shown(dict(self.scramble))}"
+        fits = not self.scramble or is_permutation(self.scramble)
+        check(fits, f"{maps}; expected a permutation of all of {', '.join(LABELS)}")
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -116,22 +107,16 @@ class ModelSpec:
     encoder: str = "cnn14"
 
     def __post_init__(self) -> None:
-        """Raises SpecError, also for a checkpoint that does not fit."""
         check_numbers(self, "model", "model ")
         one_of("front end", self.front_end, FRONT_ENDS)
         one_of("head", self.head, HEADS)
         if self.weights is None:
             return
         one_of("weights", self.weights, CHECKPOINTS)
-        check(
-            self.width == 64,
-            f"model width {self.width} has no pretrained weights: set width = 64 or weights = ''",
-        )
-        fitting = CHECKPOINT_OF[self.front_end]
-        check(
-            self.weights == fitting,
-            f"front end {self.front_end} goes with the weights {fitting}, not {self.weights}",
-        )
+        untrained = f"model width {self.width} has no pretrained weights"
+        check(self.width == 64, f"{untrained}: set width = 64 or weights = ''")
+        fitting, front_end = CHECKPOINT_OF[self.front_end], f"front end {self.front_end}"
+        check(self.weights == fitting, f"{front_end} goes with the weights {fitting}, not {self.weights}")
 
 
 @dataclass(frozen=True)
@@ -161,14 +146,11 @@ class Recipe:
     pool_by: str = "stretched"
 
     def __post_init__(self) -> None:
-        """Raises SpecError."""
         check_numbers(self, "recipe", "recipe ")
         one_of("recipe pool_by =", self.pool_by, POOLED_BY)
-        check(
-            self.evaluations <= MAX_EVALUATIONS,
-            f"recipe epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}:"
-            f" expected {MAX_EVALUATIONS:,} evaluations at most (each is kept with the result)",
-        )
+        asked = f"epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}"
+        most = f"expected {MAX_EVALUATIONS:,} evaluations at most (each is kept with the result)"
+        check(self.evaluations <= MAX_EVALUATIONS, f"recipe {asked}: {most}")
 
     @property
     def evaluations(self) -> int:
@@ -183,16 +165,21 @@ class Keyed(ABC):
         kind: what is done, `training` or `measurement`.
         method: the number of the method by which the result is made, under its name in the JSON.
         found: fields that a plan leaves empty: they come from the copy of the corpora that answers.
+        seed: random seed.
     """
 
     kind: ClassVar[str]
     method: ClassVar[dict[str, int]]
     found: ClassVar[tuple[str, ...]] = ("fingerprints",)
+    seed: int
 
     @property
-    @abstractmethod
     def label(self) -> str:
-        """The readable name."""
+        """The readable name, as `msp+iemocap_scrambled-aug50-fold03` or `acoustics-iemocap-raw-seed1`."""
+        return self._what() + (f"-seed{self.seed}" if self.seed else "")
+
+    @abstractmethod
+    def _what(self) -> str: ...
 
     @property
     def key(self) -> str:
@@ -222,8 +209,8 @@ class RunSpec(Keyed):
     """One training with all its tests.
 
     Attributes:
-        train: names of the training corpora; one that ends in `_scrambled` trains on permuted labels. In
-            whatever order they are given, they come in that of `corpora`.
+        train: names of the training corpora, put in the order of `corpora`; one that ends in `_scrambled`
+            trains on permuted labels.
         corpora: every corpus of the run, trained on or only tested on, in the study's order.
         augment_percent: share of the training clips that are augmented, an int in 0..100.
         augmentation: what those clips go through; None at 0 %, where it cannot matter.
@@ -246,13 +233,10 @@ class RunSpec(Keyed):
     fingerprints: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises SpecError, also for folds that do not fit together."""
         rate = number("run.augment_percent", self.augment_percent, "augmentation rate")
-        check(
-            (self.augmentation is None) == (rate == 0),
-            f"augmentation rate {rate} with augmentation {self.augmentation}: expected one above 0 % and none"
-            " at 0 %",
-        )
+        asked = f"augmentation rate {rate} with augmentation {self.augmentation}"
+        fits = (self.augmentation is None) == (rate == 0)
+        check(fits, f"{asked}: expected one above 0 % and none at 0 %")
         number("run.seed", self.seed, "seed")
         check(bool(self.train), "a run needs at least one training corpus")
         known = [name for corpus in self.corpora for name in corpus.tests]
@@ -262,38 +246,31 @@ class RunSpec(Keyed):
         trained = f"training corpora {', '.join(self.train)}"
         check(len(set(self.trained_on)) == len(self.train), f"{trained}: the same corpus twice")
         self._check_fold(trained)
-        check(
-            len(self.label) <= MAX_IN_LABEL,
-            f"{trained}: {self.label} has {len(self.label)} characters; expected {MAX_IN_LABEL} at most, as a"
-            " folder is called so. Give the corpora shorter names",
-        )
+        long = f"{self.label} has {len(self.label)} characters; expected {MAX_IN_LABEL} at most"
+        cure = "as a folder is called so. Give the corpora shorter names"
+        check(len(self.label) <= MAX_IN_LABEL, f"{trained}: {long}, {cure}")
 
     def _check_fold(self, trained: str) -> None:
-        """Checks that the corpora have a fold in common, or none. Raises SpecError."""
+        """Checks that the corpora have a fold in common, or none."""
         folds = {corpus.name: corpus.folds for corpus in map(self.corpus, self.train) if corpus.folds > 1}
         said = " and ".join(f"{name} has {of_it}" for name, of_it in folds.items())
-        check(
-            len(set(folds.values())) <= 1,
-            f"{trained}: {said} folds; joint training pairs fold k with fold k, so give them the same number",
-        )
-        names = ", ".join(self.train)
-        if folds:
-            most = max(folds.values())
-            fits = isinstance(self.fold, int) and 0 <= self.fold < most
-            check(fits, f"fold {shown(self.fold)} of {names}: expected 0..{most - 1}")
-        else:
-            check(self.fold is None, f"{names} have one split, no fold {shown(self.fold)}")
+        cure = "joint training pairs fold k with fold k, so give them the same number"
+        check(len(set(folds.values())) <= 1, f"{trained}: {said} folds; {cure}")
+        names, fold = ", ".join(self.train), f"fold {shown(self.fold)}"
+        if not folds:
+            return check(self.fold is None, f"{names} have one split, no {fold}")
+        most = max(folds.values())
+        fits = isinstance(self.fold, int) and 0 <= self.fold < most
+        check(fits, f"{fold} of {names}: expected 0..{most - 1}")
 
     @property
     def trained_on(self) -> tuple[str, ...]:
         """The training corpora by their own names, scrambled or not."""
         return tuple(corpus_of(name) for name in self.train)
 
-    @property
-    def label(self) -> str:
-        """The readable name, as `msp+iemocap_scrambled-aug50-fold03`; the seed only where it is not 0."""
+    def _what(self) -> str:
         fold = "" if self.fold is None else f"-fold{self.fold:02d}"
-        return f"{'+'.join(self.train)}-aug{self.augment_percent}{fold}{_seed(self.seed)}"
+        return f"{'+'.join(self.train)}-aug{self.augment_percent}{fold}"
 
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus behind a name of a training set or a test."""
@@ -316,8 +293,7 @@ class AcousticsSpec(Keyed):
         corpus: the corpus, without its scramble and cap: labels and training do not matter here.
         augmentation: what every clip goes through first, its part that is on the wave; None: as delivered.
         clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
-        p835_clips: how many of these also get the slower P.835 estimates (`serkit.acoustics.quality`), evenly
-            spread.
+        p835_clips: how many of these, evenly spread, also get the slower P.835 estimates.
         seed: random seed of the choice of clips and of their augmentation.
         estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
         fingerprints: the (name, content digest) pair of the corpus; empty in a plan.
@@ -336,25 +312,18 @@ class AcousticsSpec(Keyed):
     fingerprints: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        """Leaves out what does not matter. Raises SpecError, also where the augmentation changes no wave."""
+        """Leaves out what does not matter."""
         check_numbers(self, "acoustics", "")
         corpus = dataclasses.replace(self.corpus, scramble=(), max_training_clips=None)
         object.__setattr__(self, "corpus", corpus)
         if self.augmentation is not None:
             object.__setattr__(self, "augmentation", self.augmentation.on_waves())
 
-    @property
-    def label(self) -> str:
-        """The readable name, as `acoustics-iemocap-augmented`; the seed only where it is not 0."""
-        condition = "raw" if self.augmentation is None else "augmented"
-        return f"acoustics-{self.corpus.name}-{condition}{_seed(self.seed)}"
+    def _what(self) -> str:
+        return f"acoustics-{self.corpus.name}-{'raw' if self.augmentation is None else 'augmented'}"
 
 
 Spec = RunSpec | AcousticsSpec
-
-
-def _seed(seed: int) -> str:
-    return f"-seed{seed}" if seed else ""
 
 
 def kind_of(data: Mapping[str, Any]) -> str:
@@ -363,11 +332,7 @@ def kind_of(data: Mapping[str, Any]) -> str:
 
 
 def from_json(data: Mapping[str, Any]) -> Spec:
-    """The inverse of `Keyed.to_json`, for results read back.
-
-    Raises:
-        SpecError: written by code with another method number, or not a spec.
-    """
+    """The inverse of `Keyed.to_json`. Raises SpecError: of another method's number, or not a spec."""
     try:
         of: type[Spec] = AcousticsSpec if kind_of(data) == MEASUREMENT else RunSpec
         ((name, ours),) = of.method.items()
@@ -388,15 +353,14 @@ PARTS = {"corpus": CorpusSpec, "model": ModelSpec, "recipe": Recipe, "augmentati
 
 def _made(of: type, data: Mapping[str, Any]) -> Any:
     """A spec, or a part of one, from its fields as JSON has them."""
-    before = {field.name: BEFORE[field.name] for field in dataclasses.fields(of) if field.name in BEFORE}
-    values = {}
-    for name, value in (before | dict(data)).items():
+    names = {field.name for field in dataclasses.fields(of)}
+    values: dict[str, Any] = {name: BEFORE[name] for name in names & BEFORE.keys()}
+    for name, value in data.items():
         if name == "corpora":
             values[name] = tuple(_made(CorpusSpec, corpus) for corpus in value)
-        elif name in PARTS and value is not None:
-            values[name] = _made(PARTS[name], value)
         else:
-            values[name] = frozen(value)
+            part = PARTS.get(name) if value is not None else None
+            values[name] = _made(part, value) if part else frozen(value)
     return of(**values)
 
 
@@ -404,6 +368,4 @@ def frozen(value: Any) -> Any:
     """Lists as tuples and dicts as sorted pairs, all the way down, so that a spec stays hashable."""
     if isinstance(value, dict):
         return tuple(sorted((key, frozen(item)) for key, item in value.items()))
-    if isinstance(value, list | tuple):
-        return tuple(frozen(item) for item in value)
-    return value
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value

@@ -40,10 +40,7 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
     """The clips that a run learns from and those that it scores.
 
     A corpus that is trained on is tested on its left-out fold, another on all its folds; the validation clips
-    of the training corpora are scored too.
-
-    Raises:
-        CorpusUnfit: a part has no clips.
+    of the training corpora are scored too. Raises CorpusUnfit: a part has no clips.
     """
     learnt: list[tuple[Pack, np.ndarray, np.ndarray]] = []
     for name in spec.train:
@@ -97,10 +94,7 @@ def true_codes(corpus: Corpus) -> np.ndarray:
 def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
     """Metrics of one evaluation: every test under each of its keys, fold by fold, and the validation clips.
 
-    Args:
-        spec: the run.
-        clips: its clips.
-        scores: float32 [clips, 4], of the evaluation set.
+    `scores` are of the evaluation set, float32 [clips, 4].
     """
     predicted = scores.argmax(axis=1)
 

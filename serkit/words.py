@@ -12,7 +12,6 @@ UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 """Control characters but tab and newline, what turns the direction of text, and halves of characters."""
-
 MAX_SHOWN = 80
 """Characters of a value that a message shows, or looks for among those that are known."""
 
