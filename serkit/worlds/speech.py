@@ -47,54 +47,31 @@ def noise(rng: np.random.Generator, n: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Speaker:
-    """What stays the same from clip to clip.
+    """What stays the same from clip to clip."""
 
-    Attributes:
-        f0_hz: mean pitch in neutral speech.
-        vocal_tract: factor on every formant; above 1 is a shorter vocal tract.
-        tilt_db: spectral tilt of the voice, dB an octave, added to the common one.
-        rate: factor on the speed of speech.
-        breath: noise in the voice, as a share of its amplitude at the glottis.
-        bandwidth: factor on every formant's bandwidth.
-    """
-
-    f0_hz: float
-    vocal_tract: float
-    tilt_db: float
-    rate: float
-    breath: float
-    bandwidth: float
+    f0_hz: float  # mean pitch in neutral speech
+    vocal_tract: float  # factor on every formant; above 1 is a shorter vocal tract
+    tilt_db: float  # spectral tilt of the voice, dB an octave, added to the common one
+    rate: float  # factor on the speed of speech
+    breath: float  # noise in the voice, as a share of its amplitude at the glottis
+    bandwidth: float  # factor on every formant's bandwidth
 
 
 @dataclass(frozen=True)
 class Prosody:
-    """How a clip is spoken; the defaults are plain reading.
+    """How a clip is spoken; the defaults are plain reading."""
 
-    Attributes:
-        f0: factor on the speaker's pitch.
-        f0_range: factor on every movement of the pitch.
-        slope: rise (above 0) or fall of the pitch from start to end, in units of 2 semitones.
-        accent: height of stressed syllables, in units of 3 semitones.
-        tremor: depth of a 5.5 Hz waver of the pitch, semitones.
-        jitter: deviation of the pitch from one hundredth of a second to the next, as a share of it.
-        rate: factor on the speed of speech.
-        pause: share of syllables followed by a pause.
-        level_db: level of the speech, dB over `REFERENCE_RMS`.
-        tilt_db: dB an octave, added to the voice's; above 0 is brighter, more effort.
-        breath: noise in the voice, as a share of its amplitude at the glottis, added to the speaker's.
-    """
-
-    f0: float = 1.0
-    f0_range: float = 1.0
-    slope: float = -1.0
-    accent: float = 1.0
-    tremor: float = 0.0
-    jitter: float = 0.01
-    rate: float = 1.0
-    pause: float = 0.12
-    level_db: float = 0.0
-    tilt_db: float = 0.0
-    breath: float = 0.0
+    f0: float = 1.0  # factor on the speaker's pitch
+    f0_range: float = 1.0  # factor on every movement of the pitch
+    slope: float = -1.0  # rise (above 0) or fall of the pitch from start to end, in units of 2 semitones
+    accent: float = 1.0  # height of stressed syllables, in units of 3 semitones
+    tremor: float = 0.0  # depth of a 5.5 Hz waver of the pitch, semitones
+    jitter: float = 0.01  # deviation of the pitch from one 10 ms to the next, as a share of it
+    rate: float = 1.0  # factor on the speed of speech
+    pause: float = 0.12  # share of syllables followed by a pause
+    level_db: float = 0.0  # level of the speech, dB over `REFERENCE_RMS`
+    tilt_db: float = 0.0  # dB an octave, added to the voice's; above 0 is brighter, more effort
+    breath: float = 0.0  # as the speaker's, added to it
 
 
 # -------------------------------------------------------------------------------------------------- sentences
@@ -113,20 +90,16 @@ VOWELS = {
 
 
 class Consonant(NamedTuple):
-    """A consonant: length at rate 1, formants, amplitudes (a vowel's voice is 1), its own noise.
+    """A consonant; the amplitude of a vowel's voice is 1."""
 
-    `closed` is the share of it that is a closed mouth before the burst, 0 for all but stops; `aspiration` the
-    amplitude of breath through the formants after the burst.
-    """
-
-    seconds: float
+    seconds: float  # at rate 1
     formants_hz: tuple[int, int, int]
     voice: float
-    noise: float
+    noise: float  # amplitude of its own noise, of this centre and deviation
     noise_hz: float
     noise_width_hz: float
-    closed: float
-    aspiration: float
+    closed: float  # share of it that is a closed mouth before the burst, 0 for all but stops
+    aspiration: float  # amplitude of breath through the formants after the burst
 
 
 CONSONANTS = {
@@ -166,29 +139,17 @@ class _Segment(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sentence:
-    """What is said and when: segments from the clip's first sample to its last.
+    """What is said and when: segments from the clip's first sample to its last."""
 
-    Attributes:
-        n_samples: length of the clip, a multiple of `HOP`.
-        edges_s: (segments + 1,) times of the boundaries, from 0 to the clip's length.
-        formants_hz: (segments, 3) targets, before the speaker's factor.
-        voice: (segments,) amplitude of the voice.
-        noise: (segments,) amplitude of frication.
-        aspiration: (segments,) amplitude of breath.
-        noise_band_hz: (segments, 2) centre and deviation of frication.
-        stressed: (segments,) 1.0 in a stressed syllable.
-        text: the syllables, for people.
-    """
-
-    n_samples: int
-    edges_s: np.ndarray
-    formants_hz: np.ndarray
-    voice: np.ndarray
-    noise: np.ndarray
-    aspiration: np.ndarray
-    noise_band_hz: np.ndarray
-    stressed: np.ndarray
-    text: str
+    n_samples: int  # length of the clip, a multiple of `HOP`
+    edges_s: np.ndarray  # (segments + 1,) times of the boundaries, from 0 to the clip's length
+    formants_hz: np.ndarray  # (segments, 3) targets, before the speaker's factor
+    voice: np.ndarray  # (segments,) amplitudes: of the voice,
+    noise: np.ndarray  # of frication
+    aspiration: np.ndarray  # and of breath
+    noise_band_hz: np.ndarray  # (segments, 2) centre and deviation of frication
+    stressed: np.ndarray  # (segments,) 1.0 in a stressed syllable
+    text: str  # the syllables, for people
 
 
 def draw_sentence(
@@ -198,12 +159,6 @@ def draw_sentence(
 
     The same generator state gives the same syllables at any rate, only more or fewer of them: the length of a
     clip is chosen first and says nothing about how it is spoken.
-
-    Args:
-        rng: source of the syllables.
-        n_samples: length of the clip, a multiple of `HOP`.
-        rate: factor on the speed.
-        pause: share of syllables followed by a pause.
 
     Raises:
         SpecError: a length that is no multiple of `HOP` or holds no syllable, or a rate not above 0.
@@ -216,7 +171,6 @@ def draw_sentence(
     room_s = total_s - 2 * _EDGE_SECONDS
     draws = uniform(rng, _MAX_SYLLABLES, 6).tolist()
     lead = float(uniform(rng))
-
     segments: list[_Segment] = []
     words: list[str] = []
     used_s = 0.0
@@ -292,10 +246,7 @@ _OCTAVES = np.log2(np.maximum(_BINS_HZ, 100.0) / 100.0)
 
 
 def _glide(times: np.ndarray, edges: np.ndarray, values: np.ndarray, ramp_s: float) -> np.ndarray:
-    """A value a segment as a track over time: level within a segment, a straight line across each boundary.
-
-    The line takes `ramp_s` seconds, less where a segment is shorter.
-    """
+    """A value a segment over time: a line of `ramp_s`, or of a shorter segment, across each boundary."""
     half = np.minimum(ramp_s, 0.9 * np.diff(edges)) / 2
     knots = np.stack([edges[:-1] + half, edges[1:] - half], axis=1).ravel()
     return np.interp(times, knots, np.repeat(values, 2))
@@ -324,10 +275,7 @@ def pitch_contour(
 
 
 def _pulses(f0: np.ndarray, shimmer: np.ndarray) -> np.ndarray:
-    """A pulse a period, placed between samples where it falls, of equal power at any pitch.
-
-    `shimmer` has the deviation of the pulses' heights, for as many as there may be.
-    """
+    """A pulse a period, between samples where it falls, of equal power at any pitch but for `shimmer`."""
     phase = np.cumsum(f0) / RATE_HZ
     whole = np.floor(phase)
     before = np.flatnonzero(np.diff(whole))
@@ -362,29 +310,25 @@ def amplitude(level_db: np.ndarray) -> np.ndarray:
 
 
 def vocal_tract_response(formants_hz: np.ndarray, bandwidths_hz: np.ndarray) -> np.ndarray:
-    """A cascade of Klatt's two-pole resonators, each of gain 1 at 0 Hz.
+    """A cascade of Klatt's two-pole resonators, each of gain 1 at 0 Hz: complex128 (frames, FRAME // 2 + 1).
 
-    Args:
-        formants_hz: (frames, resonators).
-        bandwidths_hz: (resonators,).
-
-    Returns:
-        complex128 (frames, FRAME // 2 + 1).
+    `formants_hz` is (frames, resonators), `bandwidths_hz` (resonators,).
     """
     frames, resonators = formants_hz.shape
-    denominator = np.zeros((frames, FRAME))  # the product of (1 - b z^-1 - c z^-2), as coefficients
+    denominator = np.zeros(
+        (frames, 2 * resonators + 1)
+    )  # the product of (1 - b z^-1 - c z^-2), as coefficients
     denominator[:, 0] = 1.0
     gain = np.ones(frames)
-    for k in range(resonators):
-        radius = np.exp2(-np.pi * bandwidths_hz[k] / RATE_HZ / np.log(2.0))
-        b = 2 * radius * np.cos(2 * np.pi * formants_hz[:, k] / RATE_HZ)
+    for hz, width_hz in zip(formants_hz.T, bandwidths_hz, strict=True):
+        radius = np.exp2(-np.pi * width_hz / RATE_HZ / np.log(2.0))
+        b = 2 * radius * np.cos(2 * np.pi * hz / RATE_HZ)
         c = -radius * radius
         gain *= 1 - b - c
-        last = 2 * (k + 1) + 1
-        shorter = denominator[:, :last].copy()
-        denominator[:, 1:last] -= b[:, None] * shorter[:, :-1]
-        denominator[:, 2:last] -= c * shorter[:, :-2]
-    return gain[:, None] / np.fft.rfft(denominator, axis=1)
+        shorter = denominator.copy()
+        denominator[:, 1:] -= b[:, None] * shorter[:, :-1]
+        denominator[:, 2:] -= c * shorter[:, :-2]
+    return gain[:, None] / np.fft.rfft(denominator, FRAME, axis=1)
 
 
 def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random.Generator) -> np.ndarray:
@@ -393,13 +337,12 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
     The rate and the pauses of `prosody` are in the sentence already; all else is put in here.
 
     Returns:
-        float64 (n_samples,) at 16 kHz. The RMS level over the segments with sound is `REFERENCE_RMS` raised
-        by `prosody.level_db`.
+        float64 (n_samples,) at 16 kHz, whose RMS over the segments with sound is `REFERENCE_RMS` raised by
+        `prosody.level_db`.
     """
     n, edges = sentence.n_samples, sentence.edges_s
     seconds = np.arange(n) / RATE_HZ
     frame_seconds = (np.arange(n // HOP + FRAME // HOP - 1) - 1) * (HOP / RATE_HZ)
-
     f0 = pitch_contour(sentence, speaker, prosody, rng)
     voice = _glide(seconds, edges, sentence.voice, _VOICE_RAMP_SECONDS)
     aspiration = _glide(seconds, edges, sentence.aspiration, _VOICE_RAMP_SECONDS)

@@ -15,25 +15,15 @@ whatever was made before it.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from serkit.errors import SpecError
 from serkit.labels import LABELS
-from serkit.worlds.speech import (
-    HOP,
-    RATE_HZ,
-    REFERENCE_RMS,
-    Prosody,
-    Speaker,
-    amplitude,
-    draw_sentence,
-    noise,
-    normal,
-    speak,
-    uniform,
-)
+from serkit.worlds import speech
+from serkit.worlds.speech import HOP, RATE_HZ, REFERENCE_RMS, Prosody, Speaker, noise, normal, uniform
 
 VERSION = 1
 """Part of a stored corpus's name. Raise it when a change in this package changes a single sample."""
@@ -48,29 +38,20 @@ FULL_SCALE = 0.98  # a clip that would exceed it is turned down as a whole; at t
 def stream(seed: int, corpus: int, speaker: int, number: int, purpose: int) -> np.random.Generator:
     """Random numbers of one purpose in one clip, so that changing one draw moves no other.
 
-    Args:
-        seed: of the world.
-        corpus: position in `CORPORA`.
-        speaker: number within the corpus.
-        number: of the clip within the speaker.
-        purpose: any whole number; this module uses 0..5.
+    `corpus` is a position in `CORPORA`, `purpose` any whole number; this module uses 0 to 5.
     """
-    return np.random.Generator(
-        np.random.Philox(np.random.SeedSequence([seed, corpus, speaker, number, purpose]))
-    )
+    key = np.random.SeedSequence([seed, corpus, speaker, number, purpose])
+    return np.random.Generator(np.random.Philox(key))
 
 
 _SPEAKER, _LENGTH, _TEXT, _PROSODY, _VOICE, _CHANNEL = range(6)
 
 
-def _check(what: str, value: str, known: tuple[str, ...]) -> None:
+def _place(what: str, value: str, known: Sequence[str]) -> int:
+    """Where a value stands among those known, or SpecError."""
     if value not in known:
         raise SpecError(f"{what} {value!r}: expected one of {', '.join(known)}")
-
-
-def _number_of(corpus: str) -> int:
-    _check("synthetic corpus", corpus, CORPORA)
-    return CORPORA.index(corpus)
+    return known.index(value)
 
 
 # --------------------------------------------------------------------------------------------------- speakers
@@ -79,10 +60,15 @@ VOICES = {"low": (118.0, 14.0, 1.0), "high": (205.0, 20.0, 1.16)}
 """Mean pitch and its deviation, Hz, and mean vocal-tract factor: about men's and women's values."""
 
 
-def draw_speaker(rng: np.random.Generator, voice: str) -> Speaker:
-    """A speaker with a `low` or a `high` voice. Raises SpecError for another voice."""
-    _check("voice", voice, tuple(VOICES))
-    mean_hz, spread_hz, vocal_tract = VOICES[voice]
+def voice_of(speaker: int) -> str:
+    """The voice of a speaker number: even ones low, odd ones high, so any two neighbours are one of each."""
+    return tuple(VOICES)[speaker % 2]
+
+
+def speaker_of(corpus: str, speaker: int, seed: int = SEED) -> Speaker:
+    """Speaker number `speaker` of a corpus. Raises SpecError for an unknown corpus."""
+    rng = stream(seed, _place("synthetic corpus", corpus, CORPORA), speaker, 0, _SPEAKER)
+    mean_hz, spread_hz, vocal_tract = VOICES[voice_of(speaker)]
     pitch, tract, tilt, rate = normal(rng, 4)
     breath, bandwidth = uniform(rng, 2)
     return Speaker(
@@ -93,16 +79,6 @@ def draw_speaker(rng: np.random.Generator, voice: str) -> Speaker:
         breath=float(0.02 + 0.06 * breath),
         bandwidth=float(0.9 + 0.4 * bandwidth),
     )
-
-
-def voice_of(speaker: int) -> str:
-    """The voice of a speaker number: even ones low, odd ones high, so any two neighbours are one of each."""
-    return tuple(VOICES)[speaker % 2]
-
-
-def speaker_of(corpus: str, speaker: int, seed: int = SEED) -> Speaker:
-    """Speaker number `speaker` of a corpus. Raises SpecError for an unknown corpus."""
-    return draw_speaker(stream(seed, _number_of(corpus), speaker, 0, _SPEAKER), voice_of(speaker))
 
 
 # --------------------------------------------------------------------------------------------------- emotions
@@ -134,25 +110,16 @@ _HELD = {  # values that no emotion of another corpus has, so that none is mista
 }
 _SWAPPED = {"angry": "happy", "happy": "angry", "neutral": "sad", "sad": "neutral"}
 
-SPREAD = {
-    "f0": 0.06,
-    "rate": 0.07,
-    "level_db": 1.5,
-    "tilt_db": 0.8,
-    "pause": 0.03,
-    "breath": 0.02,
-    "jitter": 0.005,
-}
+SPREAD = dict(f0=0.06, rate=0.07, level_db=1.5, tilt_db=0.8, pause=0.03, breath=0.02, jitter=0.005)
 """Standard deviation from clip to clip within one emotion; `f0` and `rate` as a share of the value."""
 
 _LOWEST = {"pause": 0.0, "breath": 0.0, "jitter": 0.002}
 
 
 def prosody_of(corpus: str, label: str, semantics: str = "shared") -> Prosody:
-    """The mean prosody of an emotion in a corpus. Raises SpecError for an unknown one of the three."""
-    _check("synthetic corpus", corpus, CORPORA)
-    _check("label", label, LABELS)
-    _check("semantics", semantics, SEMANTICS)
+    """The mean prosody of an emotion in a corpus. Raises SpecError for an unknown label or semantics."""
+    _place("label", label, LABELS)
+    _place("semantics", semantics, SEMANTICS)
     if semantics == "disjoint":
         return Prosody(**{**_HELD[corpus], **_VARIED[corpus][label]})
     if semantics == "swapped" and corpus == "B":
@@ -173,27 +140,18 @@ def vary(prosody: Prosody, rng: np.random.Generator) -> Prosody:
 # --------------------------------------------------------------------------------------------------- channels
 
 
-@dataclass(frozen=True)
-class Channel:
-    """From the mouth to the file.
+class Channel(NamedTuple):
+    """From the mouth to the file."""
 
-    Attributes:
-        snr_db: level of speech at 0 dB over the noise, which does not follow the speech: level stays a cue.
-        t60_s: reverberation time around 1 kHz; below `_DRY_SECONDS` no room at all.
-        direct_db: level of the direct sound over the reverberation.
-        low_hz: lower band limit; beyond, 24 dB an octave are lost.
-        high_hz: upper band limit.
-        tilt_db: dB an octave around 1 kHz.
-        noise_slope: fall of the noise's power with frequency: 0 white, 1 pink.
-    """
-
-    snr_db: float
-    t60_s: float
-    direct_db: float
-    low_hz: float
-    high_hz: float
-    tilt_db: float
-    noise_slope: float
+    snr_db: (
+        float  # level of speech at 0 dB over the noise, which does not follow the speech: level stays a cue
+    )
+    t60_s: float  # reverberation time around 1 kHz; below `_DRY_SECONDS` no room at all
+    direct_db: float  # level of the direct sound over the reverberation
+    low_hz: float  # lower band limit; beyond, 24 dB an octave are lost
+    high_hz: float  # upper band limit
+    tilt_db: float  # dB an octave around 1 kHz
+    noise_slope: float  # fall of the noise's power with frequency: 0 white, 1 pink
 
 
 COMMON_CHANNEL = Channel(35.0, 0.1, 12.0, 60.0, 7800.0, 0.0, 1.0)
@@ -221,16 +179,11 @@ _SNR_SPREAD_DB, _DIRECT_SPREAD_DB, _T60_SPREAD = 2.0, 3.0, 0.2  # from clip to c
 
 
 def channel_of(corpus: str, acoustic: float = 1.0) -> Channel:
-    """A corpus's channel, on the straight line from the common one (`acoustic` 0) to its own (1).
-
-    Raises:
-        SpecError: unknown corpus, or `acoustic` outside [0, 1].
-    """
-    _check("synthetic corpus", corpus, CORPORA)
+    """A corpus's channel, on the straight line from the common one (`acoustic` 0) to its own (1)."""
     if not 0 <= acoustic <= 1:
         raise SpecError(f"acoustic = {acoustic}: expected a number in [0, 1]")
-    common, own = dataclasses.astuple(COMMON_CHANNEL), dataclasses.astuple(CHANNELS[corpus])
-    return Channel(*((1 - acoustic) * a + acoustic * b for a, b in zip(common, own, strict=True)))
+    both = zip(COMMON_CHANNEL, CHANNELS[corpus], strict=True)
+    return Channel(*((1 - acoustic) * common + acoustic * own for common, own in both))
 
 
 def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> np.ndarray:
@@ -240,15 +193,12 @@ def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> n
     sound, but no geometry.
 
     Args:
-        t60_s: time to fall by 60 dB, seconds, around 1 kHz; above 0.
+        t60_s: time to fall by 60 dB, seconds, around 1 kHz; above 0, else SpecError.
         direct_db: level of the direct sound over all the rest.
         rng: of the tail.
 
     Returns:
         float64, as long as 1.1 * t60_s or 0.1 s; sample 0 is the direct sound, of height 1.
-
-    Raises:
-        SpecError: a reverberation time that is not above 0.
     """
     if t60_s <= 0:
         raise SpecError(f"t60_s = {t60_s}: expected more than 0")
@@ -266,7 +216,6 @@ def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> n
     onset_s = shortest + (longest - shortest) * float(uniform(rng))
     tail *= 1 - np.exp2(-times / onset_s)
     tail /= np.sqrt(np.sum(tail**2))
-
     when, sign, height = uniform(rng, 3, _REFLECTIONS)
     at = np.minimum((0.001 + _REFLECTIONS_WITHIN_SECONDS * when) * RATE_HZ, n - 1).astype(int)
     early = np.zeros(n)
@@ -281,13 +230,8 @@ def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> n
 def apply_channel(wave: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
     """Speech as a corpus's microphone hears it: room, then noise, then band limits and tilt on both.
 
-    Args:
-        wave: float64 (n_samples,) at 16 kHz, speech at 0 dB having `REFERENCE_RMS`.
-        channel: what it goes through; noise level, room and distance vary a little with `rng`.
-        rng: of the room, the noise and that variation.
-
-    Returns:
-        float64 (n_samples,); reverberation past the end is cut.
+    Noise level, room and distance vary a little with `rng`. `wave` and what is returned are float64
+    (n_samples,) at 16 kHz, speech at 0 dB having `REFERENCE_RMS`; reverberation past the end is cut.
     """
     n = len(wave)
     snr, direct = normal(rng, 2)
@@ -306,7 +250,7 @@ def apply_channel(wave: np.ndarray, channel: Channel, rng: np.random.Generator) 
         - 24 * np.log2(np.maximum(1.0, channel.low_hz / np.maximum(hz, 1.0)))
         - 24 * np.log2(np.maximum(1.0, hz / channel.high_hz))
     )
-    heard = (np.fft.rfft(wave, size) * np.fft.rfft(response, size) + hiss) * amplitude(gain_db)
+    heard = (np.fft.rfft(wave, size) * np.fft.rfft(response, size) + hiss) * speech.amplitude(gain_db)
     return np.fft.irfft(heard, size)[:n]
 
 
@@ -317,16 +261,6 @@ def _fast_length(n: int) -> int:
 
 
 # ------------------------------------------------------------------------------------------------------ clips
-
-
-def clip_samples(corpus: str, speaker: int, number: int, seed: int = SEED) -> int:
-    """The length of a clip in samples, known before it is made; a multiple of `HOP`.
-
-    Raises SpecError for an unknown corpus.
-    """
-    shortest, longest = int(MIN_SECONDS * RATE_HZ) // HOP, int(MAX_SECONDS * RATE_HZ) // HOP
-    drawn = float(uniform(stream(seed, _number_of(corpus), speaker, number, _LENGTH)))
-    return HOP * (shortest + int(drawn * (longest - shortest + 1)))
 
 
 def make_clip(
@@ -346,25 +280,27 @@ def make_clip(
 
     Args:
         corpus: one of `CORPORA`.
-        speaker: 0, 1, ...; even ones have low voices.
-        number: of the clip within the speaker, 0, 1, ...
-        label: one of `serkit.specs.LABELS`.
+        speaker: from 0; even ones have low voices.
+        number: of the clip within the speaker, from 0.
+        label: one of `serkit.labels.LABELS`.
         semantics: one of `SEMANTICS`: which cues carry the emotion.
         acoustic: how far the corpus's channel is from the common one, in [0, 1].
         seed: of the whole world.
 
     Returns:
-        int16 (`clip_samples(...)`,) at 16 kHz, mono.
+        int16 (n_samples,) at 16 kHz, mono; a multiple of `HOP`, between `MIN_SECONDS` and `MAX_SECONDS`.
 
     Raises:
         SpecError: an unknown corpus, label or semantics, or `acoustic` outside [0, 1].
     """
-    key = (seed, _number_of(corpus), speaker, number)
+    key = (seed, _place("synthetic corpus", corpus, CORPORA), speaker, number)
     prosody = vary(prosody_of(corpus, label, semantics), stream(*key, _PROSODY))
     channel = channel_of(corpus, acoustic)
     who = speaker_of(corpus, speaker, seed)
-    n_samples = clip_samples(corpus, speaker, number, seed)
-    sentence = draw_sentence(stream(*key, _TEXT), n_samples, prosody.rate * who.rate, prosody.pause)
-    wave = apply_channel(speak(sentence, who, prosody, stream(*key, _VOICE)), channel, stream(*key, _CHANNEL))
+    shortest, longest = int(MIN_SECONDS * RATE_HZ) // HOP, int(MAX_SECONDS * RATE_HZ) // HOP
+    n_samples = HOP * (shortest + int(float(uniform(stream(*key, _LENGTH))) * (longest - shortest + 1)))
+    sentence = speech.draw_sentence(stream(*key, _TEXT), n_samples, prosody.rate * who.rate, prosody.pause)
+    spoken = speech.speak(sentence, who, prosody, stream(*key, _VOICE))
+    wave = apply_channel(spoken, channel, stream(*key, _CHANNEL))
     wave *= min(1.0, FULL_SCALE / np.max(np.abs(wave)))
     return np.rint(wave * 32767).astype(np.int16)

@@ -186,7 +186,6 @@ def test_semantics_are_shared_swapped_or_disjoint():
         (lambda: world.make_clip("A", 0, 0, "bored"), ("'bored'", "angry, happy, neutral, sad")),
         (lambda: world.make_clip("A", 0, 0, "sad", "odd"), ("'odd'", "shared, disjoint, swapped")),
         (lambda: world.make_clip("A", 0, 0, "sad", acoustic=1.5), ("1.5", "[0, 1]")),
-        (lambda: world.draw_speaker(STREAM, "hoarse"), ("'hoarse'", "low, high")),
         (lambda: speech.draw_sentence(STREAM, 1000), ("1000", "128")),
         (lambda: speech.draw_sentence(STREAM, 1280), ("1280", "too short")),
         (lambda: speech.draw_sentence(STREAM, 12800, 0.0), ("rate = 0.0", "more than 0")),
