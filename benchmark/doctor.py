@@ -24,14 +24,13 @@ def render(examination: Examination, title: str) -> str:
     verdict = f"UNFIT ({many(n_unfit, 'reason')})" if n_unfit else "fit"
     if n_notes:
         verdict += f", {many(n_notes, 'note')}"
-    options = ", ".join(f"{option} {value}" for option, value in examination.options if value is not None)
+    clips, elsewhere = examination.clips, examination.elsewhere
     about = {
         "folder": examination.folder,
-        "options": options,
+        "options": ", ".join(f"{name} {value}" for name, value in examination.options if value is not None),
         "version": examination.version,
-        "audio": examination.clips and f"{many(examination.clips, 'clip')}, {examination.hours:.2f} hours",
-        "": examination.elsewhere
-        and f"{many(examination.elsewhere, 'file')} more in folders where no clip lies",
+        "audio": clips and f"{many(clips, 'clip')}, {examination.hours:.2f} hours",
+        "": elsewhere and f"{many(elsewhere, 'file')} more in folders where no clip lies",
     }
     lines = [f"{title}: {verdict}", *(f"  {name:<8} {value}" for name, value in about.items() if value)]
     if examination.counts:
@@ -51,32 +50,27 @@ def render(examination: Examination, title: str) -> str:
 
 def _indented(start: str, text: str) -> str:
     """The text in lines of the terminal's usual width, paths unbroken."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * len(start),
-        break_long_words=False,
-        break_on_hyphens=False,
+    filler = textwrap.TextWrapper(
+        WIDTH, start, " " * len(start), break_long_words=False, break_on_hyphens=False
     )
+    return filler.fill(text)
 
 
 def _render_counts(counts: Sequence[Count]) -> list[str]:
     by_group: dict[str, dict[str, Count]] = defaultdict(dict)
     for count in counts:
         by_group[count.group][count.label] = count
-    columns = [*LABELS, "*"]
     rows, agreeing, is_single = [], 0, False
     for group, row in by_group.items():
         if is_single and not any(count.differs for count in row.values()):
             agreeing += len(row)
             continue
-        cells = [_cell(row[label]) if label in row else "" for label in columns]
+        cells = [_cell(row[label]) if label in row else "" for label in [*LABELS, "*"]]
         rows.append(["all" if group == "*" else group, *cells])
         is_single |= group == "*"  # what follows is published speaker by speaker: shown only where it differs
-    headers = ["", *LABELS, "all"]
-    table = tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * len(columns)))
-    lines = [f"  {line}" for line in table.splitlines()]
+    colalign = ("left", *["right"] * (len(LABELS) + 1))
+    table = tabulate(rows, ["", *LABELS, "all"], disable_numparse=True, colalign=colalign)
+    lines = textwrap.indent(table, "  ").splitlines()
     if any(count.published is not None for count in counts):
         lines.append("  found / published, ! where they differ")
     if agreeing:

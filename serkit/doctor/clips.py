@@ -17,7 +17,7 @@ from serkit import audio
 from serkit.corpora.reading.corpus import Corpus
 from serkit.doctor.findings import KINDS, Problem, found, problem
 from serkit.errors import AudioError
-from serkit.packs import ONE_LENGTH, in_threads, of_one_length
+from serkit.packs import in_threads, length_notes
 from serkit.words import many
 
 RATE_HZ = 16_000  # of the paper's front end
@@ -49,9 +49,12 @@ def hear(path: Path) -> Clip:
     except AudioError as error:
         return Clip(odd={error.kind: error.why})
     samples = heard.samples
-    judged = _judged(samples)
-    digest = b"" if "silent" in judged else _digest(samples)
-    return Clip(heard.rate_hz, heard.channels, len(samples), digest, heard.odd | judged)
+    odd = heard.odd | _judged(samples)
+    digest = b""
+    if "silent" not in odd:
+        core = audio.trimmed(samples)
+        digest = hashlib.blake2b((core if core[0] > 0 else -core).tobytes(), digest_size=16).digest()
+    return Clip(heard.rate_hz, heard.channels, len(samples), digest, odd)
 
 
 def _judged(samples: np.ndarray) -> dict[str, str]:
@@ -61,7 +64,9 @@ def _judged(samples: np.ndarray) -> dict[str, str]:
         odd["short"] = f"{len(samples) / RATE_HZ:.3f} s"
     if audio.is_silent(samples):
         return odd | {"silent": ""}
-    if (share := _still_share(samples)) >= KINDS["blank"]["limit"]:
+    ends = np.flatnonzero(np.diff(samples, append=~samples[-1:]))
+    runs = np.diff(ends, prepend=-1)  # of one value, as in digital silence
+    if (share := runs[runs >= STILL_SAMPLES].sum() / len(samples)) >= KINDS["blank"]["limit"]:
         odd["blank"] = f"{share:.0%}"
     if (share := audio.clipped_share(samples)) > KINDS["clipped"]["limit"]:
         odd["clipped"] = f"{share:.0%}"
@@ -72,18 +77,6 @@ def _judged(samples: np.ndarray) -> dict[str, str]:
     return odd
 
 
-def _still_share(samples: np.ndarray) -> float:
-    """The share of a clip in which one value stands for 20 ms or more, as in digital silence."""
-    ends = np.flatnonzero(np.diff(samples, append=~samples[-1:]))
-    runs = np.diff(ends, prepend=-1)
-    return float(runs[runs >= STILL_SAMPLES].sum() / len(samples))
-
-
-def _digest(samples: np.ndarray) -> bytes:
-    core = audio.trimmed(samples)
-    return hashlib.blake2b((core if core[0] > 0 else -core).tobytes(), digest_size=16).digest()
-
-
 def clip_problems(corpus: Corpus, clips: Mapping[str, Clip], module: ModuleType) -> list[Problem]:
     """What is wrong with the clips of a corpus."""
     examples = defaultdict(list)
@@ -91,15 +84,12 @@ def clip_problems(corpus: Corpus, clips: Mapping[str, Clip], module: ModuleType)
         for kind, detail in clip.odd.items():
             examples[kind].append(f"{path} ({detail})" if detail else path)
     values = {"of": len(clips), "folder": corpus.folder, "page": module.PAGE, "dbfs": audio.SILENT_DBFS}
-    problems = [problem for kind, of in examples.items() for problem in found(kind, of, **values)]
+    problems = found(examples, **values)
     whole = {path: clip for path, clip in clips.items() if clip.rate_hz}
     if whole:
         problems += [*_rates(whole, module.RATE_HZ), *_channels(whole, module.CHANNELS)]
-    lengths = np.array([clip.samples for clip in whole.values()])
-    if of_one_length(lengths):
-        said = ONE_LENGTH.format(seconds=lengths[0] / RATE_HZ)
-        problems.append(problem("one-length", len(lengths), said=said))
-    return problems
+    notes = length_notes(np.array([clip.samples for clip in whole.values()]), RATE_HZ)
+    return [*problems, *(problem("one-length", len(whole), said=note) for note in notes)]
 
 
 def _rates(whole: Mapping[str, Clip], delivered: Sequence[int]) -> list[Problem]:
@@ -107,21 +97,17 @@ def _rates(whole: Mapping[str, Clip], delivered: Sequence[int]) -> list[Problem]
     rates = Counter(clip.rate_hz for clip in whole.values())
     usual = delivered or [max(rates, key=lambda rate: (rates[rate], rate))]
     text = " or ".join(f"{rate:,}" for rate in usual)
-    values = {
-        "min_rate_hz": RATE_HZ,
-        "usual": text,
-        "expected": f"{text} Hz{'' if delivered else ', as most are'}",
-        "has": ", ".join(f"{number:,} at {rate:,} Hz" for rate, number in sorted(rates.items())),
-    }
-    other = [(path, clip.rate_hz) for path, clip in whole.items() if clip.rate_hz not in usual]
-    low = [f"{path} ({rate:,} Hz)" for path, rate in other if rate < RATE_HZ]
-    high = [f"{path} ({rate:,} Hz)" for path, rate in other if rate >= RATE_HZ]
-    recorded_low = [] if delivered or usual[0] >= RATE_HZ else list(whole)
-    return [
-        *found("low-rate", low, **values),
-        *found("low-rate/most", recorded_low, **values),
-        *found("sample-rate", high, **values),
-    ]
+    expected = f"{text} Hz{'' if delivered else ', as most are'}"
+    has = ", ".join(f"{number:,} at {rate:,} Hz" for rate, number in sorted(rates.items()))
+    examples: dict[str, list[str]] = defaultdict(list)
+    for path, clip in whole.items():
+        if clip.rate_hz not in usual:
+            kind = "low-rate" if clip.rate_hz < RATE_HZ else "sample-rate"
+            examples[kind].append(f"{path} ({clip.rate_hz:,} Hz)")
+    if not delivered and usual[0] < RATE_HZ:
+        examples["low-rate/most"] = list(whole)
+    values = {"min_rate_hz": RATE_HZ, "usual": text, "expected": expected, "has": has}
+    return found(examples, **values)
 
 
 def _channels(whole: Mapping[str, Clip], delivered: Sequence[int]) -> list[Problem]:
@@ -129,9 +115,6 @@ def _channels(whole: Mapping[str, Clip], delivered: Sequence[int]) -> list[Probl
     channels = Counter(clip.channels for clip in whole.values())
     usual = delivered or [max(channels, key=lambda number: (channels[number], -number))]
     expected = f"{' or '.join(map(str, usual))}{'' if delivered else ', as most have'}"
-    other = [
-        f"{path} ({many(clip.channels, 'channel')})"
-        for path, clip in whole.items()
-        if clip.channels not in usual
-    ]
-    return found("channels", other, of=len(whole), expected=expected)
+    other = {path: clip.channels for path, clip in whole.items() if clip.channels not in usual}
+    named = [f"{path} ({many(number, 'channel')})" for path, number in other.items()]
+    return found({"channels": named}, of=len(whole), expected=expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,68 +18,43 @@ EXAMPLES = {NOTE: 5, UNFIT: 100}  # named of a problem: what makes a copy unfit 
 
 @dataclass(frozen=True)
 class Problem:
-    """One kind of thing found.
+    """One kind of thing found."""
 
-    Attributes:
-        kind: short name, as in kinds.toml.
-        severity: `unfit` or `note`.
-        message: what was found, what was expected, what to do.
-        count: how many.
-        examples: the first of them; paths relative to the corpus's folder.
-    """
-
-    kind: str
-    severity: str
-    message: str
-    count: int = 1
-    examples: tuple[str, ...] = ()
+    kind: str  # short name, as in kinds.toml
+    severity: str  # `unfit` or `note`
+    message: str  # what was found, what was expected, what to do
+    count: int = 1  # how many
+    examples: tuple[str, ...] = ()  # the first of them; paths relative to the corpus's folder
 
 
 @dataclass(frozen=True)
 class Count:
-    """Clips of one label in one group.
+    """Clips of one label in one group."""
 
-    Attributes:
-        group: a split, `fold 0`, `fold 1`, ..., a speaker with a published count, or `*` for all.
-        label: one of the four, or `*` for all.
-        found: in this copy.
-        published: None where nothing is published.
-    """
-
-    group: str
-    label: str
-    found: int
-    published: int | None = None
+    group: str  # a split, `fold 0`, `fold 1`, ..., a speaker with a published count, or `*` for all
+    label: str  # one of the four, or `*` for all
+    found: int  # in this copy
+    published: int | None = None  # None where nothing is published
 
     @property
     def differs(self) -> bool:
         """Whether a published count is not what was found."""
-        return self.published is not None and self.published != self.found
+        return self.published not in (None, self.found)
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What the doctor found.
+    """What the doctor found."""
 
-    Attributes:
-        options: the reader's options, defaults filled in, sorted pairs.
-        folder: the corpus's folder; None where missing.
-        version: what the reader recognised; empty where it could not read.
-        clips: how many the table has.
-        counts: label x split or fold, beside what is published.
-        elsewhere: how many audio files lie in folders where no clip lies.
-        problems: unfit ones first, in the order of kinds.toml.
-    """
-
-    options: tuple[tuple[str, Any], ...] = ()
-    folder: Path | None = None
-    version: str = ""
-    clips: int = 0
+    options: tuple[tuple[str, Any], ...] = ()  # the reader's, defaults filled in, sorted
+    folder: Path | None = None  # the corpus's; None where missing
+    version: str = ""  # what the reader recognised; empty where it could not read
+    clips: int = 0  # how many the table has
     hours: float = 0.0
-    counts: tuple[Count, ...] = ()
-    elsewhere: int = 0
+    counts: tuple[Count, ...] = ()  # label x split or fold, beside what is published
+    elsewhere: int = 0  # how many audio files lie in folders where no clip lies
     notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()  # unfit ones first, in the order of kinds.toml
 
     @property
     def missing(self) -> bool:
@@ -107,10 +82,9 @@ def problem(
     if tolerated := row.get("tolerated"):
         message += f"; above {tolerated:.0%} of the clips the copy counts as damaged"
         severity = NOTE if count <= tolerated * of else UNFIT
-    named = tuple(examples[: EXAMPLES[severity]])
-    return Problem(kind.partition("/")[0], severity, message, count, named)
+    return Problem(kind.partition("/")[0], severity, message, count, tuple(examples[: EXAMPLES[severity]]))
 
 
-def found(kind: str, examples: Sequence[str], **values: Any) -> list[Problem]:
-    """A problem with its examples, or none where there are none."""
-    return [problem(kind, len(examples), examples, **values)] if examples else []
+def found(examples: Mapping[str, Sequence[str]], **values: Any) -> list[Problem]:
+    """A problem of each kind of which there are examples."""
+    return [problem(kind, len(named), named, **values) for kind, named in examples.items() if named]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from serkit.corpora.reading.corpus import Corpus
 from serkit.corpora.reading.folder import is_pointer
@@ -17,22 +17,20 @@ SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".
 POINTER_BYTES = 1024  # git-lfs's own limit for what may be a pointer
 
 
-@dataclass(frozen=True)
-class Walk:
+class Walk(NamedTuple):
     """What lies in a folder, as relative posix paths."""
 
-    audio: dict[str, int] = field(default_factory=dict)  # with its size in bytes
-    apple: list[str] = field(default_factory=list)  # AppleDouble files
-    closed: list[str] = field(default_factory=list)  # folders that cannot be listed, each with the reason
+    audio: dict[str, int]  # with its size in bytes
+    odd: dict[str, list[str]]  # by kind of problem: AppleDouble files, folders that cannot be listed and why
 
 
 def walk_through(folder: Path) -> Walk:
     """Walks a corpus's folder, links included (audio often lies on another disk), each folder once."""
-    walk = Walk()
+    walk = Walk({}, {"closed": [], "apple-double": []})
     seen: set[str] = set()
 
     def closed(error: OSError) -> None:
-        walk.closed.append(f"{os.path.relpath(error.filename, folder)} ({error.strerror})")
+        walk.odd["closed"].append(f"{os.path.relpath(error.filename, folder)} ({error.strerror})")
 
     for top, folders, files in os.walk(folder, followlinks=True, onerror=closed):
         real = os.path.realpath(top)
@@ -45,7 +43,7 @@ def walk_through(folder: Path) -> Walk:
             path = Path(top, name)
             relative = path.relative_to(folder).as_posix()
             if name.startswith("._"):
-                walk.apple.append(relative)
+                walk.odd["apple-double"].append(relative)
             elif not name.startswith(".") and path.suffix.lower() in SUFFIXES:
                 with suppress(OSError):  # a link to nothing: a clip is then named as missing audio
                     walk.audio[relative] = path.stat().st_size
@@ -53,12 +51,7 @@ def walk_through(folder: Path) -> Walk:
 
 
 def unknown_audio(walk: Walk, corpus: Corpus) -> tuple[list[str], list[str], int]:
-    """Audio that no label knows.
-
-    Returns:
-        files beside clips; files elsewhere that have the size of some clip, so may be copies; how many lie
-        elsewhere.
-    """
+    """Audio that no label knows: beside clips; elsewhere and as large as a clip; how many are elsewhere."""
     known = {*corpus.clips["path"], *corpus.others}
     homes = {PurePosixPath(path).parent for path in known}
     sizes = {walk.audio.get(path) for path in corpus.clips["path"]}
@@ -71,45 +64,28 @@ def unknown_audio(walk: Walk, corpus: Corpus) -> tuple[list[str], list[str], int
 def names_only(folder: Path) -> list[Problem]:
     """What can be said without labels."""
     walk = walk_through(folder)
-    return [
-        *found("lfs-pointer", _pointers(folder, walk, set()), folder=folder),
-        *found("empty", [path for path, size in walk.audio.items() if size == 0]),
-        *_names(walk),
-    ]
+    empty = [path for path, size in walk.audio.items() if size == 0]
+    return found({"lfs-pointer": _pointers(folder, walk), "empty": empty} | walk.odd, folder=folder)
 
 
 def folder_problems(
-    corpus: Corpus, walk: Walk, strays: Sequence[str], heard: Mapping[str, Clip]
+    corpus: Corpus, walk: Walk, strays: list[str], heard: Mapping[str, Clip]
 ) -> list[Problem]:
     """What lies in the folder and should not, or does not and should."""
-    used = set(corpus.clips["path"])
-    pointers = _pointers(corpus.folder, walk, used)
-    originals = {heard[path].digest for path in used} - {b""}
-    without_labels = [path for path in strays if path not in pointers and heard[path].digest not in originals]
-    absent = [
-        path for path in corpus.others if path not in walk.audio and not (corpus.folder / path).is_file()
-    ]
-    return [
-        *found("lfs-pointer-unused", pointers, folder=corpus.folder),
-        *found("audio-without-labels", without_labels),
-        *found("missing-others", absent),
-        *_names(walk),
-    ]
+    folder, used = corpus.folder, set(corpus.clips["path"])
+    pointers = [path for path in _pointers(folder, walk) if path not in used]
+    known = {heard[path].digest for path in used} - {b""}
+    extra = [path for path in strays if path not in pointers and heard[path].digest not in known]
+    absent = [path for path in corpus.others if path not in walk.audio and not (folder / path).is_file()]
+    examples = {"lfs-pointer-unused": pointers, "audio-without-labels": extra, "missing-others": absent}
+    return found(examples | walk.odd, folder=folder)
 
 
-def _pointers(folder: Path, walk: Walk, used: set[str]) -> list[str]:
-    """git-lfs pointers among the audio that is not used."""
-
-    def pointer(path: str) -> bool:
-        try:
-            return is_pointer(folder / path)
-        except OSError:
-            return False
-
-    return [
-        path for path, n in walk.audio.items() if path not in used and n <= POINTER_BYTES and pointer(path)
-    ]
-
-
-def _names(walk: Walk) -> list[Problem]:
-    return [*found("closed", walk.closed), *found("apple-double", walk.apple)]
+def _pointers(folder: Path, walk: Walk) -> list[str]:
+    """git-lfs pointers among the audio."""
+    pointers = []
+    for path, size in walk.audio.items():
+        with suppress(OSError):
+            if size <= POINTER_BYTES and is_pointer(folder / path):
+                pointers.append(path)
+    return pointers
