@@ -9,9 +9,9 @@ denoised in place (same names, same sizes) is another corpus.
                           offsets.i64    where each clip begins and the last one ends, little-endian
                           samples.i16    all clips end to end, little-endian
 
-Nothing in it is trusted: sizes are checked whenever a pack is opened, samples against the digest before a
-process trains on them. Of workers that want the same pack one packs, under a file lock, and the others wait;
-a pack appears whole or not at all, and who has an old one mapped keeps it.
+Nothing in it is trusted: sizes, and all samples against the digest, are checked before a process trains on
+them. Of workers that want the same pack one packs, under a file lock, and the others wait; a pack appears
+whole or not at all, and who has an old one mapped keeps it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
@@ -43,7 +42,6 @@ PACK_FORMAT = 2
 CLIPS_AHEAD = 16  # heard ahead of who takes them: of clips of half an hour, the longest there may be, 1 GB
 REPORTED = 10  # unreadable clips named in an error
 ANY_NAME = "surrogateescape"  # names that are not UTF-8 are names
-ONE_LENGTH = "every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original"
 
 Progress = Callable[[int, int], None]
 Made = TypeVar("Made")
@@ -51,20 +49,12 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, eq=False)
 class Pack:
-    """A corpus's audio, packed.
+    """A corpus's audio, packed: clip i is `samples[offsets[i]:offsets[i + 1]]`, as in `Corpus.clips`."""
 
-    Attributes:
-        samples: int16 memory map, all clips end to end.
-        offsets: int64 [clips + 1]; clip i is `samples[offsets[i]:offsets[i + 1]]`, in the order of
-            `Corpus.clips`.
-        rate_hz: sample rate.
-        digest: SHA-256 over rate, lengths and samples.
-    """
-
-    samples: np.ndarray
-    offsets: np.ndarray
+    samples: np.ndarray  # int16 memory map, all clips end to end
+    offsets: np.ndarray  # int64 [clips + 1]
     rate_hz: int
-    digest: str
+    digest: str  # SHA-256 over rate, lengths and samples
 
     @property
     def lengths(self) -> np.ndarray:
@@ -74,17 +64,19 @@ class Pack:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the samples say about this copy that its labels cannot."""
-        seconds = self.lengths[0] / self.rate_hz
-        return (ONE_LENGTH.format(seconds=seconds),) if of_one_length(self.lengths) else ()
+        return length_notes(self.lengths, self.rate_hz)
 
 
 class _Unusable(Exception):
     """Why a pack cannot be used."""
 
 
-def of_one_length(lengths: np.ndarray) -> bool:
-    """Whether several clips of so many samples are all equally long, as recorded speech never is."""
-    return len(lengths) > 1 and bool((lengths == lengths[0]).all())
+def length_notes(lengths: np.ndarray, rate_hz: int) -> tuple[str, ...]:
+    """What clips of so many samples say of a copy if they are all of one length, as speech never is."""
+    if len(lengths) < 2 or np.ptp(lengths):
+        return ()
+    seconds = lengths[0] / rate_hz
+    return (f"every clip is exactly {seconds:.2f} s long: this copy was cut or padded, it is no original",)
 
 
 def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack:
@@ -92,23 +84,20 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
 
     Reads all of a pack to check it: call it once a process and corpus.
 
-    Args:
-        corpus: any corpus.
-        rate_hz: the front end's.
-        progress: called with (clips done, clips in all) while decoding.
+    `progress` is called with (clips done, clips in all) while decoding.
 
     Raises:
         AudioError: clips that cannot be read; the message names the first ten.
         SerkitError: the pack cannot be written, or cannot be read as it was written.
     """
-    folder = _folder(corpus, rate_hz)
+    folder = cache_folder() / "packed" / f"{corpus.name}-{rate_hz}-{_stamp(corpus, rate_hz)[:16]}"
     with suppress(_Unusable):
-        return _open(folder, corpus, rate_hz, whole=True)
+        return _open(folder, corpus, rate_hz)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock"):
             try:  # another worker may have packed it in the meantime
-                return _open(folder, corpus, rate_hz, whole=True)
+                return _open(folder, corpus, rate_hz)
             except _Unusable as error:
                 if os.path.lexists(folder):
                     warnings.warn(
@@ -116,7 +105,7 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
                         stacklevel=2,
                     )
             _write(corpus, rate_hz, folder, progress)
-            return _open(folder, corpus, rate_hz, whole=True)
+            return _open(folder, corpus, rate_hz)
     except _Unusable as error:
         raise SerkitError(
             f"{corpus.name}: audio that was packed to {folder} just now is damaged ({error}): the disk or the"
@@ -127,13 +116,6 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
             f"{corpus.name}: cannot write the packed audio to {folder} ({error}); make room there, or set"
             f" {CACHE_VARIABLE} to a folder that you can write"
         ) from error
-
-
-def packed_before(corpus: Corpus, rate_hz: int) -> Pack | None:
-    """The corpus's clips at `rate_hz` if they were packed before; nothing is decoded, sizes alone checked."""
-    with suppress(_Unusable):
-        return _open(_folder(corpus, rate_hz), corpus, rate_hz, whole=False)
-    return None
 
 
 def fingerprint(corpus: Corpus, packed: Pack) -> str:
@@ -151,10 +133,6 @@ def in_threads(work: Callable[[Path], Made], paths: Iterable[Path]) -> Iterator[
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-
-def _folder(corpus: Corpus, rate_hz: int) -> Path:
-    return cache_folder() / "packed" / f"{corpus.name}-{rate_hz}-{_stamp(corpus, rate_hz)[:16]}"
 
 
 def _stamp(corpus: Corpus, rate_hz: int) -> str:
@@ -179,8 +157,7 @@ def _write(corpus: Corpus, rate_hz: int, folder: Path, progress: Progress | None
         digest, lengths = _write_samples(corpus, rate_hz, draft / "samples.i16", progress)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
         (draft / "offsets.i64").write_bytes(offsets.tobytes())
-        about = _about(corpus, rate_hz) | {"digest": digest}
-        (draft / "pack.json").write_text(json.dumps(about), encoding="utf-8")
+        (draft / "pack.json").write_text(json.dumps(_about(corpus, rate_hz, digest)), encoding="utf-8")
         _delete(folder)
         settle_folder(draft, folder)
     except BaseException:
@@ -225,8 +202,8 @@ def _write_samples(
     return digest.hexdigest(), lengths
 
 
-def _about(corpus: Corpus, rate_hz: int) -> dict[str, int]:
-    return {"format": PACK_FORMAT, "rate_hz": rate_hz, "clips": len(corpus.clips)}
+def _about(corpus: Corpus, rate_hz: int, digest: Any) -> dict[str, Any]:
+    return {"format": PACK_FORMAT, "rate_hz": rate_hz, "clips": len(corpus.clips), "digest": digest}
 
 
 def _delete(path: Path) -> None:
@@ -236,22 +213,24 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _open(folder: Path, corpus: Corpus, rate_hz: int, whole: bool) -> Pack:
-    """A pack as it lies there; `whole`: every sample is checked against the digest, not only the sizes.
-
-    Raises:
-        _Unusable: it is not there, or damaged.
-        MemoryError: it cannot be mapped.
-    """
-    size = 0
+def _open(folder: Path, corpus: Corpus, rate_hz: int) -> Pack:
+    """A pack as it lies there, or _Unusable; MemoryError where it cannot be mapped."""
+    size, clips = 0, len(corpus.clips)
     try:
         about = read_json(folder / "pack.json")
-        raw = read_bytes(folder / "offsets.i64", 8 * (len(corpus.clips) + 1))
-        offsets = np.frombuffer(raw, dtype="<i8")
+        if not isinstance(about, dict) or about != _about(corpus, rate_hz, about.get("digest")):
+            raise _Unusable("pack.json says something else than was packed")
+        offsets = np.frombuffer(read_bytes(folder / "offsets.i64", 8 * (clips + 1)), dtype="<i8")
+        lengths = np.diff(offsets)
+        if len(lengths) != clips or offsets[0] != 0 or (lengths <= 0).any():
+            raise _Unusable("offsets.i64 holds no offsets of these clips")
         with open_file(folder / "samples.i16") as file:
-            size = os.fstat(file.fileno()).st_size
-            _check_sizes(about, _about(corpus, rate_hz), offsets, size)
-            if whole and _digest(file, rate_hz, offsets) != about["digest"]:
+            size, expected = os.fstat(file.fileno()).st_size, 2 * int(offsets[-1])
+            if size != expected:
+                raise _Unusable(f"samples.i16 has {size:,} bytes, expected {expected:,}")
+            digest = hashlib.file_digest(file, "sha256")  # read: a bad sector under a map kills the process
+            digest.update(f"{rate_hz} {lengths.tolist()}".encode())
+            if digest.hexdigest() != about["digest"]:
                 raise _Unusable("its samples are not those that were packed")
             samples = np.memmap(file, dtype="<i2", mode="r")
     except (OSError, ValueError) as error:
@@ -259,21 +238,3 @@ def _open(folder: Path, corpus: Corpus, rate_hz: int, whole: bool) -> Pack:
             raise MemoryError(f"{size / 1e6:,.0f} MB of packed audio cannot be mapped") from error
         raise _Unusable(str(error)) from error
     return Pack(samples, offsets, rate_hz, about["digest"])
-
-
-def _check_sizes(about: object, wanted: dict[str, int], offsets: np.ndarray, size: int) -> None:
-    digest = about.get("digest") if isinstance(about, dict) else None
-    if not isinstance(digest, str) or about != wanted | {"digest": digest}:
-        raise _Unusable("pack.json says something else than was packed")
-    if len(offsets) != wanted["clips"] + 1 or offsets[0] != 0 or (np.diff(offsets) <= 0).any():
-        raise _Unusable("offsets.i64 holds no offsets of these clips")
-    expected = 2 * int(offsets[-1])
-    if size != expected:
-        raise _Unusable(f"samples.i16 has {size:,} bytes, expected {expected:,}")
-
-
-def _digest(file: BufferedReader, rate_hz: int, offsets: np.ndarray) -> str:
-    """The digest of samples on the disk; read, because a bad sector under a map kills the process."""
-    digest = hashlib.file_digest(file, "sha256")
-    digest.update(f"{rate_hz} {np.diff(offsets).tolist()}".encode())
-    return digest.hexdigest()

@@ -21,7 +21,7 @@ from serkit import packs
 from serkit.audio import decode
 from serkit.errors import AudioError, SerkitError
 from serkit.labels import LABELS
-from serkit.packs import fingerprint, pack, packed_before
+from serkit.packs import fingerprint, pack
 from tests.made_packs import RATE_HZ, WAVES, corpus_in, corpus_of, noise
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -45,14 +45,6 @@ def test_a_pack_holds_every_clip_in_order(tmp_path, monkeypatch):
     np.testing.assert_array_equal(packed.lengths, [len(wave) for wave in WAVES])
     assert packed.rate_hz == RATE_HZ
     assert told == [(i + 1, 8) for i in range(8)]
-
-
-def test_what_was_packed_before_is_found_and_nothing_else(tmp_path):
-    corpus = corpus_of(tmp_path / "c")
-    assert packed_before(corpus, RATE_HZ) is None
-    made = pack(corpus, RATE_HZ)
-    assert packed_before(corpus, RATE_HZ).digest == made.digest
-    assert packed_before(corpus, 32_000) is None
 
 
 def test_a_pack_is_mapped_and_read_only(tmp_path):
@@ -209,7 +201,6 @@ def test_a_pack_that_says_something_else_is_none(tmp_path, cache, about):
     corpus = corpus_of(tmp_path / "c")
     whole = pack(corpus, RATE_HZ)
     (packed_folder(cache) / "pack.json").write_text(about)
-    assert packed_before(corpus, RATE_HZ) is None
     with pytest.warns(UserWarning, match="packing it again"):
         assert pack(corpus, RATE_HZ).digest == whole.digest
 
@@ -223,15 +214,6 @@ def test_borders_that_were_moved_are_seen(tmp_path, cache):
         moved.astype("<i8").tofile(path)
         with pytest.warns(UserWarning, match="packing it again"):
             assert pack(corpus, RATE_HZ).digest == whole.digest
-
-
-def test_a_plan_looks_at_sizes_alone(tmp_path, cache, monkeypatch):
-    corpus = corpus_of(tmp_path / "c")
-    pack(corpus, RATE_HZ)
-    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read it all"))
-    assert packed_before(corpus, RATE_HZ) is not None
-    cut(packed_folder(cache) / "samples.i16")
-    assert packed_before(corpus, RATE_HZ) is None
 
 
 def test_a_file_in_the_place_of_a_pack_gives_way(tmp_path, cache):
@@ -303,10 +285,14 @@ def test_a_clip_of_which_the_system_says_something_else_is_another(tmp_path, mon
             return at
         return SimpleNamespace(**{name: getattr(at, name) + (name == of) for name in facts})
 
+    decoded = []
+    monkeypatch.setattr(packs, "decode", lambda *of: (decoded.append(of), decode(*of))[1])
     with monkeypatch.context() as patch:
         patch.setattr(os, "stat", another)
-        assert packed_before(corpus, RATE_HZ) is None
-    assert packed_before(corpus, RATE_HZ) is not None
+        pack(corpus, RATE_HZ)
+    assert len(decoded) == 2  # packed anew
+    pack(corpus, RATE_HZ)
+    assert len(decoded) == 2
 
 
 @pytest.mark.parametrize("damaged", [False, True])
