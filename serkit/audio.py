@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import errno
 import io
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -46,25 +46,17 @@ CURES = {
 """What can keep a clip from being heard, and what to do."""
 
 
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """A clip as training gets it, and what it was before.
+class Heard(NamedTuple):
+    """A clip as training gets it, and what it was before."""
 
-    Attributes:
-        samples: int16 mono [samples] at the rate asked for.
-        rate_hz: of the file.
-        channels: of the file.
-        odd: what the samples cannot tell: kinds of problem, each with its detail.
-    """
-
-    samples: np.ndarray
-    rate_hz: int
-    channels: int
-    odd: dict[str, str]
+    samples: np.ndarray  # int16 mono [samples] at the rate asked for
+    rate_hz: int  # of the file
+    channels: int  # of the file
+    odd: dict[str, str]  # what the samples cannot tell: kinds of problem, each with its detail
 
 
 class _Flaw(Exception):
-    """What is wrong with a clip whose path is not known here: a kind and why."""
+    """What is wrong with a clip whose path is not known here: a kind in `CURES` and why."""
 
 
 def decode(path: Path, rate_hz: int) -> np.ndarray:
@@ -82,18 +74,25 @@ def listen(path: Path, rate_hz: int) -> Heard:
     """
     try:
         return _heard(read_bytes(path, MAX_BYTES), rate_hz)
-    except _Flaw as flaw:
-        raise _error(path, *flaw.args) from flaw.__cause__
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise _error(path, "missing-audio", "no such file") from error
-    except OSError as error:
-        kind = "too-long" if error.errno == errno.EFBIG else "unreadable"
-        raise _error(path, kind, f"not readable ({error.strerror})") from error
-    except MemoryError as error:
-        raise _error(path, "unreadable", "not readable: it needs more memory than there is") from error
-    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:  # a decoder's, or a bad name
-        why = getattr(error, "error_string", "") or str(error) or type(error).__name__
-        raise _error(path, "unreadable", f"not readable as audio ({why.rstrip('.')})") from error
+    except (_Flaw, OSError, MemoryError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        kind, why = _flaw(error)
+        raise AudioError(f"{path}: {why}; {CURES[kind]}", kind, why) from error
+
+
+def _flaw(error: Exception) -> tuple[str, str]:
+    """What is wrong with a clip, where reading or decoding it raised an error: a kind in `CURES` and why."""
+    match error:
+        case _Flaw(args=(kind, why)):
+            return kind, why
+        case FileNotFoundError() | NotADirectoryError():
+            return "missing-audio", "no such file"
+        case OSError():
+            kind = "too-long" if error.errno == errno.EFBIG else "unreadable"
+            return kind, f"not readable ({error.strerror})"
+        case MemoryError():
+            return "unreadable", "not readable: it needs more memory than there is"
+    why = getattr(error, "error_string", "") or str(error) or type(error).__name__
+    return "unreadable", f"not readable as audio ({why.rstrip('.')})"  # a decoder's error, or a bad name
 
 
 def unfit(samples: np.ndarray) -> str | None:
@@ -148,12 +147,13 @@ class _Straight(soundfile.SoundFile):
         return False
 
 
-def _error(path: Path, kind: str, why: str) -> AudioError:
-    return AudioError(f"{path}: {why}; {CURES[kind]}", kind, why)
-
-
 def _heard(data: bytes, rate_hz: int) -> Heard:
-    _check_kind(data)
+    if not data:
+        raise _Flaw("empty", "an empty file")
+    if data.startswith(LFS_POINTER):
+        raise _Flaw("lfs-pointer", "a git-lfs pointer, not audio")
+    if not BEGINNINGS.match(data):
+        raise _Flaw("unreadable", f"not readable as audio (begins with {data[:8]!r}, expected {FORMATS})")
     told = promise(data)
     content = _Content(told.data)
     try:
@@ -181,21 +181,8 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
     return Heard(samples, found_hz, channels, odd)
 
 
-def _check_kind(data: bytes) -> None:
-    if not data:
-        raise _Flaw("empty", "an empty file")
-    if data.startswith(LFS_POINTER):
-        raise _Flaw("lfs-pointer", "a git-lfs pointer, not audio")
-    if not BEGINNINGS.match(data):
-        raise _Flaw("unreadable", f"not readable as audio (begins with {data[:8]!r}, expected {FORMATS})")
-
-
 def _read(file: soundfile.SoundFile, dtype: str) -> tuple[np.ndarray, np.ndarray, str]:
-    """All samples, block by block, whatever the header promises.
-
-    Returns:
-        mono [frames], each channel's mean power, and why reading ended where it failed.
-    """
+    """All samples, block by block, whatever the header promises: mono, channels' mean powers, what failed."""
     room = max(1, BLOCK_SAMPLES // file.channels)
     blocks = [np.empty(0, dtype)]
     powers = np.zeros(file.channels)

@@ -11,10 +11,11 @@ refused: nobody could say whether such a file is whole.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 FORMATS = "WAV, FLAC, AIFF, CAF, AU, Ogg, MP3 and NIST SPHERE"
 BEGINNINGS = re.compile(
@@ -34,25 +35,16 @@ MP3_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
 """An empty tag: for an MP3 without any, libsndfile looks for a file `._` in the current folder."""
 
 
-@dataclass(frozen=True)
-class Promise:
-    """What a file says of its length.
+class Promise(NamedTuple):
+    """What a file says of its length."""
 
-    Attributes:
-        data: the file, with its true length in place of an unknown one.
-        lacking: bytes that it promises and does not have.
-        surplus: bytes behind the samples that it promises, chunks and tags aside.
-        frames: samples a channel that it promises; 0 where it does not say, None where libsndfile knows.
-    """
-
-    data: bytes
-    lacking: int = 0
-    surplus: int = 0
-    frames: int | None = None
+    data: bytes  # the file, with its true length in place of an unknown one
+    lacking: int = 0  # bytes that it promises and does not have
+    surplus: int = 0  # bytes behind the samples that it promises, chunks and tags aside
+    frames: int | None = None  # samples a channel: 0 where it does not say, None where libsndfile knows
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """A container of chunks, each a name, a size and a content; one chunk holds the samples."""
 
     size: Struct
@@ -151,10 +143,7 @@ def _au(data: bytes, header: Struct) -> Promise:
 
 def _end_of_tag(data: bytes) -> int:
     """Where an ID3 tag ends: its size has seven bits a byte."""
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 127
-    return 10 + size
+    return 10 + functools.reduce(lambda size, byte: size << 7 | byte & 127, data[6:10], 0)
 
 
 def _ogg_ends(data: bytes) -> bool:
