@@ -36,7 +36,6 @@ from serkit.specs import AcousticsSpec
 
 RATE_HZ = quality.RATE_HZ
 WINDOW_SAMPLES = int(quality.SECONDS * RATE_HZ)
-
 PART_CLIPS = 100  # measured between two saves: some ten seconds on one core
 AT_ONCE = 8  # clips augmented together: what they need in between stays in the cache
 
@@ -66,19 +65,12 @@ def spread(clips: int, at_most: int) -> np.ndarray:
 
 
 class Meter:
-    """Measures clips of one corpus as a spec asks.
-
-    Attributes:
-        rows: int64 [clips], which clips of the corpus are measured, in the order of measuring.
-    """
+    """Measures clips of one corpus: those at `rows`, int64 [clips], in the order of measuring."""
 
     def __init__(self, spec: AcousticsSpec, pack: Pack, threads: int = 1) -> None:
         """Chooses clips of a corpus packed at `RATE_HZ`, draws their augmentation, opens the estimators.
 
-        `threads` are what DNSMOS may use; the rest goes by PyTorch's setting.
-
-        Raises:
-            ExtraMissing: DNSMOS is not installed.
+        `threads` are what DNSMOS may use; the rest goes by PyTorch's setting. Raises ExtraMissing.
         """
         self.rows = choose(len(pack.lengths), spec.clips, spec.seed)
         self._pack = pack

@@ -35,21 +35,18 @@ BLOCK_SAMPLES, OVER_BLOCKS = 1280, 780  # P.808's blocks; what a repeated clip i
 
 P808_FILE, P835_FILE = "model_v8.onnx", "sig_bak_ovr.onnx"
 FFT_SAMPLES, HOP_SAMPLES, MEL_BANDS = 321, 160, 120  # P.808's input, as the package makes it
-SIGNAL = (-0.08397278, 1.22083953, 0.0052439)  # the package's corrections of P.835, highest power first
-BACKGROUND = (-0.13166888, 1.60915514, -0.39604546)
-OVERALL = (-0.06766283, 1.11546468, 0.04602535)
+CORRECTIONS = (  # the package's, of P.835: signal, background, overall; highest power first
+    (-0.08397278, 1.22083953, 0.0052439),
+    (-0.13166888, 1.60915514, -0.39604546),
+    (-0.06766283, 1.11546468, 0.04602535),
+)
 
 
 def heard(wave: np.ndarray) -> np.ndarray:
     """What the networks hear of a clip: its first 9.01 s, a shorter one repeated, at -26 dBFS RMS.
 
-    Fainter where the peak would exceed full scale; silence stays silence.
-
-    Args:
-        wave: float32 [samples] at 16 kHz.
-
-    Returns:
-        float32 [144160] in [-1, 1].
+    Fainter where the peak would exceed full scale; silence stays silence. From float32 [samples] at 16 kHz to
+    float32 [144160] in [-1, 1].
     """
     samples = int(SECONDS * RATE_HZ)
     if OVER_BLOCKS <= len(wave) < samples:
@@ -70,11 +67,7 @@ class Dnsmos:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        """Opens the networks; the scores do not depend on how many threads each may use.
-
-        Raises:
-            ExtraMissing: speechmos, onnxruntime or librosa is not installed.
-        """
+        """Opens the networks; the scores do not depend on the threads. Raises ExtraMissing."""
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it keeps a number of this machine, and warns
         try:
             import librosa
@@ -96,14 +89,8 @@ class Dnsmos:
 
     def p835(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """P.835's scores of each clip: overall, signal, background; float64 [clips, 3], NaN for silence."""
-
-        def corrected(wave: np.ndarray) -> np.ndarray:
-            signal, background, overall = _run(self._p835, wave)
-            return np.array(
-                [np.polyval(OVERALL, overall), np.polyval(SIGNAL, signal), np.polyval(BACKGROUND, background)]
-            )
-
-        return _each(waves, 3, corrected)
+        scores = _each(waves, 3, lambda wave: _run(self._p835, wave))
+        return np.stack([np.polyval(CORRECTIONS[of], scores[:, of]) for of in (2, 0, 1)], axis=1)
 
     def _log_mel(self, wave: np.ndarray) -> np.ndarray:
         """P.808's input, float32 [900, 120], as the package makes it, but for filters made once."""
@@ -113,11 +100,7 @@ class Dnsmos:
 
 
 def digest() -> str:
-    """Short digest of both networks: other networks give other scores.
-
-    Raises:
-        ExtraMissing: speechmos is not installed.
-    """
+    """Short digest of both networks: other networks give other scores. Raises ExtraMissing."""
     return hashlib.sha256(b"".join(_models())).hexdigest()[:12]
 
 

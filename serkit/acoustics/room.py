@@ -67,23 +67,16 @@ def _filters() -> Tensor:
     )
 
 
-@functools.cache
-def _window() -> Tensor:
-    return torch.hann_window(WINDOW_SAMPLES)
-
-
 def features(waves: Tensor) -> Tensor:
     """Log-mel energies relative to the loud frames, floored at -70 dB and scaled to about -1..1.
 
-    Args:
-        waves: float32 [clips, samples] at 16 kHz, of any level but 0, at least a window long.
-
-    Returns:
-        float32 [clips, frames, bands].
+    From float32 [clips, samples] at 16 kHz, of any level but 0, at least a window long, to float32 [clips,
+    frames, bands].
     """
     waves = waves / waves.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
+    window = torch.hann_window(WINDOW_SAMPLES)
     spectra = torch.stft(
-        waves, FFT_SAMPLES, HOP_SAMPLES, WINDOW_SAMPLES, _window(), center=False, return_complex=True
+        waves, FFT_SAMPLES, HOP_SAMPLES, WINDOW_SAMPLES, window, center=False, return_complex=True
     )
     power = spectra.real.square().addcmul(spectra.imag, spectra.imag).transpose(1, 2) @ _filters()
     loud = torch.quantile(power.mean(dim=2), LOUD_SHARE, dim=1).clamp_min(1e-20)
@@ -118,7 +111,7 @@ def estimate(net: RoomNet, waves: Sequence[np.ndarray]) -> np.ndarray:
     """T60 and C50 of clips.
 
     Args:
-        net: from `load` or `train`.
+        net: from `load`, or in training.
         waves: float32 [samples] each, at 16 kHz, of any level. Zeros at a clip's ends count as no part of it.
 
     Returns:
@@ -137,17 +130,11 @@ def estimate(net: RoomNet, waves: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def load(path: Path = WEIGHTS) -> RoomNet:
-    """The network with the shipped weights, or those of `path`.
-
-    Raises:
-        WeightsMissing: no such file, or not the weights of this network.
-    """
+    """The network with the shipped weights, or those of `path`; WeightsMissing where they are none."""
     net = RoomNet()
     try:
         with open_file(path) as file, np.load(file) as arrays:  # refuses arrays of objects, which run code
-            state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-        net.load_state_dict(state)
+            net.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
     except Exception as error:  # a file that is something else makes the three libraries raise anything
         raise WeightsMissing(
             f"{path}: not the room estimator's weights ({error}); the package brings them, and"
