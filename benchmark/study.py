@@ -1,7 +1,7 @@
 """Studies: a TOML file that says which corpora play and which exhibits are asked for, and the plan it makes.
 
 A plan depends on the study's file alone, never on what lies on disk, so every worker collects the same
-cases. Nothing heavy is imported here: showing a plan takes a moment. What an exhibit asks for, its module in
+cases. Nothing heavy is imported: showing a plan takes a moment. What an exhibit asks for, its module in
 `benchmark/report/exhibits` knows.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import itertools
 import os
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -18,43 +19,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from benchmark import study_corpora
-from benchmark.study_file import (
-    LIST,
-    NUMBER,
-    RANGE,
-    SWITCH,
-    TABLE,
-    TEXT,
-    WHOLE,
-    check_value,
-    check_values,
-    parsed,
-    study_name,
-)
+from benchmark import study_file
+from benchmark.study_file import LIST, SWITCH, TABLE, TEXT, check_value, check_values
 from serkit import encoders, labels
 from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.settings import check, number, one_line, plain
-from serkit.specs import (
-    MEASUREMENT,
-    TRAINING,
-    CorpusSpec,
-    ModelSpec,
-    Recipe,
-    RunSpec,
-    Spec,
-    frozen,
-    in_order,
-)
+from serkit.specs import MEASUREMENT, TRAINING, CorpusSpec, ModelSpec, Recipe, RunSpec, Spec, frozen, in_order
 from serkit.words import did_you_mean, printable, shown
 
 BUILT_IN = Path(__file__).parent / "studies"
 
 MEASURED_CLIP_COST = 100
 """What measuring one clip costs in the time of training clips: both are rough, and order cases only."""
-
 MAX_CASES = 20_000
 """Of a plan; the paper's has 419. Each is trained, listed and stored."""
 
@@ -62,17 +40,11 @@ TrainingSet = tuple[str, ...]
 
 
 class Condition(NamedTuple):
-    """Trainings that are averaged, as `study.runs(*condition)` has them: all folds and seeds.
-
-    Attributes:
-        train: the training set.
-        augment_percent: the rate of augmentation.
-        recipe: another than the study's.
-    """
+    """Trainings that are averaged, those of `study.runs(*condition)`: all folds and seeds."""
 
     train: TrainingSet
     augment_percent: int
-    recipe: Recipe | None = None
+    recipe: Recipe | None = None  # another than the study's
 
 
 @dataclass(frozen=True)
@@ -102,8 +74,7 @@ def kinds() -> tuple[ModuleType, ...]:
     return tuple(sorted(found, key=lambda kind: kind.PLACE))
 
 
-@functools.cache
-def exhibits() -> Mapping[str, ModuleType]:
+def exhibits() -> dict[str, ModuleType]:
     """The kind of every exhibit that a study may ask for, by its name, in the order of a report."""
     return {name: kind for kind in kinds() for name in kind.NAMES}
 
@@ -114,6 +85,10 @@ def keys() -> dict[str, str]:
     return known | dict.fromkeys(("model", "recipe", "augmentation", "corpora", *exhibits()), TABLE)
 
 
+_run = functools.lru_cache(maxsize=1 << 14)(RunSpec)
+"""A run, checked once: a report asks for each some hundred times."""
+
+
 @dataclass(frozen=True)
 class Study:
     """A study, checked.
@@ -122,35 +97,35 @@ class Study:
         name: the file's, and that of its folder under results.
         given: as a user names it in a command: the name of a built-in study, else the path of its file.
         title: one line.
-        caution: what a reader of its numbers must know; printed with every table; may be empty.
-        paper: whether its numbers stand beside the published ones.
-        settled: whether each run's loss must have levelled off in the tail (§2.2); false where a study is too
-            short for that.
-        rates_percent: augmentation rates.
-        seeds: of each condition.
         corpora: in the order of the tables.
         titles: each corpus's name in tables.
         expected_training_clips: about how many clips each adds to a training; orders the cases, nothing else.
         model: the network.
         recipe: the recipe.
         augmentation: what an augmented clip goes through.
+        caution: what a reader of its numbers must know; printed with every table; may be empty.
+        paper: whether its numbers stand beside the published ones.
+        settled: whether each run's loss must have levelled off in the tail (§2.2); false where a study is too
+            short for that.
+        rates_percent: augmentation rates.
+        seeds: of each condition.
         exhibits: what it shows, by name, in the order of a report (`benchmark.report.exhibits`).
     """
 
     name: str
     given: str
     title: str
-    caution: str
-    paper: bool
-    settled: bool
-    rates_percent: tuple[int, ...]
-    seeds: tuple[int, ...]
     corpora: tuple[CorpusSpec, ...]
     titles: Mapping[str, str]
     expected_training_clips: Mapping[str, int]
     model: ModelSpec
     recipe: Recipe
     augmentation: Augmentation
+    caution: str = ""
+    paper: bool = False
+    settled: bool = True
+    rates_percent: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0,)
     exhibits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def title_of(self, names: str | Iterable[str]) -> str:
@@ -172,36 +147,16 @@ class Study:
         asked = [condition for exhibit in self.exhibits.values() for condition in exhibit.conditions(self)]
         return list(dict.fromkeys(condition.train for condition in asked))
 
-    def folds(self, train: Iterable[str]) -> int:
-        """How many folds a training set has; 1 where none of its corpora has any."""
-        names = {labels.corpus_of(name) for name in train}
-        return max(corpus.folds for corpus in self.corpora if corpus.name in names)
-
     def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
         """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
-        folds = self.folds(train)
-        augmentation = self.augmentation if augment_percent else None
-        common = (augment_percent, self.model, recipe or self.recipe, augmentation)
+        names = {labels.corpus_of(name) for name in train}
+        most = max(corpus.folds for corpus in self.corpora if corpus.name in names)
+        how = self.model, recipe or self.recipe, self.augmentation if augment_percent else None
         return [
-            _run(train, self.corpora, fold if folds > 1 else None, seed, *common)
+            _run(train, self.corpora, augment_percent, fold, seed, *how)
             for seed in self.seeds
-            for fold in range(folds)
+            for fold in (range(most) if most > 1 else [None])
         ]
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _run(
-    train: TrainingSet,
-    corpora: tuple[CorpusSpec, ...],
-    fold: int | None,
-    seed: int,
-    augment_percent: int,
-    model: ModelSpec,
-    recipe: Recipe,
-    augmentation: Augmentation | None,
-) -> RunSpec:
-    """A run, checked once: a report asks for each some hundred times."""
-    return RunSpec(train, corpora, augment_percent, fold, seed, model, recipe, augmentation)
 
 
 @dataclass(frozen=True)
@@ -243,31 +198,24 @@ def plan(study: Study) -> list[Case]:
     return [_case(study, spec, tuple(names)) for spec, names in serves.items()]
 
 
+def _case(study: Study, spec: Spec, names: tuple[str, ...]) -> Case:
+    expected = study.expected_training_clips
+    if spec.kind == MEASUREMENT:
+        return Case(spec, names, MEASURED_CLIP_COST * min(spec.clips, expected[spec.corpus.name]))
+    caps = {name: spec.corpus(name).max_training_clips for name in spec.trained_on}
+    clips = sum(min(expected[name], cap or expected[name]) for name, cap in caps.items())
+    tuned, turn = spec.recipe != study.recipe, 2
+    if not tuned and spec.augment_percent <= min(study.rates_percent):
+        alone = len(spec.train) == 1 and spec.train == spec.trained_on
+        turn = 0 if alone and spec.augment_percent == 0 else 1
+    return Case(spec, names, clips * spec.recipe.epochs, tuned, turn)
+
+
 def size(study: Study) -> str:
     """How much a study asks for, in words: `125 runs, 4 measurements`."""
     cases = plan(study)
     measured = sum(case.spec.kind == MEASUREMENT for case in cases)
     return f"{len(cases) - measured} runs" + (f", {measured} measurements" if measured else "")
-
-
-def _case(study: Study, spec: Spec, names: tuple[str, ...]) -> Case:
-    if spec.kind == MEASUREMENT:
-        clips = min(spec.clips, study.expected_training_clips[spec.corpus.name])
-        return Case(spec, names, clips * MEASURED_CLIP_COST)
-    tuned = spec.recipe != study.recipe
-    turn = 2
-    if not tuned and spec.augment_percent <= min(study.rates_percent):
-        alone = len(spec.train) == 1 and spec.train == spec.trained_on
-        turn = 0 if alone and spec.augment_percent == 0 else 1
-    return Case(spec, names, _clips(study, spec) * spec.recipe.epochs, tuned, turn)
-
-
-def _clips(study: Study, spec: RunSpec) -> int:
-    clips = 0
-    for name in spec.trained_on:
-        expected, cap = study.expected_training_clips[name], spec.corpus(name).max_training_clips
-        clips += expected if cap is None else min(expected, cap)
-    return clips
 
 
 def names() -> list[str]:
@@ -285,12 +233,10 @@ def read(name_or_file: str) -> Study:
     if path.suffix != ".toml":
         path = BUILT_IN / f"{name_or_file}.toml"
         if not path.is_file():
+            expected = f"expected one of {', '.join(names())}, or a .toml file"
             hint = did_you_mean(name_or_file, names())
-            raise SpecError(
-                f"no study {shown(name_or_file)}; expected one of {', '.join(names())}, or a .toml file{hint}"
-            )
-    name = study_name(path)
-    data = parsed(path)
+            raise SpecError(f"no study {shown(name_or_file)}; {expected}{hint}")
+    name, data = study_file.study_name(path), study_file.parsed(path)
     try:
         return from_toml(data, name, printable(name_or_file))
     except SpecError as error:
@@ -302,99 +248,66 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     plain("", data, finite=False)
     check_values("study", data, keys())
     for needed in ("title", "corpora"):
-        if not data.get(needed):
-            raise SpecError(f"{needed} is missing")
-    corpora = study_corpora.specs(data["corpora"])
-    asked = [exhibit for exhibit in exhibits() if exhibit in data]
+        check(bool(data.get(needed)), f"{needed} is missing")
+    tables = data["corpora"]
+    corpora = study_file.corpora(tables)
+    asked = {exhibit: kind for exhibit, kind in exhibits().items() if exhibit in data}
     check(bool(asked), f"no exhibit is asked for; expected at least one of {', '.join(exhibits())}")
     for rate in data.get("rates_percent", ()):
         number("run.augment_percent", rate, "augmentation rate")
     for seed in data.get("seeds", ()):
         number("run.seed", seed, "seed")
+    parts = {"model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}
+    values = {key: frozen(data[key]) for key in ("paper", "settled", "rates_percent", "seeds") if key in data}
     study = Study(
         name=name,
         given=given or name,
         title=one_line("title", data["title"]),
-        caution=" ".join(data.get("caution", "").split()),
-        paper=data.get("paper", False),
-        settled=data.get("settled", True),
-        rates_percent=tuple(data.get("rates_percent", (0,))),
-        seeds=tuple(data.get("seeds", (0,))),
-        corpora=tuple(corpora),
-        titles=study_corpora.titles(corpora, data["corpora"]),
+        corpora=corpora,
+        titles=study_file.titles(corpora, tables),
         expected_training_clips={
-            name: table.get("expected_training_clips", 1000) for name, table in data["corpora"].items()
+            corpus: table.get("expected_training_clips", 1000) for corpus, table in tables.items()
         },
-        model=_fields(ModelSpec, "model", data.get("model", {})),
-        recipe=_fields(Recipe, "recipe", data.get("recipe", {})),
-        augmentation=_fields(Augmentation, "augmentation", data.get("augmentation", {})),
+        caution=" ".join(data.get("caution", "").split()),
+        **values | {part: study_file.spec(of, part, data.get(part, {})) for part, of in parts.items()},
     )
     encoders.check(study.model)
-    for exhibit in asked:
-        kind = exhibits()[exhibit]
+    for exhibit, kind in asked.items():
         check_values(exhibit, data[exhibit], kind.KEYS)
-        added = {exhibit: kind.ask(exhibit, data[exhibit], study)}
-        study = dataclasses.replace(study, exhibits={**study.exhibits, **added})
-    _check_size(study)
+        shows = {**study.exhibits, exhibit: kind.ask(exhibit, data[exhibit], study)}
+        study = dataclasses.replace(study, exhibits=shows)
+    conditions = sum(len(asked.conditions(study)) for asked in study.exhibits.values())
+    most = max(corpus.folds for corpus in corpora) * len(study.seeds) * conditions
+    fewer = "Ask for fewer folds, seeds, rates_percent or training sets"
+    check(most <= MAX_CASES, f"up to {most:,} cases; expected {MAX_CASES:,} at most. {fewer}")
     plan(study)  # every spec checks itself
     return study
-
-
-def _check_size(study: Study) -> None:
-    conditions = sum(len(tuple(asked.conditions(study))) for asked in study.exhibits.values())
-    most = max(corpus.folds for corpus in study.corpora) * len(study.seeds) * conditions
-    check(
-        most <= MAX_CASES,
-        f"up to {most:,} cases; expected {MAX_CASES:,} at most. Ask for fewer folds, seeds, rates_percent or"
-        " training sets",
-    )
 
 
 def training_sets(
     where: str, table: Mapping[str, Any], study: Study, tests: Iterable[str] = ()
 ) -> tuple[TrainingSet, ...]:
-    """The training sets of an exhibit's table, in the order of the corpora.
-
-    Args:
-        where: the exhibit's name.
-        table: with the key `train`.
-        study: with the corpora.
-        tests: of the exhibit, which are corpora of the study too.
+    """The training sets under the key `train` of the exhibit `where`, in the order of the corpora.
 
     Raises:
-        SpecError: there are none, one is twice, or a corpus that is not there.
+        SpecError: there are none, one is twice, or one of them or of `tests` is no corpus of the study.
     """
     given = table.get("train", ())
     for column in given:
         check_value(f"{where}.train", column, LIST)
     known = [test for corpus in study.corpora for test in corpus.tests]
-    for word in (*tests, *(corpus for column in given for corpus in column)):
-        if word not in known:
-            raise SpecError(f"{where}: no corpus {shown(word)}; expected one of {', '.join(known)}")
+    for word in itertools.chain(tests, *given):
+        check(word in known, f"{where}: no corpus {shown(word)}; expected one of {', '.join(known)}")
     check(bool(given), f"{where}: train is missing; expected a list of training sets")
     columns = [in_order(column, study.corpora) for column in given]
     check_value(f"{where}.train, in the order of [corpora]", [list(column) for column in columns], LIST)
     return tuple(columns)
 
 
-def _fields(kind: Any, where: str, table: dict[str, Any]) -> Any:
-    words = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
-    words |= {"Range": RANGE, "tuple[str, ...]": LIST}
-    check_values(where, table, {field.name: words[str(field.type)] for field in dataclasses.fields(kind)})
-    return kind(
-        **{key: None if key == "weights" and value == "" else frozen(value) for key, value in table.items()}
-    )
-
-
 def data_folder(ini: str = "", root: Path | None = None) -> Path | None:
-    """Where corpora are looked for: $SERKIT_DATA, else the ini value `serkit_data`, else nowhere.
+    """Where corpora are looked for, absolute: $SERKIT_DATA, else the ini value `serkit_data`, else nowhere.
 
-    Args:
-        ini: a path relative to `root`, the ini file's folder; $SERKIT_DATA is one where the command is typed.
-        root: see there.
-
-    Returns:
-        an absolute path.
+    The ini value is relative to `root`, the ini file's folder; $SERKIT_DATA to where the command is typed.
     """
     if given := os.environ.get("SERKIT_DATA"):
         return Path(os.path.expanduser(given)).absolute()

@@ -1,31 +1,43 @@
 """A study's file as values: read with care, and refused where a value is of the wrong kind.
 
-What the keys mean, and what goes together, `benchmark.study` knows.
+What the keys of a study mean, and what goes together, `benchmark.study` knows; what its corpora are is here.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from serkit import corpora as readers
 from serkit.errors import SpecError
 from serkit.files import read_bytes
-from serkit.settings import check
+from serkit.labels import TITLE_ENDING
+from serkit.settings import check, number, one_line
+from serkit.specs import CorpusSpec, frozen
 from serkit.words import did_you_mean, shown
 
 MAX_BYTES = 1 << 17
 """The size of a file; the paper's has 1.3 kB, and a larger one would take seconds to parse."""
 MAX_ITEMS = 100
 """Items of a list, and corpora: each is a row or a column of some table."""
+MAX_TITLE = 60
 
 TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
 LIST, RANGE, TABLE = "a list of one or more", "[lowest, highest]", "a table"
 KINDS: dict[str, Any] = {TEXT: str, SWITCH: bool, WHOLE: int, NUMBER: (int, float)}
 KINDS |= {LIST: list, RANGE: list, TABLE: dict}
 """What a value in a study's file can be, in the words of the messages."""
+WRITTEN = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
+WRITTEN |= {"Range": RANGE, "tuple[str, ...]": LIST}
+"""What a field of a spec is in a study's file, by its type."""
+
+CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, options=TABLE, scramble=TABLE)
+CORPUS |= dict(expected_training_clips=WHOLE, max_training_clips=WHOLE)
+"""The keys of each corpus."""
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 TAKEN = {"speed", "listen", "acoustics"}
@@ -35,15 +47,10 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def study_name(path: Path) -> str:
-    """The name of a study by its file, which is that of its folder under results.
-
-    Raises:
-        SpecError: it cannot name a folder of its own there.
-    """
+    """The name of a study by its file. Raises SpecError: it cannot name a folder of its own under results."""
     name = path.name.removesuffix(".toml")
-    fits = NAME.fullmatch(name) and not DEVICES.fullmatch(name) and name.casefold() not in TAKEN
     check(
-        bool(fits),
+        bool(NAME.fullmatch(name)) and not DEVICES.fullmatch(name) and name.casefold() not in TAKEN,
         f"study file {shown(path.name)}: its results go to a folder {shown(name)}; expected letters, digits,"
         f" - _ and . between them, 100 at most, and none of {', '.join(sorted(TAKEN))}. Give it another name",
     )
@@ -75,9 +82,85 @@ def check_values(where: str, table: Any, known: Mapping[str, str]) -> None:
 def check_value(where: str, value: Any, kind: str) -> None:
     """Checks that a value is of a kind, and a list short and without repetitions. Raises SpecError."""
     is_kind = isinstance(value, KINDS[kind]) and (kind == SWITCH or not isinstance(value, bool))
-    if not is_kind or value == []:
-        raise SpecError(f"{where} = {shown(value)}: expected {kind}")
+    check(is_kind and value != [], f"{where} = {shown(value)}: expected {kind}")
     if kind == LIST:
         check(len(value) <= MAX_ITEMS, f"{where}: {len(value):,} items; expected {MAX_ITEMS} at most")
         twice = [item for number, item in enumerate(value) if item in value[:number]]
         check(not twice, f"{where}: {shown(twice[:1])[1:-1]} twice")
+
+
+def spec(kind: type, where: str, table: dict[str, Any]) -> Any:
+    """A spec of a kind from its table; what is left out has its default. Raises SpecError."""
+    fields = dataclasses.fields(kind)
+    check_values(where, table, {field.name: WRITTEN[str(field.type)] for field in fields})
+    off = {key: None for key, value in table.items() if key == "weights" and value == ""}
+    return kind(**{key: frozen(value) for key, value in table.items()} | off)
+
+
+def corpora(tables: Mapping[str, Any]) -> tuple[CorpusSpec, ...]:
+    """The corpora of a study, checked.
+
+    Raises:
+        SpecError: too many, one that cannot be, or one twice: trained on under one name, it would be tested
+            on under another.
+    """
+    check(len(tables) <= MAX_ITEMS, f"corpora: {len(tables):,} of them; expected {MAX_ITEMS} at most")
+    found = tuple(_corpus(f"corpora.{name}", name, table) for name, table in tables.items())
+    seen: dict[tuple[str, Any], str] = {}
+    for corpus in found:
+        other = seen.setdefault((corpus.reader, corpus.options), corpus.name)
+        check(
+            other == corpus.name,
+            f"corpora.{corpus.name} is corpora.{other} again: networks would be tested on the clips that they"
+            " learnt from. Ask for what differs in a study of its own",
+        )
+    return found
+
+
+def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
+    """A corpus of a study; its folds follow from its reader and options, where these can tell."""
+    check_values(where, table, CORPUS)
+    check("reader" in table, f"{where}: reader is missing")
+    clips = "expected_training_clips"
+    if clips in table:
+        number(f"corpus.{clips}", table[clips], f"{where}.{clips}")
+    try:
+        known = readers.folds(table["reader"], table.get("options", {}))
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+    folds = table.get("folds", known or 1)
+    why = "leave folds out, they follow from the options"
+    check(known in (None, folds), f"{where}.folds = {shown(folds)}: with these options it has {known}; {why}")
+    return CorpusSpec(
+        name=name,
+        reader=table["reader"],
+        folds=folds,
+        options=frozen(table.get("options", {})),
+        scramble=frozen(table.get("scramble", {})),
+        max_training_clips=table.get("max_training_clips"),
+    )
+
+
+def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str, str]:
+    """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's.
+
+    Unless given it is the corpus's own, where its reader is of one corpus and the study has it once; else the
+    study's word for it.
+
+    Raises:
+        SpecError: one that cannot be told from another, or is no line of text.
+    """
+    found: dict[str, str] = {}
+    read = [corpus.reader for corpus in corpora]
+    for corpus in corpora:
+        where = f"corpora.{corpus.name}"
+        own = read.count(corpus.reader) == 1 and readers.is_one(corpus.reader)
+        title = readers.reader(corpus.reader).TITLE if own else corpus.name
+        title = one_line(f"{where}.title", tables[corpus.name].get("title", title), MAX_TITLE)
+        given = f"{where}.title = {title!r}"
+        check("+" not in title, f"{given}: expected no +, which joins training sets")
+        taken = title in found.values()
+        check(not taken, f"{where}: another corpus has the title {title!r} too; tables go by titles")
+        check(not title.endswith(TITLE_ENDING), f"{given}: {TITLE_ENDING} is the study's own ending")
+        found[corpus.name] = title
+    return found

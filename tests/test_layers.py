@@ -23,7 +23,7 @@ serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_tab
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit                                                      joins: run, measure
-benchmark.beside benchmark.study_file benchmark.study_corpora benchmark.study benchmark.starter
+benchmark.beside benchmark.study_file benchmark.study benchmark.starter
 benchmark.options benchmark.session.attempt benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report

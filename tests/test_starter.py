@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from benchmark import cli, starter
 from benchmark import study as studies
-from benchmark.study_corpora import CORPUS
+from benchmark.study_file import CORPUS
 from serkit.effects import Augmentation
 from serkit.errors import CorpusMissing, SpecError
 from serkit.specs import ModelSpec, Recipe

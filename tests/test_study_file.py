@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import study as studies
-from benchmark.study_corpora import CORPUS
-from benchmark.study_file import DEVICES, MAX_BYTES, TAKEN, study_name
+from benchmark.study_file import CORPUS, DEVICES, MAX_BYTES, TAKEN, study_name
 from serkit.corpora import READERS
 from serkit.errors import SerkitError, SpecError
 from serkit.settings import BOUNDS, number, plain
