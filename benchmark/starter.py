@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.beside import RUN
-from benchmark.study import Study, exhibits, names
+from benchmark.study import SPECS, Study, exhibits, names
 from benchmark.study_file import study_name
 from serkit import corpora
-from serkit.effects import ALLOWED, EFFECTS, Augmentation
+from serkit.effects import ALLOWED, EFFECTS
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
 from serkit.labels import SWAP, permuted
 from serkit.settings import BOUNDS, check
-from serkit.specs import CHECKPOINTS, FRONT_ENDS, CorpusSpec, ModelSpec, Recipe
+from serkit.specs import CHECKPOINTS, FRONT_ENDS, CorpusSpec
 
 WIDTH = 100
 JOINT_FOLDS = 5
@@ -56,74 +56,56 @@ MORE = """\
 def attributes(spec: type) -> dict[str, str]:
     """What a docstring says of each attribute, as one paragraph."""
     text = (spec.__doc__ or "").partition("Attributes:\n")[2]
-    found = re.findall(r"^ {8}(\w+): (.+(?:\n {9,}.+)*)", text, re.MULTILINE)
     for name, values in LISTED.items():
-        text = ", ".join(values)
-        found = [(attribute, said.replace(f"`{name}`", text)) for attribute, said in found]
+        text = text.replace(f"`{name}`", ", ".join(values))
+    found = re.findall(r"^ {8}(\w+): (.+(?:\n {9,}.+)*)", text, re.MULTILINE)
     return {attribute: " ".join(said.split()).replace("None:", "left out:") for attribute, said in found}
 
 
 def reference() -> str:
     """A study that says every key, at its default, and means the same as one that says none of them."""
-    study, of_corpus = attributes(Study), attributes(CorpusSpec)
+    study, corpus = attributes(Study), attributes(CorpusSpec)
     of_study = {"title": "What a study looks like", "caution": "", "paper": False, "settled": True}
-    return "".join(
-        [
-            *(_line(key, value, study[key]) for key, value in of_study.items()),
-            _line("rates_percent", [0], study["rates_percent"] + _expected("run.augment_percent")),
-            _line("seeds", [0], study["seeds"] + _expected("run.seed")),
-            _fields("model", ModelSpec),
-            _fields("recipe", Recipe),
-            _fields("augmentation", Augmentation),
-            _table("corpora.mine", "A corpus; `mine` is the study's word for it, in ids and below."),
-            _line("reader", "audformat", "its reader (docs/corpora.md)."),
-            _line("title", "mine", f"{study['titles']} Unless given: its own, or of a layout that word."),
-            _line(
-                "folds", 5, f"{of_corpus['folds']} Left out, it follows from reader and options.", "corpus"
-            ),
-            _line("expected_training_clips", 1000, study["expected_training_clips"], "corpus"),
-            _line("max_training_clips", 200, of_corpus["max_training_clips"], "corpus", off=True),
-            _table("corpora.mine.options", of_corpus["options"]),
-            _line("folds", 5, "an option of this reader's."),
-            _table("corpora.mine.scramble", of_corpus["scramble"]),
-            *(_line(label, other) for label, other in SWAP.items()),
-            _table("corpora.emodb", "Another corpus."),
-            _line("reader", "emodb"),
-            *(_exhibit(name, *kind.REFERENCE[name]) for name, kind in exhibits().items()),
-        ]
-    )
-
-
-def _exhibit(name: str, said: str, lines: Mapping[str, tuple[Any, ...]]) -> str:
-    """The table of an exhibit, by what its kind says of each key (`benchmark.report.exhibits`)."""
-    table = _table(name, said)
-    for key, (value, means, *bounds) in lines.items():
-        table += _line(key, value, means if isinstance(means, str) else attributes(means)[key], *bounds)
-    return table
-
-
-def _first_line(of: type) -> str:
-    return f"{of.__doc__}".partition("\n")[0]
-
-
-def _table(name: str, said: str) -> str:
-    return f"\n{_comment(said)}[{name}]\n"
+    folds = f"{corpus['folds']} Left out, it follows from reader and options."
+    lines = [
+        *(_line(key, value, study[key]) for key, value in of_study.items()),
+        _line("rates_percent", [0], study["rates_percent"] + _expected("run.augment_percent")),
+        _line("seeds", [0], study["seeds"] + _expected("run.seed")),
+        *(_fields(table, of) for table, of in SPECS.items()),
+        _table("corpora.mine", "A corpus; `mine` is the study's word for it, in ids and below."),
+        _line("reader", "audformat", "its reader (docs/corpora.md)."),
+        _line("title", "mine", f"{study['titles']} Unless given: its own, or of a layout that word."),
+        _line("folds", 5, folds, "corpus"),
+        _line("expected_training_clips", 1000, study["expected_training_clips"], "corpus"),
+        _line("max_training_clips", 200, corpus["max_training_clips"], "corpus", off=True),
+        _table("corpora.mine.options", corpus["options"]),
+        _line("folds", 5, "an option of this reader's."),
+        _table("corpora.mine.scramble", corpus["scramble"]),
+        *(_line(label, other) for label, other in SWAP.items()),
+        _table("corpora.emodb", "Another corpus."),
+        _line("reader", "emodb"),
+    ]
+    for name, kind in exhibits().items():
+        said, keys = kind.REFERENCE[name]
+        lines.append(_table(name, said))
+        for key, (value, means, *bounds) in keys.items():
+            lines.append(
+                _line(key, value, means if isinstance(means, str) else attributes(means)[key], *bounds)
+            )
+    return "".join(lines)
 
 
 def _fields(table: str, spec: type) -> str:
     """A table of a spec's fields at their defaults; where the default is none, an example that is off."""
-    said = attributes(spec)
-    lines = [
-        _line(
-            field.name,
-            EXAMPLES.get(field.name, field.default),
-            said[field.name],
-            table,
-            field.default is None,
-        )
-        for field in dataclasses.fields(spec)
-    ]
-    return _table(table, _first_line(spec)) + "".join(lines)
+    said, text = attributes(spec), _table(table, f"{spec.__doc__}".partition("\n")[0])
+    for field in dataclasses.fields(spec):
+        value = EXAMPLES.get(field.name, field.default)
+        text += _line(field.name, value, said[field.name], table, off=field.default is None)
+    return text
+
+
+def _table(name: str, said: str = "") -> str:
+    return f"\n{_comment(said)}[{name}]\n"
 
 
 def _line(key: str, value: Any, said: str = "", table: str = "", off: bool = False) -> str:
@@ -140,19 +122,15 @@ def _expected(setting: str) -> str:
 
 
 def _comment(said: str) -> str:
-    said = said[:1].upper() + said[1:]
-    return "".join(f"# {line}\n" for line in textwrap.wrap(said, WIDTH - 2))
+    return textwrap.indent(textwrap.fill(said[:1].upper() + said[1:], WIDTH - 2), "# ") + "\n" * bool(said)
 
 
 def start(name: str, data: Path | None) -> Path:
-    """Writes a study of the corpora that are there.
+    """Writes a study of the corpora that are there, and returns its file.
 
     Args:
         name: the study's, or the path of its file, with or without `.toml`.
         data: the folder the corpora lie in.
-
-    Returns:
-        The file.
 
     Raises:
         SpecError: a name that no study can have, a file that is there already or cannot be written.
@@ -181,11 +159,10 @@ def found(data: Path | None) -> dict[str, dict[str, Any]]:
         raise CorpusMissing("SERKIT_DATA is not set; point it at the folder your corpora lie in")
     here = []
     for name in corpora.names():
-        if hasattr(corpora.reader(name), "generate"):
-            continue
         with contextlib.suppress(CorpusMissing, CorpusUnfit, SpecError):  # not there, or one of several
-            corpora.find(name, data, corpora.checked_options(name, {}))
-            here.append(name)
+            if not hasattr(corpora.reader(name), "generate"):
+                corpora.find(name, data, corpora.checked_options(name, {}))
+                here.append(name)
     if not here:
         raise CorpusMissing(
             f"no corpus to start a study with was found at or below {data}, where SERKIT_DATA points; python"
@@ -199,36 +176,28 @@ def found(data: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def starter(name: str, here: Mapping[str, Mapping[str, Any]]) -> str:
-    """The text of a study of some corpora.
-
-    Args:
-        name: the study's.
-        here: options by reader.
-    """
+    """The text of a study called `name` of the readers in `here`, with their options."""
     words = {reader: reader.replace("_", "") for reader in here}
     folds = {reader: corpora.folds(reader, options) or 1 for reader, options in here.items()}
     most = max(folds.values(), key=lambda each: (each > 1) * list(folds.values()).count(each))
     joint = [words[reader] for reader in here if folds[reader] in (1, most)]
-    last = joint[-1]
-    swapped = [permuted(word) if word == last else word for word in joint]
-    together = len(joint) > 1
+    scrambled = permuted(joint[-1])
+    together = [joint] if len(joint) > 1 else []
+    swapped = [[*joint[:-1], scrambled]] if together else []
     every, singles = list(words.values()), [[word] for word in words.values()]
     parts = ["# Every key there is: python -m benchmark study --reference\n"]
     parts += [_line("title", f"Study {name}"), _line("rates_percent", [0, 50])]
     for reader, options in here.items():
-        parts += [_table(f"corpora.{words[reader]}", ""), _line("reader", reader)]
+        parts += [_table(f"corpora.{words[reader]}"), _line("reader", reader)]
         parts.append(_line("title", corpora.title_of(reader, {})))
-        parts += [f"options = {_inline(options)}\n"] if options else []
-        parts += [f"scramble = {_inline(SWAP)}\n"] if words[reader] == last else []
-    parts += [f"\n{MORE}", _table("table1", ""), _line("train", singles)]
-    parts += [_table("figure2", ""), _line("train", singles + [joint] * together), _line("test", every)]
-    parts += [_table("figure3", ""), _line("train", [[permuted(last)]] + [swapped] * together)]
-    parts += [_line("test", [permuted(last), *every]), f"\n{ON_A_CPU}"]
-    return "".join(parts)
-
-
-def _inline(table: Mapping[str, Any]) -> str:
-    return f"{{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in table.items())} }}"
+        inline = {"options": options, "scramble": SWAP if words[reader] == joint[-1] else {}}
+        for key, table in inline.items():
+            pairs = ", ".join(f"{name} = {json.dumps(value)}" for name, value in table.items())
+            parts += [f"{key} = {{ {pairs} }}\n"] if table else []
+    parts += [f"\n{MORE}", _table("table1"), _line("train", singles)]
+    parts += [_table("figure2"), _line("train", singles + together), _line("test", every)]
+    parts += [_table("figure3"), _line("train", [[scrambled], *swapped]), _line("test", [scrambled, *every])]
+    return "".join([*parts, f"\n{ON_A_CPU}"])
 
 
 def then(file: Path) -> str:

@@ -36,6 +36,9 @@ MEASURED_CLIP_COST = 100
 MAX_CASES = 20_000
 """Of a plan; the paper's has 419. Each is trained, listed and stored."""
 
+SPECS = {"model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}
+"""Tables of a study's file that say how each run is made."""
+
 TrainingSet = tuple[str, ...]
 
 
@@ -82,7 +85,7 @@ def exhibits() -> dict[str, ModuleType]:
 def keys() -> dict[str, str]:
     """The keys of a study's file, each with the kind of its value."""
     known = dict(title=TEXT, caution=TEXT, paper=SWITCH, settled=SWITCH, rates_percent=LIST, seeds=LIST)
-    return known | dict.fromkeys(("model", "recipe", "augmentation", "corpora", *exhibits()), TABLE)
+    return known | dict.fromkeys((*SPECS, "corpora", *exhibits()), TABLE)
 
 
 _run = functools.lru_cache(maxsize=1 << 14)(RunSpec)
@@ -257,7 +260,6 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         number("run.augment_percent", rate, "augmentation rate")
     for seed in data.get("seeds", ()):
         number("run.seed", seed, "seed")
-    parts = {"model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}
     values = {key: frozen(data[key]) for key in ("paper", "settled", "rates_percent", "seeds") if key in data}
     study = Study(
         name=name,
@@ -269,7 +271,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
             corpus: table.get("expected_training_clips", 1000) for corpus, table in tables.items()
         },
         caution=" ".join(data.get("caution", "").split()),
-        **values | {part: study_file.spec(of, part, data.get(part, {})) for part, of in parts.items()},
+        **values | {table: study_file.spec(of, table, data.get(table, {})) for table, of in SPECS.items()},
     )
     encoders.check(study.model)
     for exhibit, kind in asked.items():
