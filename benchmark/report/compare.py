@@ -1,11 +1,9 @@
 """Two sets of results of one question, cell by cell: which moved by more than their spread.
 
-A side is a study (its results under the results folder), or a folder or bundle of results, such as another
-version's. Cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind them;
-`unlike` says where these differ. What counts as moved, `benchmark.report.intervals` decides.
-
-What runs say of themselves is believed, not what the study's file says today: recipe, network and corpora are
-the study's where a run has them, else those of most runs. Runs by another method are compared too, and said.
+Cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind them; `unlike` says
+where these differ. What runs say of themselves is believed, not what the study's file says today: recipe,
+network and corpora are the study's where a run has them, else those of most runs. Runs by another method are
+compared too, and said.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +24,17 @@ from benchmark import study
 from benchmark.report import intervals
 from benchmark.report.cells import Cells, devices
 from benchmark.study import Grid, Study, TrainingSet
+from serkit.effects import Augmentation
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import corpus_of
 from serkit.resultfile import BUNDLE, Result
 from serkit.results import Store, left_out, stores
-from serkit.specs import MEASUREMENT, METHOD, Augmentation, RunSpec, from_json, in_order, kind_of
+from serkit.specs import METHOD, TRAINING, RunSpec, from_json, in_order, kind_of
 from serkit.words import many
+
+WAY = ("model", "recipe", "corpora")
+"""What all runs of a study have in common."""
+_way = attrgetter(*WAY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,26 +51,20 @@ class Side:
     name: str
     study: Study
     results: Mapping[RunSpec, Result]
-    notes: tuple[str, ...] = ()
+    notes: list[str]
 
 
 def sides(first: str, second: str, root: Path) -> tuple[Side, Side]:
-    """The two sides.
+    """The two sides, each given as a built-in study, the TOML file of one, or a folder or bundle of results.
 
-    Args:
-        first: a built-in study, the TOML file of one, or a folder or bundle of results.
-        second: a built-in study, the TOML file of one, or a folder or bundle of results.
-        root: where the results of studies lie.
+    Where one alone says which study it is, the other is held to answer it too; `root` holds their results.
 
     Raises:
         SpecError: no such study or folder.
         ResultsUnreadable: nothing is finished there, or a file is damaged.
     """
     (folder, asked), (other_folder, other_asked) = _found(first, root), _found(second, root)
-    return (
-        _side(first, folder, asked or other_asked),
-        _side(second, other_folder, other_asked or asked),
-    )
+    return _side(first, folder, asked or other_asked), _side(second, other_folder, other_asked or asked)
 
 
 def _found(given: str, root: Path) -> tuple[Path, Study | None]:
@@ -87,9 +85,7 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
     runs: dict[RunSpec, Result] = {}
     stored, damaged = Store(folder).results()
     unread = []
-    for result in stored:
-        if kind_of(result["spec"]) == MEASUREMENT:
-            continue
+    for result in (at for at in stored if kind_of(at["spec"]) == TRAINING):
         try:
             spec = from_json({**result["spec"], "method": METHOD})
         except SpecError as error:
@@ -104,56 +100,34 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
     notes = left_out(damaged)
     notes += [f"{many(len(unread), 'run')} left out: {unread[0]}"] if unread else []
     made = _as_made(list(runs), asked, Store(folder.resolve()).name)
-    if asked and (made.model, made.recipe, made.corpora) != (asked.model, asked.recipe, asked.corpora):
+    if asked and _way(made) != _way(asked):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")
-    return Side(name, made, runs, tuple(notes))
+    return Side(name, made, runs, notes)
 
 
 def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
-    """The study that these runs answer."""
-    ways = Counter((run.model, run.recipe, run.corpora) for run in runs)
-    way = ways.most_common(1)[0][0]
-    if asked and (asked.model, asked.recipe, asked.corpora) in ways:
-        way = (asked.model, asked.recipe, asked.corpora)
-    model, recipe, corpora = way
-    same = [run for run in runs if (run.model, run.recipe, run.corpora) == way]
-    asked = asked or _unknown(name, same)
+    """The study that these runs answer; of an unknown one every training set is shown on every test."""
+    ways = Counter(map(_way, runs))
+    way = _way(asked) if asked and _way(asked) in ways else ways.most_common(1)[0][0]
+    same = [run for run in runs if _way(run) == way]
+    own = dict(zip(WAY, way, strict=True))
+    corpora = own["corpora"]
+    if asked is None:
+        tests = tuple(test for corpus in corpora for test in corpus.tests)
+        every = Grid(tuple(dict.fromkeys(run.train for run in same)), tests)
+        unknown: dict[str, Any] = {"titles": {}, "expected_training_clips": {}, "exhibits": {"all": every}}
+        asked = Study(name=name, given=name, title=name, augmentation=Augmentation(), **own, **unknown)
     augmentations = Counter(run.augmentation for run in same if run.augmentation)
     augmentation = asked.augmentation
     if augmentations and augmentation not in augmentations:
         augmentation = augmentations.most_common(1)[0][0]
     return dataclasses.replace(
         asked,
-        model=model,
-        recipe=recipe,
-        corpora=corpora,
+        **own,
         titles={corpus.name: asked.titles.get(corpus.name, corpus.name) for corpus in corpora},
         augmentation=augmentation,
         rates_percent=tuple(sorted({run.augment_percent for run in same})),
         seeds=tuple(sorted({run.seed for run in same})),
-    )
-
-
-def _unknown(name: str, runs: list[RunSpec]) -> Study:
-    """A study of which only its runs are known: one exhibit, every training set on every test."""
-    corpora = runs[0].corpora
-    tests = tuple(test for corpus in corpora for test in corpus.tests)
-    return Study(
-        name=name,
-        given=name,
-        title=name,
-        caution="",
-        paper=False,
-        settled=False,
-        rates_percent=(),
-        seeds=(),
-        corpora=corpora,
-        titles={},
-        expected_training_clips={},
-        model=runs[0].model,
-        recipe=runs[0].recipe,
-        augmentation=Augmentation(),
-        exhibits={"all": Grid(tuple(dict.fromkeys(run.train for run in runs)), tests)},
     )
 
 
@@ -204,24 +178,12 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
             theirs = _apart(theirs)
         moved = intervals.difference(theirs, ours)
         namer = first.study if _has(first.study, cell) else second.study
-        rows.append(
-            {
-                "exhibit": ", ".join(names),
-                "train": namer.title_of(cell.train),
-                "test": namer.title_of(cell.test),
-                "augment_percent": cell.augment_percent,
-                "tuned": "lr {:g}, batch {}".format(*cell.tuned) if cell.tuned else "",
-                "A": ours.mean,
-                "B": theirs.mean,
-                "difference": moved.mean,
-                "low": moved.low,
-                "high": moved.high,
-                "spread_of": moved.of,
-                "runs_A": n,
-                "runs_B": other_n,
-                "moved": moved.clear,
-            }
-        )
+        row: dict[str, Any] = {"exhibit": ", ".join(names), "train": namer.title_of(cell.train)}
+        row |= {"test": namer.title_of(cell.test), "augment_percent": cell.augment_percent}
+        row |= {"tuned": "lr {:g}, batch {}".format(*cell.tuned) if cell.tuned else ""}
+        row |= {"A": ours.mean, "B": theirs.mean, "difference": moved.mean, "low": moved.low}
+        row |= {"high": moved.high, "spread_of": moved.of, "runs_A": n, "runs_B": other_n}
+        rows.append(row | {"moved": moved.clear})
     if all(0 in (row["runs_A"], row["runs_B"]) for row in rows):
         raise SpecError(
             f"{first.name} and {second.name} have no cell in common: expected the same training corpora,"
@@ -245,10 +207,10 @@ def _units(of: Cells, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
     return units, len(of.runs(cell.train, cell.augment_percent, recipe))
 
 
-def _split(of: Study, test: str) -> tuple[Any, ...]:
+def _split(of: Study, test: str) -> list[tuple[Any, ...]]:
     """What decides which speakers a fold of the test's corpus holds, as far as settings say."""
     found = [corpus for corpus in of.corpora if corpus.name == corpus_of(test)]
-    return tuple((corpus.reader, corpus.folds, corpus.options) for corpus in found)
+    return [(corpus.reader, corpus.folds, corpus.options) for corpus in found]
 
 
 def _apart(units: intervals.Units) -> intervals.Units:
@@ -274,11 +236,7 @@ def _made(side: Side) -> dict[str, Any]:
     of, results = side.study, list(side.results.values())
     parts: dict[str, Any] = {"model ": of.model, "recipe ": of.recipe, "augmentation ": of.augmentation}
     parts |= {f"corpus {corpus.name}, ": corpus for corpus in of.corpora}
-    made = {
-        what + field.name: getattr(part, field.name)
-        for what, part in parts.items()
-        for field in dataclasses.fields(part)
-    }
+    made = {what + name: value for what, part in parts.items() for name, value in vars(part).items()}
     copies: dict[str, set[str]] = {}
     for result in results:
         for name, digest in result["spec"]["fingerprints"]:
@@ -287,8 +245,7 @@ def _made(side: Side) -> dict[str, Any]:
     made |= {"seeds": of.seeds, "corpora": tuple(corpus.name for corpus in of.corpora)}
     made["method"] = tuple(sorted({result["spec"]["method"] for result in results}))
     made["bf16"] = tuple(sorted({result["environment"].get("bf16", False) for result in results}))
-    made["run on"] = tuple(devices(results))
-    return made
+    return made | {"run on": tuple(devices(results))}
 
 
 def _written(value: Any) -> str:
@@ -309,41 +266,33 @@ def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list
     said += ["Not made alike:", *(f"   {line}" for line in differing)] if differing else []
     both = table[table["difference"].notna()]
     moved, equal = int(both["moved"].sum()), int((both["difference"] == 0).sum())
+    by_chance = f"by chance alone about {intervals.BY_CHANCE * len(both):.0f} would"
     said.append(
-        f"{moved} of {many(len(both), 'cell')} moved by more than their spread in {metric}; by chance alone"
-        f" about {intervals.BY_CHANCE * len(both):.0f} would. {equal} are equal."
+        f"{moved} of {many(len(both), 'cell')} moved by more than their spread in {metric}; {by_chance}."
+        f" {equal} are equal."
     )
-    if uneven := int((both["runs_A"] != both["runs_B"]).sum()):
-        said.append(f"{uneven} of them rest on more runs on one side than on the other.")
-    if single := int((both["spread_of"] == intervals.SINGLE).sum()):
-        said.append(
-            f"{single} of them compare two single runs, by a yardstick and no interval of confidence."
-        )
-    for letter, other in (("A", "B"), ("B", "A")):
-        if alone := int(table[other].isna().sum()):
-            said.append(f"Only {letter} has {many(alone, 'cell')}.")
-    return said
+    kinds = {
+        "rest on more runs on one side than on the other": both["runs_A"] != both["runs_B"],
+        "compare two single runs, by a yardstick and no interval of confidence": (
+            both["spread_of"] == intervals.SINGLE
+        ),
+    }
+    said += [f"{n} of them {what}." for what, of in kinds.items() if (n := int(of.sum()))]
+    alone = {"A": int(table["B"].isna().sum()), "B": int(table["A"].isna().sum())}
+    return said + [f"Only {letter} has {many(n, 'cell')}." for letter, n in alone.items() if n]
 
 
 def drawn(table: pd.DataFrame, form: str) -> str:
     """The table in a style of tabulate's; as `csv` every digit of every column."""
     if form == "csv":
         return table.to_csv(index=False).rstrip("\n")
-    rows = [
-        [
-            row.exhibit,
-            row.train,
-            row.test,
-            f"{row.augment_percent} %" + f", {row.tuned}" * bool(row.tuned),
-            *(_number(value) for value in (row.A, row.B)),
-            _number(row.difference, "+"),
-            "--" if np.isnan(row.low) else f"{row.low:+.3f} to {row.high:+.3f}",
-            row.spread_of,
-            f"{row.runs_A}, {row.runs_B}",
-            "moved" * row.moved,
-        ]
-        for row in table.itertuples()
-    ]
+    rows = []
+    for row in table.itertuples():
+        rate = f"{row.augment_percent} %" + f", {row.tuned}" * bool(row.tuned)
+        values = [_number(row.A), _number(row.B), _number(row.difference, "+")]
+        interval = "--" if np.isnan(row.low) else f"{row.low:+.3f} to {row.high:+.3f}"
+        runs = [row.spread_of, f"{row.runs_A}, {row.runs_B}", "moved" * row.moved]
+        rows.append([row.exhibit, row.train, row.test, rate, *values, interval, *runs])
     headers = ["Exhibit", "Trained on", "Tested on", "Augmented", "A", "B", "B - A", "95 %", "Spread of"]
     return tabulate(rows, [*headers, "Runs A, B", ""], tablefmt=form, disable_numparse=True)
 
