@@ -1,11 +1,8 @@
 """`python -m benchmark listen`: a clip before and after augmentation, to hear and to look at.
 
 Wavs hold what the effects do to the wave; one picture holds what the network is given, the log-mel
-spectrogram with SpecAugment's cells in grey. Draws, effects and front end are those of training at 100 %; the
-number of a draw stands for a clip's place in the training set.
-
-Wave and picture differ in two ways, which the printed text names: a stretch on features is on no wave, so the
-wavs have the vocoder's at the same rate; and SpecAugment cannot be heard.
+spectrogram. Draws, effects and front end are those of training at 100 %; the number of a draw stands for a
+clip's place in the training set. A stretch on features is on no wave: the wavs have the vocoder's instead.
 """
 
 from __future__ import annotations
@@ -25,6 +22,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tabulate import tabulate
+from torch import Tensor
 
 from benchmark.report.output import missing_letters_named_once
 from benchmark.study import Study
@@ -77,7 +75,7 @@ class Version:
 def listen(
     clip: Path, study: Study, effects: Sequence[str], each: bool, draws: int, seed: int, folder: Path
 ) -> str:
-    """Writes the wavs and the picture of one clip.
+    """Writes the wavs and the picture of one clip; returns the parameters drawn and the paths, to print.
 
     Args:
         clip: any file that libsndfile reads.
@@ -88,69 +86,48 @@ def listen(
         seed: random seed of the draws and the noise.
         folder: where to write.
 
-    Returns:
-        The parameters drawn and the paths written, to print.
-
     Raises:
         AudioError: `clip` cannot be read as audio.
         ResultsUnwritable: `folder` cannot be written.
     """
-    front_end = encoders.describe(study.model)
+    front_end, ours = encoders.describe(study.model), study.augmentation
     assert isinstance(front_end, FrontEnd)  # the picture is of its bands
-    together = dataclasses.replace(study.augmentation, effects=tuple(effects) or study.augmentation.effects)
     decoded = decode(clip, front_end.rate_hz)
     longest = max_samples(front_end, study.recipe.max_seconds)
-    wave = _levelled(decoded[:longest], study.recipe.loudness_dbfs)
-    drawn = draw(Augmenting(together), seed, epoch=0, clips=draws)
+    wave = torch.from_numpy(decoded[:longest]).float()[None] / FULL_SCALE
+    if study.recipe.loudness_dbfs is not None:
+        wave *= level_gains(wave, torch.tensor([wave.shape[1]]), study.recipe.loudness_dbfs)
 
-    name = "all" if together.effects == study.augmentation.effects else "+".join(together.effects)
-    specs = {name: together}
-    if each and len(together.effects) > 1:
-        specs = {
-            effect: dataclasses.replace(together, effects=(effect,)) for effect in together.effects
-        } | specs
+    together = dataclasses.replace(ours, effects=tuple(effects) or ours.effects)
+    name = "all" if together.effects == ours.effects else "+".join(together.effects)
+    alone = together.effects if each and len(together.effects) > 1 else ()
+    specs = {effect: dataclasses.replace(together, effects=(effect,)) for effect in alone} | {name: together}
+    drawn = draw(Augmenting(together), seed, epoch=0, clips=draws)
     rows = [augmented(name, spec, front_end, longest, wave, drawn, seed) for name, spec in specs.items()]
     original = unchanged(front_end, wave)
     versions = [original, *(version for row in rows for version in row)]
 
+    about = f"study {study.name}, seed {seed}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         wavs, scale = _write_waves(folder, clip.stem, versions, front_end.rate_hz)
-        path = folder / f"{clip.stem}-{name}{'-each' if len(rows) > 1 else ''}.png"
-        about = f"{clip.name}, study {study.name}, seed {seed}"
-        panels = [[original] * draws, *rows] if len(rows) > 1 else [[version] for version in versions]
+        path = folder / f"{clip.stem}-{name}{'-each' * bool(alone)}.png"
+        panels = [[original] * draws, *rows] if alone else [[version] for version in versions]
         with missing_letters_named_once():
-            picture(panels, front_end, about).savefig(path)
+            picture(panels, front_end, f"{clip.name}, {about}").savefig(path)
     except (OSError, soundfile.LibsndfileError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ResultsUnwritable(
             f"wavs and picture cannot be written to {folder} ({reason}); make it writable, or name another"
             " folder with --output"
         ) from error
-
-    seconds, most = len(decoded) / front_end.rate_hz, longest / front_end.rate_hz
-    said = [
-        f"{clip}: {seconds:.2f} s at {front_end.rate_hz} Hz, study {study.name}, seed {seed}",
-        *_notes(study, together, seconds, most, front_end, scale),
-        "",
-        _parameters(together.effects, drawn),
-        "",
-        wavs,
-        "",
-        f"picture: {path}",
-    ]
-    return "\n".join(said)
+    seconds = len(decoded) / front_end.rate_hz
+    head = f"{clip}: {seconds:.2f} s at {front_end.rate_hz} Hz, {about}"
+    head = "\n".join([head, *_notes(study, together, seconds, front_end, scale)])
+    return "\n\n".join([head, _parameters(together.effects, drawn), wavs, f"picture: {path}"])
 
 
-def _levelled(samples: np.ndarray, loudness_dbfs: float | None) -> torch.Tensor:
-    """A clip as in training, float32 [1, samples], full scale 1."""
-    wave = torch.from_numpy(samples).float()[None] / FULL_SCALE
-    if loudness_dbfs is not None:
-        wave *= level_gains(wave, torch.tensor([len(samples)]), loudness_dbfs)
-    return wave
-
-
-def unchanged(front_end: FrontEnd, wave: torch.Tensor) -> Version:
+def unchanged(front_end: FrontEnd, wave: Tensor) -> Version:
     """The clip without any effect; `wave` is float32 [1, samples]."""
     logmel, frames = LogMel(front_end)(wave, np.array([wave.shape[1]]))
     cells = logmel[0, : frames[0]].numpy()
@@ -158,31 +135,28 @@ def unchanged(front_end: FrontEnd, wave: torch.Tensor) -> Version:
 
 
 def augmented(
-    name: str,
-    spec: Augmentation,
-    front_end: FrontEnd,
-    longest: int,
-    wave: torch.Tensor,
-    drawn: Draw,
-    seed: int,
+    name: str, spec: Augmentation, front_end: FrontEnd, longest: int, wave: Tensor, drawn: Draw, seed: int
 ) -> list[Version]:
     """The clip, float32 [1, samples], after the effects of `spec`, once for each draw.
 
     The noise depends on its seed and on `longest`, the samples of the study's longest clip.
     """
-    waves, samples = wave.repeat(len(drawn), 1), np.full(len(drawn), wave.shape[1])
-    changed, lengths = Chain(spec, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
+
+    def after(spec: Augmentation) -> tuple[Tensor, np.ndarray]:
+        waves, samples = wave.repeat(len(drawn), 1), np.full(len(drawn), wave.shape[1])
+        return Chain(spec, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
+
+    changed, lengths = after(spec)
     rates = drawn.stretch_rate if spec.stretches_features else None
     masks = drawn if "specaugment" in spec.effects else None
     logmel, frames, masked = LogMel(front_end).inputs([Waves(changed, lengths, rates, masks)])
     if masked is None:
         masked = torch.zeros(logmel.shape, dtype=torch.bool)
     if spec.stretches_features:
-        audible = dataclasses.replace(spec, stretch_method="vocoder")
-        changed, lengths = Chain(audible, front_end.rate_hz, seed, longest, "cpu")(waves, samples, drawn)
+        changed, lengths = after(dataclasses.replace(spec, stretch_method="vocoder"))
     return [
         Version(
-            name=f"{name}-{row + 1}{'-vocoder' if spec.stretches_features else ''}",
+            name=f"{name}-{row + 1}{'-vocoder' * spec.stretches_features}",
             title=_title(row + 1, _settings(spec.effects, drawn, row)),
             wave=None if spec.effects == ("specaugment",) else changed[row, : lengths[row]].numpy(),
             logmel=logmel[row, : frames[row]].numpy(),
@@ -211,16 +185,17 @@ def _title(number: int, settings: Mapping[str, str]) -> str:
 
 def _parameters(effects: Sequence[str], drawn: Draw) -> str:
     """A table of every draw, a column each."""
-    columns = {f"draw {row + 1}": _settings(effects, drawn, row) for row in range(len(drawn))}
-    names = list(columns["draw 1"])
-    table = {"": names, **{head: list(settings.values()) for head, settings in columns.items()}}
-    return tabulate(table, headers="keys", disable_numparse=True)
+    columns = [_settings(effects, drawn, row) for row in range(len(drawn))]
+    rows = [[name, *(settings[name] for settings in columns)] for name in columns[0]]
+    heads = ["", *(f"draw {row + 1}" for row in range(len(drawn)))]
+    return tabulate(rows, headers=heads, disable_numparse=True)
 
 
 def _notes(
-    study: Study, spec: Augmentation, seconds: float, most: float, front_end: FrontEnd, scale: float
+    study: Study, spec: Augmentation, seconds: float, front_end: FrontEnd, scale: float
 ) -> Iterator[str]:
     """What a listener must know of this clip's wavs and picture."""
+    most = max_samples(front_end, study.recipe.max_seconds) / front_end.rate_hz
     least = front_end.min_samples / front_end.rate_hz
     if seconds > most:
         yield f"Longer than the study's {most:g} s: its first {most:g} s."
@@ -241,8 +216,7 @@ def _notes(
 def _write_waves(folder: Path, stem: str, versions: Sequence[Version], rate_hz: int) -> tuple[str, float]:
     """Writes the wavs, 32-bit float, all scaled by one factor where one would peak above full scale.
 
-    Returns:
-        A table of them, and the factor.
+    Returns a table of them, and the factor.
     """
     waves = {version.name: version.wave for version in versions if version.wave is not None}
     scale = 1 / max(1.0, *(float(np.abs(wave).max()) for wave in waves.values()))
@@ -261,35 +235,25 @@ def _decibels(amplitude: float) -> float:
 
 
 def picture(rows: Sequence[Sequence[Version]], front_end: FrontEnd, about: str) -> Figure:
-    """The spectrograms on one scale of colours and of time, a row each or several side by side.
-
-    Args:
-        rows: the panels; all rows equally long.
-        front_end: what made the cells.
-        about: the heading.
-    """
+    """The spectrograms on one scale of colours and of time, in rows equally long, below the heading `about`."""
     columns, everything = len(rows[0]), [version for row in rows for version in row]
     width = max(WIDTH, columns * NARROWEST_COLUMN)
     fold = textwrap.TextWrapper(int(width / columns * CHARACTERS), break_on_hyphens=False).fill
     lines = [max(fold(version.title).count("\n") + 1 for version in row) for row in rows]
+    height = 1 + sum(PANEL + LINE * count for count in lines)
     loudest = max(float(version.logmel.max()) for version in everything)
     scale = Normalize(loudest - SPAN_DB, loudest)
     step = front_end.hop_samples / front_end.rate_hz
     places, labels = _ticks(front_end)
+    cmap = matplotlib.colormaps[COLOURS].with_extremes(bad=MASKED)
+    how: Any = dict(cmap=cmap, norm=scale, origin="lower", aspect="auto", interpolation="nearest")
     with matplotlib.rc_context(STYLE):
-        height = 1 + sum(PANEL + LINE * count for count in lines)
         figure = Figure(figsize=(width, height), layout="constrained")
         panels = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
         for axes, version in zip(panels.flat, everything, strict=True):
-            axes.imshow(
-                np.ma.masked_array(version.logmel, version.masked).T,
-                cmap=matplotlib.colormaps[COLOURS].with_extremes(bad=MASKED),
-                norm=scale,
-                origin="lower",
-                aspect="auto",
-                interpolation="nearest",
-                extent=(-step / 2, (len(version.logmel) - 0.5) * step, -0.5, MEL_BANDS - 0.5),
-            )
+            cells = np.ma.masked_array(version.logmel, version.masked).T
+            extent = (-step / 2, (len(version.logmel) - 0.5) * step, -0.5, MEL_BANDS - 0.5)
+            axes.imshow(cells, extent=extent, **how)
             axes.set_title(fold(version.title))
         axes.set_xlim(-step / 2, max(len(version.logmel) for version in everything) * step)
         axes.set_yticks(places, labels)
@@ -300,14 +264,9 @@ def picture(rows: Sequence[Sequence[Version]], front_end: FrontEnd, about: str) 
             bands.set_ylabel("mel band")
         for axes in panels[-1]:
             axes.set_xlabel("seconds")
-        figure.colorbar(
-            ScalarMappable(scale, COLOURS),
-            ax=panels,
-            label="dB",
-            shrink=min(1, 4 / len(rows)),
-            aspect=30,
-            pad=0.01,
-        )
+        shrink = min(1, 4 / len(rows))
+        mappable = ScalarMappable(scale, COLOURS)
+        figure.colorbar(mappable, ax=panels, label="dB", shrink=shrink, aspect=30, pad=0.01)
         head = f"{about}. Log-mel as the network is given it; grey: blanked by SpecAugment"
         figure.suptitle(head, parse_math=False)
     return figure
