@@ -77,14 +77,8 @@ def listen(
 ) -> str:
     """Writes the wavs and the picture of one clip; returns the parameters drawn and the paths, to print.
 
-    Args:
-        clip: any file that libsndfile reads.
-        study: its ranges, front end, longest clip and level.
-        effects: which ones, together; none: the study's.
-        each: each of them alone as well.
-        draws: how many.
-        seed: random seed of the draws and the noise.
-        folder: where to write.
+    Of so many `draws`, the `effects` together (none: the study's) and, where `each` is asked for, each alone.
+    `study` gives ranges, front end, longest clip and level; `seed` is of the draws and the noise.
 
     Raises:
         AudioError: `clip` cannot be read as audio.
@@ -235,7 +229,7 @@ def _decibels(amplitude: float) -> float:
 
 
 def picture(rows: Sequence[Sequence[Version]], front_end: FrontEnd, about: str) -> Figure:
-    """The spectrograms on one scale of colours and of time, in rows equally long, below the heading `about`."""
+    """The spectrograms on one scale of colours and of time, in rows equally long; `about` heads them."""
     columns, everything = len(rows[0]), [version for row in rows for version in row]
     width = max(WIDTH, columns * NARROWEST_COLUMN)
     fold = textwrap.TextWrapper(int(width / columns * CHARACTERS), break_on_hyphens=False).fill

@@ -1,7 +1,7 @@
 """Text that comes from data (titles, notes, paths, names), made harmless for the file that it is written to.
 
-Data is never markup, a formula or a command. HTML needs nothing here, Jinja escapes all that it is given; nor
-does LaTeX but for what `latex` says, tabulate does.
+Data is never markup, a formula or a command. HTML is escaped by Jinja, LaTeX by tabulate but for what `latex`
+does.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def markdown(text: str) -> str:
         >>> print(markdown("a|b"))
         a\|b
     """
-    text = line(text).replace("&", "&amp;").replace("<", "&lt;")
-    return MARKS.sub(r"\\\g<0>", text)
+    return MARKS.sub(r"\\\g<0>", line(text).replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def paragraph(text: str) -> str:

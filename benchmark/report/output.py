@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,36 +13,28 @@ from serkit.files import write_whole
 
 
 def claim(output: Path) -> None:
-    """Makes the folder of a file to come and tries to write there, before minutes are spent.
-
-    Raises:
-        ResultsUnwritable: it cannot be written.
-    """
+    """Makes the folder of a file to come and tries to write there. Raises ResultsUnwritable."""
     draft = output.with_name(f"{output.name}.draft")
-    try:
+    with _written(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
         draft.touch()
         draft.unlink()
-    except OSError as error:
-        raise unwritable(output, error) from error
 
 
 def write(output: Path, content: str) -> None:
-    """Writes a text whole or not at all.
-
-    Raises:
-        ResultsUnwritable: it cannot be written.
-    """
-    try:
+    """Writes a text whole or not at all. Raises ResultsUnwritable."""
+    with _written(output):
         write_whole(output, content)
+
+
+@contextmanager
+def _written(output: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise unwritable(output, error) from error
-
-
-def unwritable(output: Path, error: OSError) -> ResultsUnwritable:
-    """What is said of a place that cannot be written, and what helps."""
-    return ResultsUnwritable(f"{output} cannot be written: {error.strerror or error}; give another --output")
+        why = error.strerror or error
+        raise ResultsUnwritable(f"{output} cannot be written: {why}; give another --output") from error
 
 
 @contextmanager
@@ -50,13 +43,12 @@ def missing_letters_named_once() -> Iterator[None]:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         yield
-    lacking = [str(at.message).partition("Glyph ")[2].partition(" ")[0] for at in seen]
-    letters = "".join(dict.fromkeys(chr(int(code)) for code in lacking if code.isdigit()))
-    for at, code in zip(seen, lacking, strict=True):
-        if not code.isdigit():
+    letters: dict[str, None] = {}
+    for at in seen:
+        if glyph := re.match(r"Glyph (\d+) ", str(at.message)):
+            letters[chr(int(glyph[1]))] = None
+        else:
             warnings.warn_explicit(at.message, at.category, at.filename, at.lineno)
     if letters:
-        warnings.warn(
-            f"pictures show boxes for {letters}, which matplotlib's font lacks; SVG files have them as text",
-            stacklevel=3,
-        )
+        boxes = f"pictures show boxes for {''.join(letters)}, which matplotlib's font lacks"
+        warnings.warn(f"{boxes}; SVG files have them as text", stacklevel=3)

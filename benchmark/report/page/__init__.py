@@ -1,14 +1,9 @@
 """One page for a study: results/<study>/index.html, which works from disk, without a network, on any screen.
 
-    report -> page.html (Jinja) + page.css + page.js + Vega -> one file
-
-Jinja makes the HTML, and escapes what it is given; the curves are Vega-Lite specs, a documented grammar of
-charts, which Vega draws in the browser. vl-convert, a wheel, carries Vega's JavaScript, so that nothing is
-fetched and nothing of it lies in this repository. The heat maps are HTML tables and no charts: a reader with
-a keyboard or a screen reader gets at every cell.
-
-Without JavaScript the answer, every table and Figure 4 are there; the details of a cell, the curves and the
-confusion matrices are not, and the page says which files have their numbers.
+Jinja makes the HTML and escapes what it is given. Curves are Vega-Lite specs; vl-convert, a wheel, carries
+the JavaScript that draws them in the browser, so nothing is fetched. Heat maps are HTML tables: a keyboard
+and a screen reader reach every cell. Without JavaScript the answer, every table and Figure 4 are there; the
+page says which files have the numbers of the rest.
 """
 
 from __future__ import annotations
@@ -39,7 +34,7 @@ NAME = "index.html"
 
 
 def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: str = "paper") -> str:
-    """The page.
+    """The page of a report.
 
     Args:
         report: what is shown.
@@ -48,17 +43,14 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
     """
     import jinja2
 
+    loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    results = report.found.results.values()
+    study, results = report.study, report.found.results.values()
     spent = cost(results)
     choices = Table("choices", "Points and choices", ["Point", "Choice"], report.choices)
-    tables = [*report.tables, *coverage(report.study, report.found, report.states), choices, spent]
+    tables = [*report.tables, *coverage(study, report.found, report.states), choices, spent]
     data: dict[str, Any] = {"labels": LABELS, "metrics": METRICS, "conditions": report.conditions}
     data |= {"rates": [], "cells": {}}
     for section in report.sections:
@@ -66,13 +58,13 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
             data[key] = {**data[key], **value} if isinstance(value, dict) else value
     return environment.get_template("page.html").render(
         report=report,
-        study=report.study,
+        study=study,
         question=verdicts.QUESTION,
         colours=colours,
         tables={table.name: table for table in tables},
         downloads=_downloads(report, tables),
         pictures={name: _address("image/svg+xml", svg) for name, svg in (pictures or {}).items()},
-        everything=status.command([], report.study.given),
+        everything=status.command([], study.given),
         hours=spent.rows,
         versions=versions(results),
         css=(HERE / "page.css").read_text(encoding="utf-8"),
@@ -84,19 +76,17 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
 
 def _downloads(report: Report, tables: list[Table]) -> dict[str, dict[str, str]]:
     """The addresses of the files that each table can be saved as, by its name and theirs."""
-    files = {}
+    csv, tex = "text/csv;charset=utf-8", "application/x-tex;charset=utf-8"
+    files = {table.name: {f"{table.name}.csv": _address(csv, table.csv())} for table in tables}
     for table in tables:
-        files[table.name] = {
-            f"{table.name}.csv": _address("text/csv;charset=utf-8", table.csv().encode()),
-            f"{table.name}.tex": _address("application/x-tex;charset=utf-8", table.latex().encode()),
-        }
+        files[table.name][f"{table.name}.tex"] = _address(tex, table.latex())
     for name, numbers in report.numbers.items():
-        csv = escape.csv(numbers, "%.6g").encode()
-        files[name] = {f"{name}.csv": _address("text/csv;charset=utf-8", csv)}
+        files[name] = {f"{name}.csv": _address(csv, escape.csv(numbers, "%.6g"))}
     return files
 
 
-def _address(kind: str, content: bytes) -> str:
+def _address(kind: str, content: str | bytes) -> str:
+    content = content.encode() if isinstance(content, str) else content
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -105,19 +95,19 @@ def vega() -> str:
 
     Its digest is in its name: what is damaged is packed again, since a page without charts would not say why.
     """
-    version = importlib.metadata.version("vl-convert-python")
-
-    def kept(packed: bytes) -> Path:
-        return cache_folder() / f"vega-of-vl-convert-{version}-{hashlib.sha256(packed).hexdigest()[:16]}.js"
-
-    for path in sorted(cache_folder().glob(f"vega-of-vl-convert-{version}-*.js")):
+    stem = f"vega-of-vl-convert-{importlib.metadata.version('vl-convert-python')}"
+    for path in sorted(cache_folder().glob(f"{stem}-*.js")):
         with suppress(OSError):
             packed = read_bytes(path)
-            if path == kept(packed):
+            if path.stem == f"{stem}-{_digest(packed)}":
                 return packed.decode()
     import vl_convert  # packing takes some seconds
 
     packed = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode()
     with suppress(OSError):  # packed again the next time
-        write_whole(kept(packed), packed)
+        write_whole(cache_folder() / f"{stem}-{_digest(packed)}.js", packed)
     return packed.decode()
+
+
+def _digest(packed: bytes) -> str:
+    return hashlib.sha256(packed).hexdigest()[:16]
