@@ -1,12 +1,4 @@
-"""A study's results as one file, to travel to a colleague, a supplement or an archive.
-
-    <study>.bundle             a zip whose parts are not compressed by zip
-        manifest.json          number of the format, version of serkit, size and SHA-256 of every other part
-        results.jsonl.xz       a line a result.json
-        scores.parquet.xz      the rows of every run's scores.parquet, behind the run's key
-        estimates.parquet.xz   the same of measurements
-
-Parquet splits numbers into streams of bytes and compresses nothing: xz does it better (`docs/lab-log.md`).
+"""A study's results as one file; `results/README.md` says what is in it.
 
 A bundle may come from anybody. Nothing of it is unpacked to disk, no name in it is used as a path, every part
 has a size that is known before it is unpacked, and what is unpacked is checked as a file in a folder is.
@@ -20,7 +12,6 @@ import io
 import json
 import lzma
 import re
-import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -31,6 +22,7 @@ import serkit
 from serkit.errors import ResultsUnreadable
 from serkit.files import MAX_TEXT_BYTES, open_file, parse_json, write_whole
 from serkit.resultfile import TABLE_OF, TABLES, TEXT, Result, check_table, newer, parse, unreadable
+from serkit.settings import check
 from serkit.specs import kind_of
 
 if TYPE_CHECKING:
@@ -124,30 +116,27 @@ def _part(path: Path, name: str, most: int) -> bytes:
             parts = {part.filename: archive.read(part) for part in inside if not part.compress_type}
             manifest = parse_json(parts[MANIFEST])
     needed = {MANIFEST, RESULTS}
-    if len(parts) != len(inside) or not needed <= set(parts) <= needed.union(STORED.values()):
-        raise ValueError("its parts are not those of a bundle")
+    known = len(parts) == len(inside) and needed <= set(parts) <= needed.union(STORED.values())
+    check(known, "its parts are not those of a bundle")
     if manifest["format"] > FORMAT:
         raise newer(path, f"format {manifest['format']}", FORMAT)
-    if name not in parts:
-        raise ValueError(f"it has no {name}")
+    check(name in parts, f"it has no {name}")
     about = manifest["parts"][name]
-    if not 0 <= about["bytes"] <= most:
-        raise ValueError(f"{name} says that it has {about['bytes']:,} bytes; at most {most:,} are read")
+    size = f"{name} says that it has {about['bytes']:,} bytes"
+    check(0 <= about["bytes"] <= most, f"{size}; at most {most:,} are read")
     decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY_BYTES)
     data = decoder.decompress(parts[name], max_length=about["bytes"] + 1)
-    if not decoder.eof or _digest(data) != about:
-        raise ValueError(f"{name} is not as its manifest says")
+    check(decoder.eof and _digest(data) == about, f"{name} is not as its manifest says")
     return data
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """That a zip's directory is small, before zipfile reads all of it. Raises ValueError."""
+    """Checks that a zip's directory is small, before zipfile reads all of it."""
     file.seek(0, io.SEEK_END)
     file.seek(max(0, file.tell() - 42))
     tail = file.read()  # where a large zip's own record of its end may stand, then that of any
-    (size,) = struct.unpack("<L", tail[-10:-6]) if len(tail) == 42 else (0,)
-    if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or size > MAX_DIRECTORY_BYTES:
-        raise ValueError("it is no bundle")
+    ends = tail[-22:-18] == b"PK\5\6" and tail[:4] != b"PK\6\7"
+    check(ends and int.from_bytes(tail[-10:-6], "little") <= MAX_DIRECTORY_BYTES, "it is no bundle")
 
 
 def _digest(data: bytes) -> dict[str, int | str]:
@@ -155,12 +144,11 @@ def _digest(data: bytes) -> dict[str, int | str]:
 
 
 def _lines(data: bytes) -> dict[str, bytes]:
-    """The text of each result by its key, which becomes a part of paths. Raises ValueError and its like."""
+    """The text of each result by its key, which becomes a part of paths."""
     lines: dict[str, bytes] = {}
     for line in data.splitlines():
         key = parse_json(line)["key"]
-        if not KEY.fullmatch(key) or key in lines:
-            raise ValueError(f"a key is none, or there twice: {key[:300]}")
+        check(KEY.fullmatch(key) and key not in lines, f"a key is none, or there twice: {key[:300]}")
         lines[key] = line
     return lines
 
@@ -172,17 +160,15 @@ def _table(data: bytes, name: str) -> pd.DataFrame:
     texts = ["key", *(column for column, kind in TABLES[name].items() if kind == TEXT)]
     columns = ["key", *TABLES[name]]
     about = parquet.read_metadata(io.BytesIO(data))
-    groups = [about.row_group(number) for number in range(about.num_row_groups)]
-    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if any(chunk.compression != "UNCOMPRESSED" for chunk in chunks):
-        raise ValueError(f"{name} are compressed by Parquet")
-    if about.num_rows * MIN_ROW_BYTES > len(data):
-        raise ValueError(f"{name} have more rows than bytes")
+    groups = [about.row_group(number).to_dict() for number in range(about.num_row_groups)]
+    compressions = {column["compression"] for group in groups for column in group["columns"]}
+    check(compressions <= {"UNCOMPRESSED"}, f"{name} are compressed by Parquet")
+    check(about.num_rows * MIN_ROW_BYTES <= len(data), f"{name} have more rows than bytes")
     table = parquet.read_table(io.BytesIO(data), columns=columns, read_dictionary=texts).to_pandas()[columns]
     for text in texts:
-        longest = table[text].cat.categories.str.len().max()
-        if longest > MAX_TEXT_CHARACTERS:
-            raise ValueError(f"a text in column {text} of {name} has {longest:,} characters")
+        longest = max(map(len, table[text].cat.categories), default=0)
+        said = f"a text in column {text} of {name} has {longest:,} characters"
+        check(longest <= MAX_TEXT_CHARACTERS, said)
     return table
 
 
@@ -220,6 +206,7 @@ def _as_parquet(name: str, tables: list[pd.DataFrame]) -> bytes:
     import pandas as pd
 
     whole = pd.concat(tables, ignore_index=True)[["key", *TABLES[name]]]
+    # Parquet splits numbers into streams of bytes, compressing nothing: xz does it better (docs/lab-log.md).
     split = {column: "BYTE_STREAM_SPLIT" for column in whole if whole[column].dtype.kind == "f"}
     others = [column for column in whole if column not in split]
     settings = {"compression": None, "use_dictionary": others, "column_encoding": split}

@@ -4,8 +4,6 @@ Whatever serkit did not make itself is opened by `open_file`: a named pipe waits
 end. What must not be half there is written by `write_whole` and its like.
 """
 
-from __future__ import annotations
-
 import errno
 import getpass
 import json

@@ -1,12 +1,8 @@
-"""A finished training is never thrown away: what cannot be saved now is kept, and brought home later.
+"""A finished training is never thrown away: saved late, or kept elsewhere until the next session wants it.
 
-    write to the run's folder -> again, for a minute -> to the cache folder, or the system's temporary one
-                                                        -> home, when the next session wants the run
-
-It is kept under the run's key, which says all of what it is, so it may come home to any folder of results.
+It is kept in the cache folder or the system's temporary one, under its key, which says all of what it is: it
+may come home to any folder of results.
 """
-
-from __future__ import annotations
 
 import functools
 import os
@@ -22,8 +18,8 @@ from serkit.errors import ResultsUnreadable, ResultsUnwritable, SerkitError
 from serkit.files import cache_folder, write_by
 from serkit.resultfile import read
 
-PATIENCE_S = 60.0
-PAUSE_S = 1.0
+PATIENCE_S, PAUSE_S = 60.0, 1.0
+USER = os.getuid() if hasattr(os, "getuid") else 0
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
@@ -89,13 +85,9 @@ def _places(key: str) -> Iterator[Path]:
     with suppress(OSError):
         about = _in_temporary().lstat()
         others = stat.S_IWGRP | stat.S_IWOTH
-        if stat.S_ISDIR(about.st_mode) and about.st_uid == _user() and not about.st_mode & others:
+        if stat.S_ISDIR(about.st_mode) and about.st_uid == USER and not about.st_mode & others:
             yield _in_temporary() / key
 
 
 def _in_temporary() -> Path:
-    return Path(tempfile.gettempdir()) / f"serkit-kept-{_user()}"
-
-
-def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"serkit-kept-{USER}"

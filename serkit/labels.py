@@ -4,8 +4,6 @@ A name in a training set or a test says which: `iemocap` is IEMOCAP under its tr
 the same clips under permuted ones (§5.4). Only this module knows how such names are written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 LABELS = ("angry", "happy", "neutral", "sad")

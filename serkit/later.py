@@ -1,7 +1,5 @@
 """Modules imported at first use: a plan asks readers for options, and pandas would take longer than it."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One measurement of a corpus's acoustics, from spec to result."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from typing import Any

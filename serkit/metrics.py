@@ -1,14 +1,9 @@
-"""The study's metrics, by the names and definitions of §2.2.
+"""The study's metrics, all in [0, 1], by the names of §2.2 (docs/reading-the-paper.md, point 1).
 
-* `uACC`: mean recall over the classes (scikit-learn: balanced accuracy).
+* `uACC`: mean recall over the classes that have a clip (scikit-learn: balanced accuracy).
 * `wACC`: share of clips classified correctly (scikit-learn: accuracy).
 * `wF1`: F1 of each class, weighted by its clips (scikit-learn: f1_score, average="weighted").
-
-All lie in [0, 1]. The paper's Table 1 prints uACC and wACC under what look like each other's headings
-(`docs/reading-the-paper.md`, point 1). Classes without a clip in the truth have no recall to count for uACC.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any

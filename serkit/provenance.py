@@ -1,7 +1,5 @@
 """Where and when a result was made: versions, device, threads, git commit, times. None of it is in a key."""
 
-from __future__ import annotations
-
 import datetime
 import functools
 import importlib.metadata

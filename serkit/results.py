@@ -1,15 +1,7 @@
 """Results on disk, which no crash, kill or second worker spoils: a folder a run or measurement.
 
-    <root>/<study>/<key>/result.json       written last and whole: its presence means it is done
-                         scores.parquet    per-clip scores of a run's last evaluation, or
-                         estimates.parquet per-clip estimates of a measurement
-    and while it is not: spec.json         what was asked
-                         progress.jsonl    who runs it, then a line an event; anybody may tail it
-                         error.json        why the last attempt failed
-                         part-*.parquet    a measurement's clips so far: where it goes on after a kill
-
-What a study's folder has not is looked for in its bundle beside it (`serkit.bundle`). Formats:
-`results/README.md`, and for machines `result.schema.json` beside this file.
+`result.json` is written last and whole, so its presence means that it is done. `results/README.md` says what
+lies where. What a study's folder has not is looked for in its bundle beside it (`serkit.bundle`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """Everything that is finished as one table: a row for each run, test and test fold."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from pathlib import Path

@@ -5,8 +5,6 @@
 Every other module takes plain values; this one joins them.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from contextlib import suppress

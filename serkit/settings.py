@@ -1,7 +1,5 @@
 """What a setting may be, refused where the study is read, not hours later where it does harm."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import unicodedata
@@ -60,7 +58,7 @@ BOUNDS = {
 """The bounds of every number by table and key; those of ranges are `serkit.effects.ALLOWED`."""
 
 
-def check(holds: bool, message: str) -> None:
+def check(holds: object, message: str) -> None:
     """Raises SpecError where something does not hold."""
     if not holds:
         raise SpecError(message)

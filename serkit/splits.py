@@ -1,7 +1,5 @@
 """Which clips of its corpora a run learns from, which it scores, and how it scores them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

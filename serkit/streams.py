@@ -4,8 +4,6 @@ A stream depends on (purpose, seed, epoch) alone and gives each clip its own num
 whatever the order of batches, the worker or the device. Adding a purpose at the end moves no other draw.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 ORDER, CROP, AFFECTED, STRETCH, SHIFT, FADE, EQUALIZER, REVERB, NOISE = range(9)

@@ -1,7 +1,5 @@
 """How messages say things: a value cut short, how many there are of something, what was probably meant."""
 
-from __future__ import annotations
-
 import datetime
 import difflib
 import re

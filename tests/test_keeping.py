@@ -101,7 +101,7 @@ def test_a_newer_result_at_home_stands(store):
 def test_with_no_cache_it_is_kept_in_a_temporary_folder_that_is_ours_alone(store, tmp_path, whose):
     gone(store)
     (tmp_path / "cache").write_text("a file, where a folder is needed")
-    ours = Path(tempfile.gettempdir()) / f"serkit-kept-{keeping._user()}"
+    ours = Path(tempfile.gettempdir()) / f"serkit-kept-{keeping.USER}"
     if whose == "anybody's":
         ours.mkdir()
         ours.chmod(0o777)
