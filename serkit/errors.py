@@ -1,6 +1,6 @@
-"""The errors a user can cause, shown without a traceback; code that is wrong raises Python's own.
+"""The errors a user can cause, shown without a traceback: what was given, what was expected, what to do next.
 
-Each message says what was given, what was expected and what to do next.
+Code that is wrong raises Python's own.
 """
 
 import traceback
@@ -30,15 +30,10 @@ class CorpusUnfit(SerkitError):
 
 
 class AudioError(SerkitError):
-    """One or more clips cannot be read as audio.
-
-    Attributes:
-        kind: of a single clip: one of `serkit.audio.CURES`.
-        why: of a single clip: what is wrong with it.
-    """
+    """One or more clips cannot be read as audio."""
 
     def __init__(self, message: str, kind: str = "", why: str = "") -> None:
-        """Names the clips."""
+        """Names the clips; of a single one, `kind` is of `serkit.audio.CURES`, `why` says what is wrong."""
         super().__init__(message)
         self.kind, self.why = kind, why
 
@@ -91,17 +86,15 @@ def memory_named() -> Iterator[None]:
     try:
         yield
         return
-    except SerkitError:
-        raise
     except Exception as error:
-        if not (isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)):
+        memory = isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
+        if isinstance(error, SerkitError) or not memory:
             raise
         said = str(error).strip().partition("\n")[0]
         traceback.clear_frames(error.__traceback__)
-    less = (
-        "a smaller recipe.batch_size, recipe.max_seconds or model.width takes less, and so do fewer workers"
-    )
-    raise OutOfMemory(f"not enough memory{f' ({said})' * bool(said)}; {less}{_limit()}")
+    less = "a smaller recipe.batch_size, recipe.max_seconds or model.width takes less"
+    why = f"not enough memory{f' ({said})' * bool(said)}"
+    raise OutOfMemory(f"{why}; {less}, and so do fewer workers{_limit()}")
 
 
 def _limit() -> str:

@@ -25,14 +25,7 @@ MAX_TEXT_BYTES = 256 << 20
 MAX_NUMBER, MAX_WHOLE = 1e100, 1e15
 """Of `usual_number`; a training that is thrown off has losses of 1e18."""
 
-KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFDIR: "a folder",
-}
-
+NAMED = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 CACHE_VARIABLE = "SERKIT_CACHE"
 HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
 """Where libraries look for a place of their own; torch's compiler names its folder after the user."""
@@ -164,7 +157,7 @@ def append_line(path: Path, line: str) -> None:
 def _check_regular(file: int | Path, path: Path) -> None:
     kind = stat.S_IFMT(os.stat(file).st_mode)
     if kind != stat.S_IFREG:
-        raise OSError(errno.EINVAL, f"{KINDS.get(kind, 'something else')}, expected a file", str(path))
+        raise OSError(errno.EINVAL, f"{NAMED.get(kind, 'a device')}, expected a file", str(path))
 
 
 def cache_folder() -> Path:
@@ -173,8 +166,7 @@ def cache_folder() -> Path:
     `$SERKIT_CACHE`, or the user's cache folder for `serkit`, as an absolute path. All workers on a host have
     the same: one makes a thing and the others wait for it (a file lock beside it).
 
-    Raises:
-        SerkitError: the folder cannot be made or written, or there is no home folder for it.
+    Raises SerkitError: it cannot be made or written, or there is no home folder for it.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     try:

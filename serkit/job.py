@@ -31,21 +31,13 @@ REPORT_EVERY = 100
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training or a measurement is done: nothing here can change its result.
-
-    Attributes:
-        store: where results are looked for and saved.
-        data: the folder the corpora lie in.
-        device: `cpu`, `cuda` or `cuda:<n>`.
-        worker: the name of this process, for those who watch; empty: it is alone.
-        rerun: do it even if the result is there.
-    """
+    """Where a training or a measurement is done: nothing here can change its result."""
 
     store: Store
-    data: Path | None = None
-    device: str = "cpu"
-    worker: str = ""
-    rerun: bool = False
+    data: Path | None = None  # the folder that the corpora lie in
+    device: str = "cpu"  # or `cuda`, `cuda:<n>`
+    worker: str = ""  # the name of this process, for those who watch; empty: it is alone
+    rerun: bool = False  # even if the result is there
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,15 +97,12 @@ def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
 
 
 def once(spec: Spec, place: Place, do: Callable[[], tuple[dict[str, Any], pd.DataFrame]]) -> Result:
-    """The stored result of a spec, fingerprints and all, or that of a job that is done and stored now.
+    """The stored result of a spec, fingerprints and all, or that of a job, which is done and stored now.
 
-    Args:
-        spec: what is asked.
-        place: where.
-        do: the job; returns its part of the result and a table of the clips.
+    `do` returns its part of the result and a table of the clips.
 
     Raises:
-        ResultsUnreadable: the stored one may not be read, or is newer; a damaged one is set aside, warning.
+        ResultsUnreadable: the stored result may not be read or is newer; a damaged one is set aside.
         ResultsUnwritable: the result could not be saved; says where it is kept.
     """
     store, table = place.store, TABLE_OF[spec.kind]

@@ -78,11 +78,8 @@ def levelled_off(losses: Sequence[float], first_in_tail: int) -> bool:
 
     Ours, because the paper gives no rule. Between the tail's first and second half the mean loss may move at
     half the pace of its whole fall, by 0.02, or by three times what its noise explains, whichever is most;
-    the noise is judged by the differences between neighbours in the second half of training.
-
-    Args:
-        losses: mean training loss since the evaluation before, one an evaluation.
-        first_in_tail: position of the tail's first evaluation.
+    the noise is judged by the differences between neighbours in the second half of training. `losses` are
+    means since the evaluation before, one an evaluation.
     """
     tail = np.asarray(losses[first_in_tail:])
     if len(tail) < 2:

@@ -1,6 +1,5 @@
 """Where and when a result was made: versions, device, threads, git commit, times. None of it is in a key."""
 
-import datetime
 import functools
 import importlib.metadata
 import os
@@ -14,7 +13,6 @@ from typing import Any
 from serkit.later import Later
 
 torch = Later("torch")
-
 PACKAGES = (
     *("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas"),
     *("pedalboard", "soundfile", "soxr", "panns-inference"),
@@ -50,15 +48,10 @@ def cpu_name() -> str:
 @functools.cache
 def git_commit() -> str | None:
     """The commit the code was at, with `+` where files were changed since; None outside a checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.check_output(
-            ["git", *words], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, encoding="utf-8"
-        )
-
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--abbrev=12"]
     try:
-        commit = git("rev-parse", "--short=12", "HEAD").strip()
-        return commit + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+        said = subprocess.run([*git, "--dirty=+"], capture_output=True, encoding="utf-8", check=True)
+        return said.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -66,6 +59,5 @@ def git_commit() -> str | None:
 def since(started: float) -> dict[str, Any]:
     """What a result says of its time, from its start in seconds since 1970 until now."""
     now = time.time()
-    ends = (datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (started, now))
-    first, last = (end.isoformat(timespec="seconds") for end in ends)
+    first, last = (time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(at)) for at in (started, now))
     return {"started": first, "finished": last, "wall_seconds": round(now - started, 2)}

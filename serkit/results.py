@@ -43,25 +43,19 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class Store:
-    """The results of one study.
-
-    Attributes:
-        folder: `<root>/<study>`; or a bundle, which is then all that is read.
-    """
+    """The results of one study: in `<root>/<study>`; or in a bundle, which is then all that is read."""
 
     folder: Path
 
     def check_writable(self) -> None:
         """Makes the folder and writes to it as much as a result takes. Raises ResultsUnwritable."""
         probe = self.folder / f".probe-{os.getpid()}"
-        try:
+        with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 probe.write_bytes(bytes(ROOM_BYTES))
             finally:
                 probe.unlink(missing_ok=True)
-        except OSError as error:
-            raise unwritable(self.folder, error) from error
 
     def run_folder(self, key: str) -> Path:
         """Where the run called `key` lies, done or not."""
@@ -94,11 +88,9 @@ class Store:
         if not found:
             why = f" that can be read ({unread[0]})" if unread else ""
             raise ResultsUnreadable(f"no finished run{why} in {self.folder}; run the study first")
-        try:
+        with _writing(path):
             unread += write_bundle(path, self.name, found, self.table)
-            head = f"{len(found)} results in {path}, {path.stat().st_size:,} bytes"
-        except OSError as error:
-            raise unwritable(path, error) from error
+        head = f"{len(found)} results in {path}, {path.stat().st_size:,} bytes"
         return "\n".join([head, *left_out(unread)])
 
     def get(self, key: str) -> Result | None:
@@ -122,10 +114,8 @@ class Store:
         except ResultDamaged as error:
             path, kept = self.run_folder(key) / "result.json", ""
             if path.exists():  # otherwise it is the bundle's
-                try:
+                with _writing(path):
                     kept = f". It is kept as {_set_aside(path).name}"
-                except OSError as problem:
-                    raise unwritable(path, problem) from error
             warnings.warn(f"{error}{kept}. It is run again now", stacklevel=2)
             return None
 
@@ -136,10 +126,9 @@ class Store:
         for key in self.keys(unread):
             try:
                 result = self.get(key)
+                found += [result] if result else []
             except ResultsUnreadable as error:
                 unread.append(str(error))
-            else:
-                found += [result] if result else []
         return sorted(found, key=lambda result: (result["finished"], result["key"])), unread
 
     def keys(self, unread: list[str]) -> list[str]:
@@ -181,11 +170,9 @@ class Store:
         """Holds a name for this process, as `claim` holds a run. Raises ResultsUnwritable."""
         path = self._lock_path(name)
         lock = filelock.FileLock(path)
-        try:
+        with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
-        except (OSError, NotImplementedError) as error:  # the latter of file systems without locks
-            raise unwritable(path, error) from error
         try:
             yield
         finally:
@@ -234,7 +221,7 @@ class Store:
         earlier result and the parts of a measurement stay: a retraining that fails loses nothing.
         """
         folder = self.run_folder(spec.key)
-        try:
+        with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for path in _those(folder, *ATTEMPT, "*.draft", "*.parquet"):
                 if path.is_dir():  # which no file can replace
@@ -242,8 +229,6 @@ class Store:
             for path in _those(folder, *LEFT_BEHIND):
                 path.unlink(missing_ok=True)
             write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1))
-        except OSError as error:
-            raise unwritable(folder, error) from error
         self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
 
     def report(self, key: str, event: dict[str, Any]) -> None:
@@ -319,6 +304,14 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
     why = getattr(error, "strerror", None) or error
     cure = "make room or make it writable, or name another folder with --results or SERKIT_RESULTS"
     return ResultsUnwritable(f"results cannot be written to {path} ({why}); {cure}")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, NotImplementedError) as error:  # the latter of file systems without locks
+        raise unwritable(path, error) from error
 
 
 def left_out(unread: Sequence[str]) -> list[str]:

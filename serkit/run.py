@@ -1,8 +1,6 @@
 """One run from spec to result: the whole study on one screen.
 
-    corpora -> packs -> fingerprints -> key -> (there? use it) -> split -> training -> scores -> result
-
-Every other module takes plain values; this one joins them.
+corpora -> packs -> fingerprints -> key -> (there? use it) -> split -> training -> scores -> result
 """
 
 import dataclasses

@@ -59,7 +59,8 @@ class CorpusSpec:
         reader: a key of `serkit.corpora.READERS`.
         folds: how many folds the study expects it to have; 1 where the split is predetermined.
         options: the reader's options that differ from its defaults, sorted pairs.
-        scramble: the permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty: none.
+        scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty:
+            none.
         max_training_clips: how many of its training clips a run learns from at most, by class and speaker in
             proportion and among those of a larger number; None: all.
     """
@@ -159,18 +160,11 @@ class Recipe:
 
 
 class Keyed(ABC):
-    """What the spec of anything that has a result can do: it has a key, and reads and writes as JSON.
+    """What the spec of anything that has a result can do: it has a key, and reads and writes as JSON."""
 
-    Attributes:
-        kind: what is done, `training` or `measurement`.
-        method: the number of the method by which the result is made, under its name in the JSON.
-        found: fields that a plan leaves empty: they come from the copy of the corpora that answers.
-        seed: random seed.
-    """
-
-    kind: ClassVar[str]
-    method: ClassVar[dict[str, int]]
-    found: ClassVar[tuple[str, ...]] = ("fingerprints",)
+    kind: ClassVar[str]  # what is done, `training` or `measurement`
+    method: ClassVar[dict[str, int]]  # by which the result is made: its number under its name in the JSON
+    found: ClassVar[tuple[str, ...]] = ("fingerprints",)  # left empty by a plan: what the corpora's copy says
     seed: int
 
     @property
@@ -206,31 +200,20 @@ def _without_later(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RunSpec(Keyed):
-    """One training with all its tests.
-
-    Attributes:
-        train: names of the training corpora, put in the order of `corpora`; one that ends in `_scrambled`
-            trains on permuted labels.
-        corpora: every corpus of the run, trained on or only tested on, in the study's order.
-        augment_percent: share of the training clips that are augmented, an int in 0..100.
-        augmentation: what those clips go through; None at 0 %, where it cannot matter.
-        fold: the fold left out of every training corpus that has folds; None where none has.
-        seed: random seed of initialisation, batch order, crops, dropout and augmentation.
-        fingerprints: (corpus name, content digest) pairs; empty in a plan, filled when the corpora are read.
-    """
+    """One training with all its tests."""
 
     kind: ClassVar[Literal["training"]] = TRAINING
     method: ClassVar[dict[str, int]] = {"method": METHOD}
 
-    train: tuple[str, ...]
-    corpora: tuple[CorpusSpec, ...]
-    augment_percent: int
-    fold: int | None
-    seed: int
+    train: tuple[str, ...]  # put in the order of `corpora`; `<name>_scrambled` has permuted labels
+    corpora: tuple[CorpusSpec, ...]  # trained on or only tested on, in the study's order
+    augment_percent: int  # share of the training clips that are augmented, 0..100
+    fold: int | None  # left out of every training corpus that has folds; None where none has
+    seed: int  # of initialisation, batch order, crops, dropout and augmentation
     model: ModelSpec
     recipe: Recipe
-    augmentation: Augmentation | None = None
-    fingerprints: tuple[tuple[str, str], ...] = ()
+    augmentation: Augmentation | None = None  # what augmented clips go through; None at 0 %
+    fingerprints: tuple[tuple[str, str], ...] = ()  # (corpus, content digest) pairs; empty in a plan
 
     def __post_init__(self) -> None:
         rate = number("run.augment_percent", self.augment_percent, "augmentation rate")
@@ -238,7 +221,7 @@ class RunSpec(Keyed):
         fits = (self.augmentation is None) == (rate == 0)
         check(fits, f"{asked}: expected one above 0 % and none at 0 %")
         number("run.seed", self.seed, "seed")
-        check(bool(self.train), "a run needs at least one training corpus")
+        check(self.train, "a run needs at least one training corpus")
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
             one_of("training corpus", name, known)
@@ -293,7 +276,8 @@ class AcousticsSpec(Keyed):
         corpus: the corpus, without its scramble and cap: labels and training do not matter here.
         augmentation: what every clip goes through first, its part that is on the wave; None: as delivered.
         clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
-        p835_clips: how many of these, evenly spread, also get the slower P.835 estimates.
+        p835_clips: how many of these also get the slower P.835 estimates (`serkit.acoustics.quality`), evenly
+            spread.
         seed: random seed of the choice of clips and of their augmentation.
         estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
         fingerprints: the (name, content digest) pair of the corpus; empty in a plan.

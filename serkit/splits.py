@@ -19,19 +19,12 @@ from serkit.specs import RunSpec
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The clips of a run.
+    """The clips of a run: positions in those that it scores, by corpus and fold or by training corpus."""
 
-    Attributes:
-        training: to learn from, with the labels to learn.
-        evaluation: to score, each once, with their true labels.
-        tests: positions in `evaluation` of the clips that test, by corpus and fold.
-        validation: positions of the validation clips, by training corpus; without those that have none.
-    """
-
-    training: ClipSet
-    evaluation: ClipSet
+    training: ClipSet  # with the labels to learn
+    evaluation: ClipSet  # each once, with its true label
     tests: dict[tuple[str, int], np.ndarray]
-    validation: dict[str, np.ndarray]
+    validation: dict[str, np.ndarray]  # without corpora that have none
 
 
 def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
@@ -58,10 +51,9 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
 
     tests: dict[tuple[str, int], np.ndarray] = {}
     validation: dict[str, np.ndarray] = {}
-    trained_on = dict(zip(spec.trained_on, spec.train, strict=True))
+    trained_on = {corpus_of(name): name for name in spec.train}
     for name, here in loaded.items():
-        folds = [spec.fold_of(name)] if name in trained_on else range(here.corpus.n_folds)
-        for fold in folds:
+        for fold in [spec.fold_of(name)] if name in trained_on else range(here.corpus.n_folds):
             rows = here.corpus.part(fold, "test")
             if len(rows) == 0:
                 raise CorpusUnfit(f"corpus {name} has no test clips in fold {fold}")
