@@ -1,35 +1,38 @@
-"""What every reader needs of a folder: its names, listed once, and its files of labels, read with care.
+"""What every reader needs of a folder: its names, listed once; its files of labels; a folder that is made.
 
 Names only: no audio file is opened or asked for its size, because the largest corpus has more than 100,000
 clips. Hidden names are left out everywhere, AppleDouble files (`._clip.wav`) among them: unzipping on another
-system leaves one beside each clip, with the clip's suffix and no audio in it.
-
-A name may be spelt in two ways in Unicode, and disks and label files differ in which. They are one name:
-stems of audio are in NFC.
+system leaves one beside each clip, with no audio in it. A name may be spelt in two ways in Unicode, and disks
+and label files differ in which: they are one name, and stems of audio are in NFC.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from filelock import FileLock
 
 from serkit.corpora.reading.corpus import composed
 from serkit.errors import CorpusUnfit, SerkitError
-from serkit.files import open_file, read_text
+from serkit.files import CACHE_VARIABLE, open_file, read_text
 
 SUFFIXES = ("wav", "flac")
 """Suffixes of audio, in any case; where a clip is there as both, the first wins."""
 
 LFS_POINTER = b"version https://git-lfs"
-
 DELIVERED = "unpack or copy the delivered corpus again"
+Made = TypeVar("Made")
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names in a folder, sorted, without hidden ones; none where the folder is missing.
+    """Names in a folder, sorted, without hidden ones; none where it is missing.
 
     Raises:
         CorpusUnfit: it is there and may not be listed.
@@ -44,10 +47,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def names_seen(folder: Path) -> list[str]:
-    """As `names_in`, but none where the folder may not be listed: for `is_here`.
-
-    So the rest of a corpus is still seen, and reading it says which folder is closed.
-    """
+    """As `names_in` for `is_here`, none where the folder may not be listed: reading says which that is."""
     try:
         return names_in(folder)
     except CorpusUnfit:
@@ -89,8 +89,7 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
     Each folder is listed once, and looked up once for all the files in it.
 
     Raises:
-        CorpusUnfit: a file outside the folder, a name that no file can have, or a folder that may not be
-            listed.
+        CorpusUnfit: a file outside the folder, a name that no file can have, a folder that may not be listed.
     """
     tops = [PurePosixPath(top.as_posix()) for top in (folder.absolute(), folder.resolve())]
 
@@ -106,19 +105,17 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
         return names.get(name) or names.get(same) or audio.get(stem_of(same), name)
 
     @functools.cache
-    def on_disk(parent: PurePosixPath) -> str:
-        if not parent.parts:
-            return "."
-        above = on_disk(parent.parent)
-        return str(PurePosixPath(above, spelt(above, parent.name)))
-
-    @functools.cache
     def place(written: str) -> str | None:
-        parent = PurePosixPath(written)
-        if parent.is_absolute() and not any(parent.is_relative_to(top) for top in tops):
-            parent = PurePosixPath(os.path.realpath(parent))
-        parent = next((parent.relative_to(top) for top in tops if parent.is_relative_to(top)), parent)
-        return None if parent.is_absolute() or ".." in parent.parts else on_disk(parent)
+        """A folder below `folder`, with a slash at its end; None outside."""
+        path = PurePosixPath(written)
+        if path.is_absolute():
+            known = (path, PurePosixPath(os.path.realpath(path)))
+            path = next(
+                (one.relative_to(top) for one in known for top in tops if one.is_relative_to(top)), path
+            )
+        if path.is_absolute() or ".." in path.parts:
+            return None
+        return functools.reduce(lambda above, name: f"{above}{spelt(above, name)}/", path.parts, "")
 
     paths = []
     for file in files:
@@ -132,8 +129,7 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
             raise CorpusUnfit(
                 f"{title}: {file} lies outside {folder}; expected paths below it. Copy the audio there"
             )
-        there = spelt(parent, name)
-        paths.append(there if parent == "." else f"{parent}/{there}")
+        paths.append(parent + spelt(parent, name))
     return paths
 
 
@@ -143,26 +139,19 @@ def is_pointer(path: Path) -> bool:
         return file.read(len(LFS_POINTER)) == LFS_POINTER
 
 
-def label_text(path: Path, title: str, missing: str = DELIVERED) -> str:
-    """The text of a label file, with or without a byte-order mark. Arguments and errors as of `careful`."""
-    with careful(path, title, missing):
+def label_text(path: Path, title: str) -> str:
+    """The text of a label file, with or without a byte-order mark. Raises as `careful`."""
+    with careful(path, title):
         return read_text(path, errors="replace")
 
 
 @contextmanager
 def careful(
-    path: Path,
-    title: str,
-    missing: str = DELIVERED,
-    damaged: str = "restore it from the delivered copy",
+    path: Path, title: str, missing: str = DELIVERED, damaged: str = "restore it from the delivered copy"
 ) -> Iterator[None]:
     """Turns whatever goes wrong with a delivered file, read inside, into a message that names it.
 
-    Args:
-        path: the file.
-        title: the corpus's, for messages.
-        missing: what to do where there is no such file.
-        damaged: what to do where it is not what it should be.
+    `missing` says what to do where there is no such file, `damaged` where it is not what it should be.
 
     Raises:
         CorpusUnfit: it is a git-lfs pointer; or in place of whatever is raised inside but SerkitErrors.
@@ -191,3 +180,40 @@ def _cure(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "make it readable for the user who runs this"
     return f"find out what it is, or {DELIVERED}"
+
+
+def made_once(
+    folder: Path, what: str, whole: Callable[[Path], Made | None], write: Callable[[Path], None]
+) -> Made:
+    """What `whole` says of a folder, which `write` makes first where that is None: missing, or damaged.
+
+    Safe to call from several processes at once: one writes, the others wait. An interrupted call leaves only
+    a draft, which the next one sweeps.
+
+    Raises:
+        SerkitError: it cannot be written; `what` names what it holds.
+    """
+    draft = folder.with_name(f"{folder.name}.draft")
+    try:
+        if (made := whole(folder)) is not None:
+            return made
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if (made := whole(folder)) is not None:  # written while this process waited
+                return made
+            try:
+                shutil.rmtree(draft, ignore_errors=True)
+                draft.mkdir()
+                write(draft)
+                if (made := whole(draft)) is None:
+                    raise OSError(errno.EIO, "what is there is not what was written")
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(draft, folder)
+                return made
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise SerkitError(
+            f"cannot write {what} to {folder} ({error.strerror or error}); free some space, or set"
+            f" {CACHE_VARIABLE} to a folder that you can write"
+        ) from error

@@ -13,19 +13,17 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
 from tqdm import tqdm
 
 from serkit.corpora.reading.corpus import composed
-from serkit.corpora.reading.folder import careful
+from serkit.corpora.reading.folder import careful, made_once
 from serkit.corpora.reading.tabular import open_parquet
-from serkit.errors import SerkitError
-from serkit.files import CACHE_VARIABLE, cache_folder, parse_json, read_json
+from serkit.files import cache_folder, parse_json, read_json
 from serkit.later import Later
 
 if TYPE_CHECKING:
@@ -44,11 +42,7 @@ SHARD = re.compile(r"(.+)-\d+-of-\d+")
 
 
 def audio_columns(path: Path, title: str) -> list[str]:
-    """The columns of a parquet file that hold audio: structs with a field of bytes.
-
-    Raises:
-        CorpusUnfit: it cannot be read.
-    """
+    """The columns of a parquet file that hold audio: structs with a field of bytes. Raises CorpusUnfit."""
 
     def holds_audio(kind: pa.DataType) -> bool:
         return types.is_struct(kind) and any(
@@ -61,37 +55,30 @@ def audio_columns(path: Path, title: str) -> list[str]:
 
 
 def class_names(path: Path, title: str) -> dict[str, list[str]]:
-    """What the integers of a column mean, by column, where the schema's metadata say so.
-
-    Raises:
-        CorpusUnfit: it cannot be read.
-    """
+    """What the integers of a column mean, by column, where the metadata say so. Raises CorpusUnfit."""
     with careful(path, title):
         about = (open_parquet(path).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
         features = parse_json(about)["info"]["features"].items()
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}  # something else under that name
-    return {name: feature["names"] for name, feature in features if _is_class(feature)}
-
-
-def _is_class(feature: Any) -> bool:
-    names = feature.get("names") if isinstance(feature, dict) else None
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+    named = {name: feature.get("names") for name, feature in features if isinstance(feature, dict)}
+    return {
+        name: names
+        for name, names in named.items()
+        if isinstance(names, list) and all(isinstance(one, str) for one in names)
+    }
 
 
 def split_of(path: Path) -> str:
     """What a file's name calls its split: `train` of train-00000-of-00004.parquet, of train/0000.parquet."""
-    shard = SHARD.fullmatch(path.stem)
-    if shard:
+    if shard := SHARD.fullmatch(path.stem):
         return shard[1]
     return path.parent.name if path.stem.isdecimal() else path.stem
 
 
 def unpack(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> tuple[Path, list[str]]:
     """Writes the audio of chosen rows into a folder of the cache, unless it is there.
-
-    Safe to call from several processes at once: one writes, the others wait.
 
     Args:
         chosen: for each shard the rows wanted, ascending.
@@ -106,32 +93,18 @@ def unpack(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> tup
         CorpusUnfit: a shard cannot be read.
         SerkitError: the cache folder cannot be written.
     """
-    cache = cache_folder() / "unpacked"
-    folder = cache / _stamp(chosen, column, title)
-    names = _names(folder)
-    if names is not None:
-        return folder, names
-    try:
-        cache.mkdir(exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if (names := _names(folder)) is None:  # else written while this process waited
-                names = _write(folder, chosen, column, title)
-    except OSError as error:
-        raise SerkitError(
-            f"cannot write the audio of {title} to {folder} ({error.strerror}); free some space, or set"
-            f" {CACHE_VARIABLE} to a folder that you can write"
-        ) from error
-    return folder, names
-
-
-def _stamp(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> str:
     digest = hashlib.sha256(f"{FORMAT} {column}".encode())
     for path, rows in chosen.items():
         with careful(path, title):
             found = os.stat(path)
         digest.update(os.fsencode(path.resolve()))
         digest.update(f"\t{found.st_size}\t{found.st_mtime_ns}\t{found.st_ino}\t{list(rows)}\n".encode())
-    return digest.hexdigest()[:16]
+    folder = cache_folder() / "unpacked" / digest.hexdigest()[:16]
+
+    def write(draft: Path) -> None:
+        _write(draft, _audio(chosen, column, title), sum(map(len, chosen.values())), title)
+
+    return folder, made_once(folder, f"the audio of {title}", _names, write)
 
 
 def _names(folder: Path) -> list[str] | None:
@@ -150,50 +123,35 @@ def _of_file(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _write(folder: Path, chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> list[str]:
-    draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
-    draft.mkdir()
+def _write(folder: Path, rows: Iterator[tuple[int, dict[str, Any]]], n_clips: int, title: str) -> None:
     index: list[tuple[str, list[int] | None]] = []
-    n_clips = sum(map(len, chosen.values()))
-    rows = _audio(chosen, column, title)
-    try:
-        for number, delivered in tqdm(rows, f"unpacking {title}", n_clips, unit="clip", disable=None):
-            data = delivered.get("bytes")
-            name = _name(number, delivered.get("path"), data)
-            if data is not None:
-                (draft / name).write_bytes(data)
-            index.append((name, None if data is None else _of_file(draft / name)))
-        (draft / INDEX).write_text(json.dumps(index), encoding="utf-8")
-        os.sync()  # once for all: a power cut must not leave names without what they hold
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return [name for name, _ in index]
+    for number, delivered in tqdm(rows, f"unpacking {title}", n_clips, unit="clip", disable=None):
+        data = delivered.get("bytes")
+        name = _name(number, delivered.get("path"), data)
+        if data is not None:
+            (folder / name).write_bytes(data)
+        index.append((name, None if data is None else _of_file(folder / name)))
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    os.sync()  # once for all: a power cut must not leave names without what they hold
 
 
 def _audio(
     chosen: Mapping[Path, Sequence[int]], column: str, title: str
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows chosen, with their numbers in the dataset; about a group of rows is in memory at a time."""
-    first = 0
+    first = 0  # of the shard, in the dataset
     for path, rows in chosen.items():
         with careful(path, title):
-            shard = open_parquet(path)
-            wanted = set(rows)
-            row = 0
+            shard, wanted, end = open_parquet(path), set(rows), 0
             for group in range(shard.num_row_groups):
-                size = shard.metadata.row_group(group).num_rows
-                if wanted.isdisjoint(range(row, row + size)):
-                    row += size
+                start, end = end, end + shard.metadata.row_group(group).num_rows
+                if wanted.isdisjoint(range(start, end)):
                     continue
-                for batch in shard.iter_batches(ROWS_AT_ONCE, [group], [column], use_threads=False):
-                    for delivered in batch.column(0):
-                        if row in wanted:
-                            yield first + row, delivered.as_py() or {}
-                        row += 1
-            first += row
+                batches = shard.iter_batches(ROWS_AT_ONCE, [group], [column], use_threads=False)
+                for row, delivered in enumerate(chain.from_iterable(batch[0] for batch in batches), start):
+                    if row in wanted:
+                        yield first + row, delivered.as_py() or {}
+            first += end
 
 
 def _name(row: int, delivered: Any, data: bytes | None) -> str:

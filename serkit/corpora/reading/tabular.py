@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.corpora.reading.folder import DELIVERED, careful, label_text
+from serkit.corpora.reading.folder import DELIVERED, careful
 from serkit.errors import CorpusUnfit
 from serkit.files import open_file, read_text
 from serkit.later import Later
@@ -40,18 +40,13 @@ def is_parquet(path: Path) -> bool:
 
 
 def column_names(path: Path, title: str) -> list[str]:
-    """The names of a table's columns, in the file's order.
-
-    Raises:
-        CorpusUnfit: it cannot be read, or two columns have one name.
-    """
+    """The names of a table's columns, in the file's order. Raises CorpusUnfit, also where two are one."""
     with careful(path, title):
         if is_parquet(path):
             names = open_parquet(path).schema_arrow.names
         else:
             names = next(_rows(read_text(path)), [])
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two columns are called {twice[0]!r}")
         return names
 
@@ -69,8 +64,7 @@ def read_columns(path: Path, title: str, names: Collection[str]) -> dict[str, li
         header, *rows = _rows(read_text(path))
         places = {name: header.index(name) for name in names}
         return {
-            name: [None if row[place] in NO_VALUE else row[place] for row in rows]
-            for name, place in places.items()
+            name: [None if row[at] in NO_VALUE else row[at] for row in rows] for name, at in places.items()
         }
 
 
@@ -80,10 +74,9 @@ def label_table(path: Path, title: str, needed: Collection[str], missing: str = 
     Raises:
         CorpusUnfit: it cannot be read, rows differ in length, or a needed column is missing or there twice.
     """
-    text = label_text(path, title, missing)
-    with careful(path, title):
-        rows = [[cell.strip() for cell in row] for row in _rows(text, spaced=True)]
-    names = rows[0] if rows else []
+    with careful(path, title, missing):
+        text = read_text(path, errors="replace")
+        names, *rows = [[cell.strip() for cell in row] for row in _rows(text, spaced=True)] or [[]]
     for column in needed:
         if names.count(column) != 1:
             what = "no column" if column not in names else "twice the column"
@@ -91,7 +84,7 @@ def label_table(path: Path, title: str, needed: Collection[str], missing: str = 
                 f"{title}: {path} has {what} {column}; it has {', '.join(names) or 'none'}. Restore the file"
                 " from the delivered copy"
             )
-    return pd.DataFrame(rows[1:], columns=names, dtype=object)
+    return pd.DataFrame(rows, columns=names, dtype=object)
 
 
 def _rows(text: str, spaced: bool = False) -> Iterator[list[str]]:
@@ -99,21 +92,15 @@ def _rows(text: str, spaced: bool = False) -> Iterator[list[str]]:
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=spaced, strict=True)
-    length = None
+    length = 0
     for row in filter(None, reader):
-        length = length or len(row)
-        if len(row) != length:
+        if len(row) != (length := length or len(row)):
             raise ValueError(f"line {reader.line_num} has {len(row)} values, the header {length}")
         yield row
 
 
 def open_parquet(path: Path) -> parquet.ParquetFile:
-    """A parquet file; only its schema is read.
-
-    Raises:
-        OSError: it is no file, or cannot be read.
-        ValueError: it is damaged, or promises too many rows. Other errors may come of a damaged file.
-    """
+    """A parquet file, of which only the schema is read; a damaged one can raise anything: see `careful`."""
     file = parquet.ParquetFile(open_file(path), pre_buffer=False)
     if file.metadata.num_rows > MAX_ROWS:
         raise ValueError(f"{file.metadata.num_rows:,} rows, expected {MAX_ROWS:,} at most")
