@@ -239,7 +239,7 @@ class _Database:
 
     def declared(self, table_id: str, column: str) -> list[str]:
         """The values that the scheme of a column allows; none where it allows anything."""
-        labels = self.header.labels.get(self.header.tables[table_id].columns[column], [])
+        labels = self.header.tables[table_id].columns[column]
         if not isinstance(labels, str):
             return labels
         said = self.header.misc.get(labels)  # the rows of a table without files, by the first of its levels

@@ -25,10 +25,7 @@ MAX_LENGTH = 4 << 20
 MAX_LEVELS = 32
 """Of nesting; the deepest that the format asks for, a label's own fields in a scheme, is at the fifth."""
 
-PLAIN = {
-    None,
-    *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")),
-}
+PLAIN = {None, *(f"tag:yaml.org,2002:{kind}" for kind in "str int float bool null map seq".split())}
 PLAIN_NAME = r"""^name:[ \t]*["']?([^!&*\[\]{}|>%@#"'\r\n]+)"""
 EMPTY = (None, "", "~", "null", "Null", "NULL")
 
@@ -40,26 +37,25 @@ class Table:
     Attributes:
         levels: names of the columns that say which row it is: `file`, with `start` and `end` where rows are
             parts of files; a table without files has others.
-        columns: the scheme of each other column; "" for none.
+        columns: the other columns, each with the labels that its scheme allows, or the name of the table
+            whose rows they are; none where it allows anything.
         split: the split that the whole table belongs to; "" where it is not said.
     """
 
     levels: tuple[str, ...]
-    columns: dict[str, str]
+    columns: dict[str, list[str] | str]
     split: str = ""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is needed of a header.
+    """What is needed of a header: the database's name, and further.
 
     Attributes:
-        name: the database's.
         version: as its publisher's tool wrote it; `unknown` otherwise.
         tables: of files or of parts of files, by name.
         misc: tables without files, by name.
         splits: the type of each split.
-        labels: of each scheme that allows some only, these, or the name of the table whose rows they are.
     """
 
     name: str
@@ -67,7 +63,6 @@ class Header:
     tables: dict[str, Table]
     misc: dict[str, Table]
     splits: dict[str, str]
-    labels: dict[str, list[str] | str]
 
 
 def read_header(path: Path) -> Header:
@@ -76,33 +71,30 @@ def read_header(path: Path) -> Header:
     Raises:
         CorpusUnfit: it may not be read, or is no header of a database; says why.
     """
-    cure = (
-        "expected the header of a database in the audformat layout: restore it, or take it away if it is"
-        " something else"
-    )
-    with careful(path, "audformat", damaged=cure):
+    cure = "restore it, or take it away if it is something else"
+    with careful(
+        path, "audformat", damaged=f"expected the header of a database in the audformat layout: {cure}"
+    ):
         return _header(_tree(read_text(path)))
 
 
 def what_is_called(path: Path) -> tuple[str, bool]:
     """The name in a header, and whether the header can be read.
 
-    Returns:
-        of one that cannot be read, the name as far as it can be seen, or ""; of something that is no header
-        at all, "" and True: other software has files of that name too.
+    Of one that cannot be read, the name is as far as it can be seen, or ""; of something that is no header at
+    all it is "", and True: other software has files of that name too.
     """
     try:
-        tree = _tree(read_text(path))
-        if isinstance(tree, dict) and len(tree) > 1 and "name" not in tree:
-            return "", True
-        return _header(tree).name, True
-    except (OSError, ValueError, yaml.YAMLError):
-        pass
-    try:
-        seen = re.search(PLAIN_NAME, read_text(path, errors="replace"), re.MULTILINE)
+        text = read_text(path, errors="surrogateescape")
     except OSError:
         return "", False
-    return (seen[1].strip() if seen else ""), False
+    try:
+        tree = _tree(text)
+        other = isinstance(tree, dict) and len(tree) > 1 and "name" not in tree
+        return "" if other else _header(tree).name, True
+    except (ValueError, yaml.YAMLError):  # not in UTF-8, among others
+        seen = re.search(PLAIN_NAME, text, re.MULTILINE)
+        return seen[1].strip() if seen else "", False
 
 
 def _tree(text: str) -> Any:
@@ -142,37 +134,32 @@ def _header(tree: Any) -> Header:
     name = _word(top.get("name"), "name")
     if not name:
         raise ValueError("it has no name")
+    schemes = {one: said.get("labels") for one, said in _each(top, "schemes").items()}
+    labels = {
+        one: said if isinstance(said, str) else [_word(label, f"labels of scheme {one}") for label in said]
+        for one, said in schemes.items()
+        if said not in EMPTY
+    }
     return Header(
         name=name,
         version=_word(_fields(top.get("audb"), "audb").get("version"), "version") or "unknown",
-        tables={one: _table(one, said) for one, said in _each(top, "tables").items()},
-        misc={one: _table(one, said) for one, said in _each(top, "misc_tables").items()},
+        tables={one: _table(one, said, labels) for one, said in _each(top, "tables").items()},
+        misc={one: _table(one, said, labels) for one, said in _each(top, "misc_tables").items()},
         splits={one: _word(said.get("type"), one) for one, said in _each(top, "splits").items()},
-        labels={
-            one: _labels(said["labels"], one)
-            for one, said in _each(top, "schemes").items()
-            if said.get("labels") not in EMPTY
-        },
     )
 
 
-def _table(name: str, said: dict[str, Any]) -> Table:
+def _table(name: str, said: dict[str, Any], labels: dict[str, list[str] | str]) -> Table:
     levels: Any = ["file", "start", "end"] if said.get("type") == "segmented" else ["file"]
     if "levels" in said:  # a table without files: names and types, or as old releases wrote it names alone
         levels = said["levels"]
         levels = levels if isinstance(levels, list) else _fields(levels, f"levels of table {name}")
-    columns = _each(said, "columns")
+    columns = {one: _word(of.get("scheme_id"), one) for one, of in _each(said, "columns").items()}
     return Table(
         levels=tuple(_word(level, f"levels of table {name}") for level in levels),
-        columns={one: _word(column.get("scheme_id"), one) for one, column in columns.items()},
+        columns={one: labels.get(scheme, []) for one, scheme in columns.items()},
         split=_word(said.get("split_id"), f"split_id of table {name}"),
     )
-
-
-def _labels(said: Any, scheme: str) -> list[str] | str:
-    if isinstance(said, str):
-        return said
-    return [_word(label, f"labels of scheme {scheme}") for label in said]
 
 
 def _each(above: dict[str, Any], field: str) -> dict[str, dict[str, Any]]:

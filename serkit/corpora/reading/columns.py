@@ -8,20 +8,12 @@ set apart, the others in the parts of a delivered split or in folds that leave s
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.corpora.reading.corpus import (
-    PARTS,
-    UNKNOWN_SPEAKER,
-    Corpus,
-    composed,
-    fold_by_speaker,
-    is_person,
-    next_validates,
-    table,
-)
+from serkit.corpora.reading import corpus
+from serkit.corpora.reading.corpus import PARTS, Corpus, composed
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.labels import LABELS
 
@@ -35,13 +27,10 @@ USUAL |= dict.fromkeys(("dev", "devel", "development", "val", "validation"), "va
 
 @dataclass(frozen=True)
 class Choices:
-    """What a study says about columns.
+    """What a study says about columns: their names, None for the reader's default, and what is in them.
 
     Attributes:
-        label: column of labels; None: the reader's default, as for all columns.
         labels: the corpus's labels to the study's; empty: the usual names (`SAME`).
-        speaker: column of speakers.
-        split: column of splits.
         splits: the corpus's splits to train, validation and test; empty: the usual names (`USUAL`).
         fold: column that says in which fold a clip is tested, in place of splits.
         folds: leave speakers out in so many folds, in place of splits.
@@ -78,39 +67,43 @@ class Choices:
         check_texts(reader, options, ("label", "speaker", "split", "fold"))
         given = {option for option, value in options.items() if value is not None}
         folds, by_clip = options.get("folds"), options.get("split_by_clip")
-        if not (by_clip is None or isinstance(by_clip, bool)):
-            raise SpecError(f"{reader}: option split_by_clip = {by_clip!r}; expected true or false")
-        if "fold" in given and given & {"folds", "split", "splits"}:
-            raise SpecError(f"{reader}: options fold and folds, split or splits exclude each other")
-        if folds is not None and (not isinstance(folds, int) or isinstance(folds, bool) or folds < 3):
-            raise SpecError(
-                f"{reader}: option folds = {folds!r}; expected 3 or more: test, validation and the rest"
-            )
-        if folds is not None and (given & {"split", "splits"} or by_clip):
-            raise SpecError(
-                f"{reader}: options folds and split, splits or split_by_clip exclude each other; leave"
-                " one out"
-            )
-        chosen: dict[str, Any] = {field.name: options.get(field.name) for field in fields(cls)}
-        chosen["labels"] = _mapping(reader, "labels", chosen["labels"], LABELS)
-        chosen["splits"] = _mapping(reader, "splits", chosen["splits"], PARTS)
+        too_few = folds is not None and (not isinstance(folds, int) or folds < 3)
+        fold_and = "fold" in given and given & {"folds", "split", "splits"}
+        folds_and = folds is not None and (given & {"split", "splits"} or by_clip)
+        unclear = not isinstance(by_clip, bool | None)
+        for wrong, why in (
+            (unclear, f"option split_by_clip = {by_clip!r}; expected true or false"),
+            (fold_and, "options fold and folds, split or splits exclude each other"),
+            (too_few, f"option folds = {folds!r}; expected 3 or more: test, validation and the rest"),
+            (folds_and, "options folds and split, splits or split_by_clip exclude each other; leave one out"),
+        ):
+            if wrong:
+                raise SpecError(f"{reader}: {why}")
+        chosen: dict[str, Any] = {one.name: options.get(one.name) for one in fields(cls)}
+        for option, allowed in (("labels", LABELS), ("splits", PARTS)):
+            meant = pairs_of(reader, option, chosen[option], "names of the database to names of the study")
+            for delivered, own in meant.items():
+                if own not in allowed:
+                    known = ", ".join(allowed)
+                    raise SpecError(
+                        f"{reader}: option {option} maps {delivered!r} to {own!r}; expected one of {known}"
+                    )
+            chosen[option] = {str(delivered): own for delivered, own in meant.items()}
         return cls(**chosen)
 
 
 @dataclass(frozen=True, eq=False)
 class Delivered:
-    """A corpus in its own words.
+    """A corpus in its own words; `title`, the columns it `has`, `label` and `speaker` are for messages.
 
     Attributes:
-        title: the corpus's, for messages.
         clips: one row a clip: `path` below the corpus's folder; `delivered`, its label, and `speaker`, each
             text or None; `split`, text, where splits are asked for; `fold`, text or None, where a column of
             folds is. Further columns are kept.
-        has: the columns there are, for messages.
-        label: the name of the column of labels, for messages.
-        speaker: the name of the column of speakers, for messages.
+        label: the name of the column of labels.
+        speaker: the name of the column of speakers.
         declared: labels that the corpus says it has, besides those that clips have.
-        usual: what its splits mean where the study does not say; None: `USUAL`.
+        usual: what its splits mean where the study does not say.
         notes: what else a user should know about this copy.
     """
 
@@ -120,7 +113,7 @@ class Delivered:
     label: str
     speaker: str
     declared: frozenset[str] = frozenset()
-    usual: Mapping[str, str] | None = None
+    usual: Mapping[str, str] = field(default_factory=lambda: USUAL)
     notes: tuple[str, ...] = ()
 
 
@@ -140,21 +133,20 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
     used = clips["label"].notna()
     dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
     notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
-    n_unknown = int((~clips.loc[used, "speaker"].map(is_person)).sum())
-    if n_unknown and n_folds:
-        raise CorpusUnfit(
-            f"{title}: {n_unknown} clips have no {delivered.speaker}, so speakers cannot be left out; set"
-            f" the option speaker to a column that names them ({delivered.has}), or use splits in place"
-            " of folds"
-        )
-    if n_unknown:
+    if n_unknown := int((~clips.loc[used, "speaker"].map(corpus.is_person)).sum()):
+        if n_folds:
+            raise CorpusUnfit(
+                f"{title}: {n_unknown} clips have no {delivered.speaker}, so speakers cannot be left out; set"
+                f" the option speaker to a column that names them ({delivered.has}), or use splits in place"
+                " of folds"
+            )
         notes.append(f"{n_unknown} clips have no speaker identity")
     if choices.by_split:
         clips["split"] = _parts(delivered, choices.splits)
-    result = table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
+    result = corpus.table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
     if choices.folds:
         groups = leave_speakers_out(result["speaker"], choices.folds, title)
-        result["fold"] = fold_by_speaker(result["speaker"], groups, title)
+        result["fold"] = corpus.fold_by_speaker(result["speaker"], groups, title)
     elif choices.fold:
         result["fold"], n_folds = _given(result, title)
         notes += _on_both_sides(result, "fold", choices.split_by_clip, title)
@@ -162,11 +154,11 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
         _check_parts(result, title)
         notes += _on_both_sides(result, "split", choices.split_by_clip, title)
     return Corpus(
-        name=name,
-        folder=folder,
-        version=version,
-        clips=result,
-        validation_fold=next_validates(n_folds),
+        name,
+        folder,
+        version,
+        result,
+        corpus.next_validates(n_folds),
         others=tuple(sorted(clips["path"][~used])),
         split_by_clip=bool(choices.split_by_clip),
         notes=(*notes, *delivered.notes),
@@ -180,16 +172,10 @@ def leave_speakers_out(speakers: pd.Series, folds: int, title: str) -> list[list
         CorpusUnfit: fewer speakers than folds.
     """
     sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
-    if len(sizes) < 3:
-        raise CorpusUnfit(
-            f"{title}: {len(sizes)} speakers cannot make folds, which need 3: to test, to validate and to"
-            " train on; leave the option folds out and use splits"
-        )
-    if len(sizes) < folds:
-        raise CorpusUnfit(
-            f"{title}: {len(sizes)} speakers cannot make {folds} folds; set the option folds to {len(sizes)}"
-            " or less"
-        )
+    if (n := len(sizes)) < folds:
+        cure = f"{folds} folds; set the option folds to {n} or less"
+        none = "folds, which need 3: to test, to validate and to train on; leave the option folds out and use"
+        raise CorpusUnfit(f"{title}: {n} speakers cannot make {cure if n >= 3 else f'{none} splits'}")
     groups: list[list[str]] = [[] for _ in range(folds)]
     totals = [0] * folds
     for speaker, size in sizes:
@@ -215,24 +201,11 @@ def pairs_of(reader: str, option: str, value: Any, expected: str) -> dict[Any, A
         raise SpecError(f"{reader}: option {option} = {value!r}; expected {expected}") from None
 
 
-def _mapping(reader: str, option: str, value: Any, allowed: tuple[str, ...]) -> dict[str, str]:
-    """A corpus's words to the study's. Raises SpecError for a word that the study does not have."""
-    mapping = pairs_of(reader, option, value, "names of the database to names of the study")
-    for delivered, own in mapping.items():
-        if own not in allowed:
-            raise SpecError(
-                f"{reader}: option {option} maps {delivered!r} to {own!r}; expected one of"
-                f" {', '.join(allowed)}"
-            )
-    return {str(delivered): own for delivered, own in mapping.items()}
-
-
 def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
     """The corpus's labels to the study's."""
     used = set(delivered.clips["delivered"].dropna())
     known = used | delivered.declared
-    found = _meant(wanted, SAME, used)
-    missing = _lacking(wanted, known)
+    found, missing = _meant(wanted, SAME, used), _lacking(wanted, known)
     if missing or not found:
         given = repr(missing[0]) if missing else "of " + ", ".join(wanted or SAME)
         raise CorpusUnfit(
@@ -246,18 +219,14 @@ def _parts(delivered: Delivered, wanted: Mapping[str, str]) -> pd.Series:
     """The split of each clip in the study's words."""
     known = set(delivered.clips["split"])
     if missing := _lacking(wanted, known):
-        raise CorpusUnfit(
-            f"{delivered.title}: no split {missing[0]!r}; the database has {', '.join(sorted(known))}"
-        )
-    mapping = _meant(wanted, delivered.usual or USUAL, known)
+        has = ", ".join(sorted(known))
+        raise CorpusUnfit(f"{delivered.title}: no split {missing[0]!r}; the database has {has}")
+    mapping = _meant(wanted, delivered.usual, known)
     return delivered.clips["split"].map(lambda one: mapping.get(one, one))
 
 
 def _meant(named: Mapping[str, str], usual: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
-    """The corpus's words to the study's, in any case: `Angry` is anger as `angry` is.
-
-    Where a study names one of two spellings, it means that one.
-    """
+    """The corpus's words to the study's, in any case; of two spellings a study means the one it names."""
     wanted = named or usual
     exact = {word: own for word, own in wanted.items() if word in known}
     in_any_case = {_bare(word): own for word, own in wanted.items() if not (named and word in known)}
@@ -276,32 +245,31 @@ def _bare(word: str) -> str:
 
 def _given(clips: pd.DataFrame, title: str) -> tuple[pd.Series, int]:
     """The fold of each clip by a column's names of folds, in their order, and how many there are."""
-    without = clips["fold"].isna()
-    if without.any():
+    without = clips["path"][clips["fold"].isna()]
+    if len(without):
         raise CorpusUnfit(
-            f"{title}: {without.sum()} clips are in no fold, {clips['path'][without].iloc[0]} the"
-            " first; expected each in one"
+            f"{title}: {len(without)} clips are in no fold, {without.iloc[0]} the first; expected each in one"
         )
     names = sorted(set(clips["fold"]), key=lambda name: (int(name) if name.isdecimal() else -1, name))
     if len(names) < 3:
+        has = ", ".join(names)
         raise CorpusUnfit(
-            f"{title}: its folds are {', '.join(names)}; expected 3 or more, to test, to validate"
-            " and to train on"
+            f"{title}: its folds are {has}; expected 3 or more, to test, to validate and to train on"
         )
     return clips["fold"].map({name: k for k, name in enumerate(names)}).astype("int64"), len(names)
 
 
 def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool | None, title: str) -> list[str]:
     """What to note of speakers who stand in more than one part or fold."""
-    known = clips[clips["speaker"] != UNKNOWN_SPEAKER]
+    known = clips[clips["speaker"] != corpus.UNKNOWN_SPEAKER]
     if column == "split":
         known = known[known["split"].isin(PARTS)]
     sides = known.groupby("speaker")[column].unique()
     shared = sides[sides.map(len) > 1]
     if shared.empty:
         return []
-    where = " and ".join(map(str, sorted(shared.iloc[0], key=PARTS.index if column == "split" else int)))
-    where = where if column == "split" else f"folds {where}"
+    order = PARTS.index if column == "split" else int
+    where = "folds " * (column == "fold") + " and ".join(map(str, sorted(shared.iloc[0], key=order)))
     said = f"{len(shared)} speakers stand on both sides of the split, {shared.index[0]} in {where}"
     if not expected:
         raise CorpusUnfit(
@@ -314,8 +282,7 @@ def _on_both_sides(clips: pd.DataFrame, column: str, expected: bool | None, titl
 def _check_parts(clips: pd.DataFrame, title: str) -> None:
     """Checks that there is something to train, validate and test on."""
     sizes = clips["split"].value_counts()
-    empty = [part for part in PARTS if part not in sizes]
-    if empty:
+    if empty := [part for part in PARTS if part not in sizes]:
         has = ", ".join(f"{split} ({n} clips)" for split, n in sizes.sort_index().items())
         raise CorpusUnfit(
             f"{title}: no clip is in {' or '.join(empty)}; the database has {has}. Set the option splits to"

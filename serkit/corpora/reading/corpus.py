@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,11 @@ else:
     np, pd = Later("numpy"), Later("pandas")
 
 PARTS = ("train", "validation", "test")
+COLUMNS = ("path", "label", "speaker", "split", "fold")
 UNKNOWN_SPEAKER = "Unknown"
 """MSP-Podcast's word, for every corpus: not a person, so it may stand on both sides of a split."""
-
 NOBODY = frozenset({"", "unknown", "unk", "nan", "nat", "none", "null", "na", "n/a", "<na>", "-", "?"})
 """What tables write where they know no speaker, in small letters."""
-
-COLUMNS = ("path", "label", "speaker", "split", "fold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +65,8 @@ class Corpus:
 
     def part(self, fold: int, part: str) -> np.ndarray:
         """The positions in `clips` of a part (one of `PARTS`) of a fold (0..n_folds-1): int64, ascending."""
-        if part not in PARTS:
-            raise ValueError(f"part {part!r}: expected one of {', '.join(PARTS)}")
-        if not 0 <= fold < self.n_folds:
-            raise ValueError(f"{self.name} has folds 0..{self.n_folds - 1}, not {fold}")
+        if part not in PARTS or not 0 <= fold < self.n_folds:
+            raise ValueError(f"{self.name} has no part {part!r} of a fold {fold}")
         if not self.validation_fold:
             return np.flatnonzero(self.clips["split"].to_numpy() == part)
         folds = self.clips["fold"].to_numpy()
@@ -87,26 +83,21 @@ class Corpus:
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def table(rows: Iterable[dict] | pd.DataFrame, title: str) -> pd.DataFrame:
+def table(rows: Sequence[dict] | pd.DataFrame, title: str) -> pd.DataFrame:
     """Builds `Corpus.clips` from a reader's rows: fills `split` and `fold`, sorts by path, checks the labels.
 
-    A speaker who is no person (`is_person`) becomes `UNKNOWN_SPEAKER`.
-
-    `rows` have at least `path`, `label` and `speaker`; `title` is the corpus's, for messages.
+    A speaker who is no person (`is_person`) becomes `UNKNOWN_SPEAKER`. `rows` have at least `path`, `label`
+    and `speaker`; `title` is the corpus's, for messages.
 
     Raises:
         CorpusUnfit: no rows, an unknown label, the same path twice, or one that cannot be looked up.
     """
-    rows = rows if isinstance(rows, pd.DataFrame) else list(rows)
     _check_names(rows["path"] if isinstance(rows, pd.DataFrame) else [row["path"] for row in rows], title)
-    clips = pd.DataFrame(rows)
+    clips, known = pd.DataFrame(rows), ", ".join(LABELS)
     if clips.empty:
-        raise CorpusUnfit(
-            f"{title}: no clip with one of the labels {', '.join(LABELS)} was found; run the doctor"
-        )
-    unknown = sorted(set(clips["label"]) - set(LABELS))
-    if unknown:
-        raise CorpusUnfit(f"{title}: unknown label {unknown[0]!r}; expected one of {', '.join(LABELS)}")
+        raise CorpusUnfit(f"{title}: no clip with one of the labels {known} was found; run the doctor")
+    if unknown := sorted(set(clips["label"]) - set(LABELS)):
+        raise CorpusUnfit(f"{title}: unknown label {unknown[0]!r}; expected one of {known}")
     twice = clips["path"][clips["path"].duplicated()]
     if len(twice):
         raise CorpusUnfit(f"{title}: {twice.iloc[0]} is listed twice")
@@ -120,18 +111,17 @@ def table(rows: Iterable[dict] | pd.DataFrame, title: str) -> pd.DataFrame:
     return clips.sort_values("path", kind="stable", ignore_index=True, key=lambda paths: paths.map(composed))
 
 
-def _check_names(paths: Iterable[str], title: str) -> None:
+def _check_names(paths: Collection[str], title: str) -> None:
     """Raises CorpusUnfit where a clip's name is no text, or cannot be looked up though the clip is there."""
     encoding = sys.getfilesystemencoding()
     for path in paths:
         try:
             path.isascii() or (path.encode(), path.encode(encoding))
         except UnicodeEncodeError as error:
-            way_out = "rename it, in the labels too"
-            if encoding != "utf-8":
-                way_out = "set PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
+            locale = "set PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8"
             raise CorpusUnfit(
-                f"{title}: {path} cannot be looked up, since names of files are {encoding} here; {way_out}"
+                f"{title}: {path} cannot be looked up, since names of files are {encoding} here;"
+                f" {'rename it, in the labels too' if encoding == 'utf-8' else locale}"
             ) from error
 
 
@@ -146,17 +136,15 @@ def is_person(speaker: Any) -> bool:
 
 
 def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], title: str) -> pd.Series:
-    """The fold in which each clip is tested, when fold k leaves out the speakers `groups[k]`.
+    """The fold that tests each clip, when fold k leaves out the speakers `groups[k]`.
 
     Raises:
         CorpusUnfit: a speaker that no group names.
     """
     fold_of = {speaker: k for k, group in enumerate(groups) for speaker in group}
-    unknown = sorted(set(speakers) - set(fold_of))
-    if unknown:
-        raise CorpusUnfit(
-            f"{title}: unknown speaker {unknown[0]!r}; expected one of {', '.join(sorted(fold_of))}"
-        )
+    if unknown := sorted(set(speakers) - set(fold_of)):
+        expected = ", ".join(sorted(fold_of))
+        raise CorpusUnfit(f"{title}: unknown speaker {unknown[0]!r}; expected one of {expected}")
     return speakers.map(fold_of).astype("int64")
 
 
@@ -171,18 +159,10 @@ def next_validates(n_folds: int) -> tuple[int, ...]:
 
 
 def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Some of the clips, at most `most` (1 or more): each class, and in it each speaker, keeps its share.
+    """Some of `rows`, at most `most` (1 or more): each class, and in it each speaker, keeps its share.
 
-    Those of a smaller number are among those of a larger: a learning curve adds clips to the same ones.
-
-    Args:
-        clips: the corpus's table.
-        rows: positions in it, int64 [n].
-        most: how many, 1 or more.
-        seed: random seed.
-
-    Returns:
-        Positions among `rows`, in their order; all of them where there are no more.
+    `rows` are positions in `clips`, int64 [n], and so is what comes back, in their order. Those of a smaller
+    number are among those of a larger: a learning curve adds clips to the same ones.
     """
     if len(rows) <= most:
         return rows
@@ -190,8 +170,7 @@ def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndar
     # of m in it the j-th at (j + u) / m: any beginning has each at its share, give or take one.
     chance = np.random.Generator(np.random.Philox(seed))
     order = rows[chance.permutation(len(rows))]
-    of_class = [clips["label"].to_numpy()[order]]
-    group = pd.DataFrame({"label": of_class[0], "speaker": clips["speaker"].to_numpy()[order]})
+    group = clips[["label", "speaker"]].iloc[order].reset_index(drop=True)
     within = group.groupby(["label", "speaker"], sort=True)
     start = within.ngroup().map(dict(enumerate(chance.random(within.ngroups))))
     group["place"] = (within.cumcount() + start) / within["label"].transform("size")
@@ -202,9 +181,9 @@ def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndar
 
 
 def split_shares(n: int, seed: int) -> np.ndarray:
-    """`train` 70 %, `test` 15 %, `validation` 15 % of n things, in a random order that only `seed` decides.
+    """`train` 70 %, `test` 15 %, `validation` 15 % of n things in random order: §2.1 (CREMA-D).
 
-    §2.1 (CREMA-D). A Philox generator, so the same seed gives the same split on every machine.
+    A Philox generator, so the same seed gives the same split on every machine.
     """
     order = np.random.Generator(np.random.Philox(seed)).permutation(n)
     n_test = n_validation = round(0.15 * n)
