@@ -3,7 +3,7 @@
 Source: audformat (audEERING), https://audeering.github.io/audformat/. Its own library is not used: it builds
 what tags in `db.yaml` ask for, runs pickled tables, writes pickles beside the tables, and takes a csv's
 columns by place. One reader for many corpora, so everything that other readers know of theirs is an option
-here; `docs/corpora.md` lists them. Not part of the paper.
+here: `docs/corpora.md` lists them. Not part of the paper.
 """
 
 from __future__ import annotations
@@ -59,10 +59,9 @@ def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> 
     sound = {folder: its for folder, (its, readable) in called.items() if readable and its}
     wanted = [folder for folder, its in sound.items() if name in (None, its)]
     if len({sound[folder] for folder in wanted}) > 1:
-        raise CorpusUnfit(
-            f"{len(set(sound.values()))} audformat databases, expected one: set the option name to one of "
-            + ", ".join(f"{its} ({folder})" for folder, its in sound.items())
-        )
+        known = ", ".join(f"{its} ({folder})" for folder, its in sound.items())
+        n = len(set(sound.values()))
+        raise CorpusUnfit(f"{n} audformat databases, expected one: set the option name to one of {known}")
     damaged = {folder: its for folder, (its, readable) in called.items() if not readable}
     broken = [folder for folder, its in damaged.items() if its in ("", name or its)]
     broken.sort(key=lambda folder: not damaged[folder])  # those whose name can be seen first
@@ -83,14 +82,9 @@ def folds(**options: Any) -> int | None:
 
 
 def read(folder: Path, **options: Any) -> Corpus:
-    """Reads the clips of one or more tables.
+    """Reads the clips of one or more tables, as `columns.corpus_of`.
 
-    Args:
-        folder: the folder that holds `db.yaml`.
-        **options: see `docs/corpora.md`; what is left out has its default.
-
-    Returns:
-        as `columns.corpus_of`.
+    `docs/corpora.md` says what the options are; what is left out has its default.
 
     Raises:
         CorpusUnfit: the database lacks a table, column, label, split or speaker that is needed, names a part
@@ -112,16 +106,8 @@ def read(folder: Path, **options: Any) -> Corpus:
     elif choices.by_split:
         clips["split"], usual = database.splits(chosen, clips["table"])
     declared = frozenset(word for one in chosen for word in database.declared(one, label))
-    delivered = Delivered(
-        title=database.title,
-        clips=clips.drop(columns="table"),
-        has=database.contents,
-        label=label,
-        speaker=speaker,
-        declared=declared,
-        usual=usual,
-        notes=tuple(database.notes),
-    )
+    clips, notes = clips.drop(columns="table"), tuple(database.notes)
+    delivered = Delivered(database.title, clips, database.contents, label, speaker, declared, usual, notes)
     return corpus_of("audformat", folder, database.header.version, delivered, choices)
 
 
@@ -144,7 +130,6 @@ class _Database:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Reads the header."""
         self.folder, self.header = folder, read_header(folder / HEADER)
         self.title = f"audformat database {self.header.name}"
         self.notes: list[str] = []
@@ -152,7 +137,6 @@ class _Database:
         self._file = functools.cache(self._checked_file)
 
     def unfit(self, why: str) -> CorpusUnfit:
-        """The error that says why."""
         return CorpusUnfit(f"{self.title}: {why}")
 
     @property
@@ -166,19 +150,13 @@ class _Database:
         """The tables to read: those asked for, else all of whole files with the label column."""
         having = self._having(label)
         chosen = having if tables is None else [tables] if isinstance(tables, str) else list(tables)
-        for one in chosen:
-            if one not in self.header.tables:
-                raise self.unfit(f"no table {one!r}; the database has {self.contents}")
-            if one not in having:
-                raise self.unfit(
-                    f"table {one} has no column {label!r}; set the option label to one of the columns of"
-                    f" {self.contents}"
-                )
-        if not chosen:
-            raise self.unfit(
-                f"no table has a column {label!r}; set the option label to one of the columns of"
-                f" {self.contents}"
-            )
+        if unknown := [one for one in chosen if one not in self.header.tables]:
+            raise self.unfit(f"no table {unknown[0]!r}; the database has {self.contents}")
+        without = [one for one in chosen if one not in having]
+        if without or not chosen:
+            which = f"table {without[0]} has no" if without else "no table has a"
+            cure = f"set the option label to one of the columns of {self.contents}"
+            raise self.unfit(f"{which} column {label!r}; {cure}")
         parts = [one for one in chosen if self.has_parts(one)]
         if parts and (tables is not None or len(parts) == len(chosen)):
             raise self.unfit(
@@ -190,8 +168,7 @@ class _Database:
 
     def clips(self, chosen: list[str], label: str) -> pd.DataFrame:
         """The files of the tables, each with its label as delivered (text, or None) and its table."""
-        frames = [self.series(one, label).to_frame("delivered").assign(table=one) for one in chosen]
-        clips = pd.concat(frames)
+        clips = pd.concat([self.series(one, label).to_frame("delivered").assign(table=one) for one in chosen])
         if clips.index.has_duplicates:
             file = clips.index[clips.index.duplicated()][0]
             where = sorted(set(clips.loc[[file], "table"]))
@@ -207,9 +184,9 @@ class _Database:
         whole = [one for one in having if not self.has_parts(one)]
         found = pd.Series(None, index=files, dtype=object)
         first, others = ([one for one in whole if (one in chosen) == own] for own in (True, False))
-        for holders in (first, others, having):
-            if holders and found.isna().any():
-                found = found.fillna(self._agreed(column, holders, files))
+        for tables in filter(None, (first, others, having)):
+            if found.isna().any():
+                found = found.fillna(self._agreed(column, tables, files))
         return found
 
     def _agreed(self, column: str, tables: list[str], files: pd.Index) -> pd.Series:
@@ -219,23 +196,22 @@ class _Database:
         apart = values.groupby(level=0).nunique()
         if (apart > 1).any():
             file = apart.index[apart > 1][0]
-            raise self.unfit(
-                f"{file} has the {column} {' and '.join(sorted(set(values[[file]])))} in"
-                f" {', '.join(tables)}; expected one. Correct the database"
-            )
+            said = " and ".join(sorted(set(values[[file]])))
+            where = ", ".join(tables)
+            raise self.unfit(f"{file} has the {column} {said} in {where}; expected one. Correct the database")
         return values[~values.index.duplicated()].reindex(files)
 
     def splits(self, chosen: list[str], tables: pd.Series) -> tuple[pd.Series, Mapping[str, str]]:
         """The split of each clip, by its table, and what the names of splits mean."""
         said = {one: self.header.tables[one].split for one in chosen}
-        without = [one for one, split in said.items() if not split]
-        if without:
+        if without := [one for one, split in said.items() if not split]:
             raise self.unfit(
                 f"table {without[0]} does not say which split it holds; set the option split to a column"
                 f" ({self.contents}), tables to tables with a split, or folds to 3 or more"
             )
-        usual = {one: USUAL.get(kind, one) for one, kind in self.header.splits.items()}
-        return tables.map(said), {**USUAL, **usual}
+        return tables.map(said), USUAL | {
+            one: USUAL.get(kind, one) for one, kind in self.header.splits.items()
+        }
 
     def declared(self, table_id: str, column: str) -> list[str]:
         """The values that the scheme of a column allows; none where it allows anything."""
@@ -263,27 +239,26 @@ class _Database:
         return sorted(have, key=lambda one: "end" in self.header.tables[one].levels)
 
     def _has_parts(self, table_id: str) -> bool:
-        """Whether rows of a table are parts of files."""
+        """Whether rows of a table are parts of files; a whole one starts at `0 days 00:00:00` or `0`."""
         path = self._file(table_id)
         if not {"start", "end"} <= set(column_names(path, self.title)):
             return False
         read = read_columns(path, self.title, ["start", "end"])
-        return bool({*read["end"]} - {None, "NaT"}) or not all(map(_is_zero, {*read["start"]}))
+        starts = pd.to_timedelta([*{*read["start"]}], errors="coerce")
+        return bool({*read["end"]} - {None, "NaT"}) or not (starts == pd.Timedelta(0)).all()
 
     def _checked_file(self, table_id: str) -> Path:
         """A table's file, compared with the header."""
         said = self.header.tables.get(table_id) or self.header.misc[table_id]
         path = self._found(table_id)
-        names = column_names(path, self.title)
-        expected = [*said.levels, *said.columns]
-        lacking = [name for name in expected if name not in names]
-        if lacking:
+        names, expected = column_names(path, self.title), [*said.levels, *said.columns]
+        if lacking := [name for name in expected if name not in names]:
+            has = ", ".join(names)
             raise self.unfit(
-                f"{path} has no column {lacking[0]!r}, which {HEADER} says it has; its columns are"
-                f" {', '.join(names)}. Restore both from one copy"
+                f"{path} has no column {lacking[0]!r}, which {HEADER} says it has; its columns are {has}."
+                " Restore both from one copy"
             )
-        more = [name for name in names if name not in expected and not name.startswith("@")]
-        if more:
+        if more := [name for name in names if name not in expected and not name.startswith("@")]:
             self.notes.append(f"{path.name} has columns that {HEADER} does not name: {', '.join(more)}")
         return path
 
@@ -303,8 +278,3 @@ class _Database:
         raise self.unfit(
             f"table {table_id} has no file; restore {csv.name} or {parquet.name} in {self.folder}"
         )
-
-
-def _is_zero(start: str | None) -> bool:
-    """Whether a part that starts there starts with its file: `0 days`, `0 days 00:00:00`, `0`."""
-    return start is not None and bool(pd.to_timedelta(start, errors="coerce") == pd.Timedelta(0))

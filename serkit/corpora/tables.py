@@ -53,10 +53,8 @@ def choose(folders: Sequence[Path], **options: Any) -> list[Path]:
     if not found:
         raise CorpusMissing(f"{title(**options)}: it is in no folder at or below {folders[0]}")
     if len(found) > 1:
-        raise CorpusUnfit(
-            f"{title(**options)}: it is in {', '.join(map(str, found[:3]))}; set the option file to more of"
-            " its path"
-        )
+        places = ", ".join(map(str, found[:3]))
+        raise CorpusUnfit(f"{title(**options)}: it is in {places}; set the option file to more of its path")
     return found
 
 
@@ -71,14 +69,9 @@ def folds(**options: Any) -> int | None:
 
 
 def read(folder: Path, **options: Any) -> Corpus:
-    """Reads the clips of a table.
+    """Reads the clips of a table, as `columns.corpus_of`; `folder` is what the option `file` starts from.
 
-    Args:
-        folder: the folder that `file` starts from.
-        **options: see `docs/corpora.md`; what is left out has its default.
-
-    Returns:
-        as `columns.corpus_of`.
+    `docs/corpora.md` says what the options are; what is left out has its default.
 
     Raises:
         CorpusUnfit: the table cannot be read or lacks a column, label, split or speaker that is needed.
@@ -87,37 +80,34 @@ def read(folder: Path, **options: Any) -> Corpus:
     """
     choices, where = _checked(options)
     its = _Table(title(**options), _files(folder, options["file"]), where)
-    path = options.get("path")
-    audio = its.audio_column(path)
-    wanted = {"label": choices.label or "label", "speaker": choices.speaker or its.usual("speaker")}
+    audio = its.audio_column(options.get("path"))
+    usual = {column: column for column in its.columns}
+    wanted = {"label": choices.label or "label", "speaker": choices.speaker or usual.get("speaker", "")}
     if not audio:
-        wanted["path"] = path or "path"
+        wanted["path"] = options.get("path") or "path"
     if choices.fold:
         wanted["fold"] = choices.fold
     elif choices.by_split:
-        wanted["split"] = choices.split or its.usual("split")
+        wanted["split"] = choices.split or usual.get("split", "")
     rows = its.rows(wanted)
     if audio:
-        chosen: dict[Path, list[int]] = {file: [] for file in its.files}
-        for file, row in zip(rows["file"], rows["row"], strict=True):
-            chosen[file].append(row)
+        by_file = rows.groupby("file", sort=False)["row"].apply(list).to_dict()
+        chosen = {file: by_file.get(file, []) for file in its.files}
         top, rows["path"] = shards.unpack(chosen, audio, its.title)
     else:
         top = its.files[0].parent / (options.get("root") or "")
         if without := int(rows["path"].isna().sum()):
             raise CorpusUnfit(f"{its.title}: {without} rows have no {wanted['path']}; expected one in each")
         rows["path"] = paths_below(top, rows["path"], its.title)
-    notes = []
-    if not any(os.path.isfile(top / one) for one in rows["path"]):
-        notes = [f"no file of the table is below {top}: set the option root to where its paths start"]
+    note = f"no file of the table is below {top}: set the option root to where its paths start"
     delivered = Delivered(
-        title=its.title,
-        clips=rows.drop(columns=["file", "row"]).rename(columns={"label": "delivered"}),
+        its.title,
+        rows.drop(columns=["file", "row"]).rename(columns={"label": "delivered"}),
         has=", ".join(its.columns),
         label=wanted["label"],
         speaker=choices.speaker or "speaker",
         declared=frozenset(its.declared),
-        notes=tuple(notes),
+        notes=() if any(os.path.isfile(top / one) for one in rows["path"]) else (note,),
     )
     return corpus_of("tables", top, "unknown", delivered, choices)
 
@@ -138,33 +128,26 @@ def _checked(options: Mapping[str, Any]) -> tuple[Choices, dict[str, frozenset[s
             ' SERKIT_DATA, as "nemo/data.tsv"'
         )
     where = pairs_of("tables", "where", options.get("where"), 'values by column, as { dataset = "emodb" }')
-    return Choices.of("tables", options), {str(column): _values(value) for column, value in where.items()}
-
-
-def _values(value: Any) -> frozenset[str]:
-    several = value if isinstance(value, list | tuple) else [value]
-    return frozenset(composed(str(one)) for one in several)
+    wanted = {}
+    for column, value in where.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        wanted[str(column)] = frozenset(composed(str(one)) for one in values)
+    return Choices.of("tables", options), wanted
 
 
 def _files(folder: Path, file: str) -> list[Path]:
-    if os.path.lexists(folder / file):
-        return [folder / file]
-    return [folder / name for name in sorted(glob.glob(file, root_dir=folder))]
+    names = [file] if os.path.lexists(folder / file) else sorted(glob.glob(file, root_dir=folder))
+    return [folder / name for name in names]
 
 
 class _Table:
     """A table in one or more files of one layout."""
 
     def __init__(self, title: str, files: Sequence[Path], where: Mapping[str, frozenset[str]]) -> None:
-        """Reads the columns' names."""
         self.title, self.files, self.where = title, files, where
         self.columns = [*dict.fromkeys(name for path in files for name in column_names(path, title))]
         self.is_parquet = is_parquet(files[0])
         self.declared: set[str] = set()  # labels that the schemas' classes name
-
-    def usual(self, column: str) -> str:
-        """The column of this name, where there is one."""
-        return column if column in self.columns else ""
 
     def audio_column(self, path: str | None) -> str | None:
         """The column with the audio itself, `path` or the only one; None where paths are to be read."""
@@ -174,10 +157,10 @@ class _Table:
         return next((one for one in found if path in (None, one)), None)
 
     def rows(self, wanted: Mapping[str, str]) -> pd.DataFrame:
-        """The rows that meet `where`, with the columns asked for as text, and where each comes from.
+        """The rows that meet `where`: a column of text for each option, `file`, and `row`, the number in it.
 
         `wanted` names the table's columns by option; where it says "", there is none, and a split is the
-        file's name. The result has a column for each option, `file`, and `row`, the number in it.
+        file's name.
         """
         every = pd.concat([self._of(path, wanted) for path in self.files], ignore_index=True)
         for column, values in self.where.items():
@@ -194,9 +177,10 @@ class _Table:
         sought = {**wanted, **{f"where {column}": column for column in self.where}}
         for option, column in sought.items():
             if column and column not in names:
+                known = ", ".join(map(repr, names)) or "none"
                 raise CorpusUnfit(
                     f"{self.title}: {path.name} has no column {column!r}; set the option"
-                    f" {option.partition(' ')[0]} to one of {', '.join(map(repr, names)) or 'none'}"
+                    f" {option.partition(' ')[0]} to one of {known}"
                 )
         read = read_columns(path, self.title, set(sought.values()) - {""})
         classes = shards.class_names(path, self.title) if self.is_parquet else {}
@@ -206,7 +190,7 @@ class _Table:
             read[column] = [meanings.get(value or "") for value in read[column]]  # None for other numbers
         n = len(read[wanted["label"]])
         rows = {option: read.get(column, [None] * n) for option, column in sought.items()}
-        for option in rows.keys() - {"path"}:  # which is spelt as the disk does
+        for option in rows.keys() - {"path"}:  # which is spelt as the disk has it
             rows[option] = [one and composed(one) for one in rows[option]]
         if "split" in wanted:
             unsaid = "none" if wanted["split"] else self._split(path)
