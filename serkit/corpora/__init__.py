@@ -40,7 +40,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.reading.search import Found, search
-from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError, SpecError
+from serkit.errors import CorpusUnfit, SerkitError, SpecError
 
 if TYPE_CHECKING:  # pandas comes with it: a plan only asks which readers there are
     from serkit.corpora.reading.corpus import Corpus
@@ -52,10 +52,10 @@ READERS = {
 """The readers that come with serkit: every module here is one."""
 
 PROTOCOL: dict[str, Any] = {
-    **{name: str for name in ("TITLE", "PAGE")},
+    **dict.fromkeys(("TITLE", "PAGE"), str),
     "OPTIONS": dict,
-    **{name: tuple for name in ("RATE_HZ", "CHANNELS")},
-    **{name: Callable for name in ("is_here", "read", "facts")},
+    **dict.fromkeys(("RATE_HZ", "CHANNELS"), tuple),
+    **dict.fromkeys(("is_here", "read", "facts"), Callable),
 }
 """The parts that every reader has."""
 
@@ -124,9 +124,9 @@ def _loaded(point: importlib.metadata.EntryPoint) -> ModuleType:
     if not lacking and not all(isinstance(values, tuple) for values in module.OPTIONS.values()):
         lacking = ["tuples of allowed values in OPTIONS"]
     if lacking:
+        lacks, parts = ", ".join(lacking), ", ".join(PROTOCOL)
         raise SerkitError(
-            f"{about} lacks {', '.join(lacking)}; expected a module with {', '.join(PROTOCOL)} as serkit's"
-            " own: mend that package"
+            f"{about} lacks {lacks}; expected a module with {parts} as serkit's own: mend that package"
         )
     return module
 
@@ -138,17 +138,14 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         SpecError: an option the reader does not have, or a value it does not allow.
     """
     known = reader(name).OPTIONS
-    unknown = sorted(set(options) - set(known))
-    if unknown:
+    if unknown := sorted(set(options) - set(known)):
         expected = ", ".join(known) or "none"
         raise SpecError(f"corpus reader {name!r} has no option {unknown[0]!r}; its options: {expected}")
-    filled = {}
-    for option, allowed in known.items():
-        value = options.get(option, allowed[0] if allowed else None)
-        if allowed and value not in allowed:
-            choices = ", ".join(map(repr, allowed))
+    filled = {option: allowed[0] if allowed else None for option, allowed in known.items()} | dict(options)
+    for option, value in filled.items():
+        if known[option] and value not in known[option]:
+            choices = ", ".join(map(repr, known[option]))
             raise SpecError(f"{name}: option {option} = {value!r}; expected one of {choices}")
-        filled[option] = value
     return filled
 
 
@@ -182,16 +179,9 @@ def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
         CorpusMissing: no such folder, or no data folder given.
         CorpusUnfit: found, but which of several is wanted cannot be told.
     """
-    module = reader(name)
-    if hasattr(module, "generate"):
-        data = module.generate()
-    title = title_of(name, options or {})
-    how = f"how to get it: {module.PAGE}"
-    if data is None:
-        raise CorpusMissing(
-            f"{title}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})"
-        )
-    return search(module, title, data, options or {}, how)
+    module, options = reader(name), options or {}
+    data = module.generate() if hasattr(module, "generate") else data
+    return search(module, title_of(name, options), data, options)
 
 
 def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
@@ -201,9 +191,8 @@ def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
         CorpusUnfit: its labels cannot be read.
         SpecError: an option that cannot be.
     """
-    module = reader(name)
     try:
-        corpus = module.read(found.folder, **options)
+        corpus = reader(name).read(found.folder, **options)
         return replace(corpus, notes=(*corpus.notes, *found.notes))
     except SerkitError:
         raise
@@ -211,7 +200,7 @@ def read(name: str, found: Found, options: Mapping[str, Any]) -> Corpus:
         raise CorpusUnfit(
             f"{title_of(name, options)}: reading the labels in {found.folder} failed with"
             f" {type(error).__name__}: {error}; expected them as delivered: restore the label files"
-            f" ({module.PAGE}), and report a fault of the reader if that does not help"
+            f" ({reader(name).PAGE}), and report a fault of the reader if that does not help"
         ) from error
 
 

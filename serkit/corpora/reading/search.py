@@ -8,9 +8,10 @@ links to folders above do no harm.
 from __future__ import annotations
 
 import errno
+import math
 import os
-import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,35 +21,33 @@ from serkit.errors import CorpusMissing, CorpusUnfit, SerkitError
 
 DEPTH = 6  # below the data folder: any delivered layout, wrapped in a few folders of the user's own
 NAMED = 3  # folders in a message
-KERNELS = ("/proc", "/sys")
-"""No disks: their folders hold links to everything, and no corpus."""
+KERNELS = ("/proc", "/sys")  # no disks: their folders hold links to everything, and no corpus
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a corpus is.
-
-    Attributes:
-        folder: its top folder.
-        notes: what a user should know about the search.
-    """
+    """Where a corpus is: its top folder, and what a user should know about the search."""
 
     folder: Path
     notes: tuple[str, ...] = ()
 
 
-def search(module: ModuleType, title: str, data: Path, options: Mapping[str, Any], how: str) -> Found:
+def search(module: ModuleType, title: str, data: Path | None, options: Mapping[str, Any]) -> Found:
     """The folder at or below `data` that looks most like the reader's corpus; of equals the shallowest.
 
-    Messages call the corpus `title`, and say `how` to get it.
+    Messages call the corpus `title`.
 
     Raises:
         CorpusMissing: none looks like it, or `data` is no folder.
         CorpusUnfit: the reader cannot choose.
     """
+    how = f"how to get it: {module.PAGE}"
+    if data is None:
+        raise CorpusMissing(
+            f"{title}: SERKIT_DATA is not set; point it at the folder your corpora lie in ({how})"
+        )
     try:
-        if not stat.S_ISDIR(os.stat(data).st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(data))
+        os.stat(f"{data}/")
     except (OSError, ValueError) as error:
         nothing = (None, errno.ENOENT, errno.ENOTDIR)
         why = "which is not a folder" if getattr(error, "errno", None) in nothing else f"and: {error}"
@@ -66,21 +65,20 @@ def search(module: ModuleType, title: str, data: Path, options: Mapping[str, Any
         raise CorpusMissing(f"{error}{looks_like}{_not_looked_at(passed)} ({how})") from None
     best = max(alike, key=lambda one: one[0])[1]  # the first of equals
     others = [str(folder) for _, folder in alike if folder != best]
-    notes = (f"other folders look like {title} too and are not read: {_some(others)}",)
-    return Found(best, notes if others else ())
+    note = f"other folders look like {title} too and are not read: {_some(others)}"
+    return Found(best, (note,) if others else ())
 
 
 def _alike(module: ModuleType, data: Path, passed: dict[str, str]) -> list[tuple[int, Path]]:
     """Folders that look like the corpus, with how much, by depth and then by name."""
     alike = []
-    enough = getattr(module, "WHOLE", None)
+    enough = getattr(module, "WHOLE", math.inf)
     for level in _levels(data, passed):
         for folder in level:
+            likeness = 0
             try:
-                likeness = int(module.is_here(folder) or 0)
-            except (CorpusUnfit, OSError) as error:
-                _pass_over(folder, error, passed)
-                continue
+                with _passing_over(folder, passed):
+                    likeness = int(module.is_here(folder) or 0)
             except Exception as error:  # of a reader in somebody's package
                 raise SerkitError(
                     f"the corpus reader {module.__name__} failed to say whether {folder} is its corpus"
@@ -88,7 +86,7 @@ def _alike(module: ModuleType, data: Path, passed: dict[str, str]) -> list[tuple
                 ) from error
             if likeness:
                 alike.append((likeness, folder))
-        if enough and any(likeness >= enough for likeness, _ in alike):
+        if any(likeness >= enough for likeness, _ in alike):
             break
     return alike
 
@@ -97,48 +95,41 @@ def _levels(data: Path, passed: dict[str, str]) -> Iterator[list[Path]]:
     """Folders at or below `data`, each once, by depth and then by name."""
     kernels = {os.stat(top).st_dev for top in KERNELS if os.path.ismount(top)}
     known: set[tuple[int, int]] = set()
-
-    def is_new(folder: Path) -> bool:
-        try:
-            found = os.stat(folder)
-        except OSError as error:
-            _pass_over(folder, error, passed)
-            return False
-        key = (found.st_dev, found.st_ino)
-        if key in known or found.st_dev in kernels:
-            return False
-        known.add(key)
-        return True
-
     level = [data]
     for _ in range(DEPTH + 1):
-        level = [folder for folder in level if is_new(folder)]
-        yield level
-        level = [inner for folder in level for inner in _inside(folder, passed)]
+        new = []
+        for folder in level:
+            with _passing_over(folder, passed):
+                at = os.stat(folder)
+                if at.st_dev not in kernels and (at.st_dev, at.st_ino) not in known:
+                    known.add((at.st_dev, at.st_ino))
+                    new.append(folder)
+        yield new
+        level = [inner for folder in new for inner in _inside(folder, passed)]
 
 
 def _inside(folder: Path, passed: dict[str, str]) -> list[Path]:
     """The folders in a folder, without hidden ones, by name."""
     found = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    if not entry.name.startswith(".") and entry.is_dir():
-                        found.append(entry.name)
-                except OSError as error:
-                    _pass_over(Path(entry.path), error, passed)
-    except OSError as error:
-        _pass_over(folder, error, passed)
+    with _passing_over(folder, passed), os.scandir(folder) as entries:
+        for entry in entries:
+            with _passing_over(entry.path, passed):
+                if not entry.name.startswith(".") and entry.is_dir():
+                    found.append(entry.name)
     return [folder / name for name in sorted(found)]
 
 
-def _pass_over(folder: Path, error: Exception, passed: dict[str, str]) -> None:
-    cause = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(cause, OSError):
-        passed[str(cause.filename or folder)] = cause.strerror or str(cause)
-    else:
-        passed[str(folder)] = str(error)
+@contextmanager
+def _passing_over(folder: Path | str, passed: dict[str, str]) -> Iterator[None]:
+    """Notes in `passed` what may not be looked at, and why."""
+    try:
+        yield
+    except (CorpusUnfit, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(cause, OSError):
+            passed[str(cause.filename or folder)] = cause.strerror or str(cause)
+        else:
+            passed[str(folder)] = str(error)
 
 
 def _not_looked_at(passed: dict[str, str]) -> str:
