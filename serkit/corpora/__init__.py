@@ -17,7 +17,8 @@ A reader is a module with, in this order,
 * `generate()`, where there is nothing to find: makes the corpus and returns a folder to look in;
 * `folds(**options)`, where it is neither 1 nor the option `folds`: how many folds the corpus has with
   these options, whatever copy is there; None where the corpus alone can tell;
-* `read(folder, **options)`: the folder as a `Corpus`;
+* `read(folder, **options)`: the folder as a `Corpus`; raises CorpusUnfit where labels are missing, damaged or
+  not as known, SpecError for an option that cannot be;
 * `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
   split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it;
 * `expected(**options)`, where known: clips of each part, a dict a fold, as published: what a plan counts
@@ -51,12 +52,8 @@ READERS = {
 }
 """The readers that come with serkit: every module here is one."""
 
-PROTOCOL: dict[str, Any] = {
-    **dict.fromkeys(("TITLE", "PAGE"), str),
-    "OPTIONS": dict,
-    **dict.fromkeys(("RATE_HZ", "CHANNELS"), tuple),
-    **dict.fromkeys(("is_here", "read", "facts"), Callable),
-}
+PROTOCOL: dict[str, Any] = {"TITLE": str, "PAGE": str, "OPTIONS": dict, "RATE_HZ": tuple, "CHANNELS": tuple}
+PROTOCOL |= dict.fromkeys(("is_here", "read", "facts"), Callable)
 """The parts that every reader has."""
 
 

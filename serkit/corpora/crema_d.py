@@ -71,21 +71,13 @@ def folds(split_seed: int | None = None, **options: Any) -> int:
 
 
 def read(folder: Path, labels: str = "voice", split: str = "random", split_seed: int | None = None) -> Corpus:
-    """Reads CREMA-D as delivered.
+    """The four-class clips, split; extra columns `sentence`, `level` (XX: unspecified) and `intended`.
 
     Args:
         folder: the folder that holds `AudioWAV`.
         labels: `voice` or `multimodal`, the listeners' vote, ties left out; `intended`, what was acted.
         split: `random` splits clips 70-15-15, `speaker-disjoint` the 91 actors.
         split_seed: random seed of the split, 0 or more; None is 0.
-
-    Returns:
-        the four-class clips, split; extra columns `sentence`, `level` (LO, MD, HI, XX: unspecified) and
-        `intended`.
-
-    Raises:
-        CorpusUnfit: the votes are missing or a git-lfs pointer, a name or vote is not of the known ones.
-        SpecError: a seed that is none.
     """
     folds(split_seed)
     seed = split_seed or 0
@@ -103,9 +95,8 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
         row = dict(path=path, label=label, speaker=name["actor"], sentence=name["sentence"])
         rows.append(row | dict(level=name["level"], intended=intended))
     if votes is not None and (unlisted := sorted(audio.keys() - votes.keys())):
-        notes.append(
-            f"{len(unlisted)} clips have no row in {TABLE} and are not used, {unlisted[0]} the first"
-        )
+        n = len(unlisted)
+        notes.append(f"{n} clips have no row in {TABLE} and are not used, {unlisted[0]} the first")
     clips = table(rows, TITLE)
     if clips["path"].str.contains(SILENT, regex=False).any():
         notes.append(f"{SILENT} is silent as published; it is kept")
@@ -114,15 +105,8 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
     else:  # over all 91 actors, so that a speaker's side depends on the seed alone, not on the labels chosen
         side = dict(zip(ACTORS, split_shares(len(ACTORS), seed), strict=True))
         clips["split"] = clips["speaker"].map(side)
-    return Corpus(
-        name="crema_d",
-        folder=folder,
-        version="one release",
-        clips=clips,
-        others=tuple(others),
-        split_by_clip=split == "random",
-        notes=tuple(notes),
-    )
+    by_clip = split == "random"
+    return Corpus("crema_d", folder, "one release", clips, (), tuple(others), by_clip, tuple(notes))
 
 
 def facts(corpus: Corpus, labels: str = "voice", **options: Any) -> dict[tuple[str, str], int]:
@@ -146,21 +130,16 @@ def _audio(folder: Path) -> tuple[dict[str, str], list[str]]:
     notes = []
     for stem, name in sorted(audio_in(folder / "AudioWAV").items(), key=lambda item: item[0].endswith("_X")):
         if (kept := found.setdefault(_canonical(stem), name)) != name:
-            notes.append(
-                f"AudioWAV/{name} left out: an older spelling of AudioWAV/{kept}, which is there too"
-            )
+            older = f"an older spelling of AudioWAV/{kept}, which is there too"
+            notes.append(f"AudioWAV/{name} left out: {older}")
     return found, notes
 
 
 def _checked(stem: str) -> re.Match[str]:
     """The parts of a clip's canonical stem. Raises CorpusUnfit where it is not named as the clips are."""
     name = NAME.fullmatch(stem)
-    if (
-        name is None
-        or name["actor"] not in ACTORS
-        or name["emotion"] not in INTENDED
-        or name["level"] not in LEVELS
-    ):
+    known = {"actor": ACTORS, "emotion": INTENDED, "level": LEVELS}
+    if name is None or any(name[part] not in values for part, values in known.items()):
         raise misnamed(TITLE, stem, SCHEME)
     return name
 
@@ -174,9 +153,8 @@ def _votes(folder: Path, column: str) -> dict[str, str | None]:
         letters = vote.split(":")
         if not set(letters) <= {*VOTES, *NO_VOTES}:
             raise CorpusUnfit(
-                f"{TITLE}: {file} has the {column} {vote!r}; expected one of"
-                f" {' '.join(VOTES)}, or several with colons between for a tie. Restore {TABLE} from the"
-                " CREMA-D repository"
+                f"{TITLE}: {file} has the {column} {vote!r}; expected one of {' '.join(VOTES)}, or several"
+                f" with colons between for a tie. Restore {TABLE} from the CREMA-D repository"
             )
         votes[_canonical(file)] = VOTES.get(letters[0]) if len(letters) == 1 else None
     return votes

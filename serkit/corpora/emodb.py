@@ -27,10 +27,7 @@ FOLDS = (("03", "08"), ("10", "09"), ("11", "13"), ("12", "14"), ("15", "16"))
 """The speakers that each fold leaves out: a man and a woman, in the order of their numbers."""
 
 NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WFNTAEL])[a-z]")
-SCHEME = (
-    "two digits (speaker), a letter and two digits (text), one of W F N T A E L (emotion), one letter, as in"
-    " 03a01Wa.wav"
-)
+SCHEME = "two digits (speaker), a letter and two digits (text), one of W F N T A E L (emotion), one letter"
 
 
 def is_here(folder: Path) -> int:
@@ -44,36 +41,22 @@ def folds() -> int:
 
 
 def read(folder: Path) -> Corpus:
-    """Reads EmoDB as delivered.
-
-    Returns:
-        the four-class clips in five folds; extra columns `text` (its code, `a01`) and `gender`.
-
-    Raises:
-        CorpusUnfit: a clip whose name does not follow the scheme, an unknown emotion letter or speaker.
-    """
+    """The four-class clips in five folds; extra columns `text` (its code, `a01`) and `gender`."""
     rows, others = [], []
     for stem, file in audio_in(folder / "wav").items():
-        path = f"wav/{file}"
-        name = NAME.fullmatch(stem)
+        path, name = f"wav/{file}", NAME.fullmatch(stem)
         if name is None:
-            raise misnamed(TITLE, path, SCHEME)
+            raise misnamed(TITLE, path, f"{SCHEME}, as in 03a01Wa.wav")
         if name["emotion"] not in EMOTIONS:
             others.append(path)
             continue
         label, speaker = EMOTIONS[name["emotion"]], name["speaker"]
-        gender = "male" if any(speaker == man for man, _ in FOLDS) else "female"
+        gender = "male" if speaker in [man for man, _ in FOLDS] else "female"
         rows.append(dict(path=path, label=label, speaker=speaker, text=name["text"], gender=gender))
     clips = table(rows, TITLE)
     clips["fold"] = fold_by_speaker(clips["speaker"], FOLDS, TITLE)
-    return Corpus(
-        name="emodb",
-        folder=folder,
-        version="one release",
-        clips=clips,
-        validation_fold=next_validates(len(FOLDS)),
-        others=tuple(sorted(others)),
-    )
+    others.sort()
+    return Corpus("emodb", folder, "one release", clips, next_validates(len(FOLDS)), tuple(others))
 
 
 def facts(corpus: Corpus) -> dict[tuple[str, str], int]:

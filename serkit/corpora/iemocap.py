@@ -45,11 +45,8 @@ TURN = re.compile(r"Ses(?P<session>\d\d)[FM]_(?P<kind>impro|script).*_(?P<gender
 
 def is_here(folder: Path) -> int:
     """How many evaluation files the sessions in `folder` hold."""
-    return sum(
-        name.endswith(".txt")
-        for session in SESSIONS
-        for name in names_seen(folder / session / "dialog" / "EmoEvaluation")
-    )
+    folders = (folder / session / "dialog" / "EmoEvaluation" for session in SESSIONS)
+    return sum(name.endswith(".txt") for one in folders for name in names_seen(one))
 
 
 def folds(excited: str = "happy") -> int:
@@ -58,18 +55,10 @@ def folds(excited: str = "happy") -> int:
 
 
 def read(folder: Path, excited: str = "happy") -> Corpus:
-    """Reads the full release as delivered.
+    """The four-class turns in ten folds; `excited` ones count as happy, or are dropped.
 
-    Args:
-        folder: the folder of the five sessions (`IEMOCAP_full_release`).
-        excited: `happy` counts excited turns as happy, `dropped` leaves them out.
-
-    Returns:
-        the four-class turns in ten folds; extra columns `session` (`01`), `dialogue`, `kind` (impro, script),
-        `gender`, and the raters' mean `valence`, `arousal` and `dominance` (1..5).
-
-    Raises:
-        CorpusUnfit: a session is missing, or a turn line cannot be read or has an unknown label.
+    Extra columns: `session` (`01`), `dialogue`, `kind` (impro, script), `gender`, and the raters' mean
+    `valence`, `arousal` and `dominance` (1..5).
     """
     emotions = {code: label for code, label in EMOTIONS.items() if code != "exc" or excited == "happy"}
     rows, others = [], []
@@ -77,13 +66,10 @@ def read(folder: Path, excited: str = "happy") -> Corpus:
         evaluations = folder / session / "dialog" / "EmoEvaluation"
         dialogues = [name for name in names_in(evaluations) if name.endswith(".txt")]
         if not dialogues:
-            raise CorpusUnfit(
-                f"{TITLE}: no evaluation files in {evaluations}; expected those of all of"
-                f" {', '.join(SESSIONS)}. Unpack the whole release"
-            )
+            expected = f"expected those of all of {', '.join(SESSIONS)}. Unpack the whole release"
+            raise CorpusUnfit(f"{TITLE}: no evaluation files in {evaluations}; {expected}")
         for file in dialogues:
-            dialogue = file.removesuffix(".txt")
-            wavs = f"{session}/sentences/wav/{dialogue}"
+            wavs = f"{session}/sentences/wav/{file.removesuffix('.txt')}"
             audio = audio_in(folder / wavs)
             for number, line in enumerate(label_text(evaluations / file, TITLE).splitlines(), start=1):
                 if not line.startswith("["):
@@ -94,28 +80,13 @@ def read(folder: Path, excited: str = "happy") -> Corpus:
                 if emotion not in emotions:
                     others.append(path)
                     continue
-                rows.append(
-                    dict(
-                        path=path,
-                        label=emotions[emotion],
-                        speaker=turn["session"] + turn["gender"],
-                        session=turn["session"],
-                        dialogue=dialogue,
-                        kind=turn["kind"],
-                        gender={"F": "female", "M": "male"}[turn["gender"]],
-                        **ratings,
-                    )
-                )
+                row = dict(path=path, label=emotions[emotion], speaker=turn["session"] + turn["gender"])
+                row |= dict(session=turn["session"], dialogue=file.removesuffix(".txt"), kind=turn["kind"])
+                rows.append(row | dict(gender={"F": "female", "M": "male"}[turn["gender"]], **ratings))
     clips = table(rows, TITLE)
     clips["fold"] = fold_by_speaker(clips["speaker"], [[speaker] for speaker in SPEAKERS], TITLE)
-    return Corpus(
-        name="iemocap",
-        folder=folder,
-        version="full release",
-        clips=clips,
-        validation_fold=tuple(_partner(fold) for fold in range(len(SPEAKERS))),
-        others=tuple(sorted(others)),
-    )
+    partners = tuple(map(_partner, range(len(SPEAKERS))))
+    return Corpus("iemocap", folder, "full release", clips, partners, tuple(sorted(others)))
 
 
 def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
@@ -123,9 +94,8 @@ def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
     speakers = SPEAKER_CLIPS[excited]
     happy = 595 + (1041 if excited == "happy" else 0)
     labels = {"*": sum(speakers), "angry": 1103, "happy": happy, "neutral": 1708, "sad": 1084}
-    return {("*", label): n for label, n in labels.items()} | {
-        (speaker, "*"): n for speaker, n in zip(SPEAKERS, speakers, strict=True)
-    }
+    each = {(speaker, "*"): n for speaker, n in zip(SPEAKERS, speakers, strict=True)}
+    return {("*", label): n for label, n in labels.items()} | each
 
 
 def expected(excited: str = "happy") -> list[dict[str, int]]:
@@ -156,9 +126,10 @@ def _fields(line: str, where: str) -> tuple[re.Match[str], str, dict[str, float]
             f"{TITLE}: {where} reads {line!r}; expected times, a turn's name such as Ses01F_impro01_M000, a"
             " label and three values, separated by tabs. Restore the file from the release"
         )
-    if emotion not in EMOTIONS and emotion not in UNUSED:
+    if emotion not in (*EMOTIONS, *UNUSED):
+        known = ", ".join([*EMOTIONS, *UNUSED])
         raise CorpusUnfit(
-            f"{TITLE}: {name} has the label {emotion!r} ({where}); expected one of"
-            f" {', '.join([*EMOTIONS, *UNUSED])}. Restore the file from the release"
+            f"{TITLE}: {name} has the label {emotion!r} ({where}); expected one of {known}. Restore the file"
+            " from the release"
         )
     return turn, emotion, ratings

@@ -43,14 +43,8 @@ EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 UNUSED = ("C", "D", "F", "O", "U", "X")
 """Contempt, disgust, fear, other, surprise, and no agreement."""
 
-SPLITS = {
-    "Train": "train",
-    "Development": "validation",
-    "Validation": "validation",
-    "Test1": "test1",
-    "Test2": "test2",
-    "Test3": "test3",
-}
+SPLITS = {"Train": "train", "Development": "validation", "Validation": "validation"}
+SPLITS |= {"Test1": "test1", "Test2": "test2", "Test3": "test3"}
 ODD = "MSP-PODCAST_1023_0235"
 
 OLD = "1.8"  # spells its label file in the second way, and only clips of the four classes are published
@@ -70,21 +64,12 @@ def is_here(folder: Path) -> int:
 
 
 def read(folder: Path, test: str = "Test1") -> Corpus:
-    """Reads a release as delivered.
+    """The four-class clips of a release, split as delivered.
 
-    Args:
-        folder: the folder that holds `Labels`.
-        test: the delivered set to test on; the other test sets keep their names, in lower case, and no run
-            uses them.
-
-    Returns:
-        the four-class clips, split as delivered. A speaker may be `Unknown`: the segments were given speakers
-        after the fact, not all of them. Extra columns, where the label file has them: `gender`, and the
-        raters' mean `arousal`, `valence` and `dominance` (1..7).
-
-    Raises:
-        CorpusUnfit: the label file is a git-lfs pointer or lacks a column, a class or split is not of the
-            known ones, or no clip is in the wanted test set.
+    `test` is the set to test on; the other test sets keep their names, in lower case, and no run uses them.
+    A speaker may be `Unknown`: the segments were given speakers after the fact, not all of them. Extra
+    columns, where the label file has them: `gender`, and the raters' mean `arousal`, `valence` and
+    `dominance` (1..7).
     """
     names = names_in(folder / "Labels")
     file = next((name for name in LABEL_FILES if name in names), LABEL_FILES[0])
@@ -94,36 +79,23 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     stems = labels["FileName"].map(stem_of).map(composed)
     labels["path"] = [audio.get(stem, f"{expected}/{stem}.wav") for stem in stems]
     if SPLITS[test] not in set(labels["split"]):
-        raise CorpusUnfit(
-            f"{TITLE}: no clip is in {test}; this copy has {', '.join(sorted(set(labels['Split_Set'])))}. Set"
-            " the option test to one of its test sets"
-        )
+        has = ", ".join(sorted(set(labels["Split_Set"])))
+        cure = "Set the option test to one of its test sets"
+        raise CorpusUnfit(f"{TITLE}: no clip is in {test}; this copy has {has}. {cure}")
     used = labels["EmoClass"].isin(EMOTIONS.keys())
-    extra = {column: name for column, name in EXTRA.items() if column in labels}
-    for column in extra.keys() - {"Gender"}:
+    labels["label"] = labels["EmoClass"].map(EMOTIONS)
+    labels["split"] = labels["split"].replace(SPLITS[test], "test")
+    for column in {*EXTRA} & {*labels} - {"Gender"}:
         labels[column] = pd.to_numeric(labels[column], errors="coerce")
-    clips = pd.DataFrame(
-        {
-            "path": labels["path"],
-            "label": labels["EmoClass"].map(EMOTIONS),
-            "speaker": labels["SpkrID"],
-            "split": labels["split"].replace(SPLITS[test], "test"),
-            **{name: labels[column] for column, name in extra.items()},
-        }
-    )
-    clips = table(clips[used], TITLE)
+    names = {"SpkrID": "speaker", **EXTRA}
+    kept = [column for column in ("path", "label", "SpkrID", "split", *EXTRA) if column in labels]
+    clips = table(labels.loc[used, kept].rename(columns=names), TITLE)
     if n_unknown := int((clips["speaker"] == UNKNOWN_SPEAKER).sum()):
         notes.append(f"{n_unknown} clips have no speaker identity (SpkrID Unknown)")
     if stems[used].eq(ODD).any():
         notes.append(f"{ODD} is stereo at 44.1 kHz as published; it is kept")
-    return Corpus(
-        name="msp_podcast",
-        folder=folder,
-        version=version,
-        clips=clips,
-        others=tuple(sorted(labels["path"][~used])),
-        notes=tuple(notes),
-    )
+    others = tuple(sorted(labels["path"][~used]))
+    return Corpus("msp_podcast", folder, version, clips, (), others, notes=tuple(notes))
 
 
 def facts(corpus: Corpus, test: str = "Test1") -> dict[tuple[str, str], int]:
@@ -141,10 +113,7 @@ def facts(corpus: Corpus, test: str = "Test1") -> dict[tuple[str, str], int]:
 
 
 def expected(test: str = "Test1") -> list[dict[str, int]]:
-    """About how many clips each part of release 1.10 has: of the four classes only their total is published.
-
-    That is divided in proportion to all clips of each split.
-    """
+    """About so many clips of release 1.10: the four classes' total, divided as all clips are."""
     sizes = SIZES["1.10"]
     share = FOUR_CLASSES / sum(sizes.values())
     parts = {"train": "train", "validation": "validation", "test": SPLITS[test]}
@@ -157,10 +126,10 @@ def _labels(folder: Path, file: str) -> pd.DataFrame:
     for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
         wrong = labels[~labels[column].isin(known)]
         if len(wrong):
-            row = wrong.iloc[0]
+            row, expected = wrong.iloc[0], ", ".join(known)
             raise CorpusUnfit(
                 f"{TITLE}: Labels/{file}, row {row.name + 2} ({row['FileName']}) has {column}"
-                f" {row[column]!r}; expected one of {', '.join(known)}. Restore the file from the release"
+                f" {row[column]!r}; expected one of {expected}. Restore the file from the release"
             )
     return labels.assign(split=labels["Split_Set"].map(SPLITS))
 
@@ -168,24 +137,23 @@ def _labels(folder: Path, file: str) -> pd.DataFrame:
 def _version(labels: pd.DataFrame, file: str) -> tuple[str, list[str]]:
     """The release by its published sizes, and what to say about it.
 
-    All sizes but one must be met: so a copy with a hole in one split is still known, and its hole is named,
+    All sizes but one must be met: a copy with a hole in one split is still known, and its hole is named,
     while releases that share a set stay apart.
     """
     every = labels["split"].value_counts()
     four = labels["split"][labels["EmoClass"].isin(EMOTIONS.keys())].value_counts()
     for version, sizes in SIZES.items():
-        counts = four if version == OLD else every
-        off = [split for split, size in sizes.items() if counts.get(split, 0) != size]
+        counts = (four if version == OLD else every).reindex([*sizes], fill_value=0)
+        off = [
+            f"{split} has {counts[split]} clips; release {version} has {size}"
+            for split, size in sizes.items()
+            if counts[split] != size
+        ]
         if file == LABEL_FILES[version == OLD] and len(off) <= 1:
-            return version, [
-                f"{split} has {counts.get(split, 0)} clips; release {version} has {sizes[split]}"
-                for split in off
-            ]
+            return version, off
     found = ", ".join(f"{split} {n}" for split, n in sorted(every.items()))
-    return "unknown", [
-        f"release not recognised: {len(labels)} labelled clips ({found}) are not those of"
-        f" {', '.join(SIZES)}; no published counts to check against"
-    ]
+    what = f"{len(labels)} labelled clips ({found}) are not those of {', '.join(SIZES)}"
+    return "unknown", [f"release not recognised: {what}; no published counts to check against"]
 
 
 def _audio(folder: Path) -> tuple[dict[str, str], str]:

@@ -43,13 +43,9 @@ SCHEME = (
     "seven two-digit numbers: 03-01, emotion 01..08, intensity 01 or 02, statement 01 or 02, repetition,"
     " actor, as in 03-01-05-01-02-01-01.wav"
 )
-ELSE = {
-    "03-02": "songs",
-    "01-01": "sound tracks of videos of speech",
-    "02-01": "sound tracks of videos of speech",
-    "01-02": "sound tracks of videos of songs",
-    "02-02": "sound tracks of videos of songs",
-}
+ELSE = {"03-02": "songs"}
+ELSE |= dict.fromkeys(("01-01", "02-01"), "sound tracks of videos of speech")
+ELSE |= dict.fromkeys(("01-02", "02-02"), "sound tracks of videos of songs")
 """By modality and channel: what shares the folders' names, and is another corpus or the same speech again."""
 
 
@@ -63,19 +59,11 @@ def is_here(folder: Path) -> int:
 
 
 def read(folder: Path, folds: int = 6) -> Corpus:
-    """Reads the speech part of RAVDESS as delivered.
+    """The four-class clips of speech in folds.
 
-    Args:
-        folder: the folder of the actors' folders.
-        folds: 6 leaves out four consecutive actors at a time, two men and two women; 5, to train jointly
-            with a corpus of five folds, leaves out five (the last fold four).
-
-    Returns:
-        the four-class clips in folds; extra columns `intensity` (normal, strong), `statement` (kids,
-        dogs), `repetition` (1, 2) and `gender`.
-
-    Raises:
-        CorpusUnfit: a clip whose name does not follow the scheme, an unknown emotion code or actor.
+    Extra columns: `intensity` (normal, strong), `statement` (kids, dogs), `repetition` (1, 2) and `gender`.
+    6 `folds` leave out four consecutive actors at a time, two men and two women; 5, to train jointly with a
+    corpus of five folds, leave out five (the last fold four).
     """
     places = defaultdict(list)  # a clip may lie in two actors' folders
     for actor_folder in filter(ACTOR_FOLDER.fullmatch, names_in(folder)):
@@ -95,33 +83,24 @@ def read(folder: Path, folds: int = 6) -> Corpus:
         if name["emotion"] not in EMOTIONS:
             others.append(path)
             continue
-        rows.append(
-            dict(
-                path=path,
-                label=EMOTIONS[name["emotion"]],
-                speaker=name["actor"],
-                intensity=INTENSITIES[name["intensity"]],
-                statement=STATEMENTS[name["statement"]],
-                repetition=int(name["repetition"]),
-                gender="male" if int(name["actor"]) % 2 else "female",
-            )
-        )
+        row = dict(path=path, label=EMOTIONS[name["emotion"]], speaker=name["actor"])
+        row |= dict(intensity=INTENSITIES[name["intensity"]], statement=STATEMENTS[name["statement"]])
+        gender = "male" if int(name["actor"]) % 2 else "female"
+        rows.append(row | dict(repetition=int(name["repetition"]), gender=gender))
     for kind, paths in elsewhere.items():
         others += paths
-        notes.append(
-            f"{len(paths)} {ELSE[kind]} ({kind}-...) lie among the speech and are not used, {min(paths)} the"
-            " first"
-        )
+        what = f"{len(paths)} {ELSE[kind]} ({kind}-...)"
+        notes.append(f"{what} lie among the speech and are not used, {min(paths)} the first")
     clips = table(rows, TITLE)
     size = -(-len(ACTORS) // folds)
     groups = [ACTORS[first : first + size] for first in range(0, len(ACTORS), size)]
     clips["fold"] = fold_by_speaker(clips["speaker"], groups, TITLE)
     return Corpus(
-        name="ravdess",
-        folder=folder,
-        version="one release",
-        clips=clips,
-        validation_fold=next_validates(folds),
+        "ravdess",
+        folder,
+        "one release",
+        clips,
+        next_validates(folds),
         others=tuple(sorted(others)),
         notes=tuple(sorted(notes)),
     )
@@ -134,18 +113,10 @@ def facts(corpus: Corpus, folds: int = 6) -> dict[tuple[str, str], int]:
 
 
 def _at_home(paths: list[str], actor: str) -> tuple[str, list[str]]:
-    """The path to read of a clip that lies in several places, and what to note of the others.
-
-    A copy in another actor's folder is left out where the actor's own folder has the clip too; an only copy
-    stays.
-    """
-    home = f"Actor_{actor}/"
-    path, *strays = sorted(paths, key=lambda path: not path.startswith(home))
-    notes = [
-        f"{stray} left out: it lies in another actor's folder, and {path} has its name" for stray in strays
-    ]
-    if not path.startswith(home):
-        notes.append(
-            f"{path} lies in another actor's folder; its name says actor {actor}, so it counts as theirs"
-        )
+    """The path to read of a clip in several places, its actor's folder first, and what to note."""
+    elsewhere = "lies in another actor's folder"
+    path, *strays = sorted(paths, key=lambda path: not path.startswith(f"Actor_{actor}/"))
+    notes = [f"{stray} left out: it {elsewhere}, and {path} has its name" for stray in strays]
+    if not path.startswith(f"Actor_{actor}/"):
+        notes.append(f"{path} {elsewhere}; its name says actor {actor}, so it counts as theirs")
     return path, notes
