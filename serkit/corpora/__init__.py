@@ -19,8 +19,8 @@ A reader is a module with, in this order,
   these options, whatever copy is there; None where the corpus alone can tell;
 * `read(folder, **options)`: the folder as a `Corpus`; raises CorpusUnfit where labels are missing, damaged or
   not as known, SpecError for an option that cannot be;
-* `facts(corpus, **options)`: the published counts for this version, `{(group, label): n}`, where group is a
-  split, a speaker or `*` for all, and label may be `*`; empty when nothing is published for it;
+* `facts(corpus, **options)`, where known: the published counts for this version, `{(group, label): n}`, where
+  group is a split, a speaker or `*` for all, and label may be `*`;
 * `expected(**options)`, where known: clips of each part, a dict a fold, as published: what a plan counts
   where the corpus is not there.
 
@@ -53,12 +53,12 @@ READERS = {
 """The readers that come with serkit: every module here is one."""
 
 PROTOCOL: dict[str, Any] = {"TITLE": str, "PAGE": str, "OPTIONS": dict, "RATE_HZ": tuple, "CHANNELS": tuple}
-PROTOCOL |= dict.fromkeys(("is_here", "read", "facts"), Callable)
+PROTOCOL |= {"is_here": Callable, "read": Callable}
 """The parts that every reader has."""
 
 
 def names() -> tuple[str, ...]:
-    """The names of all readers, those of other packages last."""
+    """The names of all readers, those of other packages last; nothing of these is imported."""
     return (*READERS, *sorted(_plugged()))
 
 
@@ -67,31 +67,23 @@ def is_one(name: str) -> bool:
     return not any(hasattr(reader(name), part) for part in ("generate", "choose"))
 
 
-def check_name(name: str) -> None:
-    """Checks that there is a reader called `name`; nothing of it is imported.
-
-    Raises:
-        SpecError: there is none.
-        SerkitError: two have one name.
-    """
-    if name not in READERS and name not in _plugged():
-        raise SpecError(f"no corpus reader {name!r}; expected one of {', '.join(names())}")
-
-
 def reader(name: str) -> ModuleType:
     """The reader module called `name`.
 
     Raises:
         SpecError: no such reader.
-        SerkitError: it is another package's and broken.
+        SerkitError: it is another package's and broken, or of a name that is taken.
     """
-    check_name(name)
-    return importlib.import_module(READERS[name]) if name in READERS else _loaded(_plugged()[name])
+    if name in READERS:
+        return importlib.import_module(READERS[name])
+    if name not in _plugged():
+        raise SpecError(f"no corpus reader {name!r}; expected one of {', '.join(names())}")
+    return _loaded(_plugged()[name])
 
 
 @functools.cache
 def _plugged() -> dict[str, importlib.metadata.EntryPoint]:
-    """Readers of other packages by name; nothing of them is imported."""
+    """Readers of other packages by name."""
     found: dict[str, importlib.metadata.EntryPoint] = {}
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.name in READERS or point.name in found:

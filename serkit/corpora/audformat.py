@@ -92,14 +92,16 @@ def read(folder: Path, **options: Any) -> Corpus:
         SpecError: an option that cannot be.
     """
     choices = _checked(options)
-    name, label, speaker = options.get("name"), choices.label or "emotion", choices.speaker or "speaker"
+    name, label = options.get("name"), choices.label
     database = _Database(folder)
     if name is not None and database.header.name != name:
         raise database.unfit(f"{folder} was asked for as {name}; set the option name to its name")
     chosen = database.chosen(options.get("tables"), label)
     clips = database.clips(chosen, label)
     clips["path"] = paths_below(folder, clips.index, database.title)
-    clips["speaker"] = database.column(speaker, chosen, clips.index, choices.speaker is not None)
+    clips["speaker"] = database.column(
+        choices.speaker or "speaker", chosen, clips.index, required=choices.speaker is not None
+    )
     usual: Mapping[str, str] = USUAL
     if choices.split:
         clips["split"] = database.column(choices.split, chosen, clips.index, True).fillna("none")
@@ -107,19 +109,14 @@ def read(folder: Path, **options: Any) -> Corpus:
         clips["split"], usual = database.splits(chosen, clips["table"])
     declared = frozenset(word for one in chosen for word in database.declared(one, label))
     clips, notes = clips.drop(columns="table"), tuple(database.notes)
-    delivered = Delivered(database.title, clips, database.contents, label, speaker, declared, usual, notes)
+    delivered = Delivered(database.title, clips, database.contents, declared, usual, notes)
     return corpus_of("audformat", folder, database.header.version, delivered, choices)
-
-
-def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
-    """Nothing: serkit knows no published counts of a database it does not know."""
-    return {}
 
 
 def _checked(options: Mapping[str, Any]) -> Choices:
     several = isinstance(options.get("tables"), tuple | list)
     check_texts("audformat", options, ("name",) if several else ("name", "tables"))
-    return Choices.of("audformat", options)
+    return Choices.of("audformat", options, label="emotion")
 
 
 class _Database:

@@ -49,6 +49,7 @@ USED = ("angry", "happy", "neutral", "sad")
 TABLE = "processedResults/summaryTable.csv"
 COLUMN = {"voice": "VoiceVote", "multimodal": "MultiModalVote"}
 NAME = re.compile(r"(?P<actor>\d{4})_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_(?P<level>[A-Z]+)")
+KNOWN = {"actor": ACTORS, "emotion": INTENDED, "level": LEVELS}
 SCHEME = (
     f"an actor ({ACTORS[0]}..{ACTORS[-1]}), a sentence, an emotion ({', '.join(INTENDED)}) and a level"
     f" ({', '.join(LEVELS)}), as in 1001_DFA_ANG_XX"
@@ -85,7 +86,9 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
     votes = None if labels == "intended" else _votes(folder, COLUMN[labels])
     rows, others = [], []
     for stem in sorted({*audio, *(votes or {})}):
-        name = _checked(stem)
+        name = NAME.fullmatch(stem)
+        if name is None or any(name[part] not in values for part, values in KNOWN.items()):
+            raise misnamed(TITLE, stem, SCHEME)
         path = f"AudioWAV/{audio.get(stem, stem + '.wav')}"
         intended = INTENDED[name["emotion"]]
         label = intended if votes is None else votes.get(stem)
@@ -133,15 +136,6 @@ def _audio(folder: Path) -> tuple[dict[str, str], list[str]]:
             older = f"an older spelling of AudioWAV/{kept}, which is there too"
             notes.append(f"AudioWAV/{name} left out: {older}")
     return found, notes
-
-
-def _checked(stem: str) -> re.Match[str]:
-    """The parts of a clip's canonical stem. Raises CorpusUnfit where it is not named as the clips are."""
-    name = NAME.fullmatch(stem)
-    known = {"actor": ACTORS, "emotion": INTENDED, "level": LEVELS}
-    if name is None or any(name[part] not in values for part, values in known.items()):
-        raise misnamed(TITLE, stem, SCHEME)
-    return name
 
 
 def _votes(folder: Path, column: str) -> dict[str, str | None]:

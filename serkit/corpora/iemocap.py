@@ -29,6 +29,8 @@ CHANNELS = (1,)
 SESSIONS = tuple(f"Session{number}" for number in range(1, 6))
 SPEAKERS = tuple(f"{number:02d}{gender}" for number in range(1, 6) for gender in "FM")
 """Session and gender: 01F, 01M, 02F, ... Fold k tests on the k-th; its partner in the session validates."""
+PARTNERS = tuple(fold ^ 1 for fold in range(len(SPEAKERS)))
+"""Folds of the other speaker in the session: 0 and 1, 2 and 3, ..."""
 
 SPEAKER_CLIPS = {
     "happy": (528, 557, 481, 542, 522, 629, 528, 503, 590, 651),
@@ -85,8 +87,7 @@ def read(folder: Path, excited: str = "happy") -> Corpus:
                 rows.append(row | dict(gender={"F": "female", "M": "male"}[turn["gender"]], **ratings))
     clips = table(rows, TITLE)
     clips["fold"] = fold_by_speaker(clips["speaker"], [[speaker] for speaker in SPEAKERS], TITLE)
-    partners = tuple(map(_partner, range(len(SPEAKERS))))
-    return Corpus("iemocap", folder, "full release", clips, partners, tuple(sorted(others)))
+    return Corpus("iemocap", folder, "full release", clips, PARTNERS, tuple(sorted(others)))
 
 
 def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
@@ -100,16 +101,9 @@ def facts(corpus: Corpus, excited: str = "happy") -> dict[tuple[str, str], int]:
 
 def expected(excited: str = "happy") -> list[dict[str, int]]:
     """Clips of each part in each fold by the published counts."""
-    clips = SPEAKER_CLIPS[excited]
-    return [
-        {"train": sum(clips) - n - clips[_partner(fold)], "validation": clips[_partner(fold)], "test": n}
-        for fold, n in enumerate(clips)
-    ]
-
-
-def _partner(fold: int) -> int:
-    """The fold of the other speaker in the session: 0 and 1, 2 and 3, ..."""
-    return fold ^ 1
+    sizes = SPEAKER_CLIPS[excited]
+    pairs = [(n, sizes[partner]) for n, partner in zip(sizes, PARTNERS, strict=True)]
+    return [{"train": sum(sizes) - n - other, "validation": other, "test": n} for n, other in pairs]
 
 
 def _fields(line: str, where: str) -> tuple[re.Match[str], str, dict[str, float]]:

@@ -87,9 +87,8 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     labels["split"] = labels["split"].replace(SPLITS[test], "test")
     for column in {*EXTRA} & {*labels} - {"Gender"}:
         labels[column] = pd.to_numeric(labels[column], errors="coerce")
-    names = {"SpkrID": "speaker", **EXTRA}
     kept = [column for column in ("path", "label", "SpkrID", "split", *EXTRA) if column in labels]
-    clips = table(labels.loc[used, kept].rename(columns=names), TITLE)
+    clips = table(labels.loc[used, kept].rename(columns={"SpkrID": "speaker", **EXTRA}), TITLE)
     if n_unknown := int((clips["speaker"] == UNKNOWN_SPEAKER).sum()):
         notes.append(f"{n_unknown} clips have no speaker identity (SpkrID Unknown)")
     if stems[used].eq(ODD).any():

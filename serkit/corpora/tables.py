@@ -82,7 +82,7 @@ def read(folder: Path, **options: Any) -> Corpus:
     its = _Table(title(**options), _files(folder, options["file"]), where)
     audio = its.audio_column(options.get("path"))
     usual = {column: column for column in its.columns}
-    wanted = {"label": choices.label or "label", "speaker": choices.speaker or usual.get("speaker", "")}
+    wanted = {"label": choices.label, "speaker": choices.speaker or usual.get("speaker", "")}
     if not audio:
         wanted["path"] = options.get("path") or "path"
     if choices.fold:
@@ -104,17 +104,10 @@ def read(folder: Path, **options: Any) -> Corpus:
         its.title,
         rows.drop(columns=["file", "row"]).rename(columns={"label": "delivered"}),
         has=", ".join(its.columns),
-        label=wanted["label"],
-        speaker=choices.speaker or "speaker",
         declared=frozenset(its.declared),
         notes=() if any(os.path.isfile(top / one) for one in rows["path"]) else (note,),
     )
     return corpus_of("tables", top, "unknown", delivered, choices)
-
-
-def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
-    """Nothing: serkit knows no published counts of a table it does not know."""
-    return {}
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[Choices, dict[str, frozenset[str]]]:
@@ -132,7 +125,7 @@ def _checked(options: Mapping[str, Any]) -> tuple[Choices, dict[str, frozenset[s
     for column, value in where.items():
         values = value if isinstance(value, list | tuple) else [value]
         wanted[str(column)] = frozenset(composed(str(one)) for one in values)
-    return Choices.of("tables", options), wanted
+    return Choices.of("tables", options, label="label"), wanted
 
 
 def _files(folder: Path, file: str) -> list[Path]:

@@ -51,7 +51,7 @@ def examine(name: str, data: Path | None, options: Mapping[str, Any] | None = No
     strays, copies, elsewhere = unknown_audio(walk, corpus)
     heard = hear_all(corpus.folder, [*corpus.clips["path"], *strays, *copies], module.TITLE)
     clips = {path: heard[path] for path in corpus.clips["path"]}
-    facts = module.facts(corpus, **filled)
+    facts = module.facts(corpus, **filled) if hasattr(module, "facts") else {}
     counts = tables.counts(corpus, facts)
     problems = [
         *clip_problems(corpus, clips, module),

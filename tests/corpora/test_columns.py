@@ -39,8 +39,8 @@ def test_nobody_is_one_of_the_speakers():
 @pytest.mark.parametrize("nobody", NOBODY, ids=repr)
 def test_nobody_cannot_be_left_out_by_folds(tmp_path, nobody):
     clips = pd.DataFrame(rows(["a", "b", "c", "d"] * 3 + [nobody])).rename(columns={"label": "delivered"})
-    delivered = columns.Delivered("Fake", clips, "a, b", "label", "speaker")
-    choices = columns.Choices.of("fake", {"folds": 3})
+    delivered = columns.Delivered("Fake", clips, "a, b")
+    choices = columns.Choices.of("fake", {"folds": 3}, label="label")
     with pytest.raises(CorpusUnfit, match="1 clips have no speaker"):
         columns.corpus_of("fake", tmp_path, "1", delivered, choices)
 

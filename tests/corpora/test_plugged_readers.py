@@ -48,7 +48,6 @@ def plug(tmp_path: Path, monkeypatch):
 def test_a_package_may_bring_a_reader(plug, tmp_path: Path) -> None:
     plug("mine", WHOLE)
     assert corpora.names()[-1] == "mine"
-    corpora.check_name("mine")
     assert "their_package_reader" not in sys.modules  # a plan needs its name alone
     trees.emodb(tmp_path / "data")
     corpus = corpora.load("mine", tmp_path / "data")
@@ -65,7 +64,7 @@ def test_a_package_may_bring_a_reader(plug, tmp_path: Path) -> None:
         (f"{WHOLE}\nOPTIONS = ['folds']", "lacks OPTIONS; expected"),
         (f"{WHOLE}\nOPTIONS = {{'folds': 5}}", "lacks tuples of allowed values in OPTIONS; expected"),
         (f"{WHOLE}\nread = None", "lacks read; expected"),
-        ("TITLE = PAGE = 'x'", r"lacks OPTIONS, RATE_HZ, CHANNELS, is_here, read, facts; expected a module"),
+        ("TITLE = PAGE = 'x'", r"lacks OPTIONS, RATE_HZ, CHANNELS, is_here, read; expected a module"),
     ],
 )
 def test_a_broken_one_names_its_package(text: str, message: str, plug) -> None:

@@ -27,9 +27,11 @@ USUAL |= dict.fromkeys(("dev", "devel", "development", "val", "validation"), "va
 
 @dataclass(frozen=True)
 class Choices:
-    """What a study says about columns: their names, None for the reader's default, and what is in them.
+    """What a study says about columns: what they are called, and what is in them.
 
     Attributes:
+        speaker: None: `speaker`, where there is one.
+        split: None: as the reader finds best.
         labels: the corpus's labels to the study's; empty: the usual names (`SAME`).
         splits: the corpus's splits to train, validation and test; empty: the usual names (`USUAL`).
         fold: column that says in which fold a clip is tested, in place of splits.
@@ -37,7 +39,7 @@ class Choices:
         split_by_clip: the delivered split is known to be by clip, so speakers may stand on both sides of it.
     """
 
-    label: str | None
+    label: str
     labels: Mapping[str, str]
     speaker: str | None
     split: str | None
@@ -57,8 +59,8 @@ class Choices:
         return None if self.fold is not None else self.folds or 1
 
     @classmethod
-    def of(cls, reader: str, options: Mapping[str, Any]) -> Choices:
-        """A reader's options of these names, checked; others are left alone.
+    def of(cls, reader: str, options: Mapping[str, Any], label: str) -> Choices:
+        """A reader's options of these names, checked, with `label` the usual one; others are left alone.
 
         Raises:
             SpecError: a value of another kind, a label or split the study does not have, fewer than 3 folds,
@@ -89,19 +91,17 @@ class Choices:
                         f"{reader}: option {option} maps {delivered!r} to {own!r}; expected one of {known}"
                     )
             chosen[option] = {str(delivered): own for delivered, own in meant.items()}
-        return cls(**chosen)
+        return cls(**chosen | {"label": chosen["label"] or label})
 
 
 @dataclass(frozen=True, eq=False)
 class Delivered:
-    """A corpus in its own words; `title`, the columns it `has`, `label` and `speaker` are for messages.
+    """A corpus in its own words; `title` and the columns it `has` are for messages.
 
     Attributes:
         clips: one row a clip: `path` below the corpus's folder; `delivered`, its label, and `speaker`, each
             text or None; `split`, text, where splits are asked for; `fold`, text or None, where a column of
             folds is. Further columns are kept.
-        label: the name of the column of labels.
-        speaker: the name of the column of speakers.
         declared: labels that the corpus says it has, besides those that clips have.
         usual: what its splits mean where the study does not say.
         notes: what else a user should know about this copy.
@@ -110,8 +110,6 @@ class Delivered:
     title: str
     clips: pd.DataFrame
     has: str
-    label: str
-    speaker: str
     declared: frozenset[str] = frozenset()
     usual: Mapping[str, str] = field(default_factory=lambda: USUAL)
     notes: tuple[str, ...] = ()
@@ -129,16 +127,16 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
             sides and the study does not say so.
     """
     title, clips, n_folds = delivered.title, delivered.clips.copy(), choices.folds or 0
-    clips["label"] = clips["delivered"].map(_labels(delivered, choices.labels))
+    clips["label"] = clips["delivered"].map(_labels(delivered, choices))
     used = clips["label"].notna()
     dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
     notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
     if n_unknown := int((~clips.loc[used, "speaker"].map(corpus.is_person)).sum()):
         if n_folds:
+            cure = f"set the option speaker to a column that names them ({delivered.has})"
+            lacking = f"{n_unknown} clips have no {choices.speaker or 'speaker'}"
             raise CorpusUnfit(
-                f"{title}: {n_unknown} clips have no {delivered.speaker}, so speakers cannot be left out; set"
-                f" the option speaker to a column that names them ({delivered.has}), or use splits in place"
-                " of folds"
+                f"{title}: {lacking}, so speakers cannot be left out; {cure}, or use splits in place of folds"
             )
         notes.append(f"{n_unknown} clips have no speaker identity")
     if choices.by_split:
@@ -201,15 +199,15 @@ def pairs_of(reader: str, option: str, value: Any, expected: str) -> dict[Any, A
         raise SpecError(f"{reader}: option {option} = {value!r}; expected {expected}") from None
 
 
-def _labels(delivered: Delivered, wanted: Mapping[str, str]) -> dict[str, str]:
+def _labels(delivered: Delivered, choices: Choices) -> dict[str, str]:
     """The corpus's labels to the study's."""
     used = set(delivered.clips["delivered"].dropna())
     known = used | delivered.declared
-    found, missing = _meant(wanted, SAME, used), _lacking(wanted, known)
+    found, missing = _meant(choices.labels, SAME, used), _lacking(choices.labels, known)
     if missing or not found:
-        given = repr(missing[0]) if missing else "of " + ", ".join(wanted or SAME)
+        given = repr(missing[0]) if missing else "of " + ", ".join(choices.labels or SAME)
         raise CorpusUnfit(
-            f"{delivered.title}: no label {given} in column {delivered.label}; it has"
+            f"{delivered.title}: no label {given} in column {choices.label}; it has"
             f" {', '.join(sorted(known)) or 'none'}. Set the option labels to map them to {', '.join(LABELS)}"
         )
     return found

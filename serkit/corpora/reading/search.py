@@ -62,7 +62,10 @@ def search(module: ModuleType, title: str, data: Path | None, options: Mapping[s
     except CorpusMissing as error:
         if looks_like := getattr(module, "LOOKS_LIKE", ""):
             looks_like = f"; looked for {looks_like}"
-        raise CorpusMissing(f"{error}{looks_like}{_not_looked_at(passed)} ({how})") from None
+        denied_first = sorted(passed.items(), key=lambda one: one[1] != os.strerror(errno.EACCES))
+        passed_over = [f"{name} ({why})" for name, why in denied_first]
+        not_seen = f"; passed over {_some(passed_over)}" if passed else ""
+        raise CorpusMissing(f"{error}{looks_like}{not_seen} ({how})") from None
     best = max(alike, key=lambda one: one[0])[1]  # the first of equals
     others = [str(folder) for _, folder in alike if folder != best]
     note = f"other folders look like {title} too and are not read: {_some(others)}"
@@ -130,11 +133,6 @@ def _passing_over(folder: Path | str, passed: dict[str, str]) -> Iterator[None]:
             passed[str(cause.filename or folder)] = cause.strerror or str(cause)
         else:
             passed[str(folder)] = str(error)
-
-
-def _not_looked_at(passed: dict[str, str]) -> str:
-    denied_first = sorted(passed.items(), key=lambda one: one[1] != os.strerror(errno.EACCES))
-    return f"; passed over {_some([f'{name} ({why})' for name, why in denied_first])}" if passed else ""
 
 
 def _some(names: list[str]) -> str:
