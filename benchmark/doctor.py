@@ -1,7 +1,5 @@
 """What the doctor (`serkit.doctor`) found, as text for a terminal."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import defaultdict
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ right rate is kept exactly (float32 is int16 / 32768). `unfit` tells which clips
 microphone or the quality of speech; docs/acoustics.md has how its limits were chosen.
 """
 
-from __future__ import annotations
-
 import errno
 import io
 from pathlib import Path

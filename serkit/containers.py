@@ -9,8 +9,6 @@ the last; NIST SPHERE counts its samples; MP3 has a length where its encoder lef
 refused: nobody could say whether such a file is whole.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator
@@ -18,12 +16,11 @@ from struct import Struct
 from typing import NamedTuple
 
 FORMATS = "WAV, FLAC, AIFF, CAF, AU, Ogg, MP3 and NIST SPHERE"
+# MP3 without a tag begins with a frame of layer II or III: one of layer I may be text in UTF-16.
 BEGINNINGS = re.compile(
-    rb"RIF[FX]....WAVE|RF64....WAVE|riff|FORM....AIF[FC]|caff|\.snd|dns\.|fLaC|OggS|ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]|NIST_1A",
-    re.DOTALL,
+    rb"(?s:RIF[FX]....WAVE|RF64....WAVE|FORM....AIF[FC])|riff|caff|\.snd|dns\.|fLaC|OggS|NIST_1A"
+    rb"|ID3|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]"
 )
-"""MP3 without a tag begins with a frame of layer II or III: one of layer I may be text in UTF-16."""
-
 MAX_BYTES = 1 << 30
 """No clip has more: half an hour in 16-bit stereo at 48 kHz has a third. A greater length says *unknown*:
 sox writes 0x7f000000 to AIFF and 0x7ffff000 to WAV, arecord 0x7fffff00, others 0x7fffffff or 0x80000000,
@@ -31,8 +28,8 @@ ffmpeg 0xffffffff, and -1 where 64 bits are; a writer that fills it in at the en
 
 MAX_CHUNKS = 1000
 FEW_BYTES = 256  # behind the samples: a tag, padding
+# An empty tag: for an MP3 without any, libsndfile looks for a file `._` in the current folder.
 MP3_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
-"""An empty tag: for an MP3 without any, libsndfile looks for a file `._` in the current folder."""
 
 
 class Promise(NamedTuple):
@@ -149,5 +146,4 @@ def _end_of_tag(data: bytes) -> int:
 def _ogg_ends(data: bytes) -> bool:
     """Whether the last page is there whole and says that it is the last."""
     page = data[data.rfind(b"OggS") :]
-    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    return len(page) > 26 and bool(page[5] & 4) and len(page) >= 27 + len(lengths) + sum(lengths)
+    return len(page) > 26 and bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])

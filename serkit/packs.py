@@ -1,9 +1,8 @@
 """Packs: every clip of a corpus, decoded once, in one file of 16-bit samples.
 
-Training reads slices of a memory map: it decodes nothing, in no more memory than a batch. A pack is found
-again by a stamp of its clips' paths and what the file system says of them; what enters a run's key is its
-*content* digest, so that results made on one machine are recognised on another, and a corpus that was
-denoised in place (same names, same sizes) is another corpus.
+Training reads slices of a memory map, in no more memory than a batch. A pack is found again by a stamp of its
+clips' paths and what the file system says of them; what enters a run's key is its *content* digest, so that
+results made on one machine are recognised on another, and a corpus that was denoised in place is another.
 
     <name>-<rate>-<stamp>/pack.json      format, rate, clips, digest
                           offsets.i64    where each clip begins and the last one ends, little-endian
@@ -13,8 +12,6 @@ Nothing in it is trusted: sizes, and all samples against the digest, are checked
 them. Of workers that want the same pack one packs, under a file lock, and the others wait; a pack appears
 whole or not at all, and who has an old one mapped keeps it.
 """
-
-from __future__ import annotations
 
 import errno
 import hashlib

@@ -1,23 +1,16 @@
 """The acoustics of clips: estimated quality, reverberation time and clarity (§5.1), raw or augmented.
 
-Takes packed clips and gives a table, a row a clip. No more than the first 9.01 s of a clip are heard:
-DNSMOS's window (`serkit.acoustics.quality`), and more than the room network (`serkit.acoustics.room`) learnt
-from.
+Takes packed clips, of each no more than the first 9.01 s (DNSMOS's window), and gives a table, a row a clip.
+Differences from the paper, whose estimators and choice of clips were never published (docs/acoustics.md):
 
-Differences from the paper, whose three estimators and whose choice of clips were never published (figures:
-docs/acoustics.md):
-
-1. MOS is DNSMOS P.808, T60 and C50 are `serkit.acoustics.room`'s: replacements, with errors of their own.
-   Differences between corpora can be compared with the paper's, absolute values cannot.
-2. The clips are drawn without replacement from those that carry one of the four labels. A smaller corpus is
+1. MOS is DNSMOS P.808 (`quality`), T60 and C50 are `room`'s: differences between corpora can be compared with
+   the paper's, absolute values cannot.
+2. The clips are drawn without replacement from those with one of the four labels. A smaller corpus is
    measured whole, where the paper speaks of 10,000 clips of each.
 3. Augmented clips go through the study's effects on the wave, each clip once. SpecAugment and a stretch on
    features change no wave and are left out; a vocoder in their place would be heard as poor quality.
-4. A clip that is silent or clipped has no estimates, only the reason; one that is too short for a room to be
-   heard has none of its room.
+4. A silent or clipped clip has no estimates, only the reason; one too short for a room has none of its room.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -39,13 +32,10 @@ WINDOW_SAMPLES = int(quality.SECONDS * RATE_HZ)
 PART_CLIPS = 100  # measured between two saves: some ten seconds on one core
 AT_ONCE = 8  # clips augmented together: what they need in between stays in the cache
 
-RANGES = {"t60_s": room.T60_RANGE_S, "c50_db": room.C50_RANGE_DB} | {
-    name: (0.5, 5.5) for name in ESTIMATES if name.endswith("_mos")
-}
-"""What each estimate can be: a rating from 1 to 5, which DNSMOS may miss; what the room network gives."""
+SHORT = "short"  # the reason of a clip that has an estimate of quality but is too short for one of its room
 
-SHORT = "short"
-"""The reason of a clip that has an estimate of quality but is too short for one of its room."""
+# What each estimate can be: a rating from 1 to 5, which DNSMOS may miss; what the room network gives.
+RANGES = dict.fromkeys(ESTIMATES, (0.5, 5.5)) | {"t60_s": room.T60_RANGE_S, "c50_db": room.C50_RANGE_DB}
 
 
 def digests() -> tuple[tuple[str, str], ...]:

@@ -2,19 +2,14 @@
 
 Source: Microsoft's DNSMOS, two networks that come with the package `speechmos` (0.0.1.1, MIT): P.808 (one
 score; Reddy, Gopal and Cutler, ICASSP 2021) and P.835 (overall, signal and background; the same authors,
-ICASSP 2022). They run in onnxruntime, on the CPU. A replacement: the paper's own estimator was never
-published.
+ICASSP 2022), run in onnxruntime on the CPU. Differences from `speechmos.dnsmos.run`, whose scores of one
+window at our level these are, bit for bit (figures: docs/acoustics.md, "MOS: what DNSMOS does"):
 
-Differences from `speechmos.dnsmos.run`, whose scores of one window at our level these are, bit for bit; why,
-in figures: docs/acoustics.md, "MOS: what DNSMOS does".
-
-1. What is judged is first brought to one level, to which P.835 reacts. 2. The first 9.01 s count; the package
-averages windows one second apart, of a short clip all nearly the same. 3. A clip that is repeated is first
-cut to 780 samples over whole blocks of P.808, so that they fall elsewhere in
-   each round: a clip of whole blocks would score lower than one 10 ms longer.
+1. What is judged is first brought to one level, to which P.835 reacts.
+2. The first 9.01 s count; the package averages windows one second apart, of a short clip all nearly the same.
+3. A clip that is repeated is first cut to 780 samples over whole blocks of P.808, so that they fall elsewhere
+   in each round: a clip of whole blocks would score lower than one 10 ms longer.
 """
-
-from __future__ import annotations
 
 import hashlib
 import os
@@ -27,12 +22,10 @@ import numpy as np
 from serkit.errors import ExtraMissing
 
 EXTRA = "acoustics"
-
 RATE_HZ = 16000
 SECONDS = 9.01  # the networks' input has this shape
 LEVEL_DBFS = -26.0  # usual for speech in telephony (ITU-T P.56), though of speech without its pauses
 BLOCK_SAMPLES, OVER_BLOCKS = 1280, 780  # P.808's blocks; what a repeated clip is longer than some of them
-
 P808_FILE, P835_FILE = "model_v8.onnx", "sig_bak_ovr.onnx"
 FFT_SAMPLES, HOP_SAMPLES, MEL_BANDS = 321, 160, 120  # P.808's input, as the package makes it
 CORRECTIONS = (  # the package's, of P.835: signal, background, overall; highest power first

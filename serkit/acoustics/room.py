@@ -10,8 +10,6 @@ An estimate depends on one clip alone and not on its level. With a fixed number 
 the last bit from run to run on one machine; across machines and thread counts it differs in its last digits.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -27,22 +25,16 @@ from serkit.errors import WeightsMissing
 from serkit.files import open_file
 
 RATE_HZ = 16_000
-T60_RANGE_S = (0.05, 2.0)
-"""What examples are labelled with. Nearest to no room at all: 0.05 s."""
-C50_RANGE_DB = (-10.0, 35.0)
-"""Above 35 dB the reverberation drowns in any recording's noise."""
-
+T60_RANGE_S = (0.05, 2.0)  # what examples are labelled with; nearest to no room at all: 0.05 s
+C50_RANGE_DB = (-10.0, 35.0)  # above 35 dB the reverberation drowns in any recording's noise
 WEIGHTS = Path(__file__).with_name("roomnet.npz")
-MIN_SECONDS = 1.0
-"""Shortest clip that is estimated, and shortest crop in training: the error grows fast below."""
-
+MIN_SECONDS = 1.0  # shortest clip that is estimated, and crop in training: the error grows fast below
 HOP_SAMPLES = 160
 WINDOW_SAMPLES = 400
 FFT_SAMPLES = 512
 MEL_BANDS = 48
 RANGE_HZ = (50.0, 8000.0)
-LOUD_SHARE = 0.95
-"""The frames' level at this quantile is the reference: a click does not move it."""
+LOUD_SHARE = 0.95  # the frames' level at this quantile is the reference: a click does not move it
 FLOOR_DB = -70.0
 SCALE_DB = 35.0
 
@@ -55,8 +47,7 @@ CONVOLUTIONS = (
     (64, (3, 3), (1, 1), (1, 0), (1, 1)),
     (64, (3, 1), (1, 1), (3, 0), (3, 1)),
 )
-MEAN, SPREAD = (0.7, 15.0), (0.45, 12.0)
-"""About those of the examples' T60 and C50: the network gives standardised values."""
+MEAN, SPREAD = (0.7, 15.0), (0.45, 12.0)  # about the examples' T60 and C50: the net's values are standardised
 
 
 @functools.cache
@@ -68,10 +59,9 @@ def _filters() -> Tensor:
 
 
 def features(waves: Tensor) -> Tensor:
-    """Log-mel energies relative to the loud frames, floored at -70 dB and scaled to about -1..1.
+    """Log-mel energies relative to the loud frames, floored at -70 dB, scaled to about -1..1.
 
-    From float32 [clips, samples] at 16 kHz, of any level but 0, at least a window long, to float32 [clips,
-    frames, bands].
+    From float32 [clips, samples] at 16 kHz, a window or more, of any level but 0, to [clips, frames, bands].
     """
     waves = waves / waves.abs().amax(dim=1, keepdim=True).clamp_min(1e-30)
     window = torch.hann_window(WINDOW_SAMPLES)

@@ -1,11 +1,9 @@
 """The doctor: looks at a copy of a corpus as it lies on the disk, and names everything that is wrong with it.
 
 `examine` finds the corpus, reads its labels, walks its folder and hears every clip once, by the code that
-packs (`serkit.audio.listen`); it prints no text and raises nothing that the copy causes. `kinds` lists what
-it can find.
+packs (`serkit.audio.listen`); it prints no text and raises nothing that the copy causes. kinds.toml lists
+what it can find.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,23 +54,14 @@ def examine(name: str, data: Path | None, options: Mapping[str, Any] | None = No
     problems = [
         *clip_problems(corpus, clips, module),
         *tables.duplicates(corpus, heard),
-        *tables.speakers_apart(corpus),
-        *tables.parts(corpus),
-        *tables.voices(corpus),
-        *tables.other_shares(corpus),
+        *(one for check in tables.CHECKS for one in check(corpus)),
         *tables.other_counts(counts, facts),
         *folder_problems(corpus, walk, strays, heard),
     ]
+    hours = sum(clip.samples for clip in clips.values()) / RATE_HZ / 3600
+    version, notes = corpus.version, corpus.notes
     return Examination(
-        given,
-        corpus.folder,
-        corpus.version,
-        len(clips),
-        sum(clip.samples for clip in clips.values()) / RATE_HZ / 3600,
-        tuple(counts),
-        elsewhere,
-        corpus.notes,
-        _sorted(problems),
+        given, corpus.folder, version, len(clips), hours, tuple(counts), elsewhere, notes, _sorted(problems)
     )
 
 

@@ -1,7 +1,5 @@
 """What the doctor hears: every clip as training gets it, and what it was before."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """What the doctor finds: problems, counts, and all of it together."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping, Sequence

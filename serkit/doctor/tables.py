@@ -1,7 +1,6 @@
 """What a corpus's table says, held against the audio and against itself."""
 
-from __future__ import annotations
-
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -26,36 +25,39 @@ UNLIKELY = 1e-3  # to come about by chance
 
 def duplicates(corpus: Corpus, heard: Mapping[str, Clip]) -> list[Problem]:
     """Clips of the same sound, whatever their container, sign, name and silence at their ends."""
-    rows = {row.path: row for row in corpus.clips.itertuples(index=False)}
+    part, parts = _groups(corpus)
+    rows = corpus.clips.assign(part=part.where(part.isin(parts), UNKNOWN_SPEAKER)).set_index("path")
     groups: dict[bytes, list[str]] = defaultdict(list)
     for path, clip in heard.items():
         groups[clip.digest].append(path)
     groups.pop(b"", None)  # silent, or not heard
     alike: dict[str, list[str]] = defaultdict(list)
     for paths in groups.values():
-        used = [path for path in paths if path in rows]
+        used = [path for path in paths if path in rows.index]
         if used:
-            alike["duplicate-stray"] += [f"{path} = {used[0]}" for path in paths if path not in rows]
+            alike["duplicate-stray"] += [f"{path} = {used[0]}" for path in paths if path not in rows.index]
         if len(used) > 1:
-            kind, differing = _differing(corpus, [rows[path] for path in used])
+            kind, differing = _differing(rows.loc[used])
             more = f" = {len(used) - COPIES_NAMED} more" if len(used) > COPIES_NAMED else ""
             apart = f" ({', '.join(differing)})" if differing else ""
             alike[kind].append(" = ".join(used[:COPIES_NAMED]) + more + apart)
     return found(alike)
 
 
-def _differing(corpus: Corpus, rows: Sequence[Any]) -> tuple[str, list[str]]:
+def _differing(rows: pd.DataFrame) -> tuple[str, list[str]]:
     """What kind of problem it is that clips with these rows are the same, and in what they differ."""
-    parts = {str(row.split) for row in rows} & set(PARTS)
-    if corpus.validation_fold:
-        parts = {f"fold {row.fold}" for row in rows}
-    labels = {str(row.label) for row in rows}
-    speakers = {str(row.speaker) for row in rows} - {UNKNOWN_SPEAKER}
-    contradiction = "duplicate-contradiction"
-    for kind, apart in (("duplicate-leak", parts), (contradiction, labels), (contradiction, speakers)):
-        if len(apart) > 1:
-            return kind, sorted(apart)
+    for column in ("part", "label", "speaker"):
+        values = sorted(set(rows[column]) - {UNKNOWN_SPEAKER})
+        if len(values) > 1:
+            return "duplicate-leak" if column == "part" else "duplicate-contradiction", values
     return "duplicate", []
+
+
+def _groups(corpus: Corpus) -> tuple[pd.Series, list[str]]:
+    """The part or fold of each clip, and all that a run uses."""
+    if corpus.validation_fold:
+        return "fold " + corpus.clips["fold"].astype(str), [f"fold {fold}" for fold in range(corpus.n_folds)]
+    return corpus.clips["split"], list(PARTS)
 
 
 def _folds(corpus: Corpus) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -154,20 +156,18 @@ def other_shares(corpus: Corpus) -> list[Problem]:
     return found({"other-shares": shifted})
 
 
+CHECKS = (speakers_apart, parts, voices, other_shares)
+
+
 def counts(corpus: Corpus, facts: Mapping[tuple[str, str], int]) -> list[Count]:
     """Clips by label and split or fold, all together, and whatever else is published."""
-    clips = corpus.clips
-    if corpus.validation_fold:
-        by_part = clips["fold"].map(lambda fold: f"fold {fold}")
-        order = [fold for fold, _ in _folds(corpus)]
-    else:
-        by_part = clips["split"]
-        order = [*PARTS, *sorted(set(by_part) - set(PARTS))]
+    labels, speakers, every = corpus.clips["label"], corpus.clips["speaker"], ["*"] * len(corpus.clips)
+    part, parts = _groups(corpus)
     tally: Counter[tuple[str, str]] = Counter()
-    for column in (by_part, clips["speaker"], ["*"] * len(clips)):
-        for label in (clips["label"], ["*"] * len(clips)):
-            tally.update(zip(column, label, strict=True))
-    cells = [(group, label) for group in [*order, "*"] for label in [*LABELS, "*"]]
+    for group, label in itertools.product((part, speakers, every), (labels, every)):
+        tally.update(zip(group, label, strict=True))
+    order = [*parts, *sorted(set(part) - set(parts)), "*"]
+    cells = itertools.product(order, [*LABELS, "*"])
     return [Count(*cell, tally[cell], facts.get(cell)) for cell in dict.fromkeys([*cells, *facts])]
 
 

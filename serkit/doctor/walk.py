@@ -1,7 +1,5 @@
 """What lies in a corpus's folder, by names and sizes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from contextlib import suppress

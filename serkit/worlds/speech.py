@@ -7,12 +7,9 @@ is *like* speech to a log-mel network and to a room estimator, not to a listener
 waveform beyond a tilt, one shape of pitch accent, nonsense syllables.
 
 Equal arguments give equal samples in every process and with any number of threads: no BLAS routine is called.
-Across machines the random numbers are exact, but `exp2`, `cos` and the FFT may differ in the last bits: one
-sample in one of some 100,000 clips may come out one 16-bit step apart. So a stored corpus is identified by
-what it was made from, not by its audio.
+Across machines `exp2`, `cos` and the FFT may differ in the last bits: one sample in one of some 100,000 clips
+may come out one 16-bit step apart. So a stored corpus is known by what it was made from, not by its audio.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -74,9 +71,7 @@ class Prosody:
     breath: float = 0.0  # as the speaker's, added to it
 
 
-# -------------------------------------------------------------------------------------------------- sentences
-
-VOWELS = {
+VOWELS = {  # first three formants, Hz
     "a": (730, 1090, 2440),
     "i": (270, 2290, 3010),
     "u": (300, 870, 2240),
@@ -86,7 +81,6 @@ VOWELS = {
     "er": (490, 1350, 1690),
     "I": (390, 1990, 2550),
 }
-"""First three formants, Hz."""
 
 
 class Consonant(NamedTuple):
@@ -223,8 +217,6 @@ def _syllable(draws: list[float], rate: float) -> tuple[str, float, _Segment, li
     word = name + vowel + ("'" if stressed else "")
     return word, first_s, spoken, [part for part in parts if part.seconds > 0]
 
-
-# ----------------------------------------------------------------------------------------------------- speech
 
 _FORMANT_RAMP_SECONDS = 0.045  # how long the mouth takes from one target to the next
 _VOICE_RAMP_SECONDS = 0.015

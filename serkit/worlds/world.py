@@ -8,13 +8,11 @@ Two dials, set apart from each other:
 * `acoustic` in [0, 1]: at 0 the three corpora share one channel; at 1 A is clean and close, B noisy and
   reverberant, C narrow-band.
 
-Each clip has random streams of its own (keyed by seed, corpus, speaker and number), so it is the same
-whatever was made before it.
+Each clip has random streams of its own, so it is the same whatever was made before it.
 """
 
-from __future__ import annotations
-
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,14 +23,13 @@ from serkit.labels import LABELS
 from serkit.worlds import speech
 from serkit.worlds.speech import HOP, RATE_HZ, REFERENCE_RMS, Prosody, Speaker, noise, normal, uniform
 
-VERSION = 1
-"""Part of a stored corpus's name. Raise it when a change in this package changes a single sample."""
-
+VERSION = 1  # part of a stored corpus's name: raise it when a change in this package changes a single sample
 CORPORA = ("A", "B", "C")
 SEMANTICS = ("shared", "disjoint", "swapped")
 SEED = 2024
 MIN_SECONDS, MAX_SECONDS = 1.0, 2.0  # of a clip: a few syllables, and short enough to train on in seconds
 FULL_SCALE = 0.98  # a clip that would exceed it is turned down as a whole; at the default seed none is
+_SPEAKER, _LENGTH, _TEXT, _PROSODY, _VOICE, _CHANNEL = range(6)  # purposes of random numbers
 
 
 def stream(seed: int, corpus: int, speaker: int, number: int, purpose: int) -> np.random.Generator:
@@ -44,9 +41,6 @@ def stream(seed: int, corpus: int, speaker: int, number: int, purpose: int) -> n
     return np.random.Generator(np.random.Philox(key))
 
 
-_SPEAKER, _LENGTH, _TEXT, _PROSODY, _VOICE, _CHANNEL = range(6)
-
-
 def _place(what: str, value: str, known: Sequence[str]) -> int:
     """Where a value stands among those known, or SpecError."""
     if value not in known:
@@ -54,10 +48,8 @@ def _place(what: str, value: str, known: Sequence[str]) -> int:
     return known.index(value)
 
 
-# --------------------------------------------------------------------------------------------------- speakers
-
+# Mean pitch and its deviation, Hz, and mean vocal-tract factor: about men's and women's values.
 VOICES = {"low": (118.0, 14.0, 1.0), "high": (205.0, 20.0, 1.16)}
-"""Mean pitch and its deviation, Hz, and mean vocal-tract factor: about men's and women's values."""
 
 
 def voice_of(speaker: int) -> str:
@@ -80,8 +72,6 @@ def speaker_of(corpus: str, speaker: int, seed: int = SEED) -> Speaker:
         bandwidth=float(0.9 + 0.4 * bandwidth),
     )
 
-
-# --------------------------------------------------------------------------------------------------- emotions
 
 # Three sets of cues that do not overlap: each corpus of the disjoint world varies one and holds the others.
 _EFFORT = {  # pitch, level, brightness: the cues best established for real emotional speech
@@ -110,9 +100,8 @@ _HELD = {  # values that no emotion of another corpus has, so that none is mista
 }
 _SWAPPED = {"angry": "happy", "happy": "angry", "neutral": "sad", "sad": "neutral"}
 
+# Standard deviation from clip to clip within one emotion; `f0` and `rate` as a share of the value.
 SPREAD = dict(f0=0.06, rate=0.07, level_db=1.5, tilt_db=0.8, pause=0.03, breath=0.02, jitter=0.005)
-"""Standard deviation from clip to clip within one emotion; `f0` and `rate` as a share of the value."""
-
 _LOWEST = {"pause": 0.0, "breath": 0.0, "jitter": 0.002}
 
 
@@ -137,15 +126,10 @@ def vary(prosody: Prosody, rng: np.random.Generator) -> Prosody:
     return dataclasses.replace(prosody, **moved)
 
 
-# --------------------------------------------------------------------------------------------------- channels
-
-
 class Channel(NamedTuple):
     """From the mouth to the file."""
 
-    snr_db: (
-        float  # level of speech at 0 dB over the noise, which does not follow the speech: level stays a cue
-    )
+    snr_db: float  # level of speech at 0 dB over the noise, which follows no speech: level stays a cue
     t60_s: float  # reverberation time around 1 kHz; below `_DRY_SECONDS` no room at all
     direct_db: float  # level of the direct sound over the reverberation
     low_hz: float  # lower band limit; beyond, 24 dB an octave are lost
@@ -154,24 +138,16 @@ class Channel(NamedTuple):
     noise_slope: float  # fall of the noise's power with frequency: 0 white, 1 pink
 
 
+# What all corpora share at `acoustic` 0: a small damped room, a good microphone.
 COMMON_CHANNEL = Channel(35.0, 0.1, 12.0, 60.0, 7800.0, 0.0, 1.0)
-"""What all corpora share at `acoustic` 0: a small damped room, a good microphone."""
-CHANNELS = {
+CHANNELS = {  # what each corpus is at `acoustic` 1
     "A": Channel(45.0, 0.0, 20.0, 60.0, 7800.0, 0.0, 1.0),  # close microphone, quiet
     "B": Channel(18.0, 0.5, 2.0, 120.0, 7800.0, -2.0, 1.0),  # across a living room, pink noise
     "C": Channel(28.0, 0.2, 2.0, 300.0, 3600.0, 2.0, 0.0),  # telephone band, white noise
 }
-"""What each corpus is at `acoustic` 1."""
-
 _DRY_SECONDS = 0.03
-_BANDS = (  # from Hz, to Hz, reverberation time: air and furniture take the high frequencies first
-    (0.0, 250.0, 1.1),
-    (250.0, 500.0, 1.05),
-    (500.0, 1000.0, 1.0),
-    (1000.0, 2000.0, 0.95),
-    (2000.0, 4000.0, 0.85),
-    (4000.0, RATE_HZ, 0.7),
-)
+_BANDS_HZ = (0.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, RATE_HZ)
+_BAND_T60 = (1.1, 1.05, 1.0, 0.95, 0.85, 0.7)  # shares: air and furniture take the high frequencies first
 _ONSET_SECONDS = (0.001, 0.015)  # how fast a tail builds up
 _REFLECTIONS = 8
 _REFLECTIONS_WITHIN_SECONDS = 0.04
@@ -189,16 +165,9 @@ def channel_of(corpus: str, acoustic: float = 1.0) -> Channel:
 def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> np.ndarray:
     """A stochastic impulse response: the direct sound, a few reflections, noise that decays band by band.
 
-    After Polack's model of the diffuse tail. It has a reverberation time and a ratio of direct to reverberant
-    sound, but no geometry.
-
-    Args:
-        t60_s: time to fall by 60 dB, seconds, around 1 kHz; above 0, else SpecError.
-        direct_db: level of the direct sound over all the rest.
-        rng: of the tail.
-
-    Returns:
-        float64, as long as 1.1 * t60_s or 0.1 s; sample 0 is the direct sound, of height 1.
+    After Polack's model of the diffuse tail: no geometry, but a reverberation time (to fall by 60 dB around
+    1 kHz; SpecError where it is not above 0) and a level of the direct sound over all the rest. float64, as
+    long as 1.1 * t60_s or 0.1 s; sample 0 is the direct sound, of height 1.
     """
     if t60_s <= 0:
         raise SpecError(f"t60_s = {t60_s}: expected more than 0")
@@ -209,7 +178,7 @@ def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> n
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     falling = -3 * np.log2(10.0) / t60_s * times  # log2 of the amplitude: -60 dB at t60_s
     tail = np.zeros(n)
-    for low, high, share in _BANDS:
+    for (low, high), share in zip(itertools.pairwise(_BANDS_HZ), _BAND_T60, strict=True):
         band = np.fft.irfft(spectrum * ((hz >= low) & (hz < high)), size)[:n]
         tail += band * np.exp2(falling / share)
     shortest, longest = _ONSET_SECONDS
@@ -258,9 +227,6 @@ def _fast_length(n: int) -> int:
     """The next length of the form 2^k, 3 * 2^k or 5 * 2^k: odd factors above 5 make an FFT slow."""
     power = 1 << max(0, n - 1).bit_length()
     return min(size for size in (power, power * 3 // 4, power * 5 // 8) if size >= n)
-
-
-# ------------------------------------------------------------------------------------------------------ clips
 
 
 def make_clip(
