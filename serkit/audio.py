@@ -31,12 +31,9 @@ CANCELLED = 1e-2  # power of the mix relative to its channels': 20 dB. Two micro
 WEAKENED = 1e-1
 DEAD = 1e-6  # power of a channel relative to the loudest: 60 dB
 
-CURES = {
+CURES = dict.fromkeys(("empty", "truncated", "not-finite"), "fetch the file again") | {
     "missing-audio": "the labels name it, so the corpus is incomplete",
     "lfs-pointer": "run 'git lfs pull' in the corpus's folder",
-    "empty": "fetch the file again",
-    "truncated": "fetch the file again",
-    "not-finite": "fetch the file again",
     "unreadable": "fetch it again, or make it a file that you may read",
     "too-long": "cut it into clips",
     "cancelled": "keep one channel, or invert one",

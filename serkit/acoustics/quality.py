@@ -78,11 +78,11 @@ class Dnsmos:
 
     def p808(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """P.808's score of each clip, float64 [clips], NaN for silence; clips as `heard` takes them."""
-        return _each(waves, 1, lambda wave: _run(self._p808, self._log_mel(wave)))[:, 0]
+        return _each(waves, 1, lambda wave: _answer(self._p808, self._log_mel(wave)))[:, 0]
 
     def p835(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """P.835's scores of each clip: overall, signal, background; float64 [clips, 3], NaN for silence."""
-        scores = _each(waves, 3, lambda wave: _run(self._p835, wave))
+        scores = _each(waves, 3, lambda wave: _answer(self._p835, wave))
         return np.stack([np.polyval(CORRECTIONS[of], scores[:, of]) for of in (2, 0, 1)], axis=1)
 
     def _log_mel(self, wave: np.ndarray) -> np.ndarray:
@@ -98,7 +98,6 @@ def digest() -> str:
 
 
 def _models() -> tuple[bytes, bytes]:
-    """Both model files, P.808's and P.835's."""
     try:
         folder = resources.files("speechmos") / "dnsmos_models"
     except ModuleNotFoundError as error:
@@ -106,10 +105,8 @@ def _models() -> tuple[bytes, bytes]:
     return (folder / P808_FILE).read_bytes(), (folder / P835_FILE).read_bytes()
 
 
-def _run(network: Any, values: np.ndarray) -> np.ndarray:
-    """The network's answer to one window, float64."""
-    (answer,) = network.run(None, {"input_1": values[None]})
-    return answer[0].astype(np.float64)
+def _answer(network: Any, window: np.ndarray) -> np.ndarray:
+    return network.run(None, {"input_1": window[None]})[0][0]
 
 
 def _each(waves: Sequence[np.ndarray], columns: int, judge: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

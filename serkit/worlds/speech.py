@@ -89,25 +89,24 @@ class Consonant(NamedTuple):
     seconds: float  # at rate 1
     formants_hz: tuple[int, int, int]
     voice: float
-    noise: float  # amplitude of its own noise, of this centre and deviation
-    noise_hz: float
-    noise_width_hz: float
+    noise: float  # amplitude of its own noise
+    noise_band_hz: tuple[float, float]  # its centre and deviation
     closed: float  # share of it that is a closed mouth before the burst, 0 for all but stops
     aspiration: float  # amplitude of breath through the formants after the burst
 
 
 CONSONANTS = {
-    "s": Consonant(0.09, (320, 1600, 2600), 0.0, 0.30, 5800, 1300, 0.0, 0.0),
-    "sh": Consonant(0.09, (320, 1800, 2400), 0.0, 0.36, 3200, 900, 0.0, 0.0),
-    "f": Consonant(0.07, (330, 1000, 2200), 0.0, 0.08, 5000, 3000, 0.0, 0.0),
-    "z": Consonant(0.07, (300, 1600, 2600), 0.25, 0.16, 5800, 1300, 0.0, 0.0),
-    "m": Consonant(0.07, (270, 1100, 2200), 0.4, 0.0, 4000, 2000, 0.0, 0.0),
-    "n": Consonant(0.06, (270, 1500, 2500), 0.4, 0.0, 4000, 2000, 0.0, 0.0),
-    "l": Consonant(0.05, (350, 1100, 2600), 0.6, 0.0, 4000, 2000, 0.0, 0.0),
-    "t": Consonant(0.10, (330, 1800, 2700), 0.0, 0.45, 4200, 1600, 0.55, 0.2),
-    "k": Consonant(0.10, (330, 1900, 2300), 0.0, 0.45, 2000, 700, 0.55, 0.2),
-    "b": Consonant(0.06, (250, 800, 2200), 0.12, 0.15, 700, 500, 0.75, 0.0),
-    "d": Consonant(0.06, (250, 1700, 2600), 0.12, 0.2, 3600, 1400, 0.75, 0.0),
+    "s": Consonant(0.09, (320, 1600, 2600), 0.0, 0.30, (5800, 1300), 0.0, 0.0),
+    "sh": Consonant(0.09, (320, 1800, 2400), 0.0, 0.36, (3200, 900), 0.0, 0.0),
+    "f": Consonant(0.07, (330, 1000, 2200), 0.0, 0.08, (5000, 3000), 0.0, 0.0),
+    "z": Consonant(0.07, (300, 1600, 2600), 0.25, 0.16, (5800, 1300), 0.0, 0.0),
+    "m": Consonant(0.07, (270, 1100, 2200), 0.4, 0.0, (4000, 2000), 0.0, 0.0),
+    "n": Consonant(0.06, (270, 1500, 2500), 0.4, 0.0, (4000, 2000), 0.0, 0.0),
+    "l": Consonant(0.05, (350, 1100, 2600), 0.6, 0.0, (4000, 2000), 0.0, 0.0),
+    "t": Consonant(0.10, (330, 1800, 2700), 0.0, 0.45, (4200, 1600), 0.55, 0.2),
+    "k": Consonant(0.10, (330, 1900, 2300), 0.0, 0.45, (2000, 700), 0.55, 0.2),
+    "b": Consonant(0.06, (250, 800, 2200), 0.12, 0.15, (700, 500), 0.75, 0.0),
+    "d": Consonant(0.06, (250, 1700, 2600), 0.12, 0.2, (3600, 1400), 0.75, 0.0),
 }
 
 _BURST_SECONDS = 0.012
@@ -201,19 +200,17 @@ def _syllable(draws: list[float], rate: float) -> tuple[str, float, _Segment, li
     vowel = tuple(VOWELS)[int(which_vowel * len(VOWELS))]
     stressed = stress < _STRESSED
     c = CONSONANTS[name]
-    band = (c.noise_hz, c.noise_width_hz)
     first_s = c.seconds * (0.85 + 0.3 * stretch_first) / rate
     second_s = _VOWEL_SECONDS[stressed] * (0.85 + 0.3 * stretch_second) / rate
-    parts = [_Segment(first_s, c.formants_hz, c.voice, c.noise, 0.0, band)]
+    sound = _Segment(first_s, c.formants_hz, c.voice, c.noise, noise_band_hz=c.noise_band_hz)
+    parts = [sound]
     if c.closed:
         closed_s = c.closed * first_s
         burst_s = min(_BURST_SECONDS, first_s - closed_s)
-        parts = [
-            _Segment(closed_s, c.formants_hz, c.voice, 0.0, 0.0, band),
-            _Segment(burst_s, c.formants_hz, 0.0, c.noise, 0.0, band),
-            _Segment(first_s - closed_s - burst_s, c.formants_hz, c.voice, 0.0, c.aspiration, band),
-        ]
-    spoken = _Segment(second_s, VOWELS[vowel], 1.0, 0.0, 0.0, band, float(stressed))
+        released_s = first_s - closed_s - burst_s
+        parts = [sound._replace(seconds=closed_s, noise=0.0), sound._replace(seconds=burst_s, voice=0.0)]
+        parts.append(sound._replace(seconds=released_s, noise=0.0, aspiration=c.aspiration))
+    spoken = _Segment(second_s, VOWELS[vowel], 1.0, 0.0, 0.0, c.noise_band_hz, float(stressed))
     word = name + vowel + ("'" if stressed else "")
     return word, first_s, spoken, [part for part in parts if part.seconds > 0]
 
