@@ -49,8 +49,13 @@ class Bundle:
     def __init__(self, path: Path) -> None:
         """Reads all but the tables. Raises ResultsUnreadable."""
         self.path = path
+        self._lines: dict[str, bytes] = {}
         with _said(path):
-            self._lines = _lines(_part(path, RESULTS, MAX_TEXT_BYTES))
+            for line in _part(path, RESULTS, MAX_TEXT_BYTES).splitlines():
+                key = parse_json(line)["key"]  # which becomes a part of paths
+                new = KEY.fullmatch(key) and key not in self._lines
+                check(new, f"a key is none, or there twice: {key[:300]}")
+                self._lines[key] = line
         self.keys = tuple(self._lines)
         self._results: dict[str, Result] = {}
         self._tables: dict[str, pd.DataFrame] = {}
@@ -62,10 +67,7 @@ class Bundle:
         return self._results.get(key)
 
     def table(self, key: str, name: str) -> pd.DataFrame:
-        """The rows of a run or measurement in the table called `name`, as its own file had them.
-
-        Raises ResultsUnreadable: there are none, or they are damaged.
-        """
+        """A run's or measurement's rows of a table, as its own file had them. Raises ResultsUnreadable."""
         path = self.path / key / f"{name}.parquet"
         if name not in self._tables:
             with _said(self.path):
@@ -141,16 +143,6 @@ def _check_directory(file: IO[bytes]) -> None:
 
 def _digest(data: bytes) -> dict[str, int | str]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _lines(data: bytes) -> dict[str, bytes]:
-    """The text of each result by its key, which becomes a part of paths."""
-    lines: dict[str, bytes] = {}
-    for line in data.splitlines():
-        key = parse_json(line)["key"]
-        check(KEY.fullmatch(key) and key not in lines, f"a key is none, or there twice: {key[:300]}")
-        lines[key] = line
-    return lines
 
 
 def _table(data: bytes, name: str) -> pd.DataFrame:

@@ -53,10 +53,9 @@ class Augmentation:
         shift_share: of the clip's length, later if positive; what leaves is cut, what comes is silence.
             A tenth, as the fade: at least nine tenths of the speech stay, in their order.
         fade_share: of the clip's length that its fade-in and fade-out take together (§5.2: up to 10 %).
-        high_pass_hz: cut-off of the high-pass, log-uniform. From inaudible to 300 Hz, where the telephone
-            band starts.
-        low_pass_hz: cut-off of the low-pass, log-uniform. From 3400 Hz, where the telephone band ends, to
-            just below the 8 kHz that 16 kHz audio has.
+        high_pass_hz: cut-off, log-uniform, from inaudible to 300 Hz, where the telephone band starts.
+        low_pass_hz: cut-off, log-uniform, from 3400 Hz, where the telephone band ends, to just below the
+            8 kHz that 16 kHz audio has.
         room_size: of pedalboard's Reverb (§5.2: up to 0.2).
         wet_level: of pedalboard's Reverb (§5.2: up to 0.5).
         dry_level: of pedalboard's Reverb (§5.2: 0.4).

@@ -1,7 +1,4 @@
-"""The errors a user can cause, shown without a traceback: what was given, what was expected, what to do next.
-
-Code that is wrong raises Python's own.
-"""
+"""The errors a user can cause, shown as text: what was given, what was expected and what to do next."""
 
 import traceback
 from collections.abc import Iterator

@@ -99,11 +99,7 @@ def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
 def once(spec: Spec, place: Place, do: Callable[[], tuple[dict[str, Any], pd.DataFrame]]) -> Result:
     """The stored result of a spec, fingerprints and all, or that of a job, which is done and stored now.
 
-    `do` returns its part of the result and a table of the clips.
-
-    Raises:
-        ResultsUnreadable: the stored result may not be read or is newer; a damaged one is set aside.
-        ResultsUnwritable: the result could not be saved; says where it is kept.
+    `do` returns its part of the result and a table of the clips. Raises as `Store.finished`, `Store.save`.
     """
     store, table = place.store, TABLE_OF[spec.kind]
     with store.claim(spec.key), memory_named():

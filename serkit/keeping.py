@@ -23,7 +23,7 @@ USER = os.getuid() if hasattr(os, "getuid") else 0
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
-    """Has a finished run written into its folder, called by its key; `write` writes `result.json` last.
+    """Has `write` write a finished run into its folder, called by its key, with `result.json` last.
 
     Raises ResultsUnwritable where that was not possible for a minute; says where it is kept.
     """
@@ -53,10 +53,7 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def bring_home(folder: Path) -> bool:
-    """Moves what was kept of a run into its folder, unless something newer is there; says whether it did.
-
-    Raises ResultsUnwritable: something is kept, and the folder still cannot be written.
-    """
+    """Moves what was kept of a run into its folder, unless something newer is there; says whether it did."""
     for place in _places(folder.name):
         try:
             kept = read(place / "result.json")

@@ -43,7 +43,7 @@ def title_of(name: str, titles: Mapping[str, str]) -> str:
 
 
 def is_permutation(pairs: Iterable[tuple[object, object]]) -> bool:
-    """Whether pairs map the four labels onto each other, each once."""
+    """Whether pairs map the four labels onto each other, each once; or there are none."""
     return all(sorted(map(str, side)) == sorted(LABELS) for side in zip(*pairs, strict=True))
 
 

@@ -12,5 +12,4 @@ class Later:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        """The module's own."""
         return getattr(importlib.import_module(self._name), attribute)

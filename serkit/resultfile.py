@@ -50,10 +50,8 @@ TABLES: dict[str, dict[str, str]] = {
 def read(path: Path) -> Result:
     """One result.json.
 
-    Raises:
-        FileNotFoundError: it is not there.
-        ResultDamaged: what is there is no result, or not the one of its folder.
-        ResultsUnreadable: it may not be read, or is of a schema newer than `SCHEMA`.
+    Raises FileNotFoundError; ResultDamaged: it is no result, or not the one of its folder; ResultsUnreadable:
+    it may not be read, or is of a schema newer than `SCHEMA`.
     """
     try:
         text = read_bytes(path)
@@ -71,10 +69,11 @@ def parse(text: bytes, path: Path) -> Result:
         schema = isinstance(result, dict) and result.get("schema")
         if isinstance(schema, int) and schema > SCHEMA:
             raise newer(path, f"schema {schema}", SCHEMA)
-        _validate(result)
+        _validator()(result)
         _check(result, path.parent.name)
     except (ValueError, TypeError, RecursionError) as error:  # SpecError is a ValueError
-        raise unreadable(path, error) from error
+        why = str(error).removeprefix("data").removeprefix(".").strip()  # as fastjsonschema begins
+        raise unreadable(path, ValueError(why)) from error
     return result
 
 
@@ -128,20 +127,13 @@ def check_table(table: pd.DataFrame, path: Path) -> None:
 
 @functools.cache
 def _validator() -> Callable[[Any], Any]:
+    """Of types and ranges; raises ValueError with the place, as `data.history[3].loss must be number`."""
     import fastjsonschema
 
     schema = read_json(Path(__file__).with_name("result.schema.json"))
     # Of the newer drafts it uses nothing that draft 7 has not.
     schema["$schema"] = "http://json-schema.org/draft-07/schema#"
     return fastjsonschema.compile(schema, use_default=False, use_formats=False)
-
-
-def _validate(result: Any) -> None:
-    """Types and ranges. Raises ValueError with the place, as `history[3].loss must be number`."""
-    try:
-        _validator()(result)
-    except ValueError as error:  # fastjsonschema's own are of it
-        raise ValueError(str(error).removeprefix("data").removeprefix(".").strip()) from error
 
 
 def _check(result: Result, folder: str) -> None:

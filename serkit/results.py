@@ -80,10 +80,7 @@ class Store:
         return open_bundle(self.bundle_path)
 
     def write_bundle(self, path: Path) -> str:
-        """Writes everything that is finished as one file; returns what is said of it.
-
-        Raises ResultsUnreadable where nothing is finished, ResultsUnwritable.
-        """
+        """Writes all that is finished as one file; says what is in it. ResultsUnreadable where nothing is."""
         found, unread = self.results()
         if not found:
             why = f" that can be read ({unread[0]})" if unread else ""
@@ -104,7 +101,7 @@ class Store:
     def finished(self, key: str, table: str = "") -> Result | None:
         """As `get`, for whoever holds the claim: what is damaged is set aside with a warning, and is none.
 
-        Without the `table` of that name, where one is named, a result is worth nothing.
+        A result without its `table`, where one is named, is damaged.
         """
         try:
             result = self.get(key)

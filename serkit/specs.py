@@ -31,12 +31,10 @@ METHOD, ACOUSTICS_METHOD = 2, 1
 gives; a change to the augmentations may have to raise both."""
 
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
-HEADS = ("linear", "relu-linear")
+HEADS, POOLED_BY = ("linear", "relu-linear"), ("stretched", "own")
 CHECKPOINTS = {"cnn14-32k": "Cnn14_mAP=0.431.pth", "cnn14-16k": "Cnn14_16k_mAP=0.438.pth"}
 CHECKPOINT_OF = {name: "cnn14-16k" if name == "native-16k" else "cnn14-32k" for name in FRONT_ENDS}
 """The checkpoint whose network each front end feeds."""
-POOLED_BY = ("stretched", "own")
-
 BEFORE = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
 """Later settings, at the value that runs had before: left out of keys there, so that results stand."""
 
@@ -59,8 +57,7 @@ class CorpusSpec:
         reader: a key of `serkit.corpora.READERS`.
         folds: how many folds the study expects it to have; 1 where the split is predetermined.
         options: the reader's options that differ from its defaults, sorted pairs.
-        scramble: the label permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty:
-            none.
+        scramble: the permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty: none.
         max_training_clips: how many of its training clips a run learns from at most, by class and speaker in
             proportion and among those of a larger number; None: all.
     """
@@ -80,8 +77,7 @@ class CorpusSpec:
         check_numbers(self, "corpus", f"corpus {self.name}: ")
         plain(f"corpus {self.name}: options", self.options)
         maps = f"corpus {self.name}: scramble maps {shown(dict(self.scramble))}"
-        fits = not self.scramble or is_permutation(self.scramble)
-        check(fits, f"{maps}; expected a permutation of all of {', '.join(LABELS)}")
+        check(is_permutation(self.scramble), f"{maps}; expected a permutation of all of {', '.join(LABELS)}")
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -273,30 +269,24 @@ class AcousticsSpec(Keyed):
     """One measurement of a corpus's acoustics, as Figure 4 shows them.
 
     Attributes:
-        corpus: the corpus, without its scramble and cap: labels and training do not matter here.
-        augmentation: what every clip goes through first, its part that is on the wave; None: as delivered.
         clips: how many are measured at most, chosen at random from all of the corpus (§5.1: 10,000).
-        p835_clips: how many of these also get the slower P.835 estimates (`serkit.acoustics.quality`), evenly
-            spread.
+        p835_clips: how many of these, evenly spread, also get the slower P.835 estimates.
         seed: random seed of the choice of clips and of their augmentation.
-        estimators: (name, digest) pairs of the networks that estimate; empty in a plan.
-        fingerprints: the (name, content digest) pair of the corpus; empty in a plan.
     """
 
     kind: ClassVar[Literal["measurement"]] = MEASUREMENT
     method: ClassVar[dict[str, int]] = {"acoustics_method": ACOUSTICS_METHOD}
     found: ClassVar[tuple[str, ...]] = ("estimators", "fingerprints")
 
-    corpus: CorpusSpec
-    augmentation: Augmentation | None = None
+    corpus: CorpusSpec  # without its scramble and cap: labels and training do not matter here
+    augmentation: Augmentation | None = None  # what every clip goes through first, its part on the wave
     clips: int = 10_000
     p835_clips: int = 200
     seed: int = 0
-    estimators: tuple[tuple[str, str], ...] = ()
-    fingerprints: tuple[tuple[str, str], ...] = ()
+    estimators: tuple[tuple[str, str], ...] = ()  # (name, digest) pairs; empty in a plan
+    fingerprints: tuple[tuple[str, str], ...] = ()  # the corpus's, as of a run
 
     def __post_init__(self) -> None:
-        """Leaves out what does not matter."""
         check_numbers(self, "acoustics", "")
         corpus = dataclasses.replace(self.corpus, scramble=(), max_training_clips=None)
         object.__setattr__(self, "corpus", corpus)

@@ -58,10 +58,8 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
             if len(rows) == 0:
                 raise CorpusUnfit(f"corpus {name} has no test clips in fold {fold}")
             tests[name, fold] = add(here, rows)
-        if name in trained_on:
-            rows = here.corpus.part(spec.fold_of(name), "validation")
-            if len(rows):
-                validation[trained_on[name]] = add(here, rows)
+        if name in trained_on and len(rows := here.corpus.part(spec.fold_of(name), "validation")):
+            validation[trained_on[name]] = add(here, rows)
     return Split(join(learnt), join(scored), tests, validation)
 
 
@@ -82,10 +80,7 @@ def true_codes(corpus: Corpus) -> np.ndarray:
 
 
 def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
-    """Metrics of one evaluation: every test under each of its keys, fold by fold, and the validation clips.
-
-    `scores` are of the evaluation set, float32 [clips, 4].
-    """
+    """Metrics of an evaluation's scores, float32 [clips, 4]: each test under its keys by fold, validation."""
     predicted = scores.argmax(axis=1)
 
     def under(name: str, positions: np.ndarray) -> dict[str, float]:
