@@ -6,6 +6,7 @@ interval are read from the same tails of the same runs, each once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -44,7 +45,6 @@ def answers(study: Study, store: Store) -> Answers:
     """Looks up every run and measurement of the study, whatever copy of the corpora it used."""
     wanted = {case.spec for case in plan(study)}
     found: dict[Spec, Result] = {}
-    copies: dict[Spec, tuple[tuple[str, str], ...]] = {}
     stored, unread = store.results()
     for spec, result in with_specs(stored):  # oldest first, so the newest stays
         if spec.plan() in wanted:
@@ -54,25 +54,25 @@ def answers(study: Study, store: Store) -> Answers:
             except ResultsUnreadable as error:
                 unread.append(str(error))
             else:
-                found[spec.plan()], copies[spec.plan()] = result, spec.fingerprints
-    names = [name for name, _ in {copy for of_spec in copies.values() for copy in of_spec}]
+                found[spec.plan()] = result
+    copies = {tuple(copy) for result in found.values() for copy in result["spec"]["fingerprints"]}
+    versions = Counter(name for name, _ in copies)
     return Answers(
         results={spec: result for spec, result in found.items() if not diverged(result)},
-        mixed=tuple(sorted({name for name in names if names.count(name) > 1})),
+        mixed=tuple(sorted(name for name, number in versions.items() if number > 1)),
         left_out={spec: result for spec, result in found.items() if diverged(result)},
         unread=tuple(unread),
     )
 
 
 class Cells:
-    """The cells of a study, each made once of the results that are done, by run."""
+    """The cells of a study, made of the results that are done, by run."""
 
     def __init__(self, study: Study, results: Mapping[Any, Result]) -> None:
         """Reads nothing yet."""
         self.study = study
         self.results = results
         self._tails: dict[Any, list[Tail]] = {}
-        self._rows: dict[Any, dict[str, Any]] = {}
 
     def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
         """The runs of one condition that are done; by another recipe than the study's if given."""
@@ -95,30 +95,49 @@ class Cells:
             of one evaluation), `<metric>_low` and `<metric>_high` (ends of the interval); `wF1_seed_std`
             (over seeds; NaN with one), `units` and `spread_of` (what the intervals rest on).
         """
-        place = train, test, rate, recipe
-        if place not in self._rows:
-            tails = self._read(*place)
-            row: dict[str, Any] = {"runs": len(tails), "runs_expected": len(self.study.runs(train, rate))}
-            row |= averages(tails)
-            for metric in METRICS:  # wF1 is the last
-                spread = self.units(*place, metric).around()
-                ends = np.clip(_ends(spread, row[metric]), 0.0, 1.0)  # that of two folds may reach further
-                row[f"{metric}_low"], row[f"{metric}_high"] = ends.tolist()
-            self._rows[place] = row | {"units": spread.n, "spread_of": spread.of}
-        return self._rows[place]
+        tails = self._read(train, test, rate, recipe)
+        row: dict[str, Any] = {"runs": len(tails), "runs_expected": len(self.study.runs(train, rate))}
+        row |= averages(tails)
+        for metric in METRICS:  # wF1 is the last
+            spread = self.units(train, test, rate, recipe, metric).around()
+            ends = np.clip(_ends(spread, row[metric]), 0.0, 1.0)  # that of two folds may reach further
+            row[f"{metric}_low"], row[f"{metric}_high"] = ends.tolist()
+        return row | {"units": spread.n, "spread_of": spread.of}
 
-    def change(self, row: Mapping[str, Any], units: Units, test: str) -> dict[str, Any]:
-        """The change of a cell, by its row and units, against the tested corpus's baseline at 0 %.
+    def entry(
+        self,
+        exhibit: str,
+        column: str,
+        train: TrainingSet,
+        test: str,
+        rate: int,
+        tuned: tuple[dict[str, Any], Units] | None = None,
+    ) -> dict[str, Any]:
+        """A cell of Table 1 or a figure, or in its place a tuned one by its row and units.
 
         Returns:
-            `wF1_change`, with `_low` and `_high`, `baseline_runs` and `baseline_runs_expected`.
+            `exhibit`, `column` (A, B, ... in figures), `train` and `test` (titles), `augment_percent`, what
+            `row` gives, `wF1_change` against the tested corpus's baseline at 0 %, with `_low` and `_high`,
+            `baseline_runs` and `baseline_runs_expected`.
         """
+        row, units = tuned or (self.row(train, test, rate), self.units(train, test, rate))
         corpus = corpus_of(test)
         baseline = self.row((corpus,), corpus, 0)
         change = row["wF1"] - baseline["wF1"]
         low, high = _ends(intervals.difference(units, self.units((corpus,), corpus, 0)), change)
-        ends = {"wF1_change": change, "wF1_change_low": low, "wF1_change_high": high}
-        return ends | {f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")}
+        title_of = self.study.title_of
+        return {
+            "exhibit": exhibit,
+            "column": column,
+            "train": title_of(train),
+            "augment_percent": rate,
+            "test": title_of(test),
+            **row,
+            "wF1_change": change,
+            "wF1_change_low": low,
+            "wF1_change_high": high,
+            **{f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")},
+        }
 
     def learnt(self, train: TrainingSet, test: str, rate: int) -> Learnt | None:
         """Whether a training can be told from guessing on a corpus of its own; None: no run is done."""
@@ -151,14 +170,12 @@ def _ends(spread: Spread, value: float) -> tuple[float, float]:
 def _tail(result: Result, part: Literal["tests", "validation"], name: str) -> Tail:
     """What one run scored over its tail; of no fold where it has no validation clips."""
     history, spec = result["history"], result["spec"]
+    fold = spec["fold"] or 0
     scored = [history[at][part].get(name, {}) for at in in_tail(history, spec["recipe"]["tail"])]
     if part == "validation" and scored[0]:
-        scored = [{spec["fold"] or 0: scores} for scores in scored]
-    scores = {
-        metric: np.array([[of_fold[metric] for of_fold in at.values()] for at in scored])
-        for metric in METRICS
-    }
-    return Tail(spec["seed"], spec["fold"] or 0, tuple(map(int, scored[0])), scores)
+        scored = [{fold: scores} for scores in scored]
+    scores = {metric: np.array([[of[metric] for of in at.values()] for at in scored]) for metric in METRICS}
+    return Tail(spec["seed"], fold, tuple(map(int, scored[0])), scores)
 
 
 def averages(tails: Iterable[Tail]) -> dict[str, float]:
@@ -172,10 +189,8 @@ def averages(tails: Iterable[Tail]) -> dict[str, float]:
         row[metric] = float(np.mean(curves)) if curves else np.nan
         several = [curve.std() for curve in curves if len(curve) > 1]  # one evaluation shows no deviation
         row[f"{metric}_std"] = float(np.mean(several)) if several else np.nan
-        if metric == "wF1":
-            means = [curve.mean() for curve in curves]
-            row["wF1_seed_std"] = float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
-    return row
+    means = [curve.mean() for curve in curves]
+    return row | {f"{metric}_seed_std": float(np.std(means, ddof=1)) if len(means) > 1 else np.nan}
 
 
 def _mean(curves: list[np.ndarray]) -> np.ndarray:

@@ -50,15 +50,10 @@ class Tail:
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean and how far it may be off; NaN where nothing can be said.
+    """A mean of `n` units and how far it may be off; NaN where nothing can be said.
 
-    Attributes:
-        mean: of the units.
-        low: lower end.
-        high: upper end.
-        n: units.
-        of: what varies: `folds` of the tested corpus, `runs`, `single run` (a yardstick, no interval of
-            confidence) or `nothing` (no run is done).
+    `of` says what varies: `folds` of the tested corpus, `runs`, `single run` (a yardstick, no interval of
+    confidence) or `nothing` (no run is done).
     """
 
     mean: float = np.nan
@@ -123,34 +118,30 @@ class Units:
         if self.of == NONE:
             return Spread()
         if self.of == SINGLE:
-            return _around(self.mean, 2 * np.sqrt(self.hidden), 1, SINGLE)
+            return _yardstick(self.mean, self.hidden)
         values = self.independent
-        error = np.sqrt(float(np.var(values, ddof=1)) * self.share + self.hidden)
-        return _around(self.mean, _t(len(values) - 1) * error, len(values), self.of)
+        variance = float(np.var(values, ddof=1)) * self.share + self.hidden
+        return _interval(self.mean, variance, len(values) - 1, len(values), self.of)
 
 
 NO_UNITS = Units({}, 0.0, NONE)
 
 
 def units(tails: Sequence[Tail], metric: str, by_fold: bool, learnt: bool) -> Units:
-    """The units of one cell.
+    """The units of one cell, from the tails of its runs that are done.
 
-    Args:
-        tails: of its runs that are done.
-        metric: `uACC`, `wACC` or `wF1`.
-        by_fold: whether the tested corpus has several folds.
-        learnt: whether the runs were trained on that corpus, and so each tested on another of its folds.
+    `by_fold`: whether the tested corpus has several folds. `learnt`: whether the runs were trained on that
+    corpus, and so each tested on another of its folds.
     """
     if not tails:
         return NO_UNITS
     values: dict[tuple[int, int], list[float]] = {}
     for tail in tails:
         for fold, scores in zip(tail.tested, tail.scores[metric].T.copy(), strict=True):
-            unit = tail.seed, fold if by_fold else tail.fold
-            values.setdefault(unit, []).append(float(np.mean(scores)))
+            values.setdefault((tail.seed, fold if by_fold else tail.fold), []).append(float(np.mean(scores)))
     means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
-    folds = len({fold for _, fold in means})
-    kind = FOLDS if by_fold and folds > 1 else RUNS if len(means) > 1 else SINGLE
+    several = len({fold for _, fold in means}) > 1
+    kind = FOLDS if by_fold and several else RUNS if len(means) > 1 else SINGLE
     hidden = 0.0
     if kind == SINGLE or (by_fold and not learnt):
         variances = [max(tail.curve(metric).std() ** 2, RUN_TO_RUN**2 / 2) for tail in tails]
@@ -167,8 +158,8 @@ def difference(cell: Units, other: Units) -> Spread:
     """
     if NONE in (cell.of, other.of):
         return Spread()
-    hidden, both = cell.hidden + other.hidden, cell.values.keys() & other.values.keys()
-    shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in both}
+    hidden = cell.hidden + other.hidden
+    shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in other.values}
     pairs = Units(shared, hidden, cell.of)
     alike = len({len(units.folds) > 1 for units in (cell, other, pairs)}) == 1
     if cell.of == other.of and alike and len(shared) > 1:
@@ -177,15 +168,14 @@ def difference(cell: Units, other: Units) -> Spread:
     if len(cell.folds) == len(other.folds) == 1 and cell.folds != other.folds:
         return Spread(mean)  # other speakers: runs of one fold say nothing of those
     if cell.of == other.of == SINGLE:
-        return _around(mean, 2 * np.sqrt(hidden), 1, SINGLE)
+        return _yardstick(mean, hidden)
     sides = {side: side.independent for side in (cell, other)}
     freedom = sum(len(values) - 1 for values in sides.values())
     variance = sum(len(values) * float(np.var(values)) for values in sides.values()) / freedom
     # Of the two, a run that stands alone is given the units' variance.
     hidden = sum(side.hidden for side in sides if side.of != SINGLE)
-    error = np.sqrt(variance * (cell.share + other.share) + hidden)
     number, of = max((len(values), side.of) for side, values in sides.items())
-    return _around(mean, _t(freedom) * error, number, of)
+    return _interval(mean, variance * (cell.share + other.share) + hidden, freedom, number, of)
 
 
 @dataclass(frozen=True)
@@ -235,26 +225,22 @@ def learnt(units: Units, clips: Iterable[Mapping[str, int]]) -> Learnt | None:
 
 
 def over(spreads: Iterable[tuple[int, str]]) -> str:
-    """What intervals rest on, in words: `5 folds or 6 to 10 runs`; empty of single runs, which have none.
-
-    Args:
-        spreads: of each interval how many units and of what.
-    """
+    """What intervals of so many units of a kind rest on: `5 folds or 6 to 10 runs`; empty of single runs."""
     numbers: dict[str, set[int]] = {FOLDS: set(), RUNS: set()}
     for number, of in spreads:
         numbers.get(of, set()).add(number)
-    return " or ".join(
-        f"{' to '.join(map(str, sorted({min(found), max(found)})))} {of}"
-        for of, found in numbers.items()
-        if found
-    )
+    spans = {of: sorted({min(found), max(found)}) for of, found in numbers.items() if found}
+    return " or ".join(f"{' to '.join(map(str, span))} {of}" for of, span in spans.items())
 
 
-def _t(freedom: int) -> float:
-    from scipy.special import stdtrit  # Student's quantile, without the second that scipy.stats takes
+def _yardstick(mean: float, hidden: float) -> Spread:
+    half = 2 * np.sqrt(hidden)
+    return Spread(mean, mean - half, mean + half, 1, SINGLE)
 
-    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
+def _interval(mean: float, variance: float, freedom: int, n: int, of: str) -> Spread:
+    """Student's."""
+    from scipy.special import stdtrit  # without the second that scipy.stats takes
 
-def _around(mean: float, half: float, n: int, of: str) -> Spread:
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * np.sqrt(variance)
     return Spread(mean, mean - half, mean + half, n, of)

@@ -77,11 +77,6 @@ def value(row: Mapping[str, Any], metric: str = "wF1") -> str:
     return f"{mean:.2f}{ends}{share(row)}"
 
 
-def is_clear(row: Mapping[str, Any]) -> bool:
-    """Whether the interval of a cell's change leaves out 0."""
-    return bool(row["wF1_change_low"] > 0 or row["wF1_change_high"] < 0)
-
-
 def share(row: Mapping[str, Any]) -> str:
     """Says so where a cell is an average over some of its runs only."""
     return "" if row["runs"] == row["runs_expected"] else f" [{row['runs']}/{row['runs_expected']}]"

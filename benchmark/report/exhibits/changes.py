@@ -69,20 +69,14 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
     """`cells`: a row a cell of the figures; columns as of `benchmark.report.exhibits.table1`."""
-    rows = []
-    for exhibit in [name for name in NAMES if name in study.exhibits]:
-        asked = study.exhibits[exhibit]
-        for number, train in enumerate(asked.columns):
-            for test in asked.tests:
-                for rate in study.rates_percent:
-                    row = cells.row(train, test, rate)
-                    place: dict[str, Any] = {
-                        "exhibit": exhibit,
-                        "column": letters(number),
-                        "train": study.title_of(train),
-                    }
-                    place |= {"augment_percent": rate, "test": study.title_of(test)}
-                    rows.append(place | row | cells.change(row, cells.units(train, test, rate), test))
+    rows = [
+        cells.entry(exhibit, letters(number), train, test, rate)
+        for exhibit in NAMES
+        if exhibit in study.exhibits
+        for number, train in enumerate(study.exhibits[exhibit].columns)
+        for test in study.exhibits[exhibit].tests
+        for rate in study.rates_percent
+    ]
     if not rows:
         return {}
     table = pd.DataFrame(rows)
@@ -96,11 +90,8 @@ def letters(number: int) -> str:
         >>> letters(0), letters(25), letters(26)
         ('A', 'Z', 'AA')
     """
-    name = ""
-    while number >= 0:
-        name = ascii_uppercase[number % 26] + name
-        number = number // 26 - 1
-    return name
+    before, last = divmod(number, 26)
+    return (letters(before - 1) if before else "") + ascii_uppercase[last]
 
 
 def figures_of(numbers: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -113,9 +104,9 @@ def columns_of(cells: pd.DataFrame) -> list[tuple[str, str]]:
     return list(cells[["column", "test"]].drop_duplicates().itertuples(index=False, name=None))
 
 
-def by_place(cells: pd.DataFrame) -> dict[tuple[int, str, str], pd.Series]:
-    """The cells of a figure by rate and column."""
-    return {(row["augment_percent"], row["column"], row["test"]): row for _, row in cells.iterrows()}
+def by_rate(cells: pd.DataFrame) -> dict[int, list[dict[Any, Any]]]:
+    """The cells of a figure: for each rate those of its columns, in their order."""
+    return {int(rate): of.to_dict("records") for rate, of in cells.groupby("augment_percent", sort=False)}
 
 
 def colour_limit(cells: pd.DataFrame) -> float:
@@ -124,26 +115,27 @@ def colour_limit(cells: pd.DataFrame) -> float:
     return max(MIN_LIMIT, float(np.nanmax(cells[shown].abs().to_numpy(), initial=0.0)))
 
 
+def is_clear(cell: Mapping[str, Any]) -> bool:
+    """Whether the interval of a cell's change leaves out 0."""
+    return bool(cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0)
+
+
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
     """Each figure with a row a rate, and once more as plain wF1."""
     drawn = []
     for name, cells in figures_of(numbers):
-        columns, at = columns_of(cells), by_place(cells)
         rows, as_wf1 = [], []
-        for rate in study.rates_percent:
-            here = [at[rate, *column] for column in columns]
-            lines = {"": [_change(cell) for cell in here]}
-            if study.paper:
-                lines = {" ours": lines[""]}
-                for word, column in {" paper": "paper", " ours - paper": "difference"}.items():
-                    lines[word] = [tables.signed(cell[column]) for cell in here]
-            rows += [[f"{rate} %{word}", *values] for word, values in lines.items()]
+        for rate, here in by_rate(cells).items():
+            ours = [_change(cell) for cell in here]
+            rows.append([f"{rate} %{' ours' * study.paper}", *ours])
+            for word in ("paper", "difference") if study.paper else ():
+                said = "ours - paper" if word == "difference" else word
+                rows.append([f"{rate} % {said}", *(tables.signed(cell[word]) for cell in here)])
             as_wf1.append([f"{rate} %", *map(tables.value, here)])
-        headers = ["Augment", *(f"{letter}\n{test}" for letter, test in columns)]
-        trained = (trained_on(cells),)
-        drawn.append(tables.Table(name, NAMES[name], headers, rows, trained))
-        title = f"{NAMES[name].split(':')[0]} as wF1"
-        legend = (*trained, *tables.how_sure(cells))
+        headers = ["Augment", *(f"{letter}\n{test}" for letter, test in columns_of(cells))]
+        trained, title = trained_on(cells), f"{NAMES[name].split(':')[0]} as wF1"
+        legend = (trained, *tables.how_sure(cells))
+        drawn.append(tables.Table(name, NAMES[name], headers, rows, (trained,)))
         drawn.append(tables.Table(f"{name}-wf1", title, headers, as_wf1, legend, aside=True))
     return drawn
 
@@ -170,10 +162,8 @@ def draw_figures(
     for name, cells in figures_of(numbers):
         if cells["wF1_change"].isna().all():
             continue
-        yield (
-            name,
-            heat_map(cells, NAMES[name], f"{trained_on(cells)} Bold: the interval leaves out 0.", colours),
-        )
+        legend = f"{trained_on(cells)} Bold: the interval leaves out 0."
+        yield name, heat_map(cells, NAMES[name], legend, colours)
         if name == "figure2" and len(study.rates_percent) > 1:
             published = "; dotted: published" if study.paper else ""
             legend = f"Bars: intervals of 95 % over folds and runs, of a single run a yardstick{published}."
@@ -181,38 +171,31 @@ def draw_figures(
 
 
 def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper") -> Figure:
-    """The change in wF1 for each training set and test, a row a rate.
+    """The change in wF1 for each training set and test of a figure, a row a rate.
 
     Cells whose interval leaves out 0 are bold. Where the paper's numbers are there, they stand below in the
-    same colours.
-
-    Args:
-        cells: of one figure.
-        title: above.
-        legend: below: what the letters mean.
-        colours: `paper` or `safe`.
+    same colours, `paper` or `safe`. The legend below says what the letters mean.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    columns, at = columns_of(cells), by_place(cells)
-    rates = list(cells["augment_percent"].unique())
+    columns, rows = columns_of(cells), by_rate(cells)
     shown = {"wF1_change": "ours"}
     if "paper" in cells and cells["paper"].notna().any():
         shown["paper"] = "paper"
     limit = colour_limit(cells)
     colour_map = "RdYlGn" if colours == "paper" else LinearSegmentedColormap.from_list("safe", SAFE)
     tests = [figures.short(test) for _, test in columns]
-    width, height = 1.6 + 0.62 * len(columns), 1.3 + 0.34 * (len(rates) + 2) * len(shown)
+    width, height = 1.6 + 0.62 * len(columns), 1.3 + 0.34 * (len(rows) + 2) * len(shown)
     height += 0.13 * max(0, len(figures.broken(legend, width)) - 3)
     height += 0.05 * max(0, max(map(len, tests)) - 16)
     with figures.drawn(title, legend, (width, height), len(shown), 1, sharex=True) as (figure, panels):
         for (value, name), panel in zip(shown.items(), panels[:, 0], strict=True):
-            changes = np.array([[at[rate, *column][value] for column in columns] for rate in rates])
+            changes = np.array([[cell[value] for cell in of_rate] for of_rate in rows.values()])
             image = panel.imshow(changes, colour_map, vmin=-limit, vmax=limit, aspect="auto")
-            for place, change in np.ndenumerate(changes):
-                clear = value == "wF1_change" and tables.is_clear(at[rates[place[0]], *columns[place[1]]])
-                _write(panel, place[1], place[0], change, clear, abs(change) / limit)
-            panel.set_yticks(range(len(rates)), [f"{rate} %" for rate in rates])
+            for y, of_rate in enumerate(rows.values()):
+                for x, cell in enumerate(of_rate):
+                    _write(panel, x, y, cell[value], value == "wF1_change" and is_clear(cell), limit)
+            panel.set_yticks(range(len(rows)), [f"{rate} %" for rate in rows])
             panel.set_ylabel(f"{name}\naugmented" if len(shown) > 1 else "augmented")
             panel.tick_params(length=0)
             panel.spines[:].set_visible(False)
@@ -224,45 +207,33 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     return figure
 
 
-def _write(panel: Axes, column: int, row: int, change: float, clear: bool, strength: float) -> None:
+def _write(panel: Axes, x: int, y: int, change: float, clear: bool, limit: float) -> None:
     """A cell's number; a missing one is grey and crossed out."""
     if np.isnan(change):
         from matplotlib.patches import Rectangle
 
-        corner = (column - 0.5, row - 0.5)
+        corner = x - 0.5, y - 0.5
         panel.add_patch(Rectangle(corner, 1, 1, facecolor="0.93", edgecolor="0.8", hatch="//"))
         return
-    panel.text(
-        column,
-        row,
-        tables.signed(change),
-        ha="center",
-        va="center",
-        fontsize=8,
-        fontweight="bold" if clear else "normal",
-        color="white" if strength > 0.75 else "black",
-    )
+    look: dict[str, Any] = {"fontsize": 8, "fontweight": "bold" if clear else "normal"}
+    look["color"] = "white" if abs(change) / limit > 0.75 else "black"
+    panel.text(x, y, tables.signed(change), ha="center", va="center", **look)
 
 
 def _separate(panel: Axes, letters: list[str]) -> None:
     """White lines between training sets and the letter of each above."""
-    firsts = [number for number, letter in enumerate(letters) if number == 0 or letters[number - 1] != letter]
-    for first, after in zip(firsts, [*firsts[1:], len(letters)], strict=True):
-        middle = (first + after - 1) / 2
-        panel.text(middle, -0.62, letters[first], ha="center", va="bottom", fontweight="bold")
+    for letter in dict.fromkeys(letters):
+        first = letters.index(letter)
+        middle = first + (letters.count(letter) - 1) / 2
+        panel.text(middle, -0.62, letter, ha="center", va="bottom", fontweight="bold")
         if first:
             panel.axvline(first - 0.5, color="white", linewidth=5)
 
 
 def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
-    """wF1 against the rate of augmentation: a panel a test, a line a training set, its interval as a bar.
+    """wF1 of Figure 2 against the rate: a panel a test, a line a training set, its interval as a bar.
 
     Where the paper's numbers are there, its wF1 (baseline and change) is a hollow mark.
-
-    Args:
-        cells: of Figure 2.
-        title: above.
-        legend: below.
     """
     tests, trains = cells["test"].unique(), list(cells["train"].unique())
     size = (1.2 + 3.1 * len(tests), 3.9)
@@ -270,8 +241,9 @@ def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
         for test, panel in zip(tests, panels[0], strict=True):
             of_test = cells[cells["test"] == test]
             for number, train in enumerate(trains):
-                # Percent: bars at one rate do not hide another.
-                aside = 1.2 * (number - (len(trains) - 1) / 2)
+                aside = 1.2 * (
+                    number - (len(trains) - 1) / 2
+                )  # percent: bars at one rate do not hide another
                 _line(panel, of_test[of_test["train"] == train], number, aside)
             panel.set_title(f"tested on {figures.short(test)}", fontsize=9)
             panel.set_xlabel("training clips augmented (%)")
@@ -286,99 +258,85 @@ def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
 
 def _line(panel: Axes, line: pd.DataFrame, number: int, aside: float) -> None:
     """One training set in one panel; the eighth has the first's colour and another mark."""
-    colours = figures.COLOURS
-    style: dict[str, Any] = {
-        "color": colours[number % len(colours)],
-        "marker": MARKS[(number + number // len(colours)) % len(MARKS)],
-        "markersize": 4,
-    }
+    again, colour = divmod(number, len(figures.COLOURS))
+    style: dict[str, Any] = {"color": figures.COLOURS[colour], "marker": MARKS[(number + again) % len(MARKS)]}
     x = line["augment_percent"] + aside
     ends = (line[["wF1_low", "wF1_high"]].sub(line["wF1"], axis=0)).abs().to_numpy().T
     name = figures.short(line["train"].iloc[0])
-    panel.errorbar(x, line["wF1"], ends, linewidth=1.2, capsize=2, label=name, **style)
+    panel.errorbar(x, line["wF1"], ends, linewidth=1.2, capsize=2, label=name, markersize=4, **style)
     if "paper_wF1" in line and line["paper_wF1"].notna().any():
-        panel.plot(x, line["paper_wF1"], linestyle=":", linewidth=0.8, markerfacecolor="white", **style)
+        hollow = {"markerfacecolor": "white", "markersize": 4, **style}
+        panel.plot(x, line["paper_wF1"], linestyle=":", linewidth=0.8, **hollow)
 
 
 def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
     """Each figure as a table of cells with their details; below Figure 2 a chart of wF1 against the rate."""
     made = []
     for name, cells in figures_of(numbers):
-        shown = _heat_map(study, name, cells)
-        details = {cell["id"]: cell["details"] for row in shown["rows"] for cell in row["cells"]}
-        data: dict[str, Any] = {"cells": details}
-        if name == "figure2":
-            data["rates"] = _rates(study, cells)
-        made.append(Section(name, [("heat_map", shown)], f"Figure {name[-1]}", f"Figure {name[-1]}", data))
+        limit, rows = colour_limit(cells), []
+        details: dict[str, Any] = {}
+        for number, (rate, here) in enumerate(by_rate(cells).items()):
+            shown = [
+                {"id": f"{name}-{number}-{at}", **_cell(study, cell, limit)} for at, cell in enumerate(here)
+            ]
+            rows.append({"rate": rate, "cells": shown})
+            details |= {cell["id"]: cell["details"] for cell in shown}
+        data = {"cells": details, **({"rates": _rates(study, cells)} if name == "figure2" else {})}
+        heat = {
+            "name": name,
+            "title": NAMES[name].partition(": ")[2].replace("change", "Change", 1),
+            "limit": f"{limit:.2f}",
+            "trains": dict(zip(cells["column"], cells["train"], strict=True)),
+            "columns": columns_of(cells),
+            "rows": rows,
+        }
+        made.append(Section(name, [("heat_map", heat)], f"Figure {name[-1]}", f"Figure {name[-1]}", data))
     return made
 
 
-def _heat_map(study: Study, name: str, cells: pd.DataFrame) -> dict[str, Any]:
-    """A figure as rows of cells, each with its colour and its details."""
-    columns, at, limit = columns_of(cells), by_place(cells), colour_limit(cells)
-    rows = [
-        {
-            "rate": int(rate),
-            "cells": [
-                {"id": f"{name}-{number}-{place}", **_cell(study, at[rate, *column], limit)}
-                for place, column in enumerate(columns)
-            ],
-        }
-        for number, rate in enumerate(cells["augment_percent"].unique())
-    ]
-    return {
-        "name": name,
-        "title": NAMES[name].partition(": ")[2].replace("change", "Change", 1),
-        "limit": f"{limit:.2f}",
-        "trains": dict(zip(cells["column"], cells["train"], strict=True)),
-        "columns": columns,
-        "rows": rows,
-    }
-
-
-def _cell(study: Study, row: pd.Series, limit: float) -> dict[str, Any]:
+def _cell(study: Study, row: Mapping[str, Any], limit: float) -> dict[str, Any]:
     """A cell: what stands in it, its colour, and its details line by line."""
-    change, known = row["wF1_change"], not np.isnan(row["wF1_change"])
+    change, known = row["wF1_change"], not math.isnan(row["wF1_change"])
     partial = row["runs"] < row["runs_expected"] or row["baseline_runs"] < row["baseline_runs_expected"]
     return {
         "text": tables.signed(change, missing=tables.MISSING),
         "paper": tables.signed(row.get("paper")),
         "way": "none" if not known else "up" if change >= 0 else "down",
         "strength": round(MAX_STRENGTH * min(1.0, abs(change) / limit)) if known else 0,
-        "moved": known and tables.is_clear(row),
+        "moved": known and is_clear(row),
         "partial": known and partial,
         "details": list(_details(study, row)),
     }
 
 
-def _details(study: Study, row: pd.Series) -> Iterator[tuple[str, str]]:
-    folds, seeds = int(row["runs_expected"]) // len(study.seeds), len(study.seeds)
-    asked = f"{many(folds, 'fold')} x {many(seeds, 'seed')}"
+def _details(study: Study, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    seeds = len(study.seeds)
+    asked = f"{many(row['runs_expected'] // seeds, 'fold')} x {many(seeds, 'seed')}"
     yield "Trained on", row["train"]
     yield "Tested on", row["test"]
     yield "Augmented", f"{row['augment_percent']} % of the training clips"
     yield "Runs", f"{row['runs']} of {row['runs_expected']} done ({asked})"
-    if not np.isnan(row["wF1"]):
-        moves = "" if np.isnan(row["wF1_std"]) else f", std {row['wF1_std']:.3f} over the tail"
+    wf1, paper_change, difference = row["wF1"], row.get("paper", math.nan), row.get("difference", math.nan)
+    if not math.isnan(wf1):
+        moves = "" if math.isnan(row["wF1_std"]) else f", std {row['wF1_std']:.3f} over the tail"
+        yield "wF1", f"{wf1:.3f}{moves}"
         single = row["spread_of"] == intervals.SINGLE
         spread = "Yardstick (single run)" if single else f"95 % interval ({row['units']} {row['spread_of']})"
-        yield "wF1", f"{row['wF1']:.3f}{moves}"
         yield spread, f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"
-    if not np.isnan(row["wF1_change"]):
         yield "Change", _how_clear(row)
-    elif not np.isnan(row["wF1"]):
-        yield "Change", f"unknown: the baseline of {row['test']} is not done"
-    if not np.isnan(row.get("paper", math.nan)):
-        yield "Paper", f"{row['paper']:+.2f} (wF1 {row['paper_wF1']:.2f})"
-        if not np.isnan(row["difference"]):
-            yield "Ours - paper", f"{row['difference']:+.3f}"
+    if not math.isnan(paper_change):
+        yield "Paper", f"{paper_change:+.2f} (wF1 {row['paper_wF1']:.2f})"
+    if not math.isnan(difference):
+        yield "Ours - paper", f"{difference:+.3f}"
 
 
-def _how_clear(row: pd.Series) -> str:
+def _how_clear(row: Mapping[str, Any]) -> str:
     change, low, high = row["wF1_change"], row["wF1_change_low"], row["wF1_change_high"]
-    if np.isnan(low):
+    if math.isnan(change):
+        return f"unknown: the baseline of {row['test']} is not done"
+    if math.isnan(low):
         return f"{change:+.3f}, of one fold and another: not known how sure"
-    return f"{change:+.3f} [{low:+.3f}, {high:+.3f}], 0 is {'left out' if tables.is_clear(row) else 'within'}"
+    return f"{change:+.3f} [{low:+.3f}, {high:+.3f}], 0 is {'left out' if is_clear(row) else 'within'}"
 
 
 def _rates(study: Study, cells: pd.DataFrame) -> list[dict[str, Any]]:

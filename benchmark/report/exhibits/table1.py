@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section, tuning
-from benchmark.report.later import intervals, paper, pd, tables
+from benchmark.report.later import paper, pd, tables
 from benchmark.study import Grid, Study, training_sets
 from benchmark.study_file import LIST
 from serkit.results import Store
@@ -42,31 +42,19 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """`cells`: a row a corpus and rate, the tuned row above its corpus.
+    """`cells`: a row a corpus and rate as of `Cells.entry`, the tuned row above its corpus.
 
-    Returns:
-        Columns: `exhibit`, `column` (A, B, ... of Figures 2 and 3), `train`, `test` (titles),
-        `augment_percent`, a cell's as of `Cells.row` and `Cells.change`, and where the study is the paper's
-        those of `benchmark.report.paper.beside`. The `runs` of the tuned row are those of the whole grid:
-        each may still change what is chosen.
+    Where the study is the paper's, with those of `benchmark.report.paper.beside`. The `runs` of the tuned row
+    are those of the whole grid: each may still change what is chosen.
     """
     if "table1" not in study.exhibits:
         return {}
-    rows: list[dict[str, Any]] = []
-
-    def add(train: str, corpus: str, rate: int, row: dict[str, Any], units: intervals.Units) -> None:
-        place = {"exhibit": "table1", "column": "", "train": train, "augment_percent": rate}
-        change = cells.change(row, units, corpus)
-        rows.append(place | {"test": study.title_of(corpus)} | row | change)
-
-    grid = study.exhibits.get("tuning")
+    rows, grid = [], study.exhibits.get("tuning")
     for train in study.exhibits["table1"].columns:
-        (corpus,) = train
-        title = study.title_of(train)
         if grid and train == grid.train:
-            add(title + paper.TUNED, corpus, 0, *tuning.chosen(study, cells))
-        for rate in study.rates_percent:
-            add(title, corpus, rate, cells.row(train, corpus, rate), cells.units(train, corpus, rate))
+            tuned = cells.entry("table1", "", train, train[0], 0, tuning.chosen(study, cells))
+            rows.append(tuned | {"train": tuned["train"] + paper.TUNED})
+        rows += [cells.entry("table1", "", train, train[0], rate) for rate in study.rates_percent]
     table = pd.DataFrame(rows)
     return {"cells": paper.beside(table) if study.paper else table}
 
@@ -76,20 +64,18 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     rates = [rate for rate in study.rates_percent if rate]
     rows = []
     for train, of_train in numbers["cells"].groupby("train", sort=False):
-        at = {row["augment_percent"]: row for _, row in of_train.iterrows()}
+        at = {row["augment_percent"]: row for row in of_train.to_dict("records")}
         lines = {"ours": _line(at, rates, tables.value)}
         if study.paper:
             lines["ours, over the tail"] = _line(at, rates, _over_the_tail)
             lines |= _published(str(train), at, rates)
-        rows += [[str(train) * (name == "ours"), name, *line] for name, line in lines.items()]
-    headers = [f"{metric}\n0 %" for metric in METRICS] + [f"wF1\n{rate} %" for rate in rates]
-    headers = ["Train/test", "", *headers]
+        for name, line in lines.items():
+            rows.append([str(train) * (name == "ours"), *[name] * study.paper, *line])
+    headers = ["Train/test", *[""] * study.paper]
+    headers += [f"{metric}\n0 %" for metric in METRICS] + [f"wF1\n{rate} %" for rate in rates]
     legend = tables.how_sure(numbers["cells"])
     if study.paper:
         legend.append("In parentheses the standard deviation over the tail, as the paper prints it.")
-    else:
-        headers.pop(1)
-        rows = [[row[0], *row[2:]] for row in rows]
     return [tables.Table("table1", NAMES["table1"], headers, rows, tuple(legend))]
 
 
@@ -101,9 +87,7 @@ def _line(at: Mapping[int, Any], rates: list[int], write: Callable[[Any, str], s
 def _published(train: str, at: Mapping[int, Any], rates: list[int]) -> dict[str, list[str]]:
     """The paper's lines: its headings of uACC and wACC look exchanged, so both readings are there."""
     table = paper.table1().query("train == @train")
-    printed = {
-        (row.augment_pct, row.metric): f"{row.value:.2f} ({_short(row.std)})" for row in table.itertuples()
-    }
+    printed = {(at.augment_pct, at.metric): f"{at.value:.2f} ({_short(at.std)})" for at in table.itertuples()}
     if not printed:
         return {}
     first = [printed.get((0, metric), "") for metric in METRICS]

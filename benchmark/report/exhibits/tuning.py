@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
+from benchmark.report.later import cells as made
 from benchmark.report.later import intervals, pd, tables
 from benchmark.study import Condition, Study, TrainingSet, training_sets
 from benchmark.study_file import LIST
-from serkit.errors import SpecError
 from serkit.results import Store
 from serkit.settings import check, number
 from serkit.specs import Recipe
@@ -43,13 +43,7 @@ PAIRED = ("iemocap",)
 
 @dataclass(frozen=True)
 class Tuning:
-    """The grid.
-
-    Attributes:
-        train: its training set, of one corpus.
-        learning_rates: its rows.
-        batch_sizes: its columns.
-    """
+    """The grid of a training set of one corpus: a row a learning rate, a column a batch size."""
 
     train: TrainingSet
     learning_rates: tuple[float, ...]
@@ -73,20 +67,17 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Tuning:
     """A grid for one of Table 1's rows."""
     columns = training_sets(name, table, study)
     train = columns[0]
-    check(
-        len(columns) == len(train) == 1,
-        f"tuning.train = {shown(table['train'])}: expected one training set of one corpus, as"
-        f" {[[train[0]]]!r}",
-    )
+    expected = f"expected one training set of one corpus, as {[[train[0]]]!r}"
+    check(len(columns) == len(train) == 1, f"tuning.train = {shown(table['train'])}: {expected}")
     for key, setting in {"learning_rates": "learning_rate", "batch_sizes": "batch_size"}.items():
         check(key in table, f"tuning: {key} is missing; expected {LIST}")
         for value in table[key]:
             number(f"recipe.{setting}", value, f"tuning.{key}")
     table1 = study.exhibits.get("table1")
-    if table1 is None or train not in {condition.train for condition in table1.conditions(study)}:
-        raise SpecError(
-            f"tuning is a row of Table 1 beside the untuned one: add {list(train)} to table1.train"
-        )
+    check(
+        table1 is not None and train in table1.columns,
+        f"tuning is a row of Table 1 beside the untuned one: add {list(train)} to table1.train",
+    )
     rates = tuple(float(rate) for rate in table["learning_rates"])  # 1 and 1.0 are one id
     return Tuning(train, rates, tuple(table["batch_sizes"]))
 
@@ -104,16 +95,11 @@ def points(study: Study, cells: Cells) -> pd.DataFrame:
     (corpus,) = asked.train
     rows = []
     for recipe in asked.recipes(study):
+        point = {"train": study.title_of(corpus)}
+        point |= {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
         validation = cells.validation(asked.train, 0, recipe)
-        rows.append(
-            {
-                "train": study.title_of(corpus),
-                "learning_rate": recipe.learning_rate,
-                "batch_size": recipe.batch_size,
-                **cells.row(asked.train, corpus, 0, recipe),
-                **{f"validation_{column}": value for column, value in validation.items()},
-            }
-        )
+        on_validation = {f"validation_{column}": value for column, value in validation.items()}
+        rows.append(point | cells.row(asked.train, corpus, 0, recipe) | on_validation)
     table = pd.DataFrame(rows)
     complete = table["runs"] == table["runs_expected"]
     for mark, column in {"chosen": "validation_wF1", "best_on_test": "wF1"}.items():
@@ -126,13 +112,10 @@ def chosen(study: Study, cells: Cells) -> tuple[dict[str, Any], intervals.Units]
     """The chosen point as a cell, and its units; its runs are those of the whole grid."""
     table, asked = points(study, cells), study.exhibits["tuning"]
     runs = {name: int(table[name].sum()) for name in ("runs", "runs_expected")}
-    recipes = asked.recipes(study)
-    best = [recipe for recipe, chosen in zip(recipes, table["chosen"], strict=True) if chosen]
-    place = asked.train, asked.train[0], 0, (best or recipes)[0]
-    row = {name: value for name, value in cells.row(*place).items() if name not in runs}
-    if not best:
-        row = dict.fromkeys(row, math.nan) | {"units": 0, "spread_of": intervals.NONE}
-    return row | runs, cells.units(*place) if best else intervals.NO_UNITS
+    known = cells if table["chosen"].any() else made.Cells(study, {})
+    place = asked.train, asked.train[0], 0, asked.recipes(study)[table["chosen"].argmax()]
+    row = {name: value for name, value in known.row(*place).items() if name not in runs}
+    return row | runs, known.units(*place)
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
@@ -143,10 +126,8 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
     """Rows of learning rates, columns of batch sizes."""
     table, asked = numbers["tuning-cells"], study.exhibits["tuning"]
-    by_recipe = {(row["learning_rate"], row["batch_size"]): _point(row) for _, row in table.iterrows()}
-    rows = [
-        [str(rate), *(by_recipe[rate, size] for size in asked.batch_sizes)] for rate in asked.learning_rates
-    ]
+    by_rate = table.groupby("learning_rate", sort=False)
+    rows = [[str(rate), *map(_point, of_rate.to_dict("records"))] for rate, of_rate in by_rate]
     headers = ["Learning rate", *(f"batch {size}" for size in asked.batch_sizes)]
     return [tables.Table("tuning", NAMES["tuning"], headers, rows, _legend(study, table))]
 
@@ -154,9 +135,9 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 def _legend(study: Study, table: pd.DataFrame) -> tuple[str, ...]:
     asked, own = study.exhibits["tuning"], study.recipe
     title = study.title_of(asked.train)
+    recipe = f"learning rate {own.learning_rate}, batch {own.batch_size}"
     legend = [
-        f"Trained and tested on {title}. The study's own recipe is learning rate {own.learning_rate}, batch"
-        f" {own.batch_size}.",
+        f"Trained and tested on {title}. The study's own recipe is {recipe}.",
         f"Marked * is the chosen point, the highest validation wF1: the row {title} (tuned) of Table"
         " 1. Marked ^ is the highest test wF1; to read that as what tuning gives is optimistic, since it is"
         " picked on the clips it is measured on. Of equals the first is marked, row by row.",
@@ -169,18 +150,16 @@ def _legend(study: Study, table: pd.DataFrame) -> tuple[str, ...]:
         )
     complete = int((table["runs"] == table["runs_expected"]).sum())
     if complete < len(table):
-        legend.append(
-            f"{complete} of {len(table)} points have all of their runs; only such points are marked, so the"
-            " marks may still move."
-        )
+        said = "points have all of their runs; only such points are marked, so the marks may still move."
+        legend.append(f"{complete} of {len(table)} {said}")
     return tuple(legend)
 
 
 def _point(row: Mapping[str, Any]) -> str:
-    """A point of the grid; with a third digit, since points lie close together."""
+    """With a third digit, since points lie close together."""
     if not row["runs"]:
         return tables.MISSING
-    values = (row["validation_wF1"], row["wF1"])
+    values = row["validation_wF1"], row["wF1"]
     text = " / ".join(tables.MISSING if math.isnan(value) else f"{value:.3f}" for value in values)
     marks = "*" * bool(row["chosen"]) + "^" * bool(row["best_on_test"])
     return f"{text}{tables.share(row)}{' ' * bool(marks)}{marks}"
