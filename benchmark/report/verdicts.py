@@ -17,7 +17,7 @@ nothing is concluded: a network that guesses has no gap to bridge and no labels 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,37 +91,31 @@ def _unseen(study: Study) -> list[Pair]:
 
 
 def _gap(cells: Cells) -> Verdict:
-    study, rate = cells.study, min(cells.study.rates_percent)
-    pairs = [pair for pair in _unseen(study) if len(pair[0]) == 1]
+    rate = min(cells.study.rates_percent)
+    pairs = [pair for pair in _unseen(cells.study) if len(pair[0]) == 1]
     question = "Whether a network of one corpus works on another"
     if not pairs:
         return Verdict(GAP, UNTOLD, f"{question} {NOT_ASKED}.")
-    changes = {
-        (train, test): [
-            intervals.difference(cells.units(train, test, rate), cells.units((test,), test, rate))
-        ]
-        for train, test in pairs
-    }
-    counted = _count(cells, changes)
-    done = counted.changes
+    changes = {}
+    for train, test in pairs:
+        ours, baseline = cells.units(train, test, rate), cells.units((test,), test, rate)
+        changes[train, test] = [intervals.difference(ours, baseline)]
+    needed = [((test,), rate) for _, test in pairs]
+    _, done, said = _count(cells, changes, needed, "no such pair is done")
     if not done:
-        why = _not_done(study, [((test,), rate) for _, test in pairs], "no such pair is done")
-        return Verdict(GAP, UNTOLD, f"{question} {counted.nothing or why}.")
+        return Verdict(GAP, UNTOLD, f"{question} {said}.")
     above, below = _clear(done)
     sentence = (
         f"Trained on one corpus and tested on another, at {rate} % augmentation, wF1 differs from the tested"
         f" corpus's own baseline by {_range(done)}; it is lower by more than its spread in {below} of"
-        f" {many(len(done), 'pair')}"
-        + f" and higher in {above}" * bool(above)
-        + f"{_basis(done)}, where chance alone gives {_chance_alone(done)}{counted.left}."
+        f" {many(len(done), 'pair')}{f' and higher in {above}' * bool(above)}{said}."
     )
     return Verdict(GAP, _answer(below, len(done)), sentence, done)
 
 
 def _augmentation(cells: Cells) -> Verdict:
-    study = cells.study
-    lowest, *rates = sorted(study.rates_percent)
-    pairs, question = _unseen(study), "Whether augmentation bridges a gap"
+    lowest, *rates = sorted(cells.study.rates_percent)
+    pairs, question = _unseen(cells.study), "Whether augmentation bridges a gap"
     if not pairs or not rates:
         return Verdict(BRIDGED, UNTOLD, f"{question} {NOT_ASKED}.")
     changes, stays_below = {}, {}
@@ -132,69 +126,62 @@ def _augmentation(cells: Cells) -> Verdict:
         beside = [intervals.difference(units, baseline) for units in augmented]
         if all(change.known for change in beside):
             stays_below[train, test] = all(change.high < 0 for change in beside)
-    counted = _count(cells, changes)
-    done = counted.changes
+    needed = [(train, rate) for train, _ in pairs for rate in (lowest, *rates)]
+    counted, done, said = _count(cells, changes, needed, "no such condition is done at two rates")
     if not done:
-        needed = [(train, rate) for train, _ in pairs for rate in (lowest, *rates)]
-        why = _not_done(study, needed, "no such condition is done at two rates")
-        return Verdict(BRIDGED, UNTOLD, f"{question} {counted.nothing or why}.")
+        return Verdict(BRIDGED, UNTOLD, f"{question} {said}.")
     up, down = _clear(done)
-    span = f"{rates[0]} to {rates[-1]}" if len(rates) > 1 else f"{rates[0]}"
-    said = (
+    span = " to ".join(map(str, dict.fromkeys((rates[0], rates[-1]))))
+    median = signed(float(np.median([change.mean for change in done])))
+    sentence = (
         f"Augmenting {span} % of the training clips changes wF1 on corpora that were not trained on by"
-        f" {_range(done)} (median {signed(float(np.median([change.mean for change in done])))}), compared"
-        f" with the same training at {lowest} %: by more than its spread up in {up} and down in {down}"
-        f" of {many(len(done), 'cell')}{_basis(done)}, where chance alone gives {_chance_alone(done)}"
-        f"{counted.left}"
+        f" {_range(done)} (median {median}), compared with the same training at {lowest} %: by more than its"
+        f" spread up in {up} and down in {down} of {many(len(done), 'cell')}{said}"
     )
-    below = [stays_below[pair] for pair in counted.pairs if pair in stays_below]
     answer = _answer(up + down, len(done))
+    below = [stays_below[pair] for pair in counted if pair in stays_below]
     if answer == UNTOLD:
-        said += ", so no effect can be told from chance"
+        sentence += ", so no effect can be told from chance"
     elif below:
-        pairs_below = f"{sum(below)} of {many(len(below), 'pair')}"
-        said += f"; {pairs_below} stay clearly below the baseline at every rate"
-    return Verdict(BRIDGED, answer, f"{said}.", done)
+        staying = f"{sum(below)} of {many(len(below), 'pair')}"
+        sentence += f"; {staying} stay clearly below the baseline at every rate"
+    return Verdict(BRIDGED, answer, f"{sentence}.", done)
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """Changes on unseen corpora, of which those count where something was learnt.
+def _count(
+    cells: Cells,
+    changes: Mapping[Pair, Sequence[Spread]],
+    needed: Iterable[tuple[TrainingSet, int]],
+    what: str,
+) -> tuple[list[Pair], tuple[Spread, ...], str]:
+    """Of changes on unseen corpora those that count, since they are done and something was learnt.
 
-    Attributes:
-        pairs: training sets and corpora that count.
-        changes: theirs that are known.
-        left: what is said of the others.
-        nothing: the same where none counts because nothing was learnt; else empty.
+    Returns:
+        their training sets and corpora; the changes; what they rest on, and what is said of the others. Where
+        none counts, why: `what` is not done, or the study does not ask for all of `needed`.
     """
-
-    pairs: tuple[Pair, ...]
-    changes: tuple[Spread, ...]
-    left: str
-    nothing: str
-
-
-def _count(cells: Cells, changes: Mapping[Pair, Sequence[Spread]]) -> _Counted:
     known = {pair: [change for change in of if change.known] for pair, of in changes.items()}
     guessed = {pair: _guessed(cells, *pair) for pair, of in known.items() if of}
     guessing = _learnt_nothing(cells, [home for homes in guessed.values() for home in homes])
+    pairs = [pair for pair, homes in guessed.items() if not homes]
+    counted = tuple(change for pair in pairs for change in known[pair])
     done, asked = (sum(map(len, of.values())) for of in (known, changes))
-    lost = sum(map(bool, guessed.values()))
-    left = f" ({done} of {asked} done)" * (done < asked)
-    left += f" ({many(lost, 'pair')} left out, where nothing was learnt: {guessing})" * bool(lost)
-    pairs = tuple(pair for pair, homes in guessed.items() if not homes)
-    return _Counted(
-        pairs=pairs,
-        changes=tuple(change for pair in pairs for change in known[pair]),
-        left=left,
-        nothing=f"cannot be said: nothing was learnt ({guessing})" * bool(done),
-    )
+    if not done:
+        return pairs, counted, _not_done(cells.study, needed, what)
+    if not counted:
+        return pairs, counted, f"cannot be said: nothing was learnt ({guessing})"
+    by_chance = SELDOM * len(counted)
+    said = f"{_basis(counted)}, where chance alone gives"
+    said += f" about {by_chance:.0f}" if by_chance >= 1 else " less than 1"
+    said += f" ({done} of {asked} done)" * (done < asked)
+    if lost := len(guessed) - len(pairs):
+        said += f" ({many(lost, 'pair')} left out, where nothing was learnt: {guessing})"
+    return pairs, counted, said
 
 
-def _clear(changes: Iterable[Spread]) -> tuple[int, int]:
+def _clear(changes: Sequence[Spread]) -> tuple[int, int]:
     """How many lie above 0 by more than their spread, and below."""
-    of = list(changes)
-    return sum(change.low > 0 for change in of), sum(change.high < 0 for change in of)
+    return sum(change.low > 0 for change in changes), sum(change.high < 0 for change in changes)
 
 
 def _guessed(cells: Cells, train: TrainingSet, test: str) -> list[Pair]:
@@ -238,17 +225,17 @@ def _scramble(cells: Cells) -> list[Verdict]:
 
 def _joint(cells: Cells, train: TrainingSet) -> Verdict:
     """What one joint training with swapped labels says."""
-    study, rate = cells.study, min(cells.study.rates_percent)
+    rate, title_of = min(cells.study.rates_percent), cells.study.title_of
     true = tuple(map(corpus_of, train))
-    changes: dict[str, Spread] = {}
-    for name in sorted(train, key=lambda name: not is_permuted(name)):
-        swapped, plain = cells.units(train, name, rate), cells.units(true, corpus_of(name), rate)
-        changes[name] = intervals.difference(swapped, plain)
-    who = study.title_of([corpus_of(name) for name in train if is_permuted(name)])
+    changes = {
+        name: intervals.difference(cells.units(train, name, rate), cells.units(true, corpus_of(name), rate))
+        for name in sorted(train, key=is_permuted, reverse=True)
+    }
+    who = title_of([corpus_of(name) for name in train if is_permuted(name)])
     question = f"Whether the network notices when {who}'s labels are swapped in joint training"
     if not all(change.known for change in changes.values()):
-        what = f"{study.title_of(train)} or {study.title_of(true)} is not done at {rate} %"
-        why = _not_done(study, [(train, rate), (true, rate)], what)
+        what = f"{title_of(train)} or {title_of(true)} is not done at {rate} %"
+        why = _not_done(cells.study, [(train, rate), (true, rate)], what)
         return Verdict(NOTICES, UNTOLD, f"{question} {why}.")
     learnt = {name: cells.learnt(true, corpus_of(name), rate) for name in changes}
     guessed = [name for name, one in learnt.items() if one and not one.shown]
@@ -256,82 +243,67 @@ def _joint(cells: Cells, train: TrainingSet) -> Verdict:
     if len(guessed) == len(changes):
         return Verdict(NOTICES, UNTOLD, f"{question} cannot be said: nothing was learnt ({homes}).")
     ends = " and by ".join(
-        f"{_around(change)} on {study.title_of(corpus_of(name))}"
-        + " under the swapped labels" * is_permuted(name)
+        f"{signed(change.mean)} [{signed(change.low)}, {signed(change.high)}] on {title_of(corpus_of(name))}"
+        f"{' under the swapped labels' * is_permuted(name)}"
         for name, change in changes.items()
     )
-    told = {study.title_of(corpus_of(name)): of for name, of in changes.items() if name not in guessed}
-    besides = f"nothing was learnt to tell it by ({homes})" if guessed else ""
-    answer, noticed = _noticed(told, besides)
+    told = {title_of(corpus_of(name)): of for name, of in changes.items() if name not in guessed}
+    answer, noticed = _noticed(told, f"nothing was learnt to tell it by ({homes})" * bool(guessed))
     sentence = (
-        f"With {who}'s labels swapped in joint training ({study.title_of(train)}, {rate} %), wF1 changes,"
-        f" compared with the same training on the true labels, by {ends}{_basis(list(changes.values()))}:"
-        f" {noticed}."
+        f"With {who}'s labels swapped in joint training ({title_of(train)}, {rate} %), wF1 changes, compared"
+        f" with the same training on the true labels, by {ends}{_basis(changes.values())}: {noticed}."
     )
     return Verdict(NOTICES, answer, sentence, tuple(told.values()))
 
 
 def _noticed(changes: Mapping[str, Spread], besides: str) -> tuple[str, str]:
-    """What changes by corpus say of a network whose labels were swapped: the answer, and in words.
+    """What changes by corpus, swapped minus true, say of a network: the answer, and in words.
 
-    Args:
-        changes: title -> swapped minus true, of the corpora on which something was learnt.
-        besides: what cannot be told of the others; empty where there are none.
+    `besides`: what cannot be told of the corpora on which nothing was learnt; empty where there are none.
     """
     falls = [title for title, change in changes.items() if change.high < 0 and change.low <= -NOTICED]
     rises = [title for title, change in changes.items() if change.low > 0 and change.high >= NOTICED]
     within = [title for title, change in changes.items() if -NOTICED < change.low and change.high < NOTICED]
     wide = [title for title in changes if title not in (*falls, *rises, *within)]
-    unclear = [f"a change of {NOTICED} or more is not excluded on {' and '.join(wide)}"] if wide else []
-    unclear += [besides] if besides else []
-    by = "by that yardstick " * any(change.of == SINGLE for change in changes.values())
     lost, gained = f"on {' and '.join(falls)}", f"with a gain on {' and '.join(rises)}"
+    by = "by that yardstick " * any(change.of == SINGLE for change in changes.values())
     if falls and rises:
-        return HOLDS, (
-            f"{by}the network notices {lost} with a loss, {gained}: the swap matters to it, and why cannot"
-            " be told from this"
+        how = f"{lost} with a loss, {gained}: the swap matters to it, and why cannot be told from this"
+    elif falls:
+        how = (
+            f"{lost}, so it does not learn the corpora wholly apart; whether they share what it learns of a"
+            " label or disturb one another, this does not tell"
         )
-    if falls:
-        return HOLDS, (
-            f"{by}the network notices {lost}, so it does not learn the corpora wholly apart; whether they"
-            " share what it learns of a label or disturb one another, this does not tell"
+    elif rises:
+        how = (
+            f"{gained}: the corpora agree better under the swapped labels, or their training on the true"
+            " ones went badly; separate sets of labels do not follow from it"
         )
-    if rises:
-        return HOLDS, (
-            f"{by}the network notices {gained}: the corpora agree better under the swapped labels, or their"
-            " training on the true ones went badly; separate sets of labels do not follow from it"
+    elif wide or besides:
+        unclear = f"a change of {NOTICED} or more is not excluded on {' and '.join(wide)}" * bool(wide)
+        why = ", and ".join(filter(None, [unclear, besides]))
+        return UNTOLD, f"whether the network notices cannot be told, {why}"
+    else:
+        notices = "hardly notices" if any(change.clear for change in changes.values()) else "does not notice"
+        return FAILS, (
+            f"{by}the network {notices} (a change of {NOTICED}, up or down, is excluded), as one would that"
+            " keeps a set of labels for each corpus"
         )
-    if unclear:
-        return UNTOLD, f"whether the network notices cannot be told, {', and '.join(unclear)}"
-    notices = "hardly notices" if any(change.clear for change in changes.values()) else "does not notice"
-    return FAILS, (
-        f"{by}the network {notices} (a change of {NOTICED}, up or down, is excluded), as one would that"
-        " keeps a set of labels for each corpus"
-    )
+    return HOLDS, f"{by}the network notices {how}"
 
 
 def _range(changes: Sequence[Spread]) -> str:
     means = [change.mean for change in changes]
-    low, high = signed(min(means)), signed(max(means))
-    return low if low == high else f"{low} to {high}"
+    return " to ".join(dict.fromkeys((signed(min(means)), signed(max(means)))))
 
 
-def _around(change: Spread) -> str:
-    return f"{signed(change.mean)} [{signed(change.low)}, {signed(change.high)}]"
-
-
-def _basis(changes: Sequence[Spread]) -> str:
+def _basis(changes: Collection[Spread]) -> str:
     """What the intervals rest on, and how many are none: single runs have yardsticks."""
     over = intervals.over((change.n, change.of) for change in changes)
     said = [f"95 % over {over}"] if over else []
     single = sum(change.of == SINGLE for change in changes)
     said += [f"{single} of them by single runs, a yardstick and no interval"] if single else []
     return f" ({'; '.join(said)})"
-
-
-def _chance_alone(changes: Sequence[Spread]) -> str:
-    chance = SELDOM * len(changes)
-    return f"about {chance:.0f}" if chance >= 1 else "less than 1"
 
 
 def _answer(clear: int, of: int) -> str:

@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import figures, np, pd, tables
@@ -84,6 +84,10 @@ EXPLAINED = (
     " share of the distance between the raw corpora; below 0 they are further apart. Intervals: bootstrap"
     " over speakers.",
 )
+CROSSED = "What a network meets that learns from the one, augmented, and is tested on the other."
+BY_LABEL = (
+    "Of what differs between clips, this much goes by label: it may be emotion that sounds like a room.",
+)
 ALT = (
     "Distributions of estimated quality, reverberation time and clarity of each corpus, raw and augmented;"
     " their numbers are in the table below."
@@ -111,48 +115,40 @@ class Acoustics:
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Acoustics:
     """Measurements of some corpora, or of all."""
     known = {corpus.name: corpus for corpus in study.corpora}
-    for word in table.get("corpora", ()):
+    names = table.get("corpora", known)
+    for word in names:
         check_value(f"{name}.corpora", word, TEXT)
         check(word in known, f"{name}: no corpus {shown(word)}; expected one of {', '.join(known)}")
-    corpora = [known[word] for word in table.get("corpora", known)]
     settings = {key: value for key, value in table.items() if key != "corpora"}
     augmentation = study.augmentation if any(study.rates_percent) else None
     try:
-        raw = tuple(AcousticsSpec(corpus, **settings) for corpus in corpora)
-        augmented = tuple(AcousticsSpec(corpus, augmentation, **settings) for corpus in corpora)
+        raw = tuple(AcousticsSpec(known[word], **settings) for word in names)
+        augmented = tuple(AcousticsSpec(known[word], augmentation, **settings) for word in names)
     except SpecError as error:
         raise SpecError(f"{name}: {error}") from error
     return Acoustics(raw, augmented if augmentation else ())
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """`estimates`, and of these `figure4-cells` and, of two corpora and more, `figure4-distance-cells`."""
-    found = estimates(study, cells, store)
-    if found.empty:
-        return {}
-    frames = {
-        "estimates": found,
-        "figure4-cells": described(found),
-        "figure4-distance-cells": distances(found),
-    }
-    return {name: frame for name, frame in frames.items() if not frame.empty}
+    """`estimates`, and of these `figure4-cells` and, of two corpora and more, `figure4-distance-cells`.
 
-
-def estimates(study: Study, cells: Cells, store: Store) -> pd.DataFrame:
-    """Every clip that was measured, a row a clip and condition.
-
-    Returns:
-        Columns: `corpus` (title), `condition`, and those of `estimates.parquet`. Empty without measurements.
+    `estimates` has a row a clip that was measured: `corpus` (title), `condition`, and the columns of
+    `estimates.parquet`.
     """
-    parts = []
     asked = study.exhibits.get("figure4", Acoustics((), ()))
+    parts = []
     for spec in asked.measurements:
         if spec in cells.results:
             part = store.table(cells.results[spec]["key"], "estimates")
             part.insert(0, "corpus", study.titles[spec.corpus.name])
             part.insert(1, "condition", CONDITIONS[spec.augmentation is not None])
             parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if not parts:
+        return {}
+    found = pd.concat(parts, ignore_index=True)
+    frames = {"estimates": found, "figure4-cells": described(found)}
+    frames["figure4-distance-cells"] = distances(found)
+    return {name: frame for name, frame in frames.items() if not frame.empty}
 
 
 def described(table: pd.DataFrame) -> pd.DataFrame:
@@ -165,12 +161,11 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (corpus, condition), clips in table.groupby(["corpus", "condition"], sort=False):
-        reasons = clips["reason"].value_counts()
         for measure in (*MEASURES, *CLOSER):
             values = clips[measure].dropna()
             row = {"corpus": corpus, "condition": condition, "measure": measure}
             row |= {"clips": len(clips), "estimated": len(values)}
-            row |= {reason: int(reasons.get(reason, 0)) for reason in REASONS}
+            row |= {reason: int((clips["reason"] == reason).sum()) for reason in REASONS}
             row |= {"median": values.median(), "p10": values.quantile(0.1), "p90": values.quantile(0.9)}
             row |= {"mean": values.mean(), "std": values.std()}
             rows.append(row | {"eta_squared": eta_squared(values, clips.loc[values.index, "label"])})
@@ -195,32 +190,32 @@ def distances(table: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) ->
         all of it; below 0: they are further apart); NaN between the raw ones.
     """
     rows = []
-    for corpus, other in combinations(table["corpus"].unique() if not table.empty else (), 2):
+    for corpus, other in combinations(dict.fromkeys(table.get("corpus", ())), 2):
         random = np.random.Generator(np.random.Philox(key=seed))
-        sides = [_Measured.of(table, name, resamples, random) for name in (corpus, other)]
+        sides = [_Side(table, name, resamples, random) for name in (corpus, other)]
         for measure in MEASURES:
             raw = None
             for at in COMPARISONS:
-                if any(condition not in side.conditions for condition, side in zip(at, sides, strict=True)):
+                if any(name not in side.conditions for side, name in zip(sides, at, strict=True)):
                     continue
-                samples = [side.sample(name, measure) for name, side in zip(at, sides, strict=True)]
-                apart = distance(*(of.values for of in samples), *(of.counts for of in samples))
-                raw = apart if at == ("raw", "raw") else raw
+                ours, others = (side.sample(name, measure) for side, name in zip(sides, at, strict=True))
+                apart = distance(ours.values, others.values, ours.counts, others.counts)
                 closed = np.full_like(apart, np.nan)
-                if raw is not None and raw is not apart:
+                if at == ("raw", "raw"):
+                    raw = apart
+                elif raw is not None:
                     np.divide(raw - apart, raw, out=closed, where=raw > 0)
-                chance = _chance(samples, [side.speaker.max() + 1 for side in sides], resamples, random)
                 row = {"corpus": corpus, "other": other, "measure": measure}
                 row |= {"condition": at[0], "other_condition": at[1]}
-                for ending, values in {"": apart, "_closed": closed}.items():
-                    for name, of_one in zip(DISTANCES, values, strict=True):
-                        row |= _interval(name + ending, of_one)
+                names = (*DISTANCES, *(f"{name}_closed" for name in DISTANCES))
+                for name, values in zip(names, (*apart, *closed), strict=True):
+                    row |= _interval(name, values)
+                chance = _chance(ours, others, [side.speakers for side in sides], resamples, random)
                 rows.append(row | {f"{name}_chance": of for name, of in zip(DISTANCES, chance, strict=True)})
     return pd.DataFrame(rows)
 
 
-@dataclass(frozen=True, eq=False)
-class _Sample:
+class _Sample(NamedTuple):
     """The estimates that there are of one measure: values, counts [1 + resamples, clips], speaker of each."""
 
     values: np.ndarray
@@ -228,32 +223,25 @@ class _Sample:
     speaker: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class _Measured:
-    """A corpus's estimates and how often each clip counts in each resample.
+class _Side:
+    """A corpus: estimates of the clips that all its conditions have, and how often each counts.
 
-    Attributes:
-        conditions: condition -> estimates of the clips that both have, in the same order.
-        speaker: int64 [clips], number of each clip's speaker, from 0.
-        counts: int64 [1 + resamples, clips]; the first is the corpus as it is.
+    `counts` is int64 [1 + resamples, clips]; the first row is the corpus as it is.
     """
 
-    conditions: Mapping[str, pd.DataFrame]
-    speaker: np.ndarray
-    counts: np.ndarray
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, corpus: str, resamples: int, random: np.random.Generator) -> _Measured:
+    def __init__(self, table: pd.DataFrame, corpus: str, resamples: int, random: np.random.Generator) -> None:
         here = table[table["corpus"] == corpus]
-        conditions = {name: clips.set_index("path") for name, clips in here.groupby("condition", sort=False)}
-        names = next(iter(conditions.values()))["speaker"]
+        conditions = {
+            str(name): clips.set_index("path") for name, clips in here.groupby("condition", sort=False)
+        }
+        of = next(iter(conditions.values()))["speaker"]
         for clips in conditions.values():  # of another copy of the corpus there may be others
-            names = names[names.index.isin(clips.index)]
-        speaker, known = pd.factorize(names.where(names != UNKNOWN_SPEAKER, names.index.to_series()))
-        drawn = random.multinomial(len(known), np.full(len(known), 1 / len(known)), size=resamples)
-        counts = np.concatenate([np.ones((1, len(known)), dtype=np.int64), drawn])[:, speaker]
-        ordered = {str(name): clips.loc[names.index] for name, clips in conditions.items()}
-        return cls(ordered, speaker, counts)
+            of = of[of.index.isin(clips.index)]
+        self.conditions = {name: clips.loc[of.index] for name, clips in conditions.items()}
+        self.speaker, known = pd.factorize(of.where(of != UNKNOWN_SPEAKER, of.index.to_series()))
+        self.speakers = len(known)
+        drawn = random.multinomial(self.speakers, np.full(self.speakers, 1 / self.speakers), size=resamples)
+        self.counts = np.concatenate([np.ones((1, self.speakers), np.int64), drawn])[:, self.speaker]
 
     def sample(self, condition: str, measure: str) -> _Sample:
         values = self.conditions[condition][measure].to_numpy()
@@ -262,10 +250,9 @@ class _Measured:
 
 
 def _chance(
-    samples: list[_Sample], speakers: list[int], resamples: int, random: np.random.Generator
+    ours: _Sample, others: _Sample, speakers: list[int], resamples: int, random: np.random.Generator
 ) -> np.ndarray:
     """What both distances exceed once in twenty times if two corpora do not differ, float64 [2]."""
-    ours, others = samples
     if not len(ours.values) or not len(others.values):
         return np.full(2, np.nan)
     of_clip = np.concatenate([ours.speaker, speakers[0] + others.speaker])
@@ -279,13 +266,8 @@ def distance(x: np.ndarray, y: np.ndarray, x_counts: np.ndarray, y_counts: np.nd
     """Wasserstein's and Kolmogorov-Smirnov's distance of weighted samples, for many weightings at once.
 
     As scipy.stats.wasserstein_distance and ks_2samp, which take one weighting at a time: both are read from
-    the difference of the cumulative distributions.
-
-    Args:
-        x: float64 [clips].
-        y: float64 [other clips].
-        x_counts: how often each of `x` counts, [weightings, clips].
-        y_counts: how often each of `y` counts, [weightings, other clips].
+    the difference of the cumulative distributions. How often each of `x` [clips] and `y` [other clips] counts
+    is in `x_counts` [weightings, clips] and `y_counts` [weightings, other clips].
 
     Returns:
         float64 [2, weightings]; NaN where nothing counts.
@@ -320,26 +302,20 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     cells = numbers["figure4-cells"]
     rows, of_labels = [], []
     for at, of_one in cells.groupby(["corpus", "condition"], sort=False):
-        by_measure = of_one.set_index("measure")
-        first = by_measure.iloc[0]
-        missing = [f"{first[reason]} {reason}" for reason in REASONS if first[reason]]
-        values = [_distribution(by_measure.loc[name], name) for name in (*MEASURES, *CLOSER)]
-        rows.append([*at, *values, str(first["clips"]), ", ".join(missing)])
-        of_labels.append(
-            [*at, *(tables.two_digits(by_measure.loc[name, "eta_squared"]) for name in MEASURES)]
-        )
+        by_measure = of_one.set_index("measure", drop=False)
+        clips, *reasons = by_measure.iloc[0][["clips", *REASONS]]
+        missing = ", ".join(f"{number} {why}" for number, why in zip(reasons, REASONS, strict=True) if number)
+        rows.append([*at, *(_distribution(row) for _, row in by_measure.iterrows()), str(clips), missing])
+        of_labels.append([*at, *map(tables.two_digits, by_measure.loc[list(MEASURES), "eta_squared"])])
     few = cells.loc[cells["measure"].isin(list(CLOSER)), "estimated"].max()
     legend = (REPLACEMENTS, f"OVRL, SIG and BAK are DNSMOS P.835's, of at most {few} clips each.")
     headers = ["Corpus", "", *MEASURES.values(), *CLOSER.values(), "clips", "no estimate"]
     drawn = [tables.Table("figure4", NAMES["figure4"], headers, rows, legend)]
     if "figure4-distance-cells" in numbers:
         drawn += _draw_distances(numbers["figure4-distance-cells"])
-    labels = (
-        "Of what differs between clips, this much goes by label: it may be emotion that sounds like a room.",
-    )
     title = "Figure 4: share of the estimates' variance between labels (eta squared)"
     headers = ["Corpus", "", *MEASURES.values()]
-    return [*drawn, tables.Table("figure4-labels", title, headers, of_labels, labels)]
+    return [*drawn, tables.Table("figure4-labels", title, headers, of_labels, BY_LABEL)]
 
 
 def _draw_distances(apart: pd.DataFrame) -> Iterator[tables.Table]:
@@ -347,32 +323,28 @@ def _draw_distances(apart: pd.DataFrame) -> Iterator[tables.Table]:
     headers += [
         f"{name}\n{what}" for name in DISTANCES.values() for what in ("distance", "by chance", "gone")
     ]
-    alike = apart["condition"] == apart["other_condition"]
-    title = "Figure 4: how far the corpora are apart (95 % interval in brackets)"
-    yield tables.Table("figure4-distance", title, headers, _rows_apart(apart[alike]), EXPLAINED)
-    if not alike.all():
-        title = "Figure 4: how far one corpus augmented is from another as delivered (95 % interval)"
-        crossed = "What a network meets that learns from the one, augmented, and is tested on the other."
-        rows, legend = _rows_apart(apart[~alike]), (crossed, *EXPLAINED)
-        yield tables.Table("figure4-crossed", title, headers, rows, legend, aside=True)
-
-
-def _rows_apart(apart: pd.DataFrame) -> list[list[str]]:
-    rows = []
+    alike: list[list[str]] = []
+    crossed: list[list[str]] = []
     for row in apart.to_dict("records"):
-        pair = [f"{row['corpus']} {row['condition']}", f"{row['other']} {row['other_condition']}"]
-        values = []
+        cells = [f"{row['corpus']} {row['condition']}", f"{row['other']} {row['other_condition']}"]
+        cells.append(MEASURES[row["measure"]])
         for name in DISTANCES:
             chance = tables.two_digits(row[f"{name}_chance"])
-            values += [_with_interval(row, name), chance, _with_interval(row, f"{name}_closed")]
-        rows.append([*pair, MEASURES[row["measure"]], *values])
-    return rows
+            cells += [_with_interval(row, name), chance, _with_interval(row, f"{name}_closed")]
+        (alike if row["condition"] == row["other_condition"] else crossed).append(cells)
+    title = "Figure 4: how far the corpora are apart (95 % interval in brackets)"
+    yield tables.Table("figure4-distance", title, headers, alike, EXPLAINED)
+    if crossed:
+        title = "Figure 4: how far one corpus augmented is from another as delivered (95 % interval)"
+        legend = (CROSSED, *EXPLAINED)
+        yield tables.Table("figure4-crossed", title, headers, crossed, legend, aside=True)
 
 
-def _distribution(row: Mapping[str, Any], measure: str) -> str:
+def _distribution(row: Mapping[str, Any]) -> str:
     if math.isnan(row["median"]):
         return tables.MISSING
-    median, low, high = (f"{row[name]:.{DIGITS.get(measure, 2)}f}" for name in ("median", "p10", "p90"))
+    digits = DIGITS.get(row["measure"], 2)
+    median, low, high = (f"{row[name]:.{digits}f}" for name in ("median", "p10", "p90"))
     return f"{median} [{low}, {high}]"
 
 
@@ -401,15 +373,9 @@ def draw_figures(
 def picture(table: pd.DataFrame, apart: pd.DataFrame | None, title: str, caution: str) -> Figure:
     """Distributions of the estimates, a row a condition, a column a measure, a colour a corpus.
 
-    Dashed lines are medians. Of two corpora each panel says how far they are apart (Wasserstein, KS).
-
-    Args:
-        table: of `estimates`.
-        apart: of `distances`; None of one corpus.
-        title: above.
-        caution: below.
+    Dashed lines are medians. Of two corpora each panel says how far they are `apart` (Wasserstein, KS), which
+    is None of one corpus.
     """
-    corpora = list(table["corpus"].unique())
     rows = [condition for condition in CONDITIONS if (table["condition"] == condition).any()]
     size = (10.5, 5.6 if len(rows) > 1 else 5.6 * 0.58)
     with figures.drawn(title, caution, size, len(rows), len(MEASURES), sharex="col") as (figure, panels):
@@ -417,11 +383,11 @@ def picture(table: pd.DataFrame, apart: pd.DataFrame | None, title: str, caution
             edges = np.histogram_bin_edges(table[measure].dropna(), bins=BINS).tolist()
             for condition, panel in zip(rows, column, strict=True):
                 here = table[table["condition"] == condition]
-                for number, corpus in enumerate(corpora):
+                for number, corpus in enumerate(table["corpus"].unique()):
                     values = here.loc[here["corpus"] == corpus, measure].dropna()
                     _histogram(panel, values, edges, corpus, figures.COLOURS[number % len(figures.COLOURS)])
                 panel.set_yticks([])
-                if len(corpora) == 2 and apart is not None:
+                if table["corpus"].nunique() == 2 and apart is not None:
                     _say_distance(panel, apart, measure, condition)
             column[-1].set_xlabel(name)
         for condition, panel in zip(rows, panels[:, 0], strict=True):
@@ -442,8 +408,7 @@ def _histogram(panel: Axes, values: pd.Series, edges: list[float], corpus: str, 
 
 
 def _say_distance(panel: Axes, apart: pd.DataFrame, measure: str, condition: str) -> None:
-    here = "measure == @measure and condition == @condition and other_condition == @condition"
-    row = apart.query(here).squeeze()
+    row = apart.query("measure == @measure and condition == other_condition == @condition").squeeze()
     text = f"apart {row['wasserstein']:.2f}{UNITS[measure]}, KS {row['ks']:.2f}"
     panel.set_title(text, loc="right", fontsize=8)
 

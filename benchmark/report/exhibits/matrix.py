@@ -35,22 +35,17 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
         (which); NaN where no run is done.
     """
     true = [train for train in study.training_sets() if not any(map(is_permuted, train))]
-    rows = [
-        {
-            "train": study.title_of(train),
-            "test": study.title_of(corpus.name),
-            "augment_percent": rate,
-            "own": corpus.name in train,
-            **cells.row(train, corpus.name, rate),
-        }
-        for train in sorted(true, key=len)
-        for corpus in study.corpora
-        for rate in study.rates_percent
-    ]
+    rows = []
+    for train in sorted(true, key=len):
+        for corpus in study.corpora:
+            place = {"train": study.title_of(train), "test": study.titles[corpus.name]}
+            for rate in study.rates_percent:
+                at = {"augment_percent": rate, "own": corpus.name in train}
+                rows.append(place | at | cells.row(train, corpus.name, rate))
     if not rows:
         return {}
     guesses = [
-        {"test": study.title_of(corpus.name), **_guesses(_test_clips(cells, corpus))}
+        {"test": study.titles[corpus.name], **_guesses(_test_clips(cells, corpus))}
         for corpus in study.corpora
     ]
     return {"matrix-cells": pd.DataFrame(rows), "guesses": pd.DataFrame(guesses)}
@@ -81,21 +76,19 @@ def _test_clips(cells: Cells, corpus: CorpusSpec) -> dict[str, int]:
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
     """What each training set reaches on each corpus at the lowest rate, with means and what guesses get."""
     rate = min(study.rates_percent)
-    cells = numbers["matrix-cells"].query("augment_percent == @rate")
-    tests = list(cells["test"].unique())
+    cells, guesses = numbers["matrix-cells"].query("augment_percent == @rate"), numbers["guesses"]
     rows = []
     for train, of_train in cells.groupby("train", sort=False):
         values = [
-            tables.value(row) + " own" * (row["own"] and row["runs"] > 0) for _, row in of_train.iterrows()
+            tables.value(row) + " own" * (row["own"] and row["runs"] > 0)
+            for row in of_train.to_dict("records")
         ]
-        means = [_mean(of_train[of_train["own"] == own]) for own in (True, False)]
-        rows.append([str(train), *values, *means])
+        rows.append(
+            [str(train), *values, *(_mean(of_train[of_train["own"] == own]) for own in (True, False))]
+        )
     other = cells[~cells["own"]]
-    of_tests = [_mean(other[other["test"] == test]) for test in tests]
-    guesses = numbers["guesses"].set_index("test").loc[tests]
-    constant = [
-        f"{tables.two_digits(row['constant'])} {row['label']}".strip() for _, row in guesses.iterrows()
-    ]
+    constant = [f"{tables.two_digits(row.constant)} {row.label}".strip() for row in guesses.itertuples()]
+    of_tests = [_mean(other[other["test"] == test]) for test in guesses["test"]]
     rows += [
         ["mean, not trained on", *of_tests, "", _mean(other)],
         ["guesses", *map(tables.two_digits, guesses["uniform"]), "", ""],
@@ -103,7 +96,7 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     ]
     title = f"wF1 of every training set on every corpus, at {rate} % augmentation"
     legend = (LEGEND[0], *tables.how_sure(cells), LEGEND[1])
-    headers = ["Trained on", *tests, "mean, own", "mean, other"]
+    headers = ["Trained on", *guesses["test"], "mean, own", "mean, other"]
     return [tables.Table("matrix", title, headers, rows, legend)]
 
 
