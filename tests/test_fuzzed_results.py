@@ -135,7 +135,7 @@ def test_what_can_be_read_can_be_shown(store, result):
 
 def show(store):
     """What goes over results entry by entry."""
-    made = collect.read(STUDY, store)
+    made = collect.Report(STUDY, store)
     results = made.found.results.values()
     coverage.coverage(STUDY, made.found, made.states), coverage.cost(results), coverage.versions(results)
     load_all(store.folder.parent)
@@ -209,7 +209,7 @@ def test_nothing_waits_for_what_is_no_file(store, name, make):
     try:
         looking = progress.Progress(STUDY, store)
         text = status.status(looking, looking.look())
-        collect.read(STUDY, store)
+        collect.Report(STUDY, store)
     finally:
         path.rmdir() if path.is_dir() else path.unlink()
         if before is not None:

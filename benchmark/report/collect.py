@@ -5,57 +5,48 @@ Nothing is run: whatever is done is shown, and what is missing is a visible gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from functools import cached_property
-from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from benchmark.report import cells, conditions, paper, verdicts
+from benchmark.report import cells, paper, verdicts
 from benchmark.report.cells import Answers, Cells
 from benchmark.report.choices import choices
 from benchmark.report.exhibits import Section
-from benchmark.report.tables import MISSING, Table
+from benchmark.report.tables import MISSING
 from benchmark.session import progress, status
-from benchmark.session.progress import CaseState
 from benchmark.study import Study, kinds, plan
+from serkit.errors import ResultsUnreadable
+from serkit.labels import LABELS
+from serkit.metrics import in_tail
 from serkit.resultfile import GUESSING, Result
 from serkit.results import Store, left_out
-from serkit.specs import MEASUREMENT, TRAINING
+from serkit.specs import MEASUREMENT, METRICS, TRAINING
 from serkit.words import many
 
 NAMED = 5  # runs in a note; more are counted
-SAVED = "cells"
-"""Ending of the numbers that are saved."""
 
 
-@dataclass(frozen=True, eq=False)
 class Report:
-    """All that is shown of a study.
+    """All that is shown of a study."""
 
-    Attributes:
-        study: what was asked.
-        found: what is done.
-        exhibits: the kinds of exhibit that have something to show, with their numbers.
-        tables: of all exhibits, drawn.
-        sentences: the answer.
-        notes: what a reader must know besides the numbers.
-        choices: what was chosen where the paper is silent, as pairs of point and choice.
-        states: of every case of the study, in the plan's order.
-        conditions: learning curves and confusion (`benchmark.report.conditions`).
-    """
-
-    study: Study
-    found: Answers
-    exhibits: tuple[tuple[ModuleType, Mapping[str, pd.DataFrame]], ...]
-    tables: tuple[Table, ...]
-    sentences: tuple[str, ...]
-    notes: tuple[str, ...]
-    choices: list[list[str]]
-    states: tuple[CaseState, ...]
-    conditions: tuple[dict[str, Any], ...]
+    def __init__(self, study: Study, store: Store) -> None:
+        """Reads whatever of it is done."""
+        self.study = study
+        self.found = cells.answers(study, store)
+        made = Cells(study, self.found.results)
+        numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds()]
+        self.exhibits = [(kind, of) for kind, of in numbers if of]
+        self.tables = [table for kind, of in self.exhibits for table in kind.draw_tables(study, of)]
+        self.sentences = verdicts.sentences(made)  # the answer
+        self.notes = list(_notes(made, self.found, self.cells))
+        self.choices = choices(study)
+        self.states = list(progress.states(study, store))
+        self.conditions = list(_conditions(study, made, store))
 
     @property
     def interim(self) -> str:
@@ -67,11 +58,10 @@ class Report:
     @cached_property
     def numbers(self) -> dict[str, pd.DataFrame]:
         """What is saved with every digit, by the name of its file."""
-        parts: dict[str, list[pd.DataFrame]] = {}
-        for _, numbers in self.exhibits:
-            for name, frame in numbers.items():
-                if name.endswith(SAVED):
-                    parts.setdefault(name, []).append(frame)
+        parts = defaultdict(list)
+        for name, frame in (item for _, numbers in self.exhibits for item in numbers.items()):
+            if name.endswith("cells"):
+                parts[name].append(frame)
         return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 
     @property
@@ -85,28 +75,9 @@ class Report:
         return [section for kind, of in self.exhibits for section in kind.sections(self.study, of)]
 
 
-def read(study: Study, store: Store) -> Report:
-    """Reads whatever of a study is done."""
-    found = cells.answers(study, store)
-    made = Cells(study, found.results)
-    numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds()]
-    exhibits = tuple((kind, of) for kind, of in numbers if of)
-    return Report(
-        study=study,
-        found=found,
-        exhibits=exhibits,
-        tables=tuple(table for kind, of in exhibits for table in kind.draw_tables(study, of)),
-        sentences=tuple(verdicts.sentences(made)),
-        notes=tuple(_notes(made, found, [of["cells"] for _, of in exhibits if "cells" in of])),
-        choices=[list(pair) for pair in choices(study)],
-        states=tuple(progress.states(study, store)),
-        conditions=tuple(conditions.read(study, made, store)),
-    )
-
-
-def _notes(made: Cells, found: Answers, shown: list[pd.DataFrame]) -> Iterator[str]:
+def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
     """What a reader must know besides the numbers: initialisation, coverage, hardware, agreement, copies."""
-    study, results = made.study, list(found.results.values())
+    study, results = made.study, found.results.values()
     if study.caution:
         yield study.caution
     if study.model.weights is None:
@@ -114,7 +85,7 @@ def _notes(made: Cells, found: Answers, shown: list[pd.DataFrame]) -> Iterator[s
     yield _done(study, found)
     if results:
         yield f"Run on: {'; '.join(cells.devices(results))}."
-    known = pd.concat([of["agrees"].dropna() for of in shown if study.paper] or [pd.Series(dtype=bool)])
+    known = shown.get("agrees", pd.Series(dtype=bool)).dropna()
     if not known.empty:
         yield f"{int(known.sum())} of {len(known)} cells are within {paper.AGREES_WITHIN} of the paper."
     if found.left_out:
@@ -128,8 +99,15 @@ def _notes(made: Cells, found: Answers, shown: list[pd.DataFrame]) -> Iterator[s
         mixed = ", ".join(study.titles[name] for name in found.mixed)
         yield f"Caution: results of different copies of {mixed} are mixed here."
     yield from left_out(found.unread)
-    yield from _guessed(made)
-    yield from sorted({note for result in results for note in _corpus_notes(study, result)})
+    for name, title in study.titles.items():
+        learnt = made.learnt((name,), name, 0)
+        if learnt and not learnt.shown:
+            yield (
+                f"Caution: nothing was learnt of {title} at 0 % that can be told from guessing ({learnt});"
+                " changes relative to its baseline mean nothing."
+            )
+    corpora = (corpus for result in results for corpus in result["corpora"].items())
+    yield from sorted({f"{study.titles[name]}: {note}" for name, about in corpora for note in about["notes"]})
 
 
 def _done(study: Study, found: Answers) -> str:
@@ -143,18 +121,68 @@ def _done(study: Study, found: Answers) -> str:
     return f"{', '.join(counts)} done, {many(len(study.seeds), 'seed')}, {hours:.2f} hours in all."
 
 
-def _guessed(made: Cells) -> Iterator[str]:
-    """Baselines at which nothing was learnt: what is relative to them says nothing."""
-    for name, title in made.study.titles.items():
-        learnt = made.learnt((name,), name, 0)
-        if learnt and not learnt.shown:
-            yield (
-                f"Caution: nothing was learnt of {title} at 0 % that can be told from"
-                f" guessing ({learnt}); changes relative to its baseline mean nothing."
-            )
+def _conditions(study: Study, cells: Cells, store: Store) -> Iterator[dict[str, Any]]:
+    """Of every condition that has a finished run its learning curves and confusion, for the page's script."""
+    for train in study.training_sets():
+        for rate in study.rates_percent:
+            if done := cells.runs(train, rate).values():
+                expected = len(study.runs(train, rate))
+                about = dict(train=study.title_of(train), rate=rate, runs=len(done), expected=expected)
+                yield about | _curves(study, done) | _confusion(study, done, store)
 
 
-def _corpus_notes(study: Study, result: Result) -> Iterator[str]:
-    for name, about in result["corpora"].items():
-        for note in about["notes"]:
-            yield f"{study.titles[name]}: {note}"
+def _curves(study: Study, done: Collection[Result]) -> dict[str, Any]:
+    """Loss and metrics by epoch: mean over folds and seeds, and their standard deviation.
+
+    Returns:
+        `epochs`, `tail` (the first epoch in it), `loss` ([means, stds]), `tests` (title -> metric -> [means,
+        stds]).
+    """
+    histories = [result["history"] for result in done]
+    shortest = min(histories, key=len)
+    share = next(iter(done))["spec"]["recipe"]["tail"]
+    together = list(zip(*histories, strict=False))  # of the evaluations that all have
+
+    def over_runs(values: Any) -> list[list[float | None]]:
+        """Of [evaluations][values]."""
+        return [[_short(np.mean(of)) for of in values], [_short(np.std(of)) for of in values]]
+
+    def tested(test: str, metric: str) -> list[list[float]]:
+        return [[of[metric] for at in now for of in at["tests"][test].values()] for now in together]
+
+    return {
+        "epochs": [_short(at["epoch"]) for at in shortest],
+        "tail": _short(shortest[in_tail(shortest, share)[0]]["epoch"]),
+        "loss": over_runs([[at["loss"] for at in now] for now in together]),
+        "tests": {
+            study.title_of(test): {metric: over_runs(tested(test, metric)) for metric in METRICS}
+            for test in shortest[0]["tests"]
+        },
+    }
+
+
+def _short(value: float) -> float | None:
+    """Four digits; None where it is no number, which JSON has not."""
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _confusion(study: Study, done: Collection[Result], store: Store) -> dict[str, Any]:
+    """Test clips by corpus's title and [true][predicted] label at the last evaluation, over folds and seeds.
+
+    And `counted`, of how many runs: a table of scores may be gone or damaged.
+    """
+    counted = 0
+    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((len(LABELS), len(LABELS)), dtype=np.int64))
+    for result in done:
+        try:
+            scores = store.table(result["key"], "scores")
+        except ResultsUnreadable:
+            continue
+        counted += 1
+        predicted = scores[list(LABELS)].to_numpy().argmax(axis=1)
+        truth = pd.Categorical(scores["label"], categories=list(LABELS)).codes
+        for name in scores["corpus"].unique():
+            if name in study.titles:
+                here = (scores["corpus"] == name).to_numpy()
+                np.add.at(counts[study.titles[name]], (truth[here], predicted[here]), 1)
+    return {"counted": counted, "confusion": {title: of.tolist() for title, of in counts.items()}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from serkit.specs import MEASUREMENT, TRAINING, kind_of
 
 
 def coverage(study: Study, found: Answers, states: Iterable[CaseState]) -> list[Table]:
-    """What is done, by training set (or tuning, or acoustics) and rate (or condition); and the gaps.
+    """What is done, by training set (or tuning, or acoustics) and rate (or condition); and the gaps, if any.
 
     A row of the gaps is a place where something is missing or wrong: what, how much is done, a line for each
-    problem, and the command that makes up for what is missing. No table where there is none.
+    problem, and the command that makes up for what is missing.
     """
     places: dict[tuple[str, str], list[CaseState]] = defaultdict(list)
     for state in states:
@@ -31,25 +31,22 @@ def coverage(study: Study, found: Answers, states: Iterable[CaseState]) -> list[
             place = study.title_of(spec.train) + ", tuning" * state.case.tuned, f"{spec.augment_percent} %"
         places[place].append(state)
     columns = list(dict.fromkeys(column for _, column in places))
-    rows = [
-        [what, *(_of_asked(places.get((what, column), ())) for column in columns)]
-        for what in dict.fromkeys(what for what, _ in places)
-    ]
+    rows: dict[str, list[str]] = {}
     gaps = []
     for (what, column), seen in places.items():
+        done = f"{sum(state.state == progress.DONE for state in seen)}/{len(seen)}"
+        rows.setdefault(what, [what, *[""] * len(columns)])[1 + columns.index(column)] = done
         problems = [problem for state in seen for problem in _problems(study, found, state)]
         left = [state.case for state in seen if state.state not in (progress.DONE, progress.RUNNING)]
         if problems or left:
             command = status.command(left, study.given) if left else ""
-            gaps.append([f"{what}, {column}", _of_asked(seen), "\n".join(problems), command])
-    tables = [Table("coverage", "Runs that are done, of those that are asked", ["", *columns], rows)]
+            gaps.append([f"{what}, {column}", done, "\n".join(problems), command])
+    tables = [
+        Table("coverage", "Runs that are done, of those that are asked", ["", *columns], [*rows.values()])
+    ]
     if gaps:
         tables.append(Table("gaps", "Gaps and problems", ["What", "Done", "Problems", "Command"], gaps))
     return tables
-
-
-def _of_asked(seen: Sequence[CaseState]) -> str:
-    return f"{sum(state.state == progress.DONE for state in seen)}/{len(seen)}" if seen else ""
 
 
 def _problems(study: Study, found: Answers, state: CaseState) -> Iterator[str]:

@@ -42,27 +42,19 @@ def beside(cells: pd.DataFrame) -> pd.DataFrame:
     cells = cells.merge(published(), how="left", on=PLACE)
     absolute = cells["exhibit"] == "table1"
     cells["difference"] = cells["wF1"].where(absolute, cells["wF1_change"]) - cells["paper"]
-    baselines = cells["test"].map(_baselines())
-    cells["paper_wF1"] = cells["paper"].where(absolute, cells["paper"] + baselines)
-    known = cells["difference"].notna()
+    plain = table1().query("metric == 'wF1' and augment_pct == 0 and condition == 'default'")
+    baselines = dict(zip(plain["train_test"], plain["value"], strict=True))
+    baselines |= {name + TITLE_ENDING: value for name, value in baselines.items()}
+    cells["paper_wF1"] = cells["paper"].where(absolute, cells["paper"] + cells["test"].map(baselines))
     agrees = cells["difference"].abs() <= AGREES_WITHIN + 1e-9
-    cells["agrees"] = agrees.where(known).astype("boolean")
+    cells["agrees"] = agrees.where(cells["difference"].notna()).astype("boolean")
     return cells
-
-
-def _baselines() -> dict[str, float]:
-    """The paper's wF1 at 0 % by test corpus, under the permuted key too."""
-    table = table1().query("metric == 'wF1' and augment_pct == 0 and condition == 'default'")
-    plain = dict(zip(table["train_test"], table["value"], strict=True))
-    return plain | {name + TITLE_ENDING: value for name, value in plain.items()}
 
 
 def disagreements(cells: pd.DataFrame) -> list[str]:
     """What `--assert-paper` objects to: cells that differ by more than 0.02, and cells that are missing."""
-    said: list[str] = []
-    if cells.empty:
-        return said
-    for row in cells[cells["paper"].notna()].itertuples():
+    said = []
+    for row in () if cells.empty else cells[cells["paper"].notna()].itertuples():
         where = f"{row.exhibit}: {row.train} on {row.test} at {row.augment_percent} %"
         if row.runs < row.runs_expected:
             said.append(f"{where}: {row.runs} of {row.runs_expected} runs done")

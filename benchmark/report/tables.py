@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Table:
     name: str
     title: str
     headers: list[str]
-    rows: list[list[str]]
+    rows: Sequence[Sequence[str]]
     legend: tuple[str, ...] = ()
     aside: bool = False
 
@@ -84,11 +84,10 @@ def share(row: Mapping[str, Any]) -> str:
 
 def how_sure(cells: pd.DataFrame) -> list[str]:
     """What stands beside values, in words: which intervals, over what, and where there are none."""
-    spreads = list(zip(cells["units"], cells["spread_of"], strict=True))
-    over, said = intervals.over(spreads), []
+    over, said = intervals.over(zip(cells["units"], cells["spread_of"], strict=True)), []
     if over:
         said.append(f"In brackets the 95 % interval over {over}.")
-    if any(of == intervals.SINGLE for _, of in spreads):
+    if (cells["spread_of"] == intervals.SINGLE).any():
         yardstick = "twice what it moves over the tail, or two trainings differ by"
         said.append(f"After ± the yardstick of a single run, which has no interval: {yardstick}.")
     return [" ".join(said)] if said else []
@@ -96,11 +95,9 @@ def how_sure(cells: pd.DataFrame) -> list[str]:
 
 def two_digits(number: float) -> str:
     """A number with two digits and no -0.00."""
-    return MISSING if math.isnan(number) else f"{round(number, 2) + 0.0:.2f}"
+    return MISSING if math.isnan(number) else f"{number:z.2f}"
 
 
 def signed(number: float | None, digits: int = 2, missing: str = "") -> str:
     """A change as it is written everywhere: with its sign, and no -0.00."""
-    if number is None or math.isnan(number):
-        return missing
-    return f"{round(number, digits) + 0.0:+.{digits}f}"  # adding 0.0 makes -0.00 +0.00
+    return missing if number is None or math.isnan(number) else f"{number:+z.{digits}f}"

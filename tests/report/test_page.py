@@ -63,11 +63,11 @@ def _quick(no_vega):
 
 
 def of(study, store):
-    return Page(page.html(collect.read(study, store)))
+    return Page(page.html(collect.Report(study, store)))
 
 
 def covered(study, store):
-    shown = collect.read(study, store)
+    shown = collect.Report(study, store)
     return {table.name: table for table in coverage.coverage(study, shown.found, shown.states)}
 
 
@@ -101,7 +101,7 @@ def test_nothing_a_study_says_becomes_markup(store):
     result["corpora"]["one"]["notes"] = [title]
     put(store, result)
     study = dataclasses.replace(study, given=f"{title}.toml")
-    made = Page(page.html(collect.read(study, store)).encode().decode())
+    made = Page(page.html(collect.Report(study, store)).encode().decode())
     assert not made.of("b")
     assert not made.of("i")
     assert len(made.of("script")) == 3, "its own"
@@ -126,7 +126,7 @@ def test_a_name_in_a_picture_is_text(store, monkeypatch):
 def test_a_cell_tells_its_number_spread_runs_and_change(store):
     study = small()
     filled(study, store, leave_out=lambda spec: spec.train == ("one", "two") and spec.seed == 1)
-    shown = collect.read(study, store)
+    shown = collect.Report(study, store)
     made = Page(page.html(shown))
     cells = shown.cells.query("exhibit == 'figure2'")
     cell = cells.query("train == 'ONE+TWO' and test == 'TWO' and augment_percent == 50").iloc[0]
@@ -147,7 +147,7 @@ def test_colours_grow_with_the_change_and_a_gap_has_none(store):
     study = small()
     filled(study, store, leave_out=lambda spec: spec.train == ("two_scrambled",) and spec.augment_percent)
     made = of(study, store)
-    shown = collect.read(study, store).cells.query("exhibit == 'figure3'")
+    shown = collect.Report(study, store).cells.query("exhibit == 'figure3'")
     strengths = {}
     for at in made.of("td"):
         if at.get("id", "").startswith("figure3-0"):
@@ -163,7 +163,7 @@ def test_colours_grow_with_the_change_and_a_gap_has_none(store):
 def test_beside_the_paper_each_cell_has_its_number_and_the_difference(tmp_path):
     study, store = studies.read("paper"), Store(tmp_path / "paper")
     filled(study, store, leave_out=lambda spec: getattr(spec, "train", None) not in (("msp",), ("cremad",)))
-    shown = collect.read(study, store)
+    shown = collect.Report(study, store)
     html = page.html(shown)
     made = Page(html)
     for identity, lines in made.data["cells"].items():
@@ -271,7 +271,7 @@ def test_coverage_says_which_finished_run_does_not_hold(store):
 def test_every_table_can_be_saved_as_it_is(store):
     study = short()
     filled(study, store)
-    shown = collect.read(study, store)
+    shown = collect.Report(study, store)
     saved = {
         at["download"]: base64.b64decode(at["href"].partition("base64,")[2]).decode()
         for at in Page(page.html(shown)).of("a")
@@ -335,7 +335,7 @@ def test_a_report_is_a_page_tables_and_figures(store):
     assert pdf.startswith(b"%PDF")
     assert b"/TrueType" in pdf or b"/CIDFontType2" in pdf
     assert b"/Type3" not in pdf, "publishers refuse such fonts"
-    for sentence in collect.read(study, store).sentences:
+    for sentence in collect.Report(study, store).sentences:
         assert sentence in text
         assert sentence in (store.folder / "report.md").read_text()
 
@@ -348,7 +348,7 @@ def test_bold_dagger_and_details_are_of_the_cell_that_they_stand_in(store):
         leave_out=lambda spec: spec.train == ("two",) and (spec.seed, spec.augment_percent) == (2, 0),
     )
     put(store, *(made_result(run, lambda *_: 0.9) for run in study.runs(("one",), 50)))
-    shown = collect.read(study, store)
+    shown = collect.Report(study, store)
     html = page.html(shown)
     made = Page(html)
     bold = 0
@@ -396,7 +396,7 @@ def test_a_command_runs_what_is_left_and_not_what_runs_now(store):
     with store.claim(runs_now.key):
         store.start(runs_now)
         ((_, done, problems, command),) = covered(study, store)["gaps"].rows
-        html = page.html(collect.read(study, store))
+        html = page.html(collect.Report(study, store))
     assert done == "2/4"
     assert html.count("<td>2/4</td>") == 2, "in the table and among the gaps"
     assert problems == f"{runs_now.label}: {progress.RUNNING} at 0%"
@@ -430,7 +430,8 @@ def test_hours_are_of_the_kind_of_device_that_worked(store):
         other: made_result(other, lambda *_: 0.4, wall_seconds=7200.0),
         "measured": measured,
     }
-    shown = dataclasses.replace(collect.read(study, store), found=cells.Answers(found))
+    shown = collect.Report(study, store)
+    shown.found = cells.Answers(found)
     assert [row[:5] for row in coverage.cost(found.values()).rows] == [
         ["A device", "CPU", "1", "0", "2.00"],
         ["A GPU", "GPU", "1", "1", "1.50"],
@@ -456,7 +457,7 @@ def test_damaged_scores_and_a_history_cut_short_do_not_stop_the_page(store):
     assert one["epochs"] == [1, 2], "that both have"
     assert one["tail"] == 2
     assert one["loss"][0] == [0.5, 0.375]
-    cell = collect.read(study, store).cells.query("exhibit == 'table1' and train == 'TWO'").iloc[0]
+    cell = collect.Report(study, store).cells.query("exhibit == 'table1' and train == 'TWO'").iloc[0]
     ends = [level(whole, "two", 0, 4), level(damaged, "two", 1, 1)]
     assert cell["wF1"] == pytest.approx(np.mean(ends)), "each run's last evaluation"
 
