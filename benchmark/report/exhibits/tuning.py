@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
-from benchmark.report.later import cells as made
 from benchmark.report.later import intervals, pd, tables
 from benchmark.study import Condition, Study, TrainingSet, training_sets
 from benchmark.study_file import LIST
@@ -112,7 +111,7 @@ def chosen(study: Study, cells: Cells) -> tuple[dict[str, Any], intervals.Units]
     """The chosen point as a cell, and its units; its runs are those of the whole grid."""
     table, asked = points(study, cells), study.exhibits["tuning"]
     runs = {name: int(table[name].sum()) for name in ("runs", "runs_expected")}
-    known = cells if table["chosen"].any() else made.Cells(study, {})
+    known = cells if table["chosen"].any() else type(cells)(study, {})  # of no results
     place = asked.train, asked.train[0], 0, asked.recipes(study)[table["chosen"].argmax()]
     row = {name: value for name, value in known.row(*place).items() if name not in runs}
     return row | runs, known.units(*place)
