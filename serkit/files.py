@@ -126,15 +126,12 @@ def write_by(path: Path, write: Callable[[Path], Any]) -> None:
         raise
 
 
-def settle_folder(draft: Path, folder: Path) -> None:
-    """Puts a folder of files in its place, where nothing is, once all is on the disk. Raises OSError."""
-    for path in draft.iterdir():
+def sync_folder(folder: Path) -> None:
+    """Brings a folder's files to the disk, so that a power cut leaves no names without what they hold."""
+    for path in folder.iterdir():
         _sync(path)
     with suppress(OSError):  # not every file system can bring a folder's names to the disk
-        _sync(draft)
-    os.replace(draft, folder)
-    with suppress(OSError):
-        _sync(folder.parent)
+        _sync(folder)
 
 
 def _sync(path: Path) -> None:

@@ -17,23 +17,21 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 import numpy as np
 
 from serkit.audio import decode
 from serkit.corpora.reading.corpus import Corpus
-from serkit.errors import AudioError, SerkitError
-from serkit.files import CACHE_VARIABLE, cache_folder, open_file, read_bytes, read_json, settle_folder
+from serkit.corpora.reading.folder import made_once
+from serkit.errors import AudioError
+from serkit.files import cache_folder, open_file, read_bytes, read_json, sync_folder
 
 PACK_FORMAT = 2
 CLIPS_AHEAD = 16  # heard ahead of who takes them: of clips of half an hour, the longest there may be, 1 GB
@@ -88,31 +86,24 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
         SerkitError: the pack cannot be written, or cannot be read as it was written.
     """
     folder = cache_folder() / "packed" / f"{corpus.name}-{rate_hz}-{_stamp(corpus, rate_hz)[:16]}"
-    with suppress(_Unusable):
-        return _open(folder, corpus, rate_hz)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{folder}.lock"):
-            try:  # another worker may have packed it in the meantime
-                return _open(folder, corpus, rate_hz)
-            except _Unusable as error:
-                if os.path.lexists(folder):
-                    warnings.warn(
-                        f"{corpus.name}: the packed audio in {folder} is damaged ({error}); packing it again",
-                        stacklevel=2,
-                    )
-            _write(corpus, rate_hz, folder, progress)
-            return _open(folder, corpus, rate_hz)
-    except _Unusable as error:
-        raise SerkitError(
-            f"{corpus.name}: audio that was packed to {folder} just now is damaged ({error}): the disk or the"
-            f" memory fails, or something else writes there; set {CACHE_VARIABLE} to a folder on another disk"
-        ) from error
-    except OSError as error:
-        raise SerkitError(
-            f"{corpus.name}: cannot write the packed audio to {folder} ({error}); make room there, or set"
-            f" {CACHE_VARIABLE} to a folder that you can write"
-        ) from error
+    damage = ""
+
+    def whole(it: Path) -> Pack | None:
+        nonlocal damage
+        try:
+            return _open(it, corpus, rate_hz)
+        except _Unusable as error:
+            damage = str(error)
+            return None
+
+    def write(draft: Path) -> None:
+        if os.path.lexists(folder):
+            said = f"{corpus.name}: the packed audio in {folder} is damaged ({damage}); packing it again"
+            warnings.warn(said, stacklevel=4)
+        _write(corpus, rate_hz, draft, progress)
+        sync_folder(draft)
+
+    return made_once(folder, f"the packed audio of {corpus.name}", whole, write)
 
 
 def fingerprint(corpus: Corpus, packed: Pack) -> str:
@@ -147,25 +138,7 @@ def _stamp(corpus: Corpus, rate_hz: int) -> str:
 
 
 def _write(corpus: Corpus, rate_hz: int, folder: Path, progress: Progress | None) -> None:
-    draft = folder.with_name(f"{folder.name}.draft")
-    _delete(draft)  # left by a worker that was killed
-    draft.mkdir()
-    try:
-        digest, lengths = _write_samples(corpus, rate_hz, draft / "samples.i16", progress)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
-        (draft / "offsets.i64").write_bytes(offsets.tobytes())
-        (draft / "pack.json").write_text(json.dumps(_about(corpus, rate_hz, digest)), encoding="utf-8")
-        _delete(folder)
-        settle_folder(draft, folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)  # a full disk must not stay full
-        raise
-
-
-def _write_samples(
-    corpus: Corpus, rate_hz: int, path: Path, progress: Progress | None
-) -> tuple[str, list[int]]:
-    """Decodes all clips into a file: its digest, and the samples of each clip."""
+    """Decodes all clips into a folder."""
 
     def attempt(clip: Path) -> np.ndarray | AudioError:
         try:
@@ -177,7 +150,7 @@ def _write_samples(
     lengths: list[int] = []
     bad: list[AudioError] = []
     digest = hashlib.sha256()
-    with path.open("wb") as file:
+    with (folder / "samples.i16").open("wb") as file:
         for number, wave in enumerate(in_threads(attempt, clips), start=1):
             if isinstance(wave, AudioError):
                 bad.append(wave)
@@ -196,18 +169,13 @@ def _write_samples(
             + f"{more}\nrun: python -m benchmark doctor, with the same --study"
         )
     digest.update(f"{rate_hz} {lengths}".encode())
-    return digest.hexdigest(), lengths
+    np.cumsum([0, *lengths]).astype("<i8").tofile(folder / "offsets.i64")
+    about = _about(corpus, rate_hz, digest.hexdigest())
+    (folder / "pack.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def _about(corpus: Corpus, rate_hz: int, digest: Any) -> dict[str, Any]:
     return {"format": PACK_FORMAT, "rate_hz": rate_hz, "clips": len(corpus.clips), "digest": digest}
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _open(folder: Path, corpus: Corpus, rate_hz: int) -> Pack:

@@ -206,8 +206,12 @@ def made_once(
                 draft.mkdir()
                 write(draft)
                 if (made := whole(draft)) is None:
-                    raise OSError(errno.EIO, "what is there is not what was written")
+                    raise OSError(
+                        errno.EIO, "what is there is not what was written: the disk or memory fails"
+                    )
                 shutil.rmtree(folder, ignore_errors=True)
+                if os.path.lexists(folder):  # a file or a link
+                    folder.unlink()
                 os.replace(draft, folder)
                 return made
             finally:
