@@ -18,8 +18,6 @@ import matplotlib
 import numpy as np
 import soundfile
 import torch
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tabulate import tabulate
 from torch import Tensor
@@ -80,9 +78,7 @@ def listen(
     Of so many `draws`, the `effects` together (none: the study's) and, where `each` is asked for, each alone.
     `study` gives ranges, front end, longest clip and level; `seed` is of the draws and the noise.
 
-    Raises:
-        AudioError: `clip` cannot be read as audio.
-        ResultsUnwritable: `folder` cannot be written.
+    Raises AudioError: `clip` cannot be read as audio; ResultsUnwritable: `folder` cannot be written.
     """
     front_end, ours = encoders.describe(study.model), study.augmentation
     assert isinstance(front_end, FrontEnd)  # the picture is of its bands
@@ -100,7 +96,6 @@ def listen(
     rows = [augmented(name, spec, front_end, longest, wave, drawn, seed) for name, spec in specs.items()]
     original = unchanged(front_end, wave)
     versions = [original, *(version for row in rows for version in row)]
-
     about = f"study {study.name}, seed {seed}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +113,11 @@ def listen(
     seconds = len(decoded) / front_end.rate_hz
     head = f"{clip}: {seconds:.2f} s at {front_end.rate_hz} Hz, {about}"
     head = "\n".join([head, *_notes(study, together, seconds, front_end, scale)])
-    return "\n\n".join([head, _parameters(together.effects, drawn), wavs, f"picture: {path}"])
+    columns = [_settings(together.effects, drawn, row) for row in range(draws)]
+    settings = [[name, *(column[name] for column in columns)] for name in columns[0]]
+    heads = ["", *(f"draw {row + 1}" for row in range(draws))]
+    parameters = tabulate(settings, headers=heads, disable_numparse=True)
+    return "\n\n".join([head, parameters, wavs, f"picture: {path}"])
 
 
 def unchanged(front_end: FrontEnd, wave: Tensor) -> Version:
@@ -163,7 +162,7 @@ def augmented(
 def _settings(effects: Sequence[str], drawn: Draw, row: int) -> dict[str, str]:
     """What was drawn for one clip, in the order of the chain."""
     said = {}
-    for effect in (effect for effect in DRAWN if effect in effects):
+    for effect in effects:
         for name, form, field, factor in DRAWN[effect]:
             value = getattr(drawn, field)[row]
             sizes = value[:, 0] if np.ndim(value) else [value]  # masks: some, each with its place
@@ -175,14 +174,6 @@ def _title(number: int, settings: Mapping[str, str]) -> str:
     """A panel's title, whose lines break between settings alone."""
     written = (f"{name} {value}".replace(" ", "\N{NO-BREAK SPACE}") for name, value in settings.items())
     return f"draw {number}: {', '.join(written)}"
-
-
-def _parameters(effects: Sequence[str], drawn: Draw) -> str:
-    """A table of every draw, a column each."""
-    columns = [_settings(effects, drawn, row) for row in range(len(drawn))]
-    rows = [[name, *(settings[name] for settings in columns)] for name in columns[0]]
-    heads = ["", *(f"draw {row + 1}" for row in range(len(drawn)))]
-    return tabulate(rows, headers=heads, disable_numparse=True)
 
 
 def _notes(
@@ -208,10 +199,7 @@ def _notes(
 
 
 def _write_waves(folder: Path, stem: str, versions: Sequence[Version], rate_hz: int) -> tuple[str, float]:
-    """Writes the wavs, 32-bit float, all scaled by one factor where one would peak above full scale.
-
-    Returns a table of them, and the factor.
-    """
+    """Writes the wavs, all scaled by one factor where one would clip; returns their table and the factor."""
     waves = {version.name: version.wave for version in versions if version.wave is not None}
     scale = 1 / max(1.0, *(float(np.abs(wave).max()) for wave in waves.values()))
     rows = []
@@ -236,18 +224,17 @@ def picture(rows: Sequence[Sequence[Version]], front_end: FrontEnd, about: str) 
     lines = [max(fold(version.title).count("\n") + 1 for version in row) for row in rows]
     height = 1 + sum(PANEL + LINE * count for count in lines)
     loudest = max(float(version.logmel.max()) for version in everything)
-    scale = Normalize(loudest - SPAN_DB, loudest)
     step = front_end.hop_samples / front_end.rate_hz
     places, labels = _ticks(front_end)
     cmap = matplotlib.colormaps[COLOURS].with_extremes(bad=MASKED)
-    how: Any = dict(cmap=cmap, norm=scale, origin="lower", aspect="auto", interpolation="nearest")
+    how: Any = dict(cmap=cmap, vmin=loudest - SPAN_DB, vmax=loudest, interpolation="nearest")
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         panels = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
         for axes, version in zip(panels.flat, everything, strict=True):
             cells = np.ma.masked_array(version.logmel, version.masked).T
             extent = (-step / 2, (len(version.logmel) - 0.5) * step, -0.5, MEL_BANDS - 0.5)
-            axes.imshow(cells, extent=extent, **how)
+            image = axes.imshow(cells, origin="lower", aspect="auto", extent=extent, **how)
             axes.set_title(fold(version.title))
         axes.set_xlim(-step / 2, max(len(version.logmel) for version in everything) * step)
         axes.set_yticks(places, labels)
@@ -259,8 +246,7 @@ def picture(rows: Sequence[Sequence[Version]], front_end: FrontEnd, about: str) 
         for axes in panels[-1]:
             axes.set_xlabel("seconds")
         shrink = min(1, 4 / len(rows))
-        mappable = ScalarMappable(scale, COLOURS)
-        figure.colorbar(mappable, ax=panels, label="dB", shrink=shrink, aspect=30, pad=0.01)
+        figure.colorbar(image, ax=panels, label="dB", shrink=shrink, aspect=30, pad=0.01)
         head = f"{about}. Log-mel as the network is given it; grey: blanked by SpecAugment"
         figure.suptitle(head, parse_math=False)
     return figure

@@ -43,7 +43,6 @@ ON_A_CPU = """\
 """
 EXAMPLES = {"loudness_dbfs": -26.0}
 """Of settings that are off by default."""
-
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}
 MORE = """\
 # A corpus in a table or in parquet files, or one of several databases, is named (docs/corpora.md):
@@ -126,15 +125,9 @@ def _comment(said: str) -> str:
 
 
 def start(name: str, data: Path | None) -> Path:
-    """Writes a study of the corpora that are there, and returns its file.
+    """Writes a study of the corpora below `data`; `name` is its own or its file's, with or without `.toml`.
 
-    Args:
-        name: the study's, or the path of its file, with or without `.toml`.
-        data: the folder the corpora lie in.
-
-    Raises:
-        SpecError: a name that no study can have, a file that is there already or cannot be written.
-        CorpusMissing: no corpus is there.
+    Raises SpecError: a name that no study can have, a file that is there already or cannot be written.
     """
     file = Path(name if name.endswith(".toml") else f"{name}.toml")
     check(file.stem not in names(), f"{file.stem} is a built-in study; give yours another name")
@@ -152,8 +145,7 @@ def start(name: str, data: Path | None) -> Path:
 def found(data: Path | None) -> dict[str, dict[str, Any]]:
     """The readers whose corpus is there, each with the options that let most corpora be trained jointly.
 
-    Raises:
-        CorpusMissing: none is.
+    Raises CorpusMissing: none is there.
     """
     if data is None:
         raise CorpusMissing("SERKIT_DATA is not set; point it at the folder your corpora lie in")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import itertools
 import os
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -72,9 +71,8 @@ class Grid:
 def kinds() -> tuple[ModuleType, ...]:
     """The kinds of exhibit: the modules of `benchmark/report/exhibits`, in the order of a report."""
     folder = Path(__file__).parent / "report" / "exhibits"
-    names = [module.name for module in pkgutil.iter_modules([str(folder)])]
-    found = [importlib.import_module(f"benchmark.report.exhibits.{name}") for name in names]
-    return tuple(sorted(found, key=lambda kind: kind.PLACE))
+    names = (f"benchmark.report.exhibits.{module.name}" for module in pkgutil.iter_modules([str(folder)]))
+    return tuple(sorted(map(importlib.import_module, names), key=lambda kind: kind.PLACE))
 
 
 def exhibits() -> dict[str, ModuleType]:
@@ -103,9 +101,6 @@ class Study:
         corpora: in the order of the tables.
         titles: each corpus's name in tables.
         expected_training_clips: about how many clips each adds to a training; orders the cases, nothing else.
-        model: the network.
-        recipe: the recipe.
-        augmentation: what an augmented clip goes through.
         caution: what a reader of its numbers must know; printed with every table; may be empty.
         paper: whether its numbers stand beside the published ones.
         settled: whether each run's loss must have levelled off in the tail (§2.2); false where a study is too
@@ -298,7 +293,7 @@ def training_sets(
     for column in given:
         check_value(f"{where}.train", column, LIST)
     known = [test for corpus in study.corpora for test in corpus.tests]
-    for word in itertools.chain(tests, *given):
+    for word in (*tests, *(corpus for column in given for corpus in column)):
         check(word in known, f"{where}: no corpus {shown(word)}; expected one of {', '.join(known)}")
     check(bool(given), f"{where}: train is missing; expected a list of training sets")
     columns = [in_order(column, study.corpora) for column in given]

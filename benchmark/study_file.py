@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,22 +99,15 @@ def spec(kind: type, where: str, table: dict[str, Any]) -> Any:
 
 
 def corpora(tables: Mapping[str, Any]) -> tuple[CorpusSpec, ...]:
-    """The corpora of a study, checked.
-
-    Raises:
-        SpecError: too many, one that cannot be, or one twice: trained on under one name, it would be tested
-            on under another.
-    """
+    """The corpora of a study. Raises SpecError: too many, one that cannot be, or one twice."""
     check(len(tables) <= MAX_ITEMS, f"corpora: {len(tables):,} of them; expected {MAX_ITEMS} at most")
     found = tuple(_corpus(f"corpora.{name}", name, table) for name, table in tables.items())
     seen: dict[tuple[str, Any], str] = {}
     for corpus in found:
         other = seen.setdefault((corpus.reader, corpus.options), corpus.name)
-        check(
-            other == corpus.name,
-            f"corpora.{corpus.name} is corpora.{other} again: networks would be tested on the clips that they"
-            " learnt from. Ask for what differs in a study of its own",
-        )
+        same = f"corpora.{corpus.name} is corpora.{other} again"
+        why = "networks would be tested on the clips that they learnt from"
+        check(other == corpus.name, f"{same}: {why}. Ask for what differs in a study of its own")
     return found
 
 
@@ -131,31 +125,22 @@ def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
     folds = table.get("folds", known or 1)
     why = "leave folds out, they follow from the options"
     check(known in (None, folds), f"{where}.folds = {shown(folds)}: with these options it has {known}; {why}")
-    return CorpusSpec(
-        name=name,
-        reader=table["reader"],
-        folds=folds,
-        options=frozen(table.get("options", {})),
-        scramble=frozen(table.get("scramble", {})),
-        max_training_clips=table.get("max_training_clips"),
-    )
+    own = {key: frozen(value) for key, value in table.items() if key not in ("title", clips)}
+    return CorpusSpec(name, **own | {"folds": folds})
 
 
 def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str, str]:
     """Each corpus's title. Tables go by titles, so none may be another's, scrambled or not, or a set's.
 
     Unless given it is the corpus's own, where its reader is of one corpus and the study has it once; else the
-    study's word for it.
-
-    Raises:
-        SpecError: one that cannot be told from another, or is no line of text.
+    study's word for it. Raises SpecError: one that cannot be told from another, or is no line of text.
     """
     found: dict[str, str] = {}
-    read = [corpus.reader for corpus in corpora]
+    times = Counter(corpus.reader for corpus in corpora)
     for corpus in corpora:
-        where = f"corpora.{corpus.name}"
-        own = read.count(corpus.reader) == 1 and readers.is_one(corpus.reader)
-        title = readers.reader(corpus.reader).TITLE if own else corpus.name
+        where, reader = f"corpora.{corpus.name}", corpus.reader
+        own = times[reader] == 1 and readers.is_one(reader)
+        title = readers.reader(reader).TITLE if own else corpus.name
         title = one_line(f"{where}.title", tables[corpus.name].get("title", title), MAX_TITLE)
         given = f"{where}.title = {title!r}"
         check("+" not in title, f"{given}: expected no +, which joins training sets")

@@ -151,7 +151,7 @@ def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
 
 
 def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
-    """Every cell that one of the two has runs of, once.
+    """Every cell that one of the two has runs of, once. Raises SpecError: none has runs on both sides.
 
     Returns:
         Columns: `exhibit` (all that show it), `train`, `test` (titles), `augment_percent`, `tuned` (learning
@@ -159,9 +159,6 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
         (B - A, of the units they share where they share any), `low`, `high` (its interval), `spread_of`,
         `runs_A`, `runs_B`, `moved` (0 lies outside the interval). NaN where a side has no runs; then `moved`
         is false.
-
-    Raises:
-        SpecError: no cell has runs on both sides.
     """
     shown: dict[Cell, dict[str, None]] = {}
     for side in (first, second):
@@ -174,8 +171,9 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
         (ours, n), (theirs, other_n) = (_units(of, cell, metric) for of in both)
         if n == other_n == 0:
             continue
-        if _split(first.study, cell.test) != _split(second.study, cell.test):
-            theirs = _apart(theirs)
+        if _split(first.study, cell.test) != _split(second.study, cell.test):  # no unit has a partner then
+            apart = {(seed, fold + 1_000_000): value for (seed, fold), value in theirs.values.items()}
+            theirs = dataclasses.replace(theirs, values=apart)
         moved = intervals.difference(theirs, ours)
         namer = first.study if _has(first.study, cell) else second.study
         row: dict[str, Any] = {"exhibit": ", ".join(names), "train": namer.title_of(cell.train)}
@@ -211,12 +209,6 @@ def _split(of: Study, test: str) -> list[tuple[Any, ...]]:
     """What decides which speakers a fold of the test's corpus holds, as far as settings say."""
     found = [corpus for corpus in of.corpora if corpus.name == corpus_of(test)]
     return [(corpus.reader, corpus.folds, corpus.options) for corpus in found]
-
-
-def _apart(units: intervals.Units) -> intervals.Units:
-    """The same units under names that no other side has, so that none is taken for its partner."""
-    apart = {(seed, fold + 1_000_000): value for (seed, fold), value in units.values.items()}
-    return dataclasses.replace(units, values=apart)
 
 
 def unlike(first: Side, second: Side) -> list[str]:

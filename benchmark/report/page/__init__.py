@@ -34,12 +34,9 @@ NAME = "index.html"
 
 
 def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: str = "paper") -> str:
-    """The page of a report.
+    """The page of a report, with SVG files by name for the exhibits that show one.
 
-    Args:
-        report: what is shown.
-        pictures: SVG files by name, for the exhibits that show one.
-        colours: that the heat maps open in, `paper` or `safe`; a reader may switch.
+    Heat maps open in the `colours` `paper` or `safe`; a reader may switch.
     """
     import jinja2
 
