@@ -21,7 +21,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark import study
-from benchmark.report import intervals
+from benchmark.report import escape, intervals
 from benchmark.report.cells import Cells, devices
 from benchmark.study import Grid, Study, TrainingSet
 from serkit.effects import Augmentation
@@ -132,7 +132,7 @@ def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
 
 
 class Cell(NamedTuple):
-    """What a cell goes by on both sides: corpora by name; of a tuned one its learning rate and batch size."""
+    """What identifies a cell on both sides: corpora by name; if tuned, its learning rate and batch size."""
 
     train: TrainingSet
     test: str
@@ -212,7 +212,7 @@ def _split(of: Study, test: str) -> list[tuple[Any, ...]]:
 
 
 def unlike(first: Side, second: Side) -> list[str]:
-    """In what the two were not made alike, a line each; empty where in nothing that results say."""
+    """How the two were made differently, a line for each difference that their results show."""
     ours, theirs = _made(first), _made(second)
     if not (any(first.study.rates_percent) and any(second.study.rates_percent)):
         ours = {what: value for what, value in ours.items() if not what.startswith("augmentation ")}
@@ -224,7 +224,7 @@ def unlike(first: Side, second: Side) -> list[str]:
 
 
 def _made(side: Side) -> dict[str, Any]:
-    """How a side was made, by what a line calls it."""
+    """How a side was made, by the name of each setting in `unlike`."""
     of, results = side.study, list(side.results.values())
     parts: dict[str, Any] = {"model ": of.model, "recipe ": of.recipe, "augmentation ": of.augmentation}
     parts |= {f"corpus {corpus.name}, ": corpus for corpus in of.corpora}
@@ -259,15 +259,12 @@ def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list
     both = table[table["difference"].notna()]
     moved, equal = int(both["moved"].sum()), int((both["difference"] == 0).sum())
     by_chance = f"by chance alone about {intervals.BY_CHANCE * len(both):.0f} would"
-    said.append(
-        f"{moved} of {many(len(both), 'cell')} moved by more than their spread in {metric}; {by_chance}."
-        f" {equal} are equal."
-    )
+    changed = f"{moved} of {many(len(both), 'cell')} moved by more than their spread in {metric}"
+    said.append(f"{changed}; {by_chance}. {equal} are equal.")
+    single, uneven = both["spread_of"] == intervals.SINGLE, both["runs_A"] != both["runs_B"]
     kinds = {
-        "rest on more runs on one side than on the other": both["runs_A"] != both["runs_B"],
-        "compare two single runs, by a yardstick and no interval of confidence": (
-            both["spread_of"] == intervals.SINGLE
-        ),
+        "rest on more runs on one side than on the other": uneven,
+        "compare two single runs, by a yardstick and no interval of confidence": single,
     }
     said += [f"{n} of them {what}." for what, of in kinds.items() if (n := int(of.sum()))]
     alone = {"A": int(table["B"].isna().sum()), "B": int(table["A"].isna().sum())}
@@ -275,9 +272,9 @@ def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list
 
 
 def drawn(table: pd.DataFrame, form: str) -> str:
-    """The table in a style of tabulate's; as `csv` every digit of every column."""
+    """The table in a style of tabulate's; as `csv` every digit of every column, and no text a formula."""
     if form == "csv":
-        return table.to_csv(index=False).rstrip("\n")
+        return escape.csv(table).rstrip("\n")
     rows = []
     for row in table.itertuples():
         rate = f"{row.augment_percent} %" + f", {row.tuned}" * bool(row.tuned)

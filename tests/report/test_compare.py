@@ -255,6 +255,14 @@ def test_exit_codes_and_tables(study, tmp_path):
     assert github.stdout.startswith("| Exhibit")
 
 
+def test_no_title_is_a_formula_in_a_csv(study, tmp_path):
+    fill(tmp_path / "results" / "mine", study)
+    (tmp_path / "mine.toml").write_text(STUDY.replace('"One"', '"=1-1"'))
+    csv = called("mine.toml", "results/mine", "--all", "--format", "csv").stdout
+    assert ",'=1-1," in csv
+    assert ",=1-1," not in csv
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
