@@ -27,7 +27,7 @@ from serkit.specs import CHECKPOINTS, FRONT_ENDS, CorpusSpec
 
 WIDTH = 100
 JOINT_FOLDS = 5
-"""Of corpora whose reader takes any number: as EmoDB has."""
+"""Folds of corpora whose reader takes any number: as many as EmoDB has."""
 
 ON_A_CPU = """\
 # To learn something on a CPU in place of the pretrained CNN14, which a GPU is wanted for:
@@ -42,7 +42,7 @@ ON_A_CPU = """\
 # max_seconds = 3.0
 """
 EXAMPLES = {"loudness_dbfs": -26.0}
-"""Of settings that are off by default."""
+"""Values of settings that are off by default."""
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}
 MORE = """\
 # A corpus in a table or in parquet files, or one of several databases, is named (docs/corpora.md):
@@ -62,7 +62,7 @@ def attributes(spec: type) -> dict[str, str]:
 
 
 def reference() -> str:
-    """A study that says every key, at its default, and means the same as one that says none of them."""
+    """A study with every key at its default, which means the same as one with none of them."""
     study, corpus = attributes(Study), attributes(CorpusSpec)
     of_study = {"title": "What a study looks like", "caution": "", "paper": False, "settled": True}
     folds = f"{corpus['folds']} Left out, it follows from reader and options."

@@ -33,7 +33,7 @@ BUILT_IN = Path(__file__).parent / "studies"
 MEASURED_CLIP_COST = 100
 """What measuring one clip costs in the time of training clips: both are rough, and order cases only."""
 MAX_CASES = 20_000
-"""Of a plan; the paper's has 419. Each is trained, listed and stored."""
+"""Cases of a plan; the paper's has 419. Each is trained, listed and stored."""
 
 SPECS = {"model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}
 """Tables of a study's file that say how each run is made."""
@@ -132,7 +132,7 @@ class Study:
         return "+".join(labels.title_of(name, self.titles) for name in each)
 
     def titled(self, message: str) -> str:
-        """What a reader says of a corpus, which begins with its own title for it, under the study's."""
+        """A reader's message about a corpus, with the study's title in place of the reader's own."""
         known, _, why = message.partition(": ")
         for corpus in self.corpora:
             title = self.titles[corpus.name]
@@ -178,7 +178,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """What pytest calls it: its label, of a tuned run as `iemocap-aug0-fold03-lr0.01-batch16`."""
+        """Its name in pytest: the label, of a tuned run for example `iemocap-aug0-fold03-lr0.01-batch16`."""
         if not self.tuned:
             return self.spec.label
         assert self.spec.kind == TRAINING

@@ -20,6 +20,8 @@ POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 def choices(study: Study) -> list[tuple[str, str]]:
     """What this study does about every point that the paper leaves open (docs/reading-the-paper.md)."""
     model, recipe = study.model, study.recipe
+    scrambled = {study.titles[corpus.name]: corpus.scramble for corpus in study.corpora if corpus.scramble}
+    scrambles = {title: ", ".join(map("->".join, pairs)) for title, pairs in scrambled.items()}
     rate, batch = f"constant {recipe.learning_rate:g}, no decay", f"batch {recipe.batch_size}"
     each = f"{recipe.evaluations_per_epoch} evaluation(s) an epoch"
     crops = f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked"
@@ -27,7 +29,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
     said = {
         "1 metrics": "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)",
         "2, 3, 9 corpora and labels": "; ".join(_corpus(study, corpus) for corpus in study.corpora),
-        "scrambling": _scrambles(study),
+        "scrambling": "; ".join(f"{title}: {pairs}" for title, pairs in scrambles.items()) or "none",
         "4 front end": model.front_end,
         "weights": model.weights or "from random initialisation",
         "width": f"{model.width} channels in the first block (CNN14: 64)",
@@ -60,11 +62,6 @@ def _words(value: Any) -> str:
     if not isinstance(value, tuple):
         return str(value)
     return " ".join("->".join(map(str, pair)) if isinstance(pair, tuple) else str(pair) for pair in value)
-
-
-def _scrambles(study: Study) -> str:
-    of = {study.titles[corpus.name]: ", ".join(map("->".join, corpus.scramble)) for corpus in study.corpora}
-    return "; ".join(f"{title}: {pairs}" for title, pairs in of.items() if pairs) or "none"
 
 
 def _validation(study: Study) -> str:

@@ -20,7 +20,7 @@ MARKS = re.compile(
     r"|(?<=\])[(\[:]"  # links and pictures
     r"|#(?=#*$)"  # the end of a heading
 )
-"""What means something to Markdown; other letters stay as they are, for those who read the file itself."""
+"""What means something to Markdown; the rest stays as it is, for those who read the file itself."""
 FIRST = re.compile(r"^(\d{1,9}(?=[.)]\s|[.)]$)|)([#+=>.)-]|\[(?=[^\]]*\]:))")
 """What makes a paragraph a heading, a list, a quotation or a link's address."""
 NUMBER = re.compile(r"[+-]\d+(\.\d+)?(e[+-]?\d+)?( \[[\w ./,+-]*\])*")
