@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST, RESULTS = "manifest.json", "results.jsonl.xz"
 STORED = {name: f"{name}.parquet.xz" for name in TABLE_OF.values()}
-DATE = (1980, 1, 1, 0, 0, 0)
-"""Of every part, so that equal results make equal bytes."""
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
 MAX_DIRECTORY_BYTES = 1024
 """Of the zip's directory; that of all parts takes 250."""
@@ -189,7 +187,7 @@ def write_bundle(
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in {MANIFEST: json.dumps(manifest, indent=1).encode(), **packed}.items():
-            archive.writestr(zipfile.ZipInfo(name, DATE), data)
+            archive.writestr(zipfile.ZipInfo(name), data)  # of 1980, so that equal results make equal bytes
     write_whole(path, buffer.getvalue())
     return unread
 

@@ -1,10 +1,10 @@
 """What an augmented clip goes through, as data: effects, their ranges, and what these may span."""
 
-from __future__ import annotations
+from __future__ import annotations  # a study file asks for types by their text
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from serkit.settings import check, check_numbers, is_number, one_of
 from serkit.words import shown
@@ -110,7 +110,7 @@ class Augmentation:
         """Whether the stretch is in the log-mel spectrogram, and on no wave."""
         return "stretch" in self.effects and self.stretch_method == "feature"
 
-    def on_waves(self) -> Augmentation:
+    def on_waves(self) -> Self:
         """The part that changes waves, no features. Raises SpecError where nothing does."""
         features = {"specaugment"} | ({"stretch"} if self.stretches_features else set())
         effects = tuple(effect for effect in self.effects if effect not in features)

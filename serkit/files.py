@@ -22,9 +22,6 @@ from serkit.errors import SerkitError
 
 MAX_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
-MAX_NUMBER, MAX_WHOLE = 1e100, 1e15
-"""Of `usual_number`; a training that is thrown off has losses of 1e18."""
-
 NAMED = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 CACHE_VARIABLE = "SERKIT_CACHE"
 HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
@@ -97,7 +94,7 @@ def usual_number(text: str) -> int | float:
         (12, 0.5)
     """
     value, whole = float(text), text.lstrip("-").isdigit()
-    if not abs(value) < (MAX_WHOLE if whole else MAX_NUMBER):
+    if not abs(value) < (1e15 if whole else 1e100):  # a training that is thrown off has losses of 1e18
         raise ValueError(f"{text[:20]} is no number that can be")
     return int(text) if whole else value
 

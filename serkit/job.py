@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from serkit.corpora.reading.corpus import Corpus
     from serkit.packs import Pack
 
-REPORT_EVERY = 100
-"""Clips packed between two lines of progress."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -85,7 +82,7 @@ def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
         corpus = read(spec, place)
 
         def report(done: int, clips: int) -> None:
-            if done % REPORT_EVERY == 0 or done == clips:
+            if done % 100 == 0 or done == clips:
                 place.store.report_reading(spec.name, {"packed": done, "of": clips})
 
         try:

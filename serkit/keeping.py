@@ -23,7 +23,7 @@ USER = os.getuid() if hasattr(os, "getuid") else 0
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
-    """Has `write` write a finished run into its folder, called by its key, with `result.json` last.
+    """Saves a finished run in its folder, called by its key; `write` does it, with `result.json` last.
 
     Raises ResultsUnwritable where that was not possible for a minute; says where it is kept.
     """

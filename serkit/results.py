@@ -32,11 +32,7 @@ if TYPE_CHECKING:
 
 ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
 """What an attempt writes for those who watch."""
-LEFT_BEHIND = ("progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")
-"""What an attempt left that the next one drops; the last are TensorBoard's."""
 PARTS = "part-*.parquet"
-ROOM_BYTES = 1 << 18
-"""What a result and its scores take."""
 MAX_NAMED = 5
 """Files that cannot be read are named up to so many."""
 
@@ -53,7 +49,7 @@ class Store:
         with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                probe.write_bytes(bytes(ROOM_BYTES))
+                probe.write_bytes(bytes(1 << 18))
             finally:
                 probe.unlink(missing_ok=True)
 
@@ -223,8 +219,7 @@ class Store:
             for path in _those(folder, *ATTEMPT, "*.draft", "*.parquet"):
                 if path.is_dir():  # which no file can replace
                     _set_aside(path)
-            for path in _those(folder, *LEFT_BEHIND):
-                path.unlink(missing_ok=True)
+            _drop(folder, "progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")  # TensorBoard's
             write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1))
         self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
 

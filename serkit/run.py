@@ -21,9 +21,6 @@ from serkit.resultfile import Result
 from serkit.specs import RunSpec
 from serkit.train import train
 
-PROGRESS = ("iteration", "epoch", "loss", "of")
-"""What progress.jsonl says of an evaluation; its metrics stand in the result."""
-
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
 
 
@@ -55,7 +52,8 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
     spec = dataclasses.replace(plan, fingerprints=fingerprints)
 
     def report(event: dict[str, Any]) -> None:
-        place.store.report(spec.key, {name: event[name] for name in PROGRESS})
+        # The metrics stand in the result.
+        place.store.report(spec.key, {name: event[name] for name in ("iteration", "epoch", "loss", "of")})
         if on_evaluation is not None:
             with suppress(OSError):  # as progress: no training ends for want of a curve
                 on_evaluation(place.store.run_folder(spec.key), event)

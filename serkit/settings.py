@@ -119,7 +119,7 @@ def one_line(where: str, text: str, most: int = 200) -> str:
 def plain(where: str, value: Any, finite: bool = True, depth: int = 0) -> None:
     """Raises SpecError unless a value is plain text, a number, true or false, or lists and tables of such.
 
-    Numbers with bounds of their own need not be `finite` here. At most `MAX_NESTED` levels, `depth` above it.
+    Numbers with bounds of their own need not be `finite` here. `depth` counts the levels above the value.
     """
     check(depth <= MAX_NESTED, f"{shown(where)[1:-1]}: nested deeper than {MAX_NESTED} levels")
     if isinstance(value, list | tuple):

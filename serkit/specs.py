@@ -4,7 +4,7 @@ A spec holds everything that can change an outcome and nothing else (no device, 
 equal keys mean equal outcomes and a new setting never reuses an old result. Imports nothing heavy.
 """
 
-from __future__ import annotations
+from __future__ import annotations  # a study file asks for types by their text
 
 import dataclasses
 import hashlib
@@ -42,12 +42,6 @@ MAX_IN_NAME, MAX_IN_LABEL = 40, 200
 """Characters of a corpus's name, and of a run's label, which names a folder: 255 at most with a digest."""
 
 
-def in_order(train: Iterable[str], corpora: Sequence[CorpusSpec]) -> tuple[str, ...]:
-    """The names of a training set in the order of the corpora: one set is one run, however it is written."""
-    places = {corpus.name: place for place, corpus in enumerate(corpora)}
-    return tuple(sorted(train, key=lambda name: (places[corpus_of(name)], name)))
-
-
 @dataclass(frozen=True)
 class CorpusSpec:
     """A corpus as a study uses it.
@@ -83,6 +77,12 @@ class CorpusSpec:
     def tests(self) -> tuple[str, ...]:
         """The names under which it is scored: its own and, where it has a scramble, the scrambled one."""
         return (self.name, permuted(self.name)) if self.scramble else (self.name,)
+
+
+def in_order(train: Iterable[str], corpora: Sequence[CorpusSpec]) -> tuple[str, ...]:
+    """The names of a training set in the order of the corpora: one set is one run, however it is written."""
+    places = {corpus.name: place for place, corpus in enumerate(corpora)}
+    return tuple(sorted(train, key=lambda name: (places[corpus_of(name)], name)))
 
 
 @dataclass(frozen=True)
