@@ -10,7 +10,7 @@ import pytest
 
 from benchmark import study as studies
 from benchmark.session.live import Live, in_place
-from benchmark.session.progress import Progress
+from benchmark.session.progress import RUNNING, Progress
 from serkit.errors import SerkitError, memory_named
 from serkit.results import Store
 from serkit.words import printable
@@ -47,7 +47,7 @@ class Controller:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A case was begun."""
-        self._live.started(nodeid)
+        self._live.note(nodeid, RUNNING)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A case that was called is one worth a table; a worker that died reports no call.
@@ -59,7 +59,7 @@ class Controller:
             self._skipped += missing
             self._ran |= report.outcome == "failed" or (report.when == "call" and not missing)
         if report.when == "call" or report.outcome != "passed":
-            self._live.ended(report.nodeid, report.outcome)
+            self._live.note(report.nodeid, report.outcome)
 
     def pytest_enter_pdb(self) -> None:
         """A debugger needs the terminal."""

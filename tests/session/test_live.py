@@ -59,8 +59,8 @@ def at_work(name, worker="", **changes):
 
 def test_a_row_for_each_case_that_was_begun(live, store):
     for name in (FIRST, SECOND, THIRD, "another"):
-        live.started(nodeid(name))
-    live.ended(nodeid(FIRST), "passed")
+        live.note(nodeid(name), "running")
+    live.note(nodeid(FIRST), "passed")
     store.report_reading("syniemocap", {"packed": 3, "of": 9})
     seen = states(**at_work(SECOND, "gw1"))
     assert live.rows(seen) == [
@@ -68,7 +68,7 @@ def test_a_row_for_each_case_that_was_begun(live, store):
         ("", THIRD, "preparing"),
         ("", "SYN-IEMOCAP", "3 of 9 clips decoded"),
     ]
-    live.ended(nodeid(THIRD), "failed")
+    live.note(nodeid(THIRD), "failed")
     assert [row[1] for row in live.rows(seen)] == [SECOND]  # who reads corpora then is somebody else
 
 
@@ -77,7 +77,7 @@ def test_cases_are_shown_by_their_ids_not_by_labels_they_share(live):
     tuned = [case.id for case in CASES.values() if case.tuned][:2]
     live.chosen(map(nodeid, tuned))
     for name in tuned:
-        live.started(nodeid(name))
+        live.note(nodeid(name), "running")
     assert [name for _, name, _ in live.rows(states())] == tuned
     assert len(set(tuned)) == 2
 
@@ -86,16 +86,16 @@ def test_the_plan_in_a_line(live):
     """Each unit of cost takes two seconds; of four chosen cases one is at work, one lies there done."""
     lying = done(CASES[FOURTH], 2.0 * CASES[FOURTH].cost)
     assert live.plan_line(states()) == "0 of 4 done, 4 left, time left unknown"
-    live.started(nodeid(FIRST))
+    live.note(nodeid(FIRST), "running")
     seen = states(**{FOURTH: lying, **at_work(FIRST, share=0.0, left=None)})
     rest = sum(2 * CASES[name].cost for name in (FIRST, SECOND, THIRD))
     assert live.plan_line(seen) == f"0 of 4 done, 1 running, 3 left, about {lasting(rest)} left"
-    live.ended(nodeid(FIRST), "passed")
-    live.started(nodeid(SECOND))
-    live.ended(nodeid(SECOND), "failed")
-    live.ended(nodeid(THIRD), "skipped")
+    live.note(nodeid(FIRST), "passed")
+    live.note(nodeid(SECOND), "running")
+    live.note(nodeid(SECOND), "failed")
+    live.note(nodeid(THIRD), "skipped")
     assert live.plan_line(seen) == "1 of 4 done, 1 failed, 1 skipped, 1 left"
-    live.ended(nodeid(FOURTH), "passed")
+    live.note(nodeid(FOURTH), "passed")
     assert live.plan_line(seen) == "2 of 4 done, 1 failed, 1 skipped"
 
 
@@ -109,7 +109,7 @@ def test_what_is_run_again_is_not_done(store):
 def test_plain_lines_come_now_and_then(live, monkeypatch):
     now = [live._began]
     monkeypatch.setattr(time, "time", lambda: now[0])
-    live.started(nodeid(FIRST))
+    live.note(nodeid(FIRST), "running")
     spoken = []
     for second in range(0, 121, 5):
         now[0] = live._began + second
@@ -124,7 +124,7 @@ def test_plain_lines_come_now_and_then(live, monkeypatch):
 def test_unit_tests_alone_show_nothing(store):
     live = Live(Progress(STUDY, store))
     live.chosen(["tests/test_x.py::test_y[synmsp]"])
-    live.started("tests/test_x.py::test_y[synmsp]")
+    live.note("tests/test_x.py::test_y[synmsp]", "running")
     assert live.rows(states()) == live.lines(states()) == []
 
 
@@ -134,7 +134,7 @@ def test_plain_lines_go_to_the_descriptor_it_was_given(live, store, monkeypatch)
     spec = dataclasses.replace(CASES[FIRST].spec, fingerprints=(("synmsp", "0"),))
     read_end, pipe = os.pipe()
     threads = threading.active_count()
-    live.started(nodeid(FIRST))
+    live.note(nodeid(FIRST), "running")
     with store.claim(spec.key):
         store.start(spec)
         store.report(spec.key, {"iteration": 1, "of": 1, "epoch": 8.0, "loss": 0.25})
@@ -320,7 +320,7 @@ def test_watching_shows_and_leaves_a_clean_terminal(live, terminal, monkeypatch)
     shown, ends = "", time.monotonic() + 20
     with contextlib.suppress(KeyboardInterrupt), live.watching(terminal.writer, terminal.fd):
         terminal.write("cases/test_x.py .")
-        live.started(nodeid(FIRST))
+        live.note(nodeid(FIRST), "running")
         while "preparing" not in shown and time.monotonic() < ends:
             shown += seen(terminal.shown())
         raise KeyboardInterrupt
