@@ -104,7 +104,7 @@ def test_a_bundle_holds_what_its_folder_holds(folder, store):
 
 def test_whoever_looks_at_a_study_sees_the_same(folder, store):
     assert answers(STUDY, store) == answers(STUDY, folder)
-    assert progress.states(STUDY, store) == progress.states(STUDY, folder)
+    assert progress.Progress(STUDY, store).look() == progress.Progress(STUDY, folder).look()
     for root in (store.folder.parent, store.bundle_path):
         pd.testing.assert_frame_equal(load_all(root, STUDY.name), load_all(folder.folder.parent, STUDY.name))
 
@@ -127,14 +127,14 @@ def test_what_lies_in_the_folder_stands_before_the_bundle(store):
 
 
 def test_a_run_that_is_in_the_bundle_can_be_run_again(store):
-    (seen, *_) = progress.states(STUDY, store)
+    (seen, *_) = progress.Progress(STUDY, store).look()
     assert seen.state == progress.DONE
-    spec = next(spec for spec, result in store.all() if result["key"] == seen.key)
+    spec = next(spec for spec, _ in store.all() if spec.plan() == seen.case.spec)
     with store.claim(spec.key):
         store.start(spec)
-        assert progress.states(STUDY, store)[0].state == progress.RUNNING
+        assert progress.Progress(STUDY, store).look()[0].state == progress.RUNNING
         assert store.get(spec.key) is not None
-    assert progress.states(STUDY, store)[0].state == progress.DONE
+    assert progress.Progress(STUDY, store).look()[0].state == progress.DONE
 
 
 def test_the_stored_study_is_in_one_file_under_a_megabyte():

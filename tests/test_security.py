@@ -235,7 +235,7 @@ def test_notes_of_a_run_that_cannot_be_read_are_none(mine: Mine, tmp_path: Path)
     folder.mkdir()
     for name in ("spec.json", "progress.jsonl", "error.json"):
         (folder / name).write_bytes(mine.pickled + b"\n" + b"[" * 100_000)
-    assert len(progress.states(its, Store(tmp_path))) == len(study.plan(its))
+    assert len(progress.Progress(its, Store(tmp_path)).look()) == len(study.plan(its))
     assert not mine.went_off()
 
 

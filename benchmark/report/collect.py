@@ -45,7 +45,7 @@ class Report:
         self.sentences = verdicts.sentences(made)  # the answer
         self.notes = list(_notes(made, self.found, self.cells))
         self.choices = choices(study)
-        self.states = list(progress.states(study, store))
+        self.states = list(progress.Progress(study, store).look())
         self.conditions = list(_conditions(study, made, store))
 
     @property

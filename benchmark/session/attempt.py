@@ -1,19 +1,19 @@
-"""What the files of one attempt say, whatever stands in them: read for who watches.
+"""What the files of one attempt say, whatever stands in them: plain values, fit to be shown.
 
-Each reader gives plain values, fit to be shown; an entry of the wrong type counts as absent.
+An entry of the wrong type counts as absent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from serkit.errors import ResultsUnreadable, SpecError
+from serkit.errors import SpecError
 from serkit.files import parse_json, read_bytes, read_json, usual_number
-from serkit.resultfile import Result, diverged, read, unreadable
+from serkit.resultfile import Result, diverged, read
 from serkit.specs import Spec, from_json
 from serkit.words import printable
 
@@ -28,33 +28,13 @@ KEPT = frozenset(
 """The entries of a result that tell how long such a case takes."""
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What is kept of a result.
+class Finished(NamedTuple):
+    """What is kept of a result."""
 
-    Attributes:
-        spec: without fingerprints; None of another version.
-        at: when it finished, in seconds since 1970.
-        diverged: whether its loss stayed far above guessing (`serkit.resultfile.diverged`).
-        result: its entries of `KEPT`.
-    """
-
-    spec: Spec | None
-    at: float
-    diverged: bool
-    result: Mapping[str, Any]
-
-
-def attempted(parse: Callable[[Path], Any], path: Path) -> Any:
-    """What a parser makes of a file, or the error that says why not. Raises FileNotFoundError."""
-    try:
-        return parse(path)
-    except FileNotFoundError:
-        raise
-    except ResultsUnreadable as error:
-        return error
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        return unreadable(path, error)
+    spec: Spec | None  # without fingerprints; None of another version
+    at: float  # when it finished, in seconds since 1970
+    diverged: bool  # whether its loss stayed far above guessing (`serkit.resultfile.diverged`)
+    result: Mapping[str, Any]  # its entries of `KEPT`
 
 
 def finished(path: Path) -> Finished:
@@ -70,7 +50,7 @@ def summary(result: Result) -> Finished:
 
 
 def spec(path: Path) -> Spec | None:
-    """What a spec.json asks for, as `Finished.spec`. Raises what `attempted` catches."""
+    """What a spec.json asks for, as `Finished.spec`. Raises OSError, ValueError or TypeError."""
     data = read_json(path, usual_number)
     if not isinstance(data, dict):
         raise ValueError("expected an object")
@@ -79,15 +59,14 @@ def spec(path: Path) -> Spec | None:
     return asked
 
 
-def _asked(data: dict[str, Any]) -> Spec | None:
-    try:
+def _asked(data: Mapping[str, Any]) -> Spec | None:
+    with suppress(SpecError):
         return from_json(data).plan()
-    except SpecError:
-        return None
+    return None
 
 
 def failure(path: Path) -> str:
-    """Why an attempt failed, from its error.json."""
+    """Why an attempt failed, from its error.json. Raises FileNotFoundError."""
     try:
         found = read_json(path)
         return printable(f"{found['error']}: {found['message']}")
@@ -99,22 +78,22 @@ def failure(path: Path) -> str:
 
 def events(path: Path) -> list[dict[str, Any]]:
     """The events of a progress file; a line that is no event, or is still being written, is skipped."""
-    return [event for line in read_bytes(path).splitlines() for event in _event(line)]
+    return [event for line in read_bytes(path).splitlines() if (event := _event(line))]
 
 
-def _event(line: bytes) -> Iterator[dict[str, Any]]:
+def _event(line: bytes) -> dict[str, Any] | None:
     try:
         found = parse_json(line, usual_number)
     except ValueError:
-        return
-    if not isinstance(found, dict) or not _is_number(found.get("time")):
-        return
+        return None
+    if not isinstance(found, dict):
+        return None
     event = {name: found[name] for name in NUMBERS if _is_number(found.get(name))}
     event |= {name: in_a_line(found[name]) for name in TEXTS if isinstance(found.get(name), str)}
-    if event.get("of", 0) <= 0:
+    if not event.get("of"):
         event.pop("of", None)
-    if all(event.keys() >= words or not event.keys() & (words - {"of"}) for words in WHOLE):
-        yield event
+    whole = all(event.keys() >= words or not event.keys() & (words - {"of"}) for words in WHOLE)
+    return event if whole and "time" in event else None
 
 
 def _is_number(value: Any) -> bool:

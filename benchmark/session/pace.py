@@ -11,8 +11,8 @@ Workers are taken to be alike, to have nothing else to do, and to begin the next
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapreplace
 from statistics import mean
 from typing import Any, NamedTuple
@@ -47,16 +47,8 @@ def finished_run(spec: RunSpec, result: Mapping[str, Any]) -> Run:
     return Run(spec, Work(result["training_clips"] * recipe.epochs, scored * recipe.evaluations), result)
 
 
-@dataclass(frozen=True)
-class Rates:
-    """Seconds that a device takes.
-
-    Attributes:
-        plain: to train on a clip that is not augmented.
-        augmented: to train on one that is.
-        scoring: to score a clip.
-        start: for a run besides: building the network, loading weights.
-    """
+class Rates(NamedTuple):
+    """Seconds a device takes to train on a plain and on an augmented clip, to score one, to start a run."""
 
     plain: float
     augmented: float
@@ -83,8 +75,7 @@ def rates(runs: Sequence[Run]) -> Rates:
         return sum(run.result[name] for run in of)
 
     either = plain or augmented
-    plain_s = total("train_seconds", either) / sum(run.work.trained for run in either)
-    augmented_s = plain_s
+    plain_s = augmented_s = total("train_seconds", either) / sum(run.work.trained for run in either)
     if plain and augmented:
         clips = sum(run.work.trained for run in augmented)
         affected = sum(run.spec.augment_percent / 100 * run.work.trained for run in augmented)
@@ -95,19 +86,12 @@ def rates(runs: Sequence[Run]) -> Rates:
     return Rates(plain_s, augmented_s, scoring_s, start_s)
 
 
-@dataclass(frozen=True)
-class Left:
-    """How long the rest takes.
+class Left(NamedTuple):
+    """How long the rest takes."""
 
-    Attributes:
-        seconds: until the last worker is done; None: nothing was timed yet.
-        untimed: cases that are left and not in `seconds`, since none of their kind was timed yet.
-        workers: how many work on it.
-    """
-
-    seconds: float | None
-    untimed: int
-    workers: int
+    seconds: float | None  # until the last worker is done; None: nothing was timed yet
+    untimed: int  # cases that are left and not in `seconds`, since none of their kind was timed yet
+    workers: int  # how many work on it
 
     def words(self, on: str = "") -> str:
         """In words: `about 4 min left`; `on` says on what."""
@@ -126,8 +110,8 @@ def lasting(seconds: float) -> str:
         >>> [lasting(seconds) for seconds in (42, 1260, 12_600, 1_036_800)]
         ['42 s', '21 min', '3.5 h', '12.0 days']
     """
-    for unit, size, most, digits in (("s", 1, 100, 0), ("min", 60, 100, 0), ("h", 3600, 72, 1)):
-        if seconds / size < most:
+    for unit, size, limit, digits in (("s", 1, 100, 0), ("min", 60, 100, 0), ("h", 3600, 72, 1)):
+        if seconds / size < limit:
             return f"{seconds / size:.{digits}f} {unit}"
     return f"{seconds / 86400:.1f} days"
 
@@ -155,20 +139,17 @@ class Pace:
             times: how many times slower than those it is.
         """
         self.by_cost = _by_cost(seen)
-        self._counted = counted or {}
-        self._times = times
+        self._counted, self._times = counted or {}, times
         self._rates = rates(runs) if runs else None
         self._newest = runs[:NEWEST]
-        self._like: dict[TrainingSet, list[Run]] = {}
+        self._like: dict[TrainingSet, list[Run]] = defaultdict(list)
         for run in runs:
-            self._like.setdefault(run.spec.train, []).append(run)
+            self._like[run.spec.train].append(run)
 
     def left(self, rest: Iterable[CaseState], workers: int = 0) -> Left:
-        """How long it takes until all of some cases are done.
+        """How long it takes until all of some cases are done; those that are done count as nothing.
 
-        Args:
-            rest: their states; those that are done count as nothing.
-            workers: how many work on it; 0: as many as run now, at least one.
+        So many work on it; 0: as many as run now, at least one.
         """
         rest = [state for state in rest if state.state != DONE]
         workers = workers or max(1, sum(state.state == RUNNING for state in rest))
@@ -195,36 +176,31 @@ class Pace:
     def _run_seconds(self, spec: RunSpec, cost: int, of: Rates) -> float:
         if spec in self._counted:
             return of.seconds(spec, self._counted[spec], self._times)
-        like = self._like.get(spec.train, [])[:NEWEST]
+        like = self._like[spec.train][:NEWEST]
+        evaluations, epochs = spec.recipe.evaluations, spec.recipe.epochs
         scored = mean(run.work.scored / run.spec.recipe.evaluations for run in like or self._newest)
-        scored *= spec.recipe.evaluations
         if not like:
-            return of.seconds(spec, Work(cost, scored), self._times)
-        trained = mean(run.work.trained / run.spec.recipe.epochs for run in like) * spec.recipe.epochs
-        slower = sum(run.result["wall_seconds"] for run in like)
-        slower /= sum(of.seconds(run.spec, run.work) for run in like) or 1
-        return slower * of.seconds(spec, Work(trained, scored), self._times)
+            return of.seconds(spec, Work(cost, scored * evaluations), self._times)
+        trained = mean(run.work.trained / run.spec.recipe.epochs for run in like)
+        expected = sum(of.seconds(run.spec, run.work) for run in like) or 1
+        slower = sum(run.result["wall_seconds"] for run in like) / expected
+        return slower * of.seconds(spec, Work(trained * epochs, scored * evaluations), self._times)
 
 
 def finished(seen: Iterable[CaseState]) -> dict[str, list[Run]]:
     """The finished runs of a study by the name of their device, newest first."""
-    found: dict[str, list[Run]] = {}
+    found: dict[str, list[Run]] = defaultdict(list)
     for state in sorted(seen, key=lambda state: -state.at):
         if state.finished and state.case.spec.kind == TRAINING:
-            result = state.finished.result
-            found.setdefault(result["environment"]["device_name"], []).append(
-                finished_run(state.case.spec, result)
-            )
-    return found
+            run = finished_run(state.case.spec, state.finished.result)
+            found[run.result["environment"]["device_name"]].append(run)
+    return dict(found)
 
 
 def pace(seen: Sequence[CaseState]) -> Pace:
     """The pace on the device of the newest run, among those on the kind (CPU or GPU) of what runs now."""
-    kinds = {
-        state.who["device"].split(":")[0]
-        for state in seen
-        if state.state == RUNNING and "device" in state.who and state.case.spec.kind == TRAINING
-    }
+    trained = [state for state in seen if state.state == RUNNING and state.case.spec.kind == TRAINING]
+    kinds = {state.who["device"].split(":")[0] for state in trained if "device" in state.who}
     for runs in finished(seen).values():
         if not kinds or runs[0].result["environment"]["device"] in kinds:
             return Pace(seen, runs)
@@ -246,7 +222,7 @@ def end(seconds: Iterable[float], workers: int) -> float:
 
 def _by_cost(seen: Iterable[CaseState]) -> dict[str, float]:
     """Seconds a unit of cost: of the newest measurements, and of trainings that run."""
-    timed: dict[str, list[tuple[float, int]]] = {}
+    timed: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for state in sorted(seen, key=lambda state: -state.at):
         whole = 0.0
         if state.state == RUNNING and state.seconds_left is not None and state.share < 1:
@@ -254,7 +230,7 @@ def _by_cost(seen: Iterable[CaseState]) -> dict[str, float]:
         elif state.finished and not state.finished.result.get("clips_before", 1):
             whole = state.finished.result["wall_seconds"]
         if whole:
-            timed.setdefault(state.case.spec.kind, []).append((whole, state.case.cost))
+            timed[state.case.spec.kind].append((whole, state.case.cost))
     return {
         kind: sum(s for s, _ in of[:NEWEST]) / sum(c for _, c in of[:NEWEST]) for kind, of in timed.items()
     }

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,6 @@ class CaseState:
     Attributes:
         case: the case.
         state: `DONE`, `RUNNING`, `FAILED`, `CUT_OFF` or `MISSING`.
-        key: the name of its folder in the store; None where nothing was begun.
         failure: why it failed, as `TrainingDiverged: the loss is nan ...`. A case that is done has one where
             a later attempt failed.
         last: the last event of its progress, where it is not done.
@@ -58,7 +57,6 @@ class CaseState:
 
     case: Case
     state: str
-    key: str | None = None
     failure: str = ""
     last: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
@@ -70,7 +68,8 @@ class CaseState:
     @property
     def share(self) -> float:
         """How much of the work is done, in 0..1; of a running case as it last said."""
-        return 1.0 if self.state == DONE else share(self.last)
+        so_far = self.last.get("iteration", self.last.get("measured", 0.0))
+        return 1.0 if self.state == DONE else min(1.0, so_far / self.last.get("of", 1.0))
 
     @property
     def diverged(self) -> bool:
@@ -90,8 +89,7 @@ class Progress:
 
     def __init__(self, study: Study, store: Store) -> None:
         """Looks at nothing yet."""
-        self.study = study
-        self.store = store
+        self.study, self.store = study, store
         self.cases = plan(study)
         self.unread: list[str] = []
         self._case_of = {case.spec: case for case in self.cases}
@@ -103,12 +101,9 @@ class Progress:
         self.unread = []
         best: dict[Spec, CaseState] = {}
         for key in self.store.keys(self.unread):
-            found = self._state(key, now)
-            if found is None:
-                continue
-            other = best.get(found.case.spec)
-            if other is None or (RANKS[other.state], other.at) < (RANKS[found.state], found.at):
-                best[found.case.spec] = found
+            if found := self._state(key, now):
+                seen = best.get(found.case.spec, found), found
+                best[found.case.spec] = max(seen, key=lambda state: (RANKS[state.state], state.at))
         return [best.get(case.spec) or CaseState(case, MISSING) for case in self.cases]
 
     def reading(self) -> list[tuple[str, dict[str, Any]]]:
@@ -124,27 +119,27 @@ class Progress:
     def _state(self, key: str, now: float) -> CaseState | None:
         """What is stored of the case that a key answers; None where it answers none of this study's."""
         folder = self.store.run_folder(key)
-        done: Finished | None = self._remembered(folder / "result.json", attempt.finished)
-        done = done or self._bundled(key)
+        done = self._remembered(folder / "result.json", attempt.finished) or self._bundled(key)
         spec = done.spec if done else self._remembered(folder / "spec.json", attempt.spec)
         case = self._case_of.get(spec) if spec else None
         if case is None:
             return None
         events = self._remembered(folder / "progress.jsonl", attempt.events) or []
-        who = {name: events[0][name] for name in WHO if name in events[0]} if events else {}
+        first, last = (events[0], events[-1]) if events else ({}, {})
+        who = {name: first[name] for name in WHO if name in first}
         # Reading a result claims it for an instant, too: only an attempt that began after it finished is
         # running, counted in whole seconds, as results are dated.
-        newer = bool(events) and (done is None or int(events[0]["time"]) > done.at)
+        newer = bool(events) and (done is None or int(first["time"]) > done.at)
         failure = ""
         if newer or done is None:
             failure = self._remembered(folder / "error.json", attempt.failure) or ""
-        if newer and self._is_held(key, who, events[-1]["time"], now):
-            return _running(case, key, events, who, now)
+        if newer and self._is_held(key, who, last["time"], now):
+            return _running(case, first, last, who, now)
         if done:
             device = {"device": done.result["environment"]["device"]}
-            return CaseState(case, DONE, key, failure, at=done.at, who=device, finished=done)
-        state, last = FAILED if failure else CUT_OFF, events[-1] if events else {}
-        return CaseState(case, state, key, failure, last, at=last.get("time", 0.0), who=who)
+            return CaseState(case, DONE, failure, at=done.at, who=device, finished=done)
+        state = FAILED if failure else CUT_OFF
+        return CaseState(case, state, failure, last, at=last.get("time", 0.0), who=who)
 
     def _bundled(self, key: str) -> Finished | None:
         """What the bundle says; None where it has nothing, or `unread` says why."""
@@ -170,7 +165,7 @@ class Progress:
             stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
             before, found = self._read_before.get(path, ((), None))
             if before != stamp:
-                found = attempt.attempted(parse, path)
+                found = _parsed(path, parse)
                 self._read_before[path] = stamp, found
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -182,24 +177,24 @@ class Progress:
         return found
 
 
-def states(study: Study, store: Store) -> list[CaseState]:
-    """The state of every case of a study, in the plan's order; `Progress` looks again at less cost."""
-    return Progress(study, store).look()
-
-
-def share(event: Mapping[str, Any]) -> float:
-    """How much of a case's work is done by an event of its progress, in 0..1."""
-    so_far = event.get("iteration", event.get("measured", 0.0))
-    return min(1.0, so_far / event["of"]) if so_far else 0.0
+def _parsed(path: Path, parse: Callable[[Path], Any]) -> Any:
+    """What a parser makes of a file, or the error that says why not. Raises FileNotFoundError."""
+    try:
+        return parse(path)
+    except FileNotFoundError:
+        raise
+    except ResultsUnreadable as error:
+        return error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return unreadable(path, error)
 
 
 def _running(
-    case: Case, key: str, events: Sequence[Mapping[str, Any]], who: Mapping[str, Any], now: float
+    case: Case, first: dict[str, Any], last: dict[str, Any], who: dict[str, Any], now: float
 ) -> CaseState:
-    began, last = events[0]["time"], events[-1]
-    left, done = last.get("seconds_left"), share(last)
-    if left is None and done:
-        left = (last["time"] - began) * (1 - done) / done
-    if left is not None:
-        left = max(0.0, left - (now - last["time"]))
-    return CaseState(case, RUNNING, key, "", last, now - began, left, last["time"], who)
+    began, said_at = first["time"], last["time"]
+    state = CaseState(case, RUNNING, last=last, seconds=now - began, at=said_at, who=who)
+    left = last.get("seconds_left")
+    if left is None and state.share:
+        left = (said_at - began) * (1 - state.share) / state.share
+    return state if left is None else replace(state, seconds_left=max(0.0, left - (now - said_at)))
