@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,9 +22,7 @@ class Controller:
         """Shows nothing yet."""
         self._study, self._store = study, store
         self._live = Live(Progress(study, store), config.getoption("rerun"))
-        self._assert_paper = config.getoption("assert_paper")
-        self._ran = False
-        self._skipped = 0
+        self._ran, self._skipped = False, 0
         self._summary = ""
         self._disagreeing: list[str] = []
 
@@ -41,8 +38,9 @@ class Controller:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
         """Shows what the workers do while they do it."""
-        watched = not session.config.option.collectonly
-        with self._live.watching(in_place(session.config)) if watched else contextlib.nullcontext():
+        if session.config.option.collectonly:
+            return (yield)
+        with self._live.watching(in_place(session.config)):
             return (yield)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -71,47 +69,41 @@ class Controller:
 
         Whatever goes wrong here is said after pytest's own account of what failed, which an error would hide.
         """
-        study = self._study.given
-        wrong = True
-        if self._ran:
-            try:
+        study, wrong = self._study.given, self._ran or self._skipped > 0
+        try:
+            if self._ran:
                 with memory_named():
                     self._exhibit(session.config)
-                    wrong = bool(self._disagreeing)
-            except SerkitError as error:
-                self._summary = f"no exhibits: {error}"
-            except Exception as error:
-                again = f"python -m benchmark report --study {study} --results {self._store.folder.parent}"
-                self._summary = f"no exhibits: {type(error).__name__}: {error}; to see all of it: {again}"
-        elif self._skipped:
-            self._summary = (
-                f"no case could run: the corpora of all {self._skipped} are missing. Name their folder with"
-                f" SERKIT_DATA, and see what is found there: python -m benchmark doctor --study {study}"
-            )
-        else:
-            return
+                wrong = bool(self._disagreeing)
+            elif self._skipped:
+                self._summary = (
+                    f"no case could run: the corpora of all {self._skipped} are missing. Name their folder"
+                    " with SERKIT_DATA, and see what is found there:"
+                    f" python -m benchmark doctor --study {study}"
+                )
+        except SerkitError as error:
+            self._summary = f"no exhibits: {error}"
+        except Exception as error:
+            again = f"python -m benchmark report --study {study} --results {self._store.folder.parent}"
+            self._summary = f"no exhibits: {type(error).__name__}: {error}; to see all of it: {again}"
         if wrong and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _exhibit(self, config: pytest.Config) -> None:
-        """Writes the exhibits; notes where they disagree with the paper and must not."""
-        from benchmark.report import paper  # pandas comes with it
-        from benchmark.report.write import assemble
+        from benchmark.report import paper, write  # pandas comes with them
 
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
+        if reporter := config.pluginmanager.get_plugin("terminalreporter"):
             reporter.ensure_newline()
             reporter.write_line("making the page, tables and figures ...")  # some seconds
-        self._summary, shown = assemble(self._study, self._store)
-        if self._assert_paper:
+        self._summary, shown = write.assemble(self._study, self._store)
+        if config.getoption("assert_paper"):
             self._disagreeing = paper.disagreements(shown)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Shows the exhibits."""
-        if not self._summary:
-            return
-        terminalreporter.section("exhibits")
-        for line in printable(self._summary).split("\n"):  # in ASCII pytest spells out a text of many lines
+        if self._summary:
+            terminalreporter.section("exhibits")
+        for line in printable(self._summary).splitlines():  # in ASCII pytest spells out a text of many lines
             terminalreporter.write_line(line)
         if self._disagreeing:
             terminalreporter.section("disagrees with the paper (--assert-paper)")

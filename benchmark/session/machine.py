@@ -8,6 +8,7 @@ in docs/performance.md).
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 
@@ -21,16 +22,12 @@ def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str]:
     one hides it and all that follow.
     """
     installed = installed_gpus()
-    chosen = environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return [str(number) for number in range(installed)]
-    gpus = []
-    for word in chosen.split(","):
-        word = word.strip()
-        if not installed or (word.lstrip("-").isdigit() and not 0 <= int(word) < installed) or not word:
-            break
-        gpus.append(word)
-    return gpus
+    chosen = environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(installed))))
+
+    def there(gpu: str) -> bool:
+        return 0 <= int(gpu) < installed if gpu.lstrip("-").isdigit() else bool(gpu and installed)
+
+    return list(itertools.takewhile(there, map(str.strip, chosen.split(","))))
 
 
 def installed_gpus() -> int:

@@ -43,23 +43,15 @@ SESSION = pytest.StashKey[Session]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The benchmark's options."""
     group = parser.getgroup("benchmark", "speech-emotion benchmark")
-    group.addoption(
-        "--study",
-        default="paper",
-        help=f"which study to run: {', '.join(studies.names())}, or a .toml file (default: %(default)s)",
+    about = f"which study to run: {', '.join(studies.names())}, or a .toml file (default: %(default)s)"
+    group.addoption("--study", default="paper", help=about)
+    about = (
+        "where results are kept, in a folder for each study (default: $SERKIT_RESULTS, else serkit_results of"
+        " the ini file, else ./results)"
     )
-    group.addoption(
-        "--results",
-        metavar="FOLDER",
-        help="where results are kept, in a folder for each study (default: $SERKIT_RESULTS, else"
-        " serkit_results of the ini file, else ./results)",
-    )
-    group.addoption(
-        "--engine",
-        choices=engines.names(),
-        default="xdist",
-        help="what does the runs (default: %(default)s, which is the workers of -n, or this process)",
-    )
+    group.addoption("--results", metavar="FOLDER", help=about)
+    about = "what does the runs (default: %(default)s, which is the workers of -n, or this process)"
+    group.addoption("--engine", choices=engines.names(), default="xdist", help=about)
     switches = {
         "--gpus": "give each worker a GPU of its own; CUDA_VISIBLE_DEVICES chooses among them",
         "--rerun": "train again even where a result is stored",
@@ -89,8 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--assert-paper: study {study.name} has no published numbers; use --study paper"
         )
-    place = Place(store, data, rerun=config.getoption("rerun"), tensorboard=config.getoption("tensorboard"))
-    engine = engines.find(config.getoption("engine"))(config, place)
+    switches = {name: config.getoption(name) for name in ("rerun", "tensorboard")}
+    engine = engines.find(config.getoption("engine"))(config, Place(store, data, **switches))
     config.stash[SESSION] = Session(study, store, engine)
     config.pluginmanager.register(engine, "benchmark-engine")
     if not hasattr(config, "workerinput"):
@@ -100,16 +92,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _results_root(config: pytest.Config) -> Path:
-    """Where results go: --results, from where it is typed; else as the environment or the ini file say.
-
-    Raises:
-        SpecError: pytest took the folder for one of tests, and so another root folder than that of `cases`.
-    """
+    """Where results go: --results, from where it is typed; else as the environment or the ini file say."""
     given = config.getoption("results")
     if not given:
         return config.rootpath / studies.results_root(config.getini("serkit_results"))
     in_checkout = config.inipath is not None and config.inipath.with_name("cases").is_dir()
-    if not in_checkout and config.getoption("rootdir") is None:
+    if not in_checkout and config.getoption("rootdir") is None:  # the root folder is not that of `cases`
         raise SpecError(
             f"--results {given}: pytest took it for a folder of tests, so that it did not find pytest.ini;"
             f" write it in one word: --results={given}"
@@ -133,16 +121,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     path = metafunc.definition.path
     if "case" not in metafunc.fixturenames or path.parent.name != "cases":
         return
-
-    def belongs_here(exhibit: str) -> bool:
-        own = [file.name for file in path.parent.glob(f"test_{exhibit}_*.py")]
-        return path.name in (own or ["test_runs.py"])
-
-    cases = [
-        pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in case.exhibits])
-        for case in studies.plan(metafunc.config.stash[SESSION].study)
-        if belongs_here(case.exhibits[0])
-    ]
+    cases = []
+    for case in studies.plan(metafunc.config.stash[SESSION].study):
+        own = [file.name for file in path.parent.glob(f"test_{case.exhibits[0]}_*.py")]
+        if path.name in (own or ["test_runs.py"]):
+            marks = [getattr(pytest.mark, name) for name in case.exhibits]
+            cases.append(pytest.param(case, id=case.id, marks=marks))
     metafunc.parametrize("case", cases, indirect=True)
 
 
@@ -150,17 +134,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Puts the chosen cases in the engine's order, without pytest's placeholders for files that hold none."""
     cases = {item: _case(item) for item in items if not item.name.endswith("[NOTSET]")}
-    items[:] = config.stash[SESSION].engine.order(
-        list(cases),
-        cost=lambda item: getattr(cases[item], "cost", 0),
-        turn=lambda item: getattr(cases[item], "turn", 0),
-    )
+    cost, turn = ({item: getattr(case, name, 0) for item, case in cases.items()} for name in ("cost", "turn"))
+    items[:] = config.stash[SESSION].engine.order(list(cases), cost.get, turn.get)
 
 
 def _case(item: pytest.Item) -> studies.Case | None:
     """The plan's case that an item is, if it is one."""
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("case") if callspec else None
+    case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
     return case if isinstance(case, studies.Case) else None
 
 
@@ -195,14 +175,12 @@ class BoundCase:
         """
         try:
             result = self.session.store.get(self.session.jobs[self.id]())
-            assert result is not None, "its key comes back once it is saved"
-            return result
+        except CorpusMissing as error:  # here and below without a traceback, which is not the user's concern
+            raise pytest.skip.Exception(located(self.session.study.titled(str(error)))) from None
         except SerkitError as error:
-            problem = error
-        # Outside the handler, or pytest would show its traceback, which is not the user's concern.
-        if isinstance(problem, CorpusMissing):
-            pytest.skip(located(self.session.study.titled(str(problem))))
-        pytest.fail(located(f"{type(problem).__name__}: {problem}"), pytrace=False)
+            raise pytest.fail.Exception(located(f"{type(error).__name__}: {error}"), pytrace=False) from None
+        assert result is not None, "its key comes back once it is saved"
+        return result
 
     def estimates(self, result: Result) -> Any:
         """What a measurement found, a row a clip: `estimates.parquet`."""

@@ -1,13 +1,9 @@
 """Learning curves as TensorBoard's event files, written while a run trains (`pytest --tensorboard`).
 
 One file in each run's own folder, beside its result, so that `tensorboard --logdir results/<study>` shows the
-runs by their keys:
-
-    loss                                       mean of the batches since the evaluation before
-    uACC/<test>, wACC/<test>, wF1/<test>       averaged over the test's folds, at each evaluation
-
-All by iteration. They are the numbers of `progress.jsonl` and of the result's history, and part of no key.
-TensorBoard is an extra, and is imported at the first evaluation.
+runs by their keys. By iteration: `loss`, the mean of the batches since the evaluation before, and
+`uACC/<test>`, `wACC/<test>`, `wF1/<test>`, averaged over the test's folds: the numbers of `progress.jsonl`
+and of the result's history. TensorBoard is an extra, and is imported at the first evaluation.
 """
 
 from __future__ import annotations
@@ -23,10 +19,7 @@ from serkit.specs import METRICS
 
 @contextmanager
 def curves() -> Iterator[Callable[[Path, dict[str, Any]], None]]:
-    """Gives what writes the curves of one run, called after each evaluation as `serkit.run.run` does.
-
-    TensorBoard sees each evaluation at once; the file is closed in the end.
-    """
+    """Gives what writes the curves of one run, called after each evaluation as `serkit.run.run` does."""
     writer: Any = None
 
     def write(folder: Path, event: dict[str, Any]) -> None:
@@ -40,7 +33,7 @@ def curves() -> Iterator[Callable[[Path, dict[str, Any]], None]]:
         for test, folds in event["tests"].items():
             for metric in METRICS:
                 writer.add_scalar(f"{metric}/{test}", fmean(of[metric] for of in folds.values()), at)
-        writer.flush()
+        writer.flush()  # TensorBoard sees it at once
 
     try:
         yield write

@@ -17,11 +17,7 @@ from serkit.specs import MEASUREMENT, Spec
 
 @dataclass(frozen=True)
 class Place(AnyPlace):
-    """Where a job is done.
-
-    Attributes:
-        tensorboard: write learning curves into the run's folder.
-    """
+    """Where a job is done; with `tensorboard`, learning curves are written into the run's folder."""
 
     tensorboard: bool = False
 

@@ -40,16 +40,14 @@ class Engine:
             self._workers = mine["workercount"]
             data = Path(mine["data"]) if mine["data"] else None  # a worker may start in another folder
             place = replace(place, data=data, worker=mine["workerid"])
-            gpus = [mine["gpu"]] if mine["gpu"] else []
-        else:
-            gpus = machine.visible_gpus()
-            if config.getoption("gpus"):
-                if not gpus:
-                    raise pytest.UsageError(
-                        "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides"
-                        " them); run without --gpus to use the CPU"
-                    )
-                self._pool = Pool(gpus)
+        gpus = machine.visible_gpus() if mine is None else [mine["gpu"]] * bool(mine["gpu"])
+        if mine is None and config.getoption("gpus"):
+            if not gpus:
+                raise pytest.UsageError(
+                    "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides them);"
+                    " run without --gpus to use the CPU"
+                )
+            self._pool = Pool(gpus)
         self.place = replace(place, device="cuda" if gpus else "cpu")
         self.where = f"GPUs {', '.join(gpus)}" if self._pool else self.place.device
 
