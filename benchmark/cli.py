@@ -1,7 +1,6 @@
 """`python -m benchmark`, which is `serbench` where it is installed: what is done around the cases.
 
-Exit codes: 0 done, 1 bad input or an unfit corpus, 2 wrong usage, 3 (compare) something moved.
-docs/command-line.md has them all, and how a shell completes names. What a command needs beyond
+docs/command-line.md has exit codes, and how a shell completes names. What a command needs beyond
 `benchmark.study` is imported inside it, so that help and completion are quick.
 """
 
@@ -10,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -24,13 +23,10 @@ from serkit.effects import EFFECTS
 from serkit.files import house_libraries
 from serkit.specs import CHECKPOINTS, METRICS
 
-MOVED = 3
-"""Exit code of compare where a cell moved."""
-
 
 @click.group(
     cls=options.Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings=options.SETTINGS,
     epilog="Exit codes: 0 done, 1 bad input or an unfit corpus, 2 wrong usage, 3 (compare) something moved.",
 )
 @click.version_option(__version__, prog_name="serkit")
@@ -80,11 +76,9 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     from benchmark.doctor import render
     from serkit.doctor import examine
 
-    titles: Mapping[str, str] = {}
-    if study_name is not None:
-        study = studies.read(study_name)
+    study = None if study_name is None else studies.read(study_name)
+    if study:
         known = {corpus.name: (corpus.reader, dict(corpus.options)) for corpus in study.corpora}
-        titles = study.titles
     else:
         known = {name: (name, {}) for name in corpora.names() if names or corpora.is_one(name)}
     options.check_corpora(names, known)
@@ -92,9 +86,9 @@ def doctor(names: tuple[str, ...], study_name: str | None, pairs: tuple[str, ...
     for name in names or known:
         reader, chosen = known[name][0], options.added(known[name][1], pairs)
         examination = examine(reader, studies.data_folder(), chosen)
-        say(render(examination, titles.get(name) or corpora.title_of(reader, chosen)))
-        say()
-        healthy &= examination.fit or (not names and study_name is None and examination.missing)
+        title = study.titles[name] if study else corpora.title_of(reader, chosen)
+        say(f"{render(examination, title)}\n")
+        healthy &= examination.fit or (not names and not study and examination.missing)
     sys.exit(0 if healthy else 1)
 
 
@@ -132,7 +126,6 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
     "--colours",
     type=click.Choice(["paper", "safe"]),
     default="paper",
-    show_default=True,
     help="Colours of heat maps: the paper's green and red, or ones that everybody can tell apart.",
 )
 def report(study_name: str, results: str | None, colours: str) -> None:
@@ -207,16 +200,13 @@ def bundle(study_name: str, results: str | None, output: str | None) -> None:
 @main.command()
 @click.argument("first", metavar="A", shell_complete=options.a_study)
 @click.argument("second", metavar="B", shell_complete=options.a_study)
-@click.option(
-    "--metric", type=click.Choice(METRICS), default="wF1", show_default=True, help="The metric to compare."
-)
+@click.option("--metric", type=click.Choice(METRICS), default="wF1", help="The metric to compare.")
 @click.option("--all", "every", is_flag=True, help="Every cell, not only those that moved.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["simple", "github", "latex_booktabs", "csv"]),
     default="simple",
-    show_default=True,
     help="Format of the table; csv has every digit. With any but simple, the remarks go to stderr.",
 )
 @results_option
@@ -235,7 +225,7 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
         say(comparing.drawn(shown, form))
     for line in comparing.summary(one, other, cells, metric):
         say(line, err=form != "simple")
-    sys.exit(MOVED if cells["moved"].any() else 0)
+    sys.exit(3 if cells["moved"].any() else 0)
 
 
 @main.command()
@@ -244,18 +234,12 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
     "--effect", "effects", multiple=True, type=click.Choice(EFFECTS), help="This effect alone; repeatable."
 )
 @click.option("--each", is_flag=True, help="Each effect alone as well.")
-@click.option("--draws", type=click.IntRange(1, 12), default=3, show_default=True, help="How many draws.")
+@click.option("--draws", type=click.IntRange(1, 12), default=3, help="How many draws.")
 @study_option("its effects and ranges", default="paper")
 @options.seed_option("the draws")
 @click.option("--output", type=click.Path(), help="Folder to write to; default listen in the results folder.")
 def listen(
-    clip: str,
-    effects: tuple[str, ...],
-    each: bool,
-    draws: int,
-    study_name: str,
-    seed: int,
-    output: str | None,
+    clip: str, effects: Sequence[str], each: bool, draws: int, study_name: str, seed: int, output: str | None
 ) -> None:
     """Hear and see what augmentation does to CLIP.
 

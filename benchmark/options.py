@@ -1,8 +1,4 @@
-"""What the command lines of this project share: options, names that a shell completes, errors in one line.
-
-An option means the same in every command and is described in the same words; `--output` is where a command
-writes.
-"""
+"""What the command lines of this project share: options, names that a shell completes, errors in one line."""
 
 from __future__ import annotations
 
@@ -25,6 +21,8 @@ from serkit.settings import MAX_SEED, plain
 from serkit.words import did_you_mean, printable, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+"""Of every command line."""
 
 
 def say(text: str = "", err: bool = False) -> None:
@@ -47,7 +45,7 @@ class Commands(click.Group):
     """Commands whose errors are clear."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command that was typed."""
+        """Runs the one that was typed."""
         with clear_errors():
             return super().invoke(ctx)
 
@@ -73,14 +71,9 @@ def _beginning(beginning: str, known: Iterable[str]) -> list[CompletionItem]:
 
 def study_option(about: str, default: str | None = None) -> Callable[[Command], Command]:
     """--study: one question's corpora, runs and settings."""
+    text = f"Built-in study, or the TOML file of one: {about}."
     return click.option(
-        "--study",
-        "study_name",
-        metavar="STUDY",
-        shell_complete=a_study,
-        default=default,
-        show_default=default is not None,
-        help=f"Built-in study, or the TOML file of one: {about}.",
+        "--study", "study_name", metavar="STUDY", shell_complete=a_study, default=default, help=text
     )
 
 
@@ -91,13 +84,7 @@ results_option = click.option(
 
 def seed_option(of: str) -> Callable[[Command], Command]:
     """--seed: of all that is drawn."""
-    return click.option(
-        "--seed",
-        type=click.IntRange(0, MAX_SEED),
-        default=0,
-        show_default=True,
-        help=f"Random seed for {of}.",
-    )
+    return click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, help=f"Random seed for {of}.")
 
 
 def quick_option(but: str) -> Callable[[Command], Command]:
@@ -131,9 +118,7 @@ def check_corpora(names: Iterable[str], known: Iterable[str]) -> None:
 def added(chosen: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
     """A study's options with those of a command line: `folds=3`, `tables=["a", "b"]`, `labels.joy=happy`.
 
-    Raises:
-        click.UsageError: not KEY=VALUE, or KEY.NAME=VALUE of an option that maps no names.
-        SpecError: a text that may not be shown.
+    Raises click.UsageError: not KEY=VALUE, or KEY.NAME=VALUE of an option that maps no names.
     """
     options = dict(chosen)
     for pair in pairs:

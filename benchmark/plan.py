@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,9 +27,7 @@ from serkit.results import Store, left_out, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 from serkit.words import many
 
-DEVICES = (1, 4, 16)
-"""How many, for the hours."""
-
+DEVICES = (1, 4, 16)  # how many, for the hours
 HEADERS = ("Exhibit", "Training set", "Done", "Left", "Clips to\ntrain on", "Clips\nto score")
 
 Folds = Sequence[Mapping[str, int]]
@@ -36,18 +35,10 @@ Folds = Sequence[Mapping[str, int]]
 
 
 def text(study: Study, store: Store, data: Path | None) -> str:
-    """What `python -m benchmark plan` shows.
+    """What `python -m benchmark plan` shows of a study, its results and the folder its corpora lie in.
 
-    Args:
-        study: the study.
-        store: its results.
-        data: the folder the corpora lie in.
-
-    Returns:
-        Tables; without clips and hours where a corpus is neither there nor its published sizes known.
-
-    Raises:
-        SpecError, CorpusUnfit: as `serkit.corpora.load`.
+    Without clips and hours where a corpus is neither there nor its published sizes known. Raises SpecError
+    and CorpusUnfit as `serkit.corpora.load`.
     """
     progress = Progress(study, store)
     seen = progress.look()
@@ -65,10 +56,9 @@ def text(study: Study, store: Store, data: Path | None) -> str:
         _cases(study, seen, works),
         textwrap.fill(f"Clips, over all epochs and evaluations that are left: {sources}.", COLUMNS),
     ]
-    if rest and study.model.weights is not None and not is_here(study.model.weights):
-        parts.append(
-            f"The checkpoint {study.model.weights} is not here: python -m benchmark weights fetches it."
-        )
+    weights = study.model.weights
+    if rest and weights is not None and not is_here(weights):
+        parts.append(f"The checkpoint {weights} is not here: python -m benchmark weights fetches it.")
     if rest:
         parts.append(_hours(study, store, seen, works))
     return "\n\n".join(parts)
@@ -77,13 +67,7 @@ def text(study: Study, store: Store, data: Path | None) -> str:
 def size(spec: CorpusSpec, data: Path | None) -> tuple[Folds, str]:
     """The clips of a corpus, and whether they are `counted` or `published`.
 
-    Args:
-        spec: the corpus.
-        data: the folder the corpora lie in.
-
-    Raises:
-        CorpusMissing: it is not there, and nothing is known about it.
-        SpecError, CorpusUnfit: as `serkit.corpora.load`.
+    Raises CorpusMissing where it is not there and nothing is known about it; else as `serkit.corpora.load`.
     """
     reader, options = corpora.reader(spec.reader), dict(spec.options)
     try:
@@ -97,12 +81,7 @@ def size(spec: CorpusSpec, data: Path | None) -> tuple[Folds, str]:
 
 
 def work(spec: RunSpec, sizes: Mapping[str, tuple[Folds, str]]) -> Work:
-    """What a run does.
-
-    Args:
-        spec: the run.
-        sizes: of its corpora, as `size` has them.
-    """
+    """What a run does; its corpora are of `sizes`, as `size` has them."""
     trained = scored = 0
     for corpus in spec.corpora:
         folds, _ = sizes[corpus.name]
@@ -117,14 +96,14 @@ def work(spec: RunSpec, sizes: Mapping[str, tuple[Folds, str]]) -> Work:
 
 def _cases(study: Study, seen: Sequence[CaseState], works: Mapping[RunSpec, Work]) -> str:
     """A row for each exhibit and training set, and their sum; a case of several exhibits is the first's."""
-    groups: dict[tuple[str, str], list[CaseState]] = {}
+    groups: dict[tuple[str, str], list[CaseState]] = defaultdict(list)
     for state in seen:
         spec = state.case.spec
         if spec.kind == TRAINING:
             what = study.title_of(spec.train)
         else:
             what = f"{study.title_of(spec.corpus.name)}, measured" + " augmented" * bool(spec.augmentation)
-        groups.setdefault((state.case.exhibits[0], what), []).append(state)
+        groups[state.case.exhibits[0], what].append(state)
     groups["all", ""] = list(seen)
     rows = []
     for (exhibit, what), group in groups.items():
@@ -146,8 +125,7 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
     if here not in known:
         known |= _by_other_studies(study, store, seen, works, here)
     lines = []
-    for name in sorted(known, key=lambda name: name != here):
-        source, paces = known[name]
+    for name, (source, paces) in sorted(known.items(), key=lambda each: each[0] != here):
         lines.append(f"Time left on {name}{' (this one)' * (name == here)}, by {source}:")
         for number in DEVICES:
             left = [pace.left(seen, number) for pace in paces]
@@ -168,21 +146,19 @@ def _by_other_studies(
     study: Study, store: Store, seen: Sequence[CaseState], works: Mapping[RunSpec, Work], here: str
 ) -> dict[str, tuple[str, list[Pace]]]:
     """This device by finished runs of other studies, scaled to the study's width; empty if none finished."""
-    by_width: dict[int, list[Run]] = {}
+    by_width: dict[int, list[Run]] = defaultdict(list)
     for other in stores(store.folder.parent, []):
         for spec, result in other.all() if other != store else ():
             if spec.kind == TRAINING and result["environment"]["device_name"] == here:
-                by_width.setdefault(spec.model.width, []).insert(0, finished_run(spec, result))
+                by_width[spec.model.width].insert(0, finished_run(spec, result))
     if not by_width:
         return {}
     wanted = study.model.width
     width = min(by_width, key=lambda other: (abs(math.log(other / wanted)), other))
     runs, times = by_width[width], wanted / width
-    source = f"{many(len(runs), 'finished run')} of other studies, width {width}"
-    if width == wanted:
-        return {here: (source, [Pace(seen, runs, works)])}
-    paces = [Pace(seen, runs, works, each) for each in sorted((times, times**2))]
-    return {here: (f"{source}, scaled to {wanted}", paces)}
+    scaled = f", scaled to {wanted}" if width != wanted else ""
+    source = f"{many(len(runs), 'finished run')} of other studies, width {width}{scaled}"
+    return {here: (source, [Pace(seen, runs, works, each) for each in sorted({times, times**2})])}
 
 
 def this_device() -> str:

@@ -26,34 +26,26 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     assert result["label"] == plan.label, f"it answers {result['label']}, asked was {plan.label}"
     trained_on = plan.trained_on
     for corpus in plan.corpora:
-        said = result["corpora"][corpus.name]
-        folds = 1 if corpus.name in trained_on else corpus.folds
+        about, expected = result["corpora"][corpus.name], 1 if corpus.name in trained_on else corpus.folds
         for test in corpus.tests:
-            tested = result["tests"][test]
-            assert len(tested["folds"]) == folds, (
-                f"{test}: {len(tested['folds'])} folds tested, expected {folds}"
-            )
-            for value in [tested, *tested["folds"].values()]:
+            tested, folds = result["tests"][test], result["tests"][test]["folds"]
+            assert len(folds) == expected, f"{test}: {len(folds)} folds tested, expected {expected}"
+            for value in [tested, *folds.values()]:
                 _assert_shares(test, value)
-        assert sum(said["clips"]["test"].values()) > 0, f"{corpus.name}: no test clips"
-        if corpus.name in trained_on and not said["split_by_clip"]:
-            assert not said["shared_speakers"], f"{corpus.name}: {said['shared_speakers']} train and test"
-    validated = {
-        name for name in plan.train if any(result["corpora"][corpus_of(name)]["clips"]["validation"].values())
-    }
-    assert set(result["validation"]) == validated, (
-        f"validated on {sorted(result['validation'])}, expected {sorted(validated)}"
-    )
+        assert sum(about["clips"]["test"].values()) > 0, f"{corpus.name}: no test clips"
+        if corpus.name in trained_on and not about["split_by_clip"]:
+            assert not about["shared_speakers"], f"{corpus.name}: {about['shared_speakers']} train and test"
+    clips = {name: about["clips"] for name, about in result["corpora"].items()}
+    asked = sorted(name for name in plan.train if any(clips[corpus_of(name)]["validation"].values()))
+    validated = sorted(result["validation"])
+    assert validated == asked, f"validated on {validated}, expected {asked}"
     for name, value in result["validation"].items():
         _assert_shares(f"validation on {name}", value)
-    learnt = sum(sum(result["corpora"][name]["clips"]["train"].values()) for name in trained_on)
-    assert result["training_clips"] == learnt, (
-        f"{result['training_clips']} training clips, its corpora have {learnt}"
-    )
+    learnt, there = result["training_clips"], sum(sum(clips[name]["train"].values()) for name in trained_on)
+    assert learnt == there, f"{learnt} training clips, its corpora have {there}"
     losses = [at["loss"] for at in result["history"]]
-    tail = in_tail(result["history"], plan.recipe.tail)
-    asked = plan.recipe.evaluations
-    assert len(losses) == asked, f"{len(losses)} evaluations, the recipe asks for {asked}"
+    tail, evaluations = in_tail(result["history"], plan.recipe.tail), plan.recipe.evaluations
+    assert len(losses) == evaluations, f"{len(losses)} evaluations, the recipe asks for {evaluations}"
     averaged = result["tail_evaluations"]
     assert averaged == len(tail), f"averaged over {averaged} evaluations, {len(tail)} lie in the tail"
     assert all(math.isfinite(loss) for loss in losses), "a loss is not finite"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,9 +36,12 @@ def how_far_read(event: Mapping[str, Any]) -> str:
     return f"{event['packed']} of {event['of']} clips decoded" if "packed" in event else "reading the corpus"
 
 
-def counts(seen: Sequence[CaseState]) -> str:
-    """How many are where: `37 of 105 done (1 diverged), 2 running, 66 left (1 failed, 2 cut off)`."""
-    number = {name: sum(state.state == name for state in seen) for name in (DONE, RUNNING, FAILED, CUT_OFF)}
+def standing(seen: Sequence[CaseState]) -> str:
+    """How far a study is, in a line.
+
+    `37 of 105 done (1 diverged), 2 running, 66 left (1 failed, 2 cut off); about 16 min left on 2 workers`.
+    """
+    number = Counter(state.state for state in seen)
     diverged = sum(state.diverged for state in seen)
     words = f"{number[DONE]} of {len(seen)} done" + f" ({diverged} diverged)" * bool(diverged)
     if number[RUNNING]:
@@ -45,22 +49,14 @@ def counts(seen: Sequence[CaseState]) -> str:
     if rest := len(seen) - number[DONE] - number[RUNNING]:
         ended = ", ".join(f"{number[name]} {name}" for name in (FAILED, CUT_OFF) if number[name])
         words += f", {rest} left" + f" ({ended})" * bool(ended)
-    return words
-
-
-def standing(seen: Sequence[CaseState]) -> str:
-    """How far a study is, in a line: `37 of 105 done, 2 running, 66 left; about 16 min left on 2 workers`."""
-    rest = pace(seen).left(seen)
-    return f"{counts(seen)}; " + rest.words(f" on {many(rest.workers, 'worker')}")
+    left = pace(seen).left(seen)
+    return f"{words}; " + left.words(f" on {many(left.workers, 'worker')}")
 
 
 def command(cases: Sequence[Case], study: str, results: str = "") -> str:
     """What runs some cases, as typed in a shell: each by its whole id; of none or many, all of the study.
 
-    Args:
-        cases: the cases.
-        study: the study as the user names it.
-        results: the results folder if it is not the usual one.
+    `study` is as the user names it, `results` the results folder if it is not the usual one.
     """
     chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if 0 < len(cases) <= NAMED else ""
     where = f" --results={shlex.quote(results)}" if results else ""
@@ -68,13 +64,7 @@ def command(cases: Sequence[Case], study: str, results: str = "") -> str:
 
 
 def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> str:
-    """What `python -m benchmark status` shows.
-
-    Args:
-        progress: what looked.
-        seen: what it saw: the states of the whole study.
-        results: the results folder if it is not the usual one.
-    """
+    """What `python -m benchmark status` shows of what `progress` has seen; `results` as for `command`."""
     study = progress.study
     lines = textwrap.wrap(f"Study {study.given}: {standing(seen)}", COLUMNS, subsequent_indent="  ")
     width = max((len(state.case.id) for state in seen if state.state != MISSING), default=0)
@@ -91,18 +81,17 @@ def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> 
         lines += ["", "Done, and failed when run again; the earlier result stands:", *listed(lost, _ended)]
     if diverged := [state for state in seen if state.diverged]:
         lines += ["", "Done, and diverged; every table leaves it out. Lower recipe.learning_rate:"]
-        lines += listed(diverged, lambda state: "")
+        lines += [f"  {state.case.id}" for state in diverged]
     if progress.unread:
         lines += ["", *left_out(progress.unread)]
     return printable("\n".join(lines))
 
 
 def _running(state: CaseState) -> str:
-    who = dict(state.who)
-    by = [str(who[name]) for name in ("worker", "device") if who.get(name)]
-    by += [who["host"]] if who.get("host", HOST) != HOST else []
+    who = state.who
+    by = [who.get("worker"), who.get("device"), who["host"] if who.get("host", HOST) != HOST else ""]
     by += [f"process {who['pid']}"] if "pid" in who else []
-    return f"{how_far(state)}; {lasting(state.seconds)} so far; {', '.join(by)}"
+    return f"{how_far(state)}; {lasting(state.seconds)} so far; {', '.join(filter(None, by))}"
 
 
 def _ended(state: CaseState) -> str:

@@ -13,7 +13,7 @@ from serkit import corpora
 from serkit.specs import CorpusSpec
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings=options.SETTINGS)
 def main() -> None:
     """Train the estimator of reverberation time and clarity, and score it where the truth is known."""
 
@@ -23,12 +23,9 @@ def main() -> None:
     "--output",
     type=click.Path(dir_okay=False),
     default="roomnet.npz",
-    show_default=True,
     help="File to write.",
 )
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes making examples."
-)
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes making examples.")
 @seed_option("the examples, the first weights and the order")
 @quick_option("the weights are no good")
 def train(output: str, jobs: int, seed: int, quick: bool) -> None:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
+from benchmark import options
 from benchmark import study as studies
 from benchmark.options import clear_errors, quick_option, say, study_option
 from tools import speed
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(context_settings=options.SETTINGS)
 @click.argument("sections", metavar="[SECTION...]", nargs=-1, type=click.Choice(list(speed.SECTIONS)))
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    show_default=True,
     help="auto: the GPU where there is one.",
 )
 @click.option("--rounds", type=click.IntRange(1), help="Turns of each; default 7.")
