@@ -18,9 +18,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.constrain import Constrain
 from rich.live import Live as RichLive
 from rich.table import Table
@@ -184,21 +184,11 @@ class Screen:
 
     def __init__(self, writer: Any, fd: int) -> None:
         """Takes the place of the file of a `TerminalWriter`; nobody redirects `fd`, the terminal's."""
-        self._writer, self._fd = writer, fd
-        self._theirs: TextIO = writer._file
+        self._writer, self._theirs = writer, writer._file
         self._ours = open(fd, "w", encoding=self._theirs.encoding, errors="replace", closefd=False)
-        self._console = Console(file=self._ours, force_terminal=True, highlight=False)
         self._unfinished = ""
-        self._below: list[RenderableType] = []
-        self._live = RichLive(
-            console=self._console,
-            get_renderable=self._shown,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            vertical_overflow="crop",
-        )
+        self._below: Group | None = None
+        self._drawn = 0  # lines below the unfinished one
         self._lock = threading.RLock()
         writer._file = self  # there is no public way
 
@@ -207,24 +197,14 @@ class Screen:
         return getattr(self._theirs, name)
 
     def write(self, text: str) -> int:
-        """Takes what pytest writes: whole lines go out above ours, the rest waits as the first of ours."""
+        """Takes what pytest writes: it goes out above our lines, if there are any."""
         with self._lock:
-            *whole, self._unfinished = (self._unfinished + text).split("\n")
-            if not self._live.is_started:
-                self._theirs.write(text)
-            elif whole:
-                with self._console:  # all in one write
-                    self._redraw()  # what is drawn again below a print is what was drawn last
-                    self._console.print(Text("\n").join(map(_seen, whole)), soft_wrap=True)
-        return len(text)
-
-    def flush(self) -> None:
-        """Shows what was written."""
-        with self._lock:
-            if self._live.is_started:
-                self._redraw()
+            if self._below:
+                self._draw(text)
             else:
-                self._theirs.flush()
+                self._theirs.write(text)
+                self._unfinished = (self._unfinished + text).rpartition("\n")[2]
+        return len(text)
 
     def show(self, plan: str, rows: Iterable[tuple[str, str, str]]) -> None:
         """Redraws our lines: one for the plan, one a row. The id gives way where the terminal is narrow."""
@@ -235,47 +215,34 @@ class Screen:
             grid.add_row(*map(Text, row))
         with self._lock:
             if self._writer._file is self:  # not closed
-                self._below = [Text(plan, no_wrap=True, overflow="ellipsis"), grid]
-                if not self._live.is_started:
-                    self._begin()
-                self._redraw()
+                self._theirs.flush()
+                self._below = Group(Text(plan, no_wrap=True, overflow="ellipsis"), grid)
+                self._draw()
 
     def close(self) -> None:
         """Clears our lines and gives the file back, the cursor where pytest had left it."""
         with self._lock:
-            if self._writer._file is not self:
-                return
+            if self._below:
+                self._below = None
+                self._draw()
             self._writer._file = self._theirs
-            if self._live.is_started:
-                self._live.stop()
-                self._ours.write(self._unfinished)
-                self._ours.flush()
 
-    def _begin(self) -> None:
-        """Begins the display on the line that pytest is at, which is drawn anew."""
-        self._theirs.flush()
-        self._fit()
-        rows_above = max(0, _seen(self._unfinished).cell_len - 1) // self._console.width
-        self._ours.write("\r" + CURSOR_UP * rows_above + ERASE_BELOW)
-        self._live.start()
-        self._console.show_cursor(True)  # a session that is killed leaves it as it is
+    def _draw(self, text: str = "") -> None:
+        """Writes pytest's unfinished line anew, what it adds to it, and our lines, all at once."""
+        size = os.get_terminal_size(self._ours.fileno())
+        columns, rows = size.columns or UNSET_SIZE[0], size.lines or UNSET_SIZE[1]
 
-    def _redraw(self) -> None:
-        self._fit()
-        self._live.refresh()
+        def above() -> int:  # rows of the unfinished line but its last; a carriage return stays in its row
+            parts = map(Text.from_ansi, self._unfinished.split("\r"))
+            return sum(max(0, part.cell_len - 1) // columns for part in parts)
 
-    def _shown(self) -> Group:
-        first = [_seen(self._unfinished, no_wrap=True, overflow="crop")] if self._unfinished.strip() else []
-        width = self._console.width - ROOM_FOR_CTRL_C
-        return Group(*first, *(Constrain(line, width) for line in self._below))
-
-    def _fit(self) -> None:
-        """Takes the terminal's size: rich would ask the redirected descriptors. 0 is a size not set."""
-        with contextlib.suppress(OSError):
-            columns, rows = os.get_terminal_size(self._fd)
-            self._console.size = (columns or UNSET_SIZE[0], rows or UNSET_SIZE[1])
-
-
-def _seen(line: str, **layout: Any) -> Text:
-    """What is seen of a line after its carriage returns: each begins it anew, as pytest uses them."""
-    return Text.from_ansi(line.rstrip("\r").rpartition("\r")[2], **layout)
+        begin = "\r" + CURSOR_UP * (above() + self._drawn) + ERASE_BELOW
+        *whole, self._unfinished = (self._unfinished + text).split("\n")
+        console = Console(width=columns - ROOM_FOR_CTRL_C, force_terminal=True, highlight=False)
+        with console.capture() as captured:
+            console.print(self._below or Group())
+        ours = captured.get().splitlines()[: max(0, rows - 1 - above())]
+        lines = [self._unfinished, *ours] if self._unfinished else ours
+        self._ours.write(begin + "".join(f"{line}\n" for line in whole) + "\n".join(lines))
+        self._ours.flush()
+        self._drawn = max(0, len(lines) - 1)

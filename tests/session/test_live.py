@@ -151,10 +151,50 @@ def test_plain_lines_go_to_the_descriptor_it_was_given(live, store, monkeypatch)
 # --- a terminal ---
 
 
+class Glass:
+    """What is seen on a terminal of 12 rows: what `Screen` and pytest ask of one, and no more."""
+
+    def __init__(self, columns=60):
+        self._columns, self._lines, self._x, self._y = columns, [[]], 0, 0
+
+    def feed(self, text):
+        for token in re.findall(r"\x1b\[[?\d;]*[a-zA-Z]|.", text, re.DOTALL):
+            if token == "\r":
+                self._x = 0
+            elif token == "\n":
+                self._down()
+            elif token == "\x1b[A":
+                self._y = max(0, self._y - 1)
+            elif token == "\x1b[J":
+                del self._lines[self._y + 1 :], self._lines[self._y][min(self._x, self._columns - 1) :]
+            elif len(token) == 1:
+                if self._x == self._columns:  # the row is full: the next one begins with what comes next
+                    self._x = 0
+                    self._down()
+                line = self._lines[self._y]
+                line += " " * (self._x + 1 - len(line))
+                line[self._x] = token
+                self._x += 1
+        return self
+
+    def _down(self):
+        self._y += 1
+        if self._y == len(self._lines):
+            self._lines.append([])
+        if self._y == 12:
+            self._y -= 1
+            del self._lines[0]
+
+    def rows(self):
+        """Its lines, without those below the last that has something."""
+        return "\n".join("".join(line).rstrip() for line in self._lines).rstrip().splitlines()
+
+
 class Terminal:
     """A pseudo-terminal of 12 rows, with a writer as pytest's on it."""
 
     def __init__(self, columns=60):
+        self._glass = Glass(columns)
         self._master, self.fd = os.openpty()
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 12, columns, 0, 0))
         self.file = open(self.fd, "w", encoding="utf-8", closefd=False)
@@ -171,7 +211,13 @@ class Terminal:
         with contextlib.suppress(BlockingIOError):
             while True:
                 data += os.read(self._master, 65536)
+        self._glass.feed(data.decode())
         return data.decode().replace("\r\n", "\n")
+
+    def rows(self):
+        """What is seen on it now."""
+        self.shown()
+        return self._glass.rows()
 
     def close(self):
         self.file.close()
@@ -233,15 +279,44 @@ def test_lines_stand_below_the_line_that_pytest_has_not_finished(terminal):
     assert terminal.shown() == ""
 
 
-def test_the_lines_are_cleared_at_the_end_and_the_cursor_is_seen(terminal):
-    """Five lines up, each erased: what a terminal is told."""
+def test_the_lines_are_cleared_at_the_end(terminal):
     screen = Screen(terminal.writer, terminal.fd)
     screen.show("plan", [("gw0", FIRST, "25%")])
-    assert terminal.shown().count("\x1b[?25h") == 1
+    assert terminal.rows() == ["plan", f"gw0  {FIRST}  25%"]
     screen.close()
-    end = terminal.shown()
-    assert end.count("\x1b[1A\x1b[2K") >= 2
-    assert end.rindex("\x1b[?25h") > end.rfind("\x1b[?25l")
+    assert terminal.rows() == []
+    terminal.write("on")
+    assert terminal.rows() == ["on"]
+
+
+def test_a_terminal_shows_what_pytest_wrote_and_our_lines_below(terminal):
+    """Whatever pytest writes between two looks, and however many lines are ours."""
+    screen = Screen(terminal.writer, terminal.fd)
+    written = ""
+    for number, text in enumerate(["one\ntwo .", ".", "\n", "", "three\nfour\n", "y" * 60, "z", "\rlast"]):
+        terminal.write(text)
+        written += text
+        ours = [f"{number} of 8", *(f"gw{n}  {FIRST}  25%" for n in range(number % 3))]
+        screen.show(ours[0], [(f"gw{n}", FIRST, "25%") for n in range(number % 3)])
+        assert terminal.rows() == [*Glass().feed(written.replace("\n", "\r\n")).rows(), *ours]
+    screen.close()
+    alone = Glass().feed(written.replace("\n", "\r\n"))
+    assert terminal.rows() == alone.rows()
+    terminal.write("!\n?")
+    assert terminal.rows() == alone.feed("!\r\n?").rows()
+
+
+def test_of_more_lines_than_fit_the_first_are_shown():
+    terminal = Terminal()
+    screen = Screen(terminal.writer, terminal.fd)
+    terminal.write("...")
+    for _ in range(2):
+        screen.show("plan", [(f"gw{n}", FIRST, "25%") for n in range(10, 40)])
+        assert terminal.rows()[:3] == ["...", "plan", f"gw10  {FIRST}  25%"]
+        assert len(terminal.rows()) == 12
+    screen.close()
+    assert terminal.rows() == ["..."]
+    terminal.close()
 
 
 def test_a_line_that_is_rewritten_shows_what_was_written_last(terminal):
@@ -250,12 +325,9 @@ def test_a_line_that_is_rewritten_shows_what_was_written_last(terminal):
     screen.show("plan", [])
     terminal.write("\r2 workers [1 item]")
     terminal.write("\r2 workers [11 items]\r")
-    terminal.shown()
-    terminal.write("\rready\n\n.")
-    lines = drawn(terminal.shown())
-    assert "2 workers [11 items]" not in lines
-    assert lines.count("ready") == 1
-    assert lines[-2:] == [".", "plan"]
+    assert terminal.rows() == ["2 workers [11 items]", "plan"]
+    terminal.write("\rready               \n\n.")
+    assert terminal.rows() == ["ready", "", ".", "plan"]
     screen.close()
 
 
