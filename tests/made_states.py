@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from benchmark.session.attempt import KEPT, Finished
-from benchmark.session.progress import DONE, RUNNING, CaseState
+from benchmark.session.progress import DONE, KEPT, RUNNING, CaseState, Finished
 from serkit.specs import LABELS, RunSpec
 
 

@@ -13,7 +13,7 @@ from benchmark import plan
 from benchmark import study as studies
 from benchmark.report import collect, compare, coverage
 from benchmark.report.write import assemble
-from benchmark.session import attempt, progress, status
+from benchmark.session import progress, status
 from serkit.errors import ResultsUnreadable
 from serkit.resultfile import read
 from serkit.results import Store
@@ -173,7 +173,7 @@ def test_every_command_names_what_it_cannot_read_and_shows_the_rest(store, numbe
 LINES = st.one_of(
     st.binary(max_size=20),
     st.dictionaries(
-        st.sampled_from([*attempt.NUMBERS, *attempt.TEXTS, "else"]),
+        st.sampled_from([*progress.NUMBERS, *progress.TEXTS, "else"]),
         st.one_of(ANYTHING, st.sampled_from([0, 1, 5.5, "gw0\x1b[2J", "a\nb"])),
     ).map(lambda event: json.dumps(event).encode()),
     st.just(b'{"time": 5, "iteration": 1, "of": 2, "epoch": 0.5, "loss": 1.0, "pid": 1}'),

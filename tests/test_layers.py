@@ -24,7 +24,7 @@ serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit                                                      joins: run, measure
 benchmark.beside benchmark.study_file benchmark.study benchmark.starter
-benchmark.options benchmark.session.attempt benchmark.session.progress benchmark.session.checks
+benchmark.options benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report
 benchmark.session benchmark.plan benchmark.listen

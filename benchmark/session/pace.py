@@ -32,7 +32,7 @@ class Work(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A finished run: what it did, and of its result at least `benchmark.session.attempt.KEPT`."""
+    """A finished run: what it did, and of its result at least `benchmark.session.progress.KEPT`."""
 
     spec: RunSpec
     work: Work

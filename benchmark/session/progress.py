@@ -8,7 +8,8 @@ Looking disturbs no run. A case is
     cut off  its last attempt was killed or interrupted;
     missing  nothing was begun. What fails before it has a key (a corpus that is not there) is missing, too.
 
-Specs are compared without fingerprints: any copy of the corpora answers, as in the exhibits.
+Specs are compared without fingerprints: any copy of the corpora answers, as in the exhibits. Whatever stands
+in the files, what is read of them are plain values, fit to be shown; one of the wrong type counts as absent.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmark.session import attempt
-from benchmark.session.attempt import Finished
 from benchmark.study import Case, Study, plan
-from serkit.errors import ResultsUnreadable
-from serkit.resultfile import unreadable
+from serkit.errors import ResultsUnreadable, SpecError
+from serkit.files import parse_json, read_bytes, read_json, usual_number
+from serkit.resultfile import Result, diverged, read, unreadable
 from serkit.results import Store
-from serkit.specs import Spec
+from serkit.specs import Spec, from_json
+from serkit.words import printable
 
 DONE, RUNNING, FAILED, CUT_OFF, MISSING = "done", "running", "failed", "cut off", "missing"
 RANKS = {RUNNING: 3, DONE: 2, FAILED: 1, CUT_OFF: 0}
@@ -34,36 +37,44 @@ RANKS = {RUNNING: 3, DONE: 2, FAILED: 1, CUT_OFF: 0}
 
 ELSEWHERE_SECONDS = 1800.0  # the paper's longest epoch at 30 clips a second; a kill there is seen as late
 READING_SECONDS = 60.0  # an event of a corpus that is older is no news
-WHO = ("pid", *attempt.TEXTS)
 HOST = socket.gethostname()
+
+TEXTS = ("host", "device", "worker")
+NUMBERS = ("time", "pid", "iteration", "of", "epoch", "loss", "measured", "packed", "seconds_left")
+WHO = ("pid", *TEXTS)
+WHOLE = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of"})
+"""The texts and numbers (0 or more) that an event may hold, and the sets of which it holds all or none."""
+
+KEPT = frozenset(
+    "corpora training_clips environment clips_before wall_seconds train_seconds evaluate_seconds".split()
+)
+"""The entries of a result that tell how long such a case takes."""
+
+
+class Finished(NamedTuple):
+    """What is kept of a result."""
+
+    spec: Spec | None  # without fingerprints; None of another version
+    at: float  # when it finished, in seconds since 1970
+    diverged: bool  # whether its loss stayed far above guessing (`serkit.resultfile.diverged`)
+    result: Mapping[str, Any]  # its entries of `KEPT`
 
 
 @dataclass(frozen=True)
 class CaseState:
-    """Where a case of the plan stands.
-
-    Attributes:
-        case: the case.
-        state: `DONE`, `RUNNING`, `FAILED`, `CUT_OFF` or `MISSING`.
-        failure: why it failed, as `TrainingDiverged: the loss is nan ...`. A case that is done has one where
-            a later attempt failed.
-        last: the last event of its progress, where it is not done.
-        seconds: of a running case, since its start.
-        seconds_left: of a running case, by its own pace; None until it has one.
-        at: when it finished or last said something, in seconds since 1970.
-        who: `pid`, `host`, `device`, `worker` of its last attempt, as far as they are known.
-        finished: what is kept of its result, where it is done.
-    """
+    """Where a case of the plan stands."""
 
     case: Case
-    state: str
-    failure: str = ""
-    last: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    seconds_left: float | None = None
-    at: float = 0.0
-    who: Mapping[str, Any] = field(default_factory=dict)
-    finished: Finished | None = None
+    state: str  # `DONE`, `RUNNING`, `FAILED`, `CUT_OFF` or `MISSING`
+    failure: str = (
+        ""  # why it failed: `TrainingDiverged: the loss is nan ...`; of one that is done, a later time
+    )
+    last: Mapping[str, Any] = field(default_factory=dict)  # the last event of its progress, until it is done
+    seconds: float = 0.0  # of a running case, since its start
+    seconds_left: float | None = None  # of a running case, by its own pace; None until it has one
+    at: float = 0.0  # when it finished or last said something, in seconds since 1970
+    who: Mapping[str, Any] = field(default_factory=dict)  # of `WHO`, what is known of its last attempt
+    finished: Finished | None = None  # where it is done
 
     @property
     def share(self) -> float:
@@ -81,8 +92,6 @@ class Progress:
     """Looks at a study's store again and again; a file that did not change is read once.
 
     Attributes:
-        study: what is asked.
-        store: where it looks.
         cases: the plan.
         unread: why stored files could not be read at the last look, a message each.
     """
@@ -102,44 +111,48 @@ class Progress:
         best: dict[Spec, CaseState] = {}
         for key in self.store.keys(self.unread):
             if found := self._state(key, now):
-                seen = best.get(found.case.spec, found), found
-                best[found.case.spec] = max(seen, key=lambda state: (RANKS[state.state], state.at))
+                several = best.get(found.case.spec, found), found
+                best[found.case.spec] = max(several, key=lambda state: (RANKS[state.state], state.at))
         return [best.get(case.spec) or CaseState(case, MISSING) for case in self.cases]
 
     def reading(self) -> list[tuple[str, dict[str, Any]]]:
         """Titles of corpora that were read or decoded just now and are not done, each with its last event."""
         news = []
         for path in sorted((self.store.folder / ".reading").glob("*.jsonl")):
-            last = (self._remembered(path, attempt.events) or [{"time": 0.0}])[-1]
+            last = (self._remembered(path, _events) or [{"time": 0.0}])[-1]
             done = "packed" in last and last["packed"] == last["of"]
             if not done and time.time() - last["time"] < READING_SECONDS:
-                news.append((attempt.in_a_line(self.study.titles.get(path.stem, path.stem)), last))
+                news.append((_in_a_line(self.study.titles.get(path.stem, path.stem)), last))
         return news
 
     def _state(self, key: str, now: float) -> CaseState | None:
         """What is stored of the case that a key answers; None where it answers none of this study's."""
         folder = self.store.run_folder(key)
-        done = self._remembered(folder / "result.json", attempt.finished) or self._bundled(key)
-        spec = done.spec if done else self._remembered(folder / "spec.json", attempt.spec)
+        done = self._remembered(folder / "result.json", lambda path: _kept(read(path))) or self._bundled(key)
+        spec = done.spec if done else self._remembered(folder / "spec.json", _spec)
         case = self._case_of.get(spec) if spec else None
         if case is None:
             return None
-        events = self._remembered(folder / "progress.jsonl", attempt.events) or []
+        events = self._remembered(folder / "progress.jsonl", _events) or []
         first, last = (events[0], events[-1]) if events else ({}, {})
+        began, said_at = first.get("time", 0.0), last.get("time", 0.0)
         who = {name: first[name] for name in WHO if name in first}
         # Reading a result claims it for an instant, too: only an attempt that began after it finished is
         # running, counted in whole seconds, as results are dated.
-        newer = bool(events) and (done is None or int(first["time"]) > done.at)
+        newer = bool(events) and (done is None or int(began) > done.at)
         failure = ""
         if newer or done is None:
-            failure = self._remembered(folder / "error.json", attempt.failure) or ""
-        if newer and self._is_held(key, who, last["time"], now):
-            return _running(case, first, last, who, now)
+            failure = self._remembered(folder / "error.json", _failure) or ""
+        if newer and self._is_held(key, who, said_at, now):
+            state = CaseState(case, RUNNING, last=last, seconds=now - began, at=said_at, who=who)
+            left = last.get("seconds_left")
+            if left is None and state.share:
+                left = (said_at - began) * (1 - state.share) / state.share
+            return state if left is None else replace(state, seconds_left=max(0.0, left - (now - said_at)))
         if done:
             device = {"device": done.result["environment"]["device"]}
             return CaseState(case, DONE, failure, at=done.at, who=device, finished=done)
-        state = FAILED if failure else CUT_OFF
-        return CaseState(case, state, failure, last, at=last.get("time", 0.0), who=who)
+        return CaseState(case, FAILED if failure else CUT_OFF, failure, last, at=said_at, who=who)
 
     def _bundled(self, key: str) -> Finished | None:
         """What the bundle says; None where it has nothing, or `unread` says why."""
@@ -149,52 +162,91 @@ class Progress:
         except ResultsUnreadable as error:
             self.unread += [str(error)] if str(error) not in self.unread else []
             return None
-        return attempt.summary(result) if result else None
+        return _kept(result) if result else None
 
     def _is_held(self, key: str, who: Mapping[str, Any], said_at: float, now: float) -> bool:
         held = self.store.claimed(key) if who.get("host", HOST) == HOST else None
         return now - said_at < ELSEWHERE_SECONDS if held is None else held
 
     def _remembered(self, path: Path, parse: Callable[[Path], Any]) -> Any:
-        """What a file holds, parsed again only where it changed.
-
-        None where it is not there or cannot be read; `unread` then says why.
-        """
+        """What a file holds; None where it is not there or cannot be read, and `unread` then says why."""
+        stamp: tuple[int, ...] = ()
         try:
             about = path.stat()
             stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
             before, found = self._read_before.get(path, ((), None))
             if before != stamp:
-                found = _parsed(path, parse)
-                self._read_before[path] = stamp, found
+                found = parse(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
+        except ResultsUnreadable as error:
+            found = error
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             found = unreadable(path, error)
+        self._read_before[path] = stamp, found
         if isinstance(found, ResultsUnreadable):
             self.unread.append(str(found))
             return None
         return found
 
 
-def _parsed(path: Path, parse: Callable[[Path], Any]) -> Any:
-    """What a parser makes of a file, or the error that says why not. Raises FileNotFoundError."""
+def _kept(result: Result) -> Finished:
+    at = datetime.fromisoformat(result["finished"]).timestamp()
+    kept = {name: result[name] for name in KEPT & result.keys()}
+    return Finished(_asked(result["spec"]), at, diverged(result), kept)
+
+
+def _spec(path: Path) -> Spec | None:
+    """What a spec.json asks for, as `Finished.spec`."""
+    data = read_json(path, usual_number)
+    if not isinstance(data, dict):
+        raise ValueError("expected an object")
+    asked = _asked(data)
+    hash(asked)  # cases are found by it
+    return asked
+
+
+def _asked(data: Mapping[str, Any]) -> Spec | None:
+    with suppress(SpecError):
+        return from_json(data).plan()
+    return None
+
+
+def _failure(path: Path) -> str:
+    """Why an attempt failed, from its error.json."""
     try:
-        return parse(path)
+        found = read_json(path)
+        return printable(f"{found['error']}: {found['message']}")
     except FileNotFoundError:
         raise
-    except ResultsUnreadable as error:
-        return error
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        return unreadable(path, error)
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its error.json cannot be read"
 
 
-def _running(
-    case: Case, first: dict[str, Any], last: dict[str, Any], who: dict[str, Any], now: float
-) -> CaseState:
-    began, said_at = first["time"], last["time"]
-    state = CaseState(case, RUNNING, last=last, seconds=now - began, at=said_at, who=who)
-    left = last.get("seconds_left")
-    if left is None and state.share:
-        left = (said_at - began) * (1 - state.share) / state.share
-    return state if left is None else replace(state, seconds_left=max(0.0, left - (now - said_at)))
+def _events(path: Path) -> list[dict[str, Any]]:
+    """The events of a progress file; a line that is no event, or is still being written, is skipped."""
+    return [event for line in read_bytes(path).splitlines() if (event := _event(line))]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = parse_json(line, usual_number)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    event = {name: found[name] for name in NUMBERS if _is_number(found.get(name))}
+    event |= {name: _in_a_line(found[name]) for name in TEXTS if isinstance(found.get(name), str)}
+    if not event.get("of"):
+        event.pop("of", None)
+    whole = all(event.keys() >= words or not event.keys() & (words - {"of"}) for words in WHOLE)
+    return event if whole and "time" in event else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _in_a_line(text: str) -> str:
+    """Text as a row of a terminal may show it."""
+    return printable(" ".join(text.split()))
