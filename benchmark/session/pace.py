@@ -1,8 +1,8 @@
 """How long it takes: rates from finished runs, the work of the cases that are left, the end under n workers.
 
-`status`, the live display, interim reports and `plan` all ask here. A running case goes by its own
-pace. A run that is left takes so much for each clip that it trains on, plain or augmented, and for each that
-it scores: as the finished runs of its training set, or, where there are none, as all that have finished.
+`status`, the live display, interim reports and `plan` all ask here. A running case goes by its own pace. A
+run that is left takes so much for each clip that it trains on, plain or augmented, and for each that it
+scores: as the finished runs of its training set, or, where there are none, as all that have finished.
 
 Limits: without a finished run of its training set, a run is taken to train on the study's
 `expected_training_clips`; without any finished run, cases go by their cost, at the pace of running ones.
@@ -117,27 +117,16 @@ def lasting(seconds: float) -> str:
 
 
 class Pace:
-    """How long the cases of a study take on one device.
-
-    Attributes:
-        by_cost: seconds a unit of cost, of trainings that run and of measurements, as far as they were timed.
-    """
+    """How long the cases of a study take on one device; `by_cost` tells the kinds that were timed."""
 
     def __init__(
         self,
-        seen: Iterable[CaseState],
-        runs: Sequence[Run] = (),
-        counted: Mapping[RunSpec, Work] | None = None,
-        times: float = 1.0,
+        seen: Iterable[CaseState],  # the states of the whole study
+        runs: Sequence[Run] = (),  # finished on the device, newest first
+        counted: Mapping[RunSpec, Work] | None = None,  # of each run left, where `runs` are another study's
+        times: float = 1.0,  # how many times slower than those it is
     ) -> None:
-        """Takes the rates.
-
-        Args:
-            seen: the states of the whole study.
-            runs: finished on the device, newest first.
-            counted: the work of each run that is left, where the finished ones are another study's.
-            times: how many times slower than those it is.
-        """
+        """Takes the rates."""
         self.by_cost = _by_cost(seen)
         self._counted, self._times = counted or {}, times
         self._rates = rates(runs) if runs else None
@@ -147,10 +136,7 @@ class Pace:
             self._like[run.spec.train].append(run)
 
     def left(self, rest: Iterable[CaseState], workers: int = 0) -> Left:
-        """How long it takes until all of some cases are done; those that are done count as nothing.
-
-        So many work on it; 0: as many as run now, at least one.
-        """
+        """How long it takes until all of some cases are done; 0 workers: as many as run now, at least one."""
         rest = [state for state in rest if state.state != DONE]
         workers = workers or max(1, sum(state.state == RUNNING for state in rest))
         timed = [(state, seconds) for state in rest if (seconds := self.seconds(state)) is not None]

@@ -5,21 +5,24 @@ A job takes plain values that can be pickled, leaves its result in the store and
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from benchmark.session.machine import settle_threads, share_of_cores
-from benchmark.session.tensorboard import curves
 from serkit.errors import ResultsUnwritable, memory_named
 from serkit.job import Place as AnyPlace
-from serkit.specs import MEASUREMENT, Spec
+from serkit.specs import MEASUREMENT, METRICS, Spec
 
 
 @dataclass(frozen=True)
 class Place(AnyPlace):
-    """Where a job is done; with `tensorboard`, learning curves are written into the run's folder."""
+    """Where a job is done."""
 
-    tensorboard: bool = False
+    tensorboard: bool = False  # write learning curves into the run's folder
 
 
 def do(job: Spec, place: Place) -> str:
@@ -45,3 +48,34 @@ def do(job: Spec, place: Place) -> str:
             f"{error}. SERKIT_RESULTS names the folder of results, SERKIT_CACHE that of packed audio,"
             " SERKIT_DATA that of corpora, TMPDIR that of temporary files"
         ) from error
+
+
+@contextmanager
+def curves() -> Iterator[Callable[[Path, dict[str, Any]], None]]:
+    """Gives what writes a run's learning curves, called after each evaluation as `serkit.run.run` does.
+
+    One of TensorBoard's event files, beside the result, so that `tensorboard --logdir results/<study>` shows
+    the runs by their keys. By iteration: `loss`, the mean of the batches since the evaluation before, and
+    `uACC/<test>`, `wACC/<test>`, `wF1/<test>`, averaged over the test's folds: the numbers of
+    `progress.jsonl` and of the result's history.
+    """
+    writer: Any = None
+
+    def write(folder: Path, event: dict[str, Any]) -> None:
+        nonlocal writer
+        if writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # an extra
+
+            writer = SummaryWriter(str(folder))
+        at = event["iteration"]
+        writer.add_scalar("loss", event["loss"], at)
+        for test, folds in event["tests"].items():
+            for metric in METRICS:
+                writer.add_scalar(f"{metric}/{test}", fmean(of[metric] for of in folds.values()), at)
+        writer.flush()  # TensorBoard sees it at once
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()

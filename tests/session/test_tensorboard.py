@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from benchmark.session.tensorboard import curves as writing
+from benchmark.session.work import curves as writing
 from serkit.specs import METRICS
 
 

@@ -1,7 +1,6 @@
 """Where the jobs of a session are done: each module of this folder is an engine (`pytest --engine NAME`).
 
-It has a class `Engine`, of which every process of a session makes one and registers it as a pytest plugin, so
-that it may have hooks of its own:
+Every process of a session makes one of its class `Engine`, and registers it as a pytest plugin, with hooks:
 
     Engine(config, place)           raises pytest.UsageError where it cannot work
     where                           the words of the session's header

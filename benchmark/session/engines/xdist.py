@@ -1,7 +1,6 @@
 """Cases are done where pytest runs them: by pytest-xdist's workers (`-n`), or without any by this process.
 
-The controller lends each worker a GPU. Worker numbers grow after crashes, so GPUs are lent and given back,
-never computed from a number.
+The controller lends each worker a GPU: worker numbers grow after crashes, so none is computed from a number.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Engine:
         self.where = f"GPUs {', '.join(gpus)}" if self._pool else self.place.device
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
-        """As `dealt` to the session's workers."""
+        """As they are `dealt` to the session's workers."""
         return dealt(items, cost, self._workers, turn)
 
     def submit(self, job: Spec) -> Callable[[], str]:
