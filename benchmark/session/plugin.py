@@ -1,4 +1,4 @@
-"""The pytest plugin: options, parametrised cases, and what a case does. Hooks only.
+"""The pytest plugin: options, parametrised cases, and what a case does.
 
 Loaded by `pytest_plugins` in the root conftest.py, or by `serbench run`. Collection depends on the study's
 file alone (a replacement worker must collect the same list); nothing here imports torch or pandas before a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,6 @@ from serkit.results import Result, Store
 from serkit.specs import Spec
 
 pytest.register_assert_rewrite("benchmark.session.checks")
-
-
-@dataclass
-class Session:
-    """What the plugin keeps between hooks. Each of `jobs`, by the id of its case, waits for its key."""
-
-    study: studies.Study
-    store: Store
-    engine: Any
-    jobs: dict[str, Callable[[], str]] = field(default_factory=dict)
-
-
-SESSION = pytest.StashKey[Session]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,25 +57,17 @@ def pytest_configure(config: pytest.Config) -> None:
     for exhibit in studies.exhibits():
         config.addinivalue_line("markers", f"{exhibit}: runs that {exhibit} is made of")
     try:
-        study = studies.read(config.getoption("study"))
-        store = Store(_results_root(config) / study.name)
-        data = studies.data_folder(config.getini("serkit_data"), config.rootpath)
-        if config.getoption("tensorboard") and importlib.util.find_spec("tensorboard") is None:
-            raise ExtraMissing("tensorboard", "tensorboard")  # now, and not after the first epoch
+        session = Session(config)
     except SerkitError as error:
         raise pytest.UsageError(located(str(error))) from error
-    if config.getoption("assert_paper") and not study.paper:
-        raise pytest.UsageError(
-            f"--assert-paper: study {study.name} has no published numbers; use --study paper"
-        )
-    switches = {name: config.getoption(name) for name in ("rerun", "tensorboard")}
-    engine = engines.find(config.getoption("engine"))(config, Place(store, data, **switches))
-    config.stash[SESSION] = Session(study, store, engine)
-    config.pluginmanager.register(engine, "benchmark-engine")
+    config.pluginmanager.register(session, "benchmark-session")
+    config.pluginmanager.register(session.engine, "benchmark-engine")
     if not hasattr(config, "workerinput"):
         from benchmark.session.controller import Controller  # with rich, which a worker has no use for
 
-        config.pluginmanager.register(Controller(config, study, store), "benchmark-controller")
+        config.pluginmanager.register(
+            Controller(config, session.study, session.store), "benchmark-controller"
+        )
 
 
 def _results_root(config: pytest.Config) -> Path:
@@ -105,58 +84,75 @@ def _results_root(config: pytest.Config) -> Path:
     return config.invocation_params.dir / Path(given).expanduser()
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """One line: study, size, where."""
-    ours = config.stash[SESSION]
-    size = studies.size(ours.study)
-    return f"study: {ours.study.name}, {size}, on {ours.engine.where}, results in {ours.store.folder}"
+class Session:
+    """Any process's hooks: its study, the store, and the engine that does the jobs."""
 
+    def __init__(self, config: pytest.Config) -> None:
+        """Raises SerkitError or pytest.UsageError where the session cannot be as it is asked for."""
+        chosen = config.getoption
+        self.study = studies.read(chosen("study"))
+        self.store = Store(_results_root(config) / self.study.name)
+        if chosen("tensorboard") and importlib.util.find_spec("tensorboard") is None:
+            raise ExtraMissing("tensorboard", "tensorboard")  # now, and not after the first epoch
+        if chosen("assert_paper") and not self.study.paper:
+            raise SpecError(
+                f"--assert-paper: study {self.study.name} has no published numbers; use --study paper"
+            )
+        data = studies.data_folder(config.getini("serkit_data"), config.rootpath)
+        place = Place(self.store, data, rerun=chosen("rerun"), tensorboard=chosen("tensorboard"))
+        self.engine = engines.find(chosen("engine"))(config, place)
+        self.jobs: dict[str, Callable[[], str]] = {}  # by the id of its case, what waits for each one's key
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A case a run or measurement, marked with the exhibits it serves, in the file of the first of them.
+    def pytest_report_header(self) -> str:
+        """One line: study, size, where."""
+        size = studies.size(self.study)
+        return f"study: {self.study.name}, {size}, on {self.engine.where}, results in {self.store.folder}"
 
-    `cases/test_figure3_scrambled.py` is Figure 3's; `cases/test_runs.py` has what exhibits without a file of
-    their own show first.
-    """
-    path = metafunc.definition.path
-    if "case" not in metafunc.fixturenames or path.parent.name != "cases":
-        return
-    cases = []
-    for case in studies.plan(metafunc.config.stash[SESSION].study):
-        own = [file.name for file in path.parent.glob(f"test_{case.exhibits[0]}_*.py")]
-        if path.name in (own or ["test_runs.py"]):
-            marks = [getattr(pytest.mark, name) for name in case.exhibits]
-            cases.append(pytest.param(case, id=case.id, marks=marks))
-    metafunc.parametrize("case", cases, indirect=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A case a run or measurement, marked with the exhibits it serves, in the file of the first of them.
 
+        `cases/test_figure3_scrambled.py` is Figure 3's; `cases/test_runs.py` has what exhibits without a file
+        of their own show first.
+        """
+        path = metafunc.definition.path
+        if "case" not in metafunc.fixturenames or path.parent.name != "cases":
+            return
+        cases = []
+        for case in studies.plan(self.study):
+            own = [file.name for file in path.parent.glob(f"test_{case.exhibits[0]}_*.py")]
+            if path.name in (own or ["test_runs.py"]):
+                marks = [getattr(pytest.mark, name) for name in case.exhibits]
+                cases.append(pytest.param(case, id=case.id, marks=marks))
+        metafunc.parametrize("case", cases, indirect=True)
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the chosen cases in the engine's order, without pytest's placeholders for files that hold none."""
-    cases = {item: _case(item) for item in items if not item.name.endswith("[NOTSET]")}
-    cost, turn = ({item: getattr(case, name, 0) for item, case in cases.items()} for name in ("cost", "turn"))
-    items[:] = config.stash[SESSION].engine.order(list(cases), cost.get, turn.get)
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Puts the chosen cases in the engine's order, without pytest's placeholders for files of none."""
+        cases = {item: _case(item) for item in items if not item.name.endswith("[NOTSET]")}
+        cost, turn = ({item: getattr(of, name, 0) for item, of in cases.items()} for name in ("cost", "turn"))
+        items[:] = self.engine.order(list(cases), cost.get, turn.get)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Gives the engine all that is to be done, before the first case waits for its own."""
+        if not session.config.option.collectonly:
+            cases = filter(None, map(_case, session.items))
+            self.jobs = {case.id: self.engine.submit(case.spec) for case in cases}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Ends the engine."""
+        self.engine.shutdown(session.exitstatus == pytest.ExitCode.INTERRUPTED)
+
+    @pytest.fixture
+    def case(self, request: pytest.FixtureRequest) -> BoundCase:
+        """The run or measurement that a case is about."""
+        return BoundCase(request.param.id, request.param.spec, self.study.settled, self)
 
 
 def _case(item: pytest.Item) -> studies.Case | None:
     """The plan's case that an item is, if it is one."""
     case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
     return case if isinstance(case, studies.Case) else None
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Gives the engine all that is to be done, before the first case waits for its own."""
-    ours = session.config.stash[SESSION]
-    if not session.config.option.collectonly:
-        cases = filter(None, map(_case, session.items))
-        ours.jobs = {case.id: ours.engine.submit(case.spec) for case in cases}
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Ends the engine."""
-    if SESSION in session.config.stash:
-        session.config.stash[SESSION].engine.shutdown(session.exitstatus == pytest.ExitCode.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -185,10 +181,3 @@ class BoundCase:
     def estimates(self, result: Result) -> Any:
         """What a measurement found, a row a clip: `estimates.parquet`."""
         return self.session.store.table(result["key"], "estimates")
-
-
-@pytest.fixture
-def case(request: pytest.FixtureRequest) -> BoundCase:
-    """The run or measurement that this case is about."""
-    ours = request.config.stash[SESSION]
-    return BoundCase(request.param.id, request.param.spec, ours.study.settled, ours)

@@ -255,11 +255,10 @@ def test_without_gpus_workers_use_the_cpu_and_one_process_the_gpu(checkout, monk
     checkout.makepyfile(
         test_device="""
 import os
-from benchmark.session.plugin import SESSION
 
 def test_device(pytestconfig):
     wanted = os.environ["WANTED"]
-    assert pytestconfig.stash[SESSION].engine.place.device == wanted
+    assert pytestconfig.pluginmanager.get_plugin("benchmark-engine").place.device == wanted
     assert wanted == "cuda" or os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert os.environ["OMP_NUM_THREADS"] == "7"  # as the user said
 """
