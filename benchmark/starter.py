@@ -64,12 +64,12 @@ def attributes(spec: type) -> dict[str, str]:
 def reference() -> str:
     """A study with every key at its default, which means the same as one with none of them."""
     study, corpus = attributes(Study), attributes(CorpusSpec)
-    of_study = {"title": "What a study looks like", "caution": "", "paper": False, "settled": True}
+    optional = [field for field in dataclasses.fields(Study) if field.default is not dataclasses.MISSING]
+    bounds = {"rates_percent": "run.augment_percent", "seeds": "run.seed"}
     folds = f"{corpus['folds']} Left out, it follows from reader and options."
     lines = [
-        *(_line(key, value, study[key]) for key, value in of_study.items()),
-        _line("rates_percent", [0], study["rates_percent"] + _expected("run.augment_percent")),
-        _line("seeds", [0], study["seeds"] + _expected("run.seed")),
+        _line("title", "What a study looks like", study["title"]),
+        *(_line(at.name, at.default, study[at.name] + _expected(bounds.get(at.name, ""))) for at in optional),
         *(_fields(table, of) for table, of in SPECS.items()),
         _table("corpora.mine", "A corpus; `mine` is the study's word for it, in ids and below."),
         _line("reader", "audformat", "its reader (docs/corpora.md)."),
