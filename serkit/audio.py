@@ -60,12 +60,10 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
 
 
 def listen(path: Path, rate_hz: int) -> Heard:
-    """One clip, decoded to its end, whatever its header says of its length.
+    """One clip, decoded to its end, whatever its header says of its length; `path` may be anything.
 
-    Never waits, and takes no more memory than the clip needs: its file, and its samples a few times.
-
-    Raises:
-        AudioError: of a kind in `CURES`; `path` may be anything.
+    Never waits, and takes no more memory than the clip needs: its file, and its samples a few times. Raises
+    AudioError of a kind in `CURES`.
     """
     try:
         return _heard(read_bytes(path, MAX_BYTES), rate_hz)
@@ -149,12 +147,12 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
         raise _Flaw("lfs-pointer", "a git-lfs pointer, not audio")
     if not BEGINNINGS.match(data):
         raise _Flaw("unreadable", f"not readable as audio (begins with {data[:8]!r}, expected {FORMATS})")
-    told = promise(data)
-    content = _Content(told.data)
+    header = promise(data)
+    content = _Content(header.data)
     try:
         file = _Straight(content)
     except soundfile.LibsndfileError:
-        if told.lacking:
+        if header.lacking:
             raise _Flaw("truncated", "cut off, so that it cannot be opened") from None
         raise
     with file:
@@ -163,9 +161,9 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
             raise _Flaw("unreadable", f"not readable as audio (a sample rate of {found_hz:,} Hz)")
         exact = file.subtype == "PCM_16" and channels == 1 and found_hz == rate_hz
         samples, powers, failed = _read(file, "int16" if exact else "float32")
-        promised = file.frames if told.frames is None else told.frames
-    odd = _check_whole(told, len(samples), promised, failed, len(told.data) - content.tell())
-    samples = samples[: told.frames or None]
+        promised = file.frames if header.frames is None else header.frames
+    odd = _check_whole(header, len(samples), promised, failed, len(header.data) - content.tell())
+    samples = samples[: header.frames or None]
     if not exact:
         odd |= _check_mix(samples, powers)
         if found_hz != rate_hz:
@@ -200,16 +198,16 @@ def _read(file: soundfile.SoundFile, dtype: str) -> tuple[np.ndarray, np.ndarray
     return np.concatenate(blocks), powers / max(1, frames), failed
 
 
-def _check_whole(told: Promise, n: int, promised: int, failed: str, unread: int) -> dict[str, str]:
+def _check_whole(header: Promise, n: int, promised: int, failed: str, unread: int) -> dict[str, str]:
     """Checks that n samples are as many as promised; more than that is odd."""
-    if n == 0 and not told.lacking and not failed:
+    if n == 0 and not header.lacking and not failed:
         raise _Flaw("empty", "no samples in it")
-    if told.lacking or n < promised or (failed and not promised):
+    if header.lacking or n < promised or (failed and not promised):
         of = f" of {promised:,}" if promised > n else ""
         raise _Flaw("truncated", f"cut off or damaged after {n:,}{of} samples")
-    if told.frames and n > told.frames:
-        return {"longer": f"{n:,} samples, {told.frames:,} promised"}
-    behind = max(told.surplus, unread)
+    if header.frames and n > header.frames:
+        return {"longer": f"{n:,} samples, {header.frames:,} promised"}
+    behind = max(header.surplus, unread)
     return {"longer": f"{behind:,} bytes behind its samples"} if behind > FEW_BYTES else {}
 
 

@@ -103,8 +103,8 @@ def promise(data: bytes) -> Promise:
     if begins == b"NIST":
         count = re.search(rb"sample_count -i (\d{1,18})\s", data[:4096])
         return Promise(data, frames=int(count[1]) if count else 0)
-    told = re.search(rb"Xing|Info|VBRI", data[: 1 << 16])
-    return Promise(data if begins[:3] == b"ID3" else MP3_TAG + data, frames=None if told else 0)
+    counted = re.search(rb"Xing|Info|VBRI", data[: 1 << 16])
+    return Promise(data if begins[:3] == b"ID3" else MP3_TAG + data, frames=None if counted else 0)
 
 
 def _chunks(data: bytes, layout: _Layout) -> Promise:

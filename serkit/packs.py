@@ -77,9 +77,8 @@ def length_notes(lengths: np.ndarray, rate_hz: int) -> tuple[str, ...]:
 def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack:
     """The corpus's clips at `rate_hz`, decoded now if they were not before, or not as they should be.
 
-    Reads all of a pack to check it: call it once a process and corpus.
-
-    `progress` is called with (clips done, clips in all) while decoding.
+    Reads all of a pack to check it: call it once a process and corpus. `progress` is called with (clips done,
+    clips in all) while decoding.
 
     Raises:
         AudioError: clips that cannot be read; the message names the first ten.

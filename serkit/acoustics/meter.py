@@ -48,7 +48,7 @@ def choose(clips: int, at_most: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=seed)).permutation(clips)[:at_most]
 
 
-def spread(clips: int, at_most: int) -> np.ndarray:
+def evenly(clips: int, at_most: int) -> np.ndarray:
     """At most so many of the positions 0..clips - 1, evenly spread, int64: each part takes about as long."""
     chosen = min(clips, at_most)
     return np.arange(chosen) * clips // max(1, chosen)
@@ -66,7 +66,7 @@ class Meter:
         self._pack = pack
         self._dnsmos = quality.Dnsmos(threads)
         self._room_net = room.load()
-        self._p835 = np.isin(np.arange(len(self.rows)), spread(len(self.rows), spec.p835_clips))
+        self._p835 = np.isin(np.arange(len(self.rows)), evenly(len(self.rows), spec.p835_clips))
         self._chain = None
         if spec.augmentation is not None:
             self._chain = Chain(spec.augmentation, RATE_HZ, spec.seed, WINDOW_SAMPLES, "cpu")
@@ -79,10 +79,8 @@ class Meter:
     def measure(self, positions: np.ndarray) -> pd.DataFrame:
         """The estimates of the clips at some positions in `rows`; what each gets depends on no other.
 
-        Returns:
-            A row a clip: `row` (in the corpus's table), `reason` why estimates are missing (`silent`,
-            `clipped`, `short` or empty), and the `ESTIMATES`, float64, NaN where missing; P.835's only for
-            those clips that the spec asks them of.
+        A row a clip: `row` (in the corpus's table), `reason` why estimates are missing (`silent`, `clipped`,
+        `short` or empty), and the `ESTIMATES`, float64, NaN where missing or (P.835's) not asked for.
         """
         bounds = (self._pack.offsets[row : row + 2] for row in self.rows[positions])
         samples = [self._pack.samples[first : min(end, first + WINDOW_SAMPLES)] for first, end in bounds]

@@ -28,7 +28,7 @@ RATE_HZ = 16_000
 T60_RANGE_S = (0.05, 2.0)  # what examples are labelled with; nearest to no room at all: 0.05 s
 C50_RANGE_DB = (-10.0, 35.0)  # above 35 dB the reverberation drowns in any recording's noise
 WEIGHTS = Path(__file__).with_name("roomnet.npz")
-MIN_SECONDS = 1.0  # shortest clip that is estimated, and crop in training: the error grows fast below
+MIN_SECONDS = 1.0  # of a clip that is estimated, and of a crop in training: the error grows fast below
 HOP_SAMPLES = 160
 WINDOW_SAMPLES = 400
 FFT_SAMPLES = 512
@@ -98,15 +98,10 @@ class RoomNet(nn.Module):
 
 
 def estimate(net: RoomNet, waves: Sequence[np.ndarray]) -> np.ndarray:
-    """T60 and C50 of clips.
+    """T60, s in `T60_RANGE_S`, and C50, dB in `C50_RANGE_DB`, of clips, float64 [clips, 2].
 
-    Args:
-        net: from `load`, or in training.
-        waves: float32 [samples] each, at 16 kHz, of any level. Zeros at a clip's ends count as no part of it.
-
-    Returns:
-        float64 [clips, 2]: T60 in s within `T60_RANGE_S`, C50 in dB within `C50_RANGE_DB`. NaN where a clip
-        is shorter than `MIN_SECONDS`, silent or not finite.
+    `waves` are float32 [samples] at 16 kHz, of any level; zeros at a clip's ends count as no part of it. NaN
+    where a clip is shorter than `MIN_SECONDS`, silent or not finite.
     """
     found = np.full((len(waves), 2), np.nan)
     net.eval()

@@ -88,15 +88,15 @@ def speakers_apart(corpus: Corpus) -> list[Problem]:
 def parts(corpus: Corpus) -> list[Problem]:
     """Parts without clips, and labels without a clip: what is never learnt or asked has no recall."""
     given = corpus.clips["label"].to_numpy()
-    absent = sorted(set(LABELS) - set(given))
+    absent = [label for label in LABELS if label not in set(given)]
     empty: dict[str, list[str]] = {part: [] for part in PARTS}
     lacking: dict[str, list[str]] = {part: [] for part in PARTS}
     for fold, rows in _folds(corpus):
         for part, here in rows.items():
             where = f"{fold}: {part}" if fold else part
             if len(here):
-                lacked = sorted(set(LABELS) - set(given[here]) - set(absent))
-                lacking[part] += [f"no {label} in {where}" for label in lacked]
+                there = {*given[here], *absent}
+                lacking[part] += [f"no {label} in {where}" for label in LABELS if label not in there]
             else:
                 empty[part].append(where)
     examples = {

@@ -238,26 +238,13 @@ def make_clip(
     acoustic: float = 1.0,
     seed: int = SEED,
 ) -> np.ndarray:
-    """One clip of the world.
+    """One clip of the world: int16 (n_samples,) at 16 kHz, a multiple of `HOP`.
 
     Speaker, length, syllables, breath and random pitch movements follow from the first three arguments and
     the seed alone, and with them, at equal `acoustic`, the room and the noise. So two labels, or two settings
-    of a dial, can be compared on the same clip.
+    of a dial, can be compared on the same clip. Speakers and a speaker's clips are numbered from 0.
 
-    Args:
-        corpus: one of `CORPORA`.
-        speaker: from 0; even ones have low voices.
-        number: of the clip within the speaker, from 0.
-        label: one of `serkit.labels.LABELS`.
-        semantics: one of `SEMANTICS`: which cues carry the emotion.
-        acoustic: how far the corpus's channel is from the common one, in [0, 1].
-        seed: of the whole world.
-
-    Returns:
-        int16 (n_samples,) at 16 kHz, mono; a multiple of `HOP`, between `MIN_SECONDS` and `MAX_SECONDS`.
-
-    Raises:
-        SpecError: an unknown corpus, label or semantics, or `acoustic` outside [0, 1].
+    Raises SpecError: an unknown corpus, label or semantics, or `acoustic` outside [0, 1].
     """
     key = (seed, _place("synthetic corpus", corpus, CORPORA), speaker, number)
     prosody = vary(prosody_of(corpus, label, semantics), stream(*key, _PROSODY))

@@ -17,7 +17,7 @@ from serkit.acoustics.meter import (
     WINDOW_SAMPLES,
     Meter,
     choose,
-    spread,
+    evenly,
 )
 from serkit.audio import FULL_SCALE
 from serkit.augment import Augmenting, Chain
@@ -78,7 +78,7 @@ def test_a_small_corpus_is_taken_whole():
 
 @pytest.mark.parametrize(("clips", "at_most"), [(1000, 200), (7, 200), (10_000, 3), (5, 0), (101, 7)])
 def test_a_few_are_spread_evenly(clips, at_most):
-    positions = spread(clips, at_most)
+    positions = evenly(clips, at_most)
     assert len(set(positions.tolist())) == min(clips, at_most)
     assert ((positions >= 0) & (positions < clips)).all()
     if len(positions) > 1:
