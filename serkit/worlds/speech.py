@@ -83,32 +83,32 @@ VOWELS = {  # first three formants, Hz
 }
 
 
-class Consonant(NamedTuple):
-    """A consonant; the amplitude of a vowel's voice is 1."""
+class _Segment(NamedTuple):
+    """A stretch in which nothing has to move; the defaults are a silent mouth at rest."""
 
-    seconds: float  # at rate 1
-    formants_hz: tuple[int, int, int]
-    voice: float
-    noise: float  # amplitude of its own noise
-    noise_band_hz: tuple[float, float]  # its centre and deviation
-    closed: float  # share of it that is a closed mouth before the burst, 0 for all but stops
-    aspiration: float  # amplitude of breath through the formants after the burst
+    seconds: float
+    formants_hz: tuple[int, int, int] = (500, 1500, 2500)
+    voice: float = 0.0  # amplitude; a vowel's is 1
+    noise: float = 0.0  # amplitude of frication
+    aspiration: float = 0.0  # amplitude of breath through the formants
+    noise_band_hz: tuple[float, float] = (4000.0, 2000.0)  # centre and deviation of frication
+    stressed: float = 0.0
 
 
-CONSONANTS = {
-    "s": Consonant(0.09, (320, 1600, 2600), 0.0, 0.30, (5800, 1300), 0.0, 0.0),
-    "sh": Consonant(0.09, (320, 1800, 2400), 0.0, 0.36, (3200, 900), 0.0, 0.0),
-    "f": Consonant(0.07, (330, 1000, 2200), 0.0, 0.08, (5000, 3000), 0.0, 0.0),
-    "z": Consonant(0.07, (300, 1600, 2600), 0.25, 0.16, (5800, 1300), 0.0, 0.0),
-    "m": Consonant(0.07, (270, 1100, 2200), 0.4, 0.0, (4000, 2000), 0.0, 0.0),
-    "n": Consonant(0.06, (270, 1500, 2500), 0.4, 0.0, (4000, 2000), 0.0, 0.0),
-    "l": Consonant(0.05, (350, 1100, 2600), 0.6, 0.0, (4000, 2000), 0.0, 0.0),
-    "t": Consonant(0.10, (330, 1800, 2700), 0.0, 0.45, (4200, 1600), 0.55, 0.2),
-    "k": Consonant(0.10, (330, 1900, 2300), 0.0, 0.45, (2000, 700), 0.55, 0.2),
-    "b": Consonant(0.06, (250, 800, 2200), 0.12, 0.15, (700, 500), 0.75, 0.0),
-    "d": Consonant(0.06, (250, 1700, 2600), 0.12, 0.2, (3600, 1400), 0.75, 0.0),
+CONSONANTS = {  # lengths are at rate 1; aspiration follows the burst of a stop
+    "s": _Segment(0.09, (320, 1600, 2600), 0.0, 0.30, 0.0, (5800, 1300)),
+    "sh": _Segment(0.09, (320, 1800, 2400), 0.0, 0.36, 0.0, (3200, 900)),
+    "f": _Segment(0.07, (330, 1000, 2200), 0.0, 0.08, 0.0, (5000, 3000)),
+    "z": _Segment(0.07, (300, 1600, 2600), 0.25, 0.16, 0.0, (5800, 1300)),
+    "m": _Segment(0.07, (270, 1100, 2200), 0.4),
+    "n": _Segment(0.06, (270, 1500, 2500), 0.4),
+    "l": _Segment(0.05, (350, 1100, 2600), 0.6),
+    "t": _Segment(0.10, (330, 1800, 2700), 0.0, 0.45, 0.2, (4200, 1600)),
+    "k": _Segment(0.10, (330, 1900, 2300), 0.0, 0.45, 0.2, (2000, 700)),
+    "b": _Segment(0.06, (250, 800, 2200), 0.12, 0.15, 0.0, (700, 500)),
+    "d": _Segment(0.06, (250, 1700, 2600), 0.12, 0.2, 0.0, (3600, 1400)),
 }
-
+_CLOSED = {"t": 0.55, "k": 0.55, "b": 0.75, "d": 0.75}  # share of a stop before its burst
 _BURST_SECONDS = 0.012
 _VOWEL_SECONDS = {True: 0.17, False: 0.11}  # stressed or not
 _PAUSE_SECONDS = 0.15
@@ -116,18 +116,6 @@ _FINAL_LENGTHENING = 1.35  # of the last vowel, where there is room for it, as i
 _EDGE_SECONDS = 0.05  # the least silence before and after the speech
 _MAX_SYLLABLES = 20  # more than fit into 2 s at the highest rate
 _STRESSED = 0.35  # share of syllables
-
-
-class _Segment(NamedTuple):
-    """A stretch in which nothing has to move; the defaults are a silent mouth at rest."""
-
-    seconds: float
-    formants_hz: tuple[int, int, int] = (500, 1500, 2500)
-    voice: float = 0.0
-    noise: float = 0.0
-    aspiration: float = 0.0
-    noise_band_hz: tuple[float, float] = (4000.0, 2000.0)
-    stressed: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,10 +190,10 @@ def _syllable(draws: list[float], rate: float) -> tuple[str, float, _Segment, li
     c = CONSONANTS[name]
     first_s = c.seconds * (0.85 + 0.3 * stretch_first) / rate
     second_s = _VOWEL_SECONDS[stressed] * (0.85 + 0.3 * stretch_second) / rate
-    sound = _Segment(first_s, c.formants_hz, c.voice, c.noise, noise_band_hz=c.noise_band_hz)
+    sound = c._replace(seconds=first_s, aspiration=0.0)
     parts = [sound]
-    if c.closed:
-        closed_s = c.closed * first_s
+    if name in _CLOSED:
+        closed_s = _CLOSED[name] * first_s
         burst_s = min(_BURST_SECONDS, first_s - closed_s)
         released_s = first_s - closed_s - burst_s
         parts = [sound._replace(seconds=closed_s, noise=0.0), sound._replace(seconds=burst_s, voice=0.0)]
@@ -343,10 +331,8 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
     breath = (speaker.breath + prosody.breath) * voice + aspiration
     source = _VOICE_GAIN * voice * _pulses(f0, shimmer) + _BREATH_GAIN * breath * bright
 
-    tracks = [
-        *(_glide(frame_seconds, edges, target, _FORMANT_RAMP_SECONDS) for target in sentence.formants_hz.T),
-        *(np.full(len(frame_seconds), hz) for hz in _HIGH_FORMANTS_HZ),
-    ]
+    targets = [*sentence.formants_hz.T, *(np.full(len(edges) - 1, hz) for hz in _HIGH_FORMANTS_HZ)]
+    tracks = [_glide(frame_seconds, edges, target, _FORMANT_RAMP_SECONDS) for target in targets]
     formants = np.minimum(np.stack(tracks, axis=1) * speaker.vocal_tract, 0.47 * RATE_HZ)
     own_db = (speaker.tilt_db + prosody.tilt_db) * _OCTAVES
     colour = amplitude(_VOICE_TILT_DB * _OCTAVES + own_db) * (_BINS_HZ / (_BINS_HZ + 60.0))
@@ -354,11 +340,12 @@ def speak(sentence: Sentence, speaker: Speaker, prosody: Prosody, rng: np.random
     centre, width = sentence.noise_band_hz.T
     bands = np.exp2(-0.5 / np.log(2.0) * ((_BINS_HZ - centre[:, None]) / width[:, None]) ** 2)
     bands *= amplitude(_NOISE_TILT_SHARE * own_db)
-    segment = np.clip(np.searchsorted(edges, frame_seconds, side="right") - 1, 0, len(centre) - 1)
-
+    segment, sounding = (
+        np.clip(np.searchsorted(edges, times, side="right") - 1, 0, len(centre) - 1)
+        for times in (frame_seconds, seconds)
+    )
     spectra = _frames(source) * tract * colour + _frames(_NOISE_GAIN * frication * white) * bands[segment]
     wave = _overlap_add(spectra, n)
-    sounding = np.searchsorted(edges, seconds, side="right") - 1
-    loud = (sentence.voice + sentence.noise + sentence.aspiration > 0)[np.minimum(sounding, len(centre) - 1)]
+    loud = (sentence.voice + sentence.noise + sentence.aspiration > 0)[sounding]
     rms = np.sqrt(np.mean(wave[loud] ** 2))
     return wave * (REFERENCE_RMS * 10 ** (prosody.level_db / 20) / rms)
