@@ -149,16 +149,14 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
     What is done, what runs and for how long, what failed or was cut off and why. From any shell, while it
     runs or not, from what lies on disk alone. Exit code 0 however far it is.
     """
+    from benchmark.session import live, progress
     from benchmark.session import status as statuses
-    from benchmark.session.progress import Progress
 
-    progress = Progress(*opened(study_name, results))
+    looking = progress.Progress(*opened(study_name, results))
     if watch:
-        from benchmark.session.live import watch as watch_it
-
-        watch_it(progress, results or "")
+        live.watch(looking, results or "")
     else:
-        say(statuses.status(progress, progress.look(), results or ""))
+        say(statuses.status(looking, looking.look(), results or ""))
 
 
 @main.command()

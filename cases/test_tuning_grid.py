@@ -1,8 +1,8 @@
 """Table 1's tuned row: one corpus trained by every recipe of a grid, at 0 % augmentation.
 
 The point that is the study's own recipe is Table 1's run, and lies there. Claim: each run is valid, and its
-training corpus has validation clips, since the recipe is chosen on them. Which one is chosen stands in the
-table: a point of the grid is an average over folds and seeds. `pytest -m tuning` selects the whole grid.
+training corpus has validation clips, since the recipe is chosen on them: a point of the grid is an average
+over folds and seeds. `pytest -m tuning` selects the whole grid.
 """
 
 from benchmark.session.checks import assert_valid

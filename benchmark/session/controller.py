@@ -72,8 +72,7 @@ class Controller:
         study, wrong = self._study.given, self._ran or self._skipped > 0
         try:
             if self._ran:
-                with memory_named():
-                    self._exhibit(session.config)
+                self._exhibit(session.config)
                 wrong = bool(self._disagreeing)
             elif self._skipped:
                 self._summary = (
@@ -89,6 +88,7 @@ class Controller:
         if wrong and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    @memory_named()
     def _exhibit(self, config: pytest.Config) -> None:
         from benchmark.report import paper, write  # pandas comes with them
 

@@ -132,23 +132,20 @@ class Live:
                 seen = self._progress.look()
                 if screen:
                     screen.show(self.plan_line(seen), self.rows(seen))
-                    continue
-                for line in self.lines(seen):
-                    os.write(fd, f"\n  {line}\n".encode())
+                else:
+                    os.write(fd, "".join(f"\n  {line}\n" for line in self.lines(seen)).encode())
 
 
 def watch(progress: Progress, results: str = "") -> None:
     """Shows a study's `status` again and again, in place where there is a terminal, until all is done."""
     console = Console(highlight=False)
-    with (
-        contextlib.suppress(KeyboardInterrupt),  # how it is ended
-        RichLive(console=console, auto_refresh=False, vertical_overflow="crop") as shown,
-    ):
+    drawing = RichLive(console=console, auto_refresh=False, vertical_overflow="crop")
+    with contextlib.suppress(KeyboardInterrupt), drawing:  # how it is ended
         while True:
             seen = progress.look()
             text = Text(status(progress, seen, results), no_wrap=True, overflow="ellipsis")
             if console.is_terminal:
-                shown.update(Constrain(text, console.width - ROOM_FOR_CTRL_C), refresh=True)
+                drawing.update(Constrain(text, console.width - ROOM_FOR_CTRL_C), refresh=True)
             else:
                 console.print(text, soft_wrap=True)
             if all(state.state == DONE for state in seen):
@@ -168,9 +165,7 @@ def in_place(config: Any, environ: Mapping[str, str] = os.environ) -> Any:
     option = config.option
     others_write = option.capture == "no" or option.usepdb or option.trace
     plain = environ.get("TERM", "dumb") in ("dumb", "unknown") or "CI" in environ
-    if file is None or others_write or plain or not file.isatty():
-        return None
-    return reporter._tw
+    return None if file is None or others_write or plain or not file.isatty() else reporter._tw
 
 
 class Screen:

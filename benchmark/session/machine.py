@@ -2,8 +2,7 @@
 
 GPUs are listed through NVML, which leaves CUDA_VISIBLE_DEVICES to be set before CUDA starts. Cores are those
 that this process may use, by its affinity and its container's quota; `os.cpu_count` counts the host's. Idle
-threads sleep instead of spinning, OpenMP's own way, which takes the core from a process beside it (measured
-in docs/performance.md).
+threads sleep instead of spinning, which takes the core from a process beside it (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ import pynvml
 
 
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The GPUs this process may use, as words for CUDA_VISIBLE_DEVICES; empty where there is none.
+    """The GPUs this process may use, as words for CUDA_VISIBLE_DEVICES, which chooses among the installed.
 
-    CUDA_VISIBLE_DEVICES chooses among the installed ones, as it does for CUDA itself: a number past the last
-    one hides it and all that follow.
+    As it does for CUDA itself: a number past the last one hides it and all that follow.
     """
     installed = installed_gpus()
     chosen = environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(installed))))

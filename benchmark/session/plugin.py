@@ -32,10 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmark", "speech-emotion benchmark")
     about = f"which study to run: {', '.join(studies.names())}, or a .toml file (default: %(default)s)"
     group.addoption("--study", default="paper", help=about)
-    about = (
-        "where results are kept, in a folder for each study (default: $SERKIT_RESULTS, else serkit_results of"
-        " the ini file, else ./results)"
-    )
+    default = "$SERKIT_RESULTS, else serkit_results of the ini file, else ./results"
+    about = f"where results are kept, in a folder for each study (default: {default})"
     group.addoption("--results", metavar="FOLDER", help=about)
     about = "what does the runs (default: %(default)s, which is the workers of -n, or this process)"
     group.addoption("--engine", choices=engines.names(), default="xdist", help=about)

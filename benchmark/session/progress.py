@@ -89,18 +89,13 @@ class CaseState:
 
 
 class Progress:
-    """Looks at a study's store again and again; a file that did not change is read once.
-
-    Attributes:
-        cases: the plan.
-        unread: why stored files could not be read at the last look, a message each.
-    """
+    """Looks at a study's store again and again; a file that did not change is read once."""
 
     def __init__(self, study: Study, store: Store) -> None:
         """Looks at nothing yet."""
         self.study, self.store = study, store
         self.cases = plan(study)
-        self.unread: list[str] = []
+        self.unread: list[str] = []  # why stored files could not be read at the last look, a message each
         self._case_of = {case.spec: case for case in self.cases}
         self._read_before: dict[Path, tuple[tuple[int, ...], Any]] = {}
 
@@ -235,16 +230,13 @@ def _event(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(found, dict):
         return None
-    event = {name: found[name] for name in NUMBERS if _is_number(found.get(name))}
+    numbers = {name: found[name] for name in NUMBERS if type(found.get(name)) in (int, float)}
+    event: dict[str, Any] = {name: number for name, number in numbers.items() if number >= 0}
     event |= {name: _in_a_line(found[name]) for name in TEXTS if isinstance(found.get(name), str)}
     if not event.get("of"):
         event.pop("of", None)
     whole = all(event.keys() >= words or not event.keys() & (words - {"of"}) for words in WHOLE)
     return event if whole and "time" in event else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _in_a_line(text: str) -> str:

@@ -30,25 +30,23 @@ class Engine:
         # which could then not be read without xdist.
         if getattr(config.option, "maxschedchunk", 0) is None:
             config.option.maxschedchunk = 1
-        self._pool: Pool | None = None
-        self._workers = 1
         mine = getattr(config, "workerinput", None)
+        self._workers = 1
         if mine is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = mine["gpu"]
             machine.settle_threads(mine["threads"])
             self._workers = mine["workercount"]
             data = Path(mine["data"]) if mine["data"] else None  # a worker may start in another folder
             place = replace(place, data=data, worker=mine["workerid"])
-        gpus = machine.visible_gpus() if mine is None else [mine["gpu"]] * bool(mine["gpu"])
-        if mine is None and config.getoption("gpus"):
-            if not gpus:
-                raise pytest.UsageError(
-                    "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides them);"
-                    " run without --gpus to use the CPU"
-                )
-            self._pool = Pool(gpus)
+        gpus = machine.visible_gpus() if mine is None else list(filter(None, [mine["gpu"]]))
+        self._pool = Pool(gpus if mine is None and config.getoption("gpus") else [])
+        if mine is None and config.getoption("gpus") and not gpus:
+            raise pytest.UsageError(
+                "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides them);"
+                " run without --gpus to use the CPU"
+            )
         self.place = replace(place, device="cuda" if gpus else "cpu")
-        self.where = f"GPUs {', '.join(gpus)}" if self._pool else self.place.device
+        self.where = f"GPUs {', '.join(gpus)}" if self._pool.gpus else self.place.device
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
         """As they are `dealt` to the session's workers."""
@@ -64,32 +62,31 @@ class Engine:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Controller: gives a starting worker its threads, and lends it its GPU, or none."""
-        node.workerinput["data"] = str(self.place.data or "")
-        node.workerinput["gpu"] = self._pool.lend(node.gateway.id) if self._pool else ""
-        node.workerinput["threads"] = machine.share_of_cores(node.workerinput["workercount"])
+        threads = machine.share_of_cores(node.workerinput["workercount"])
+        gpu, data = self._pool.lend(node.gateway.id), str(self.place.data or "")
+        node.workerinput.update(data=data, gpu=gpu, threads=threads)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Controller: takes back the GPU of a worker that finished or crashed."""
-        if self._pool:
-            self._pool.take_back(node.gateway.id)
+        self._pool.take_back(node.gateway.id)
 
 
 @dataclass
 class Pool:
-    """GPUs lent to workers, evenly: with more workers than GPUs, some share."""
+    """GPUs lent to workers, evenly: with more workers than GPUs, some share; without any, none has one."""
 
     gpus: list[str]
     _lent: dict[str, str] = field(default_factory=dict)
 
     def lend(self, worker: str) -> str:
-        """The least used GPU, the first of equals."""
+        """The least used GPU, the first of equals; empty: there is none."""
         used = Counter(self._lent.values())
-        self._lent[worker] = min(self.gpus, key=lambda gpu: used[gpu])
+        self._lent[worker] = min(self.gpus, key=lambda gpu: used[gpu], default="")
         return self._lent[worker]
 
     def take_back(self, worker: str) -> None:
-        """Frees the worker's GPU, whether it finished or crashed."""
+        """Frees the worker's GPU."""
         self._lent.pop(worker, None)
 
 
