@@ -15,8 +15,8 @@ checkpoint loads as it is). Differences from the stock class, whose forward pass
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import itertools
 import sys
 import types
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ from serkit.augment import Waves
 from serkit.device import send
 from serkit.encoders.cnn14 import checkpoints
 from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, FrontEnd, LogMel
-from serkit.encoders.cnn14.masked_norm import Frames, normalise, rows_outside
+from serkit.encoders.cnn14.masked_norm import normalise, rows_outside
 from serkit.errors import WeightsMissing
 from serkit.labels import LABELS
 from serkit.specs import ModelSpec
@@ -66,11 +66,8 @@ def build(model: ModelSpec, seed: int) -> Cnn14:
 def load_stock(network: Cnn14, state: dict[str, Tensor]) -> None:
     """Loads a stock CNN14 checkpoint into a network, all but its front end and its AudioSet layer.
 
-    Where the network's front end reads with the checkpoint's own mel filters, the two matrices are compared,
-    so that a front end is what its name says.
-
-    Raises:
-        WeightsMissing: parameters are missing or unknown, or the checkpoint has other mel filters.
+    Raises WeightsMissing where parameters are missing or unknown, and where the network's front end should
+    read with the checkpoint's own mel filters and does not, so that a front end is what its name says.
     """
     ours = {name: value for name, value in state.items() if not name.startswith(NOT_OURS)}
     missing, unexpected = network.load_state_dict(ours, strict=False)
@@ -80,10 +77,9 @@ def load_stock(network: Cnn14, state: dict[str, Tensor]) -> None:
             f"the checkpoint is no CNN14: {wrong[0]} is missing or unknown; expected the file of Zenodo"
             " 3987831, see python -m benchmark weights"
         )
-    theirs, front_end = state.get("logmel_extractor.melW"), network.logmel.front_end
-    if front_end != NAMED["paper-rebuilt"] and theirs is not None:
-        wanted = front_end.mel_matrix()
-        if theirs.shape != wanted.shape or not torch.allclose(theirs, wanted, atol=1e-6):
+    theirs, mel = state.get("logmel_extractor.melW"), network.logmel.mel
+    if network.logmel.front_end != NAMED["paper-rebuilt"] and theirs is not None:
+        if theirs.shape != mel.shape or not torch.allclose(theirs, mel, atol=1e-6):
             raise WeightsMissing(
                 "the checkpoint's mel filters are not the front end's; use the checkpoint it names"
             )
@@ -104,21 +100,17 @@ def stock_models() -> Any:
         raise ImportError("panns-inference is not installed: pip install panns-inference")
     importlib.import_module("torchlibrosa")  # first, so that it gets the real matplotlib
     names = [name, *(plots for plots in ("matplotlib", "matplotlib.pyplot") if plots not in sys.modules)]
-    stand_ins = {each: types.ModuleType(each) for each in names}
-    stand_ins[name].__path__ = list(found.submodule_search_locations)
-    sys.modules.update(stand_ins)
+    sys.modules |= {each: types.ModuleType(each) for each in names}
+    sys.modules[name].__path__ = list(found.submodule_search_locations)
     try:
         return importlib.import_module(f"{name}.models")
     finally:
-        for each in stand_ins:
+        for each in names:
             del sys.modules[each]
 
 
 class Cnn14(nn.Module):
-    """CNN14 with a four-class head; masked, without SpecAugment.
-
-    Parameters are called as in the stock class (`bn0`, `conv_block1` to `conv_block6`, `fc1`); `head` is new.
-    """
+    """CNN14; parameters are called as in the stock class (`bn0`, `conv_block1`, `fc1`), but for `head`."""
 
     live: Tensor
 
@@ -127,18 +119,16 @@ class Cnn14(nn.Module):
     ) -> None:
         """Initialises as the stock class does: Xavier-uniform weights, zero biases.
 
-        Args:
-            width: channels of the first block, doubled by each of the next five.
-            head: `linear` or `relu-linear`.
-            front_end: whose log-mel it takes; bands that carry nothing are held at 0.
+        `width` is the channels of the first block, doubled by each of the next five; `head` is `linear` or
+        `relu-linear`; bands that carry nothing in the front end's log-mel are held at 0.
         """
         super().__init__()
         stock = stock_models()
         channels = [1, *(width * 2**i for i in range(BLOCKS))]
         embedding = channels[-1]
         self.bn0 = nn.BatchNorm2d(MEL_BANDS)
-        for i in range(BLOCKS):
-            self.add_module(f"conv_block{i + 1}", stock.ConvBlock(channels[i], channels[i + 1]))
+        for number, (taken, given) in enumerate(itertools.pairwise(channels), start=1):
+            self.add_module(f"conv_block{number}", stock.ConvBlock(taken, given))
         self.fc1 = nn.Linear(embedding, embedding)
         last = nn.Linear(embedding, len(LABELS))
         projection = [nn.Linear(embedding, embedding), nn.ReLU()] if head == "relu-linear" else []
@@ -150,35 +140,34 @@ class Cnn14(nn.Module):
         self.register_buffer("live", front_end.live_bands().float(), persistent=False)
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
-        """What `forward` takes, see `LogMel.inputs`."""
+        """What `forward` takes, of a batch in parts."""
         return self.logmel.inputs(parts)
 
     def forward(self, logmel: Tensor, frames: np.ndarray, masked: Tensor | None = None) -> Tensor:
-        """Class scores before the softmax.
+        """Class scores before the softmax, float [clips, 4] in the order of `serkit.labels.LABELS`.
 
         Args:
             logmel: float32 [clips, frames, 64] in dB, padded.
             frames: int64 [clips], valid frames of each clip, at least 32; on the host, so that nothing waits
                 for the GPU to say how far its clips go.
             masked: bool [clips, frames, 64], cells to blank (SpecAugment); None: none.
-
-        Returns:
-            float [clips, 4], in the order of `serkit.labels.LABELS`.
         """
         return self.head(self.embed(logmel, frames, masked))
 
     def embed(self, logmel: Tensor, frames: np.ndarray, masked: Tensor | None = None) -> Tensor:
         """ReLU(fc1(max + mean over time)), float [clips, 32 * width]; takes what `forward` takes."""
         outside = rows_outside(frames, logmel.shape[1], logmel.device)
-        x = self._first_norm(logmel, Frames(int(frames.sum()), outside, outside), masked)
-        for i in range(BLOCKS):
-            block: Any = self.get_submodule(f"conv_block{i + 1}")
-            last = i + 1 == BLOCKS
+        with torch.autocast(logmel.device.type, enabled=False):  # in float32, as the front end
+            x = normalise(self.bn0, logmel.mT[..., None].clone(), outside, outside, relu=False)
+            x = x.permute(0, 3, 2, 1) * self.live  # [clips, 1, frames, 64]
+        x = x if masked is None else x.masked_fill(masked[:, None], 0)
+        for number in range(1, BLOCKS + 1):
+            block: Any = self.get_submodule(f"conv_block{number}")
+            last = number == BLOCKS
             # The window of the pooling that is astride a clip's end would hold half a frame: it is left out.
-            kept = outside if last else rows_outside(frames // 2 * 2, x.shape[2], x.device)
-            valid = int(frames.sum())
-            x = normalise(block.bn1, block.conv1(x), Frames(valid, outside, outside), relu=True)
-            x = normalise(block.bn2, block.conv2(x), Frames(valid, outside, kept), relu=True)
+            emptied = outside if last else rows_outside(frames // 2 * 2, x.shape[2], x.device)
+            x = normalise(block.bn1, block.conv1(x), outside, outside, relu=True)
+            x = normalise(block.bn2, block.conv2(x), outside, emptied, relu=True)
             if not last:
                 x = F.avg_pool2d(x, 2)
                 frames = frames // 2
@@ -187,15 +176,5 @@ class Cnn14(nn.Module):
         x = x.mean(dim=3)  # [clips, channels, frames]
         # The frames past a clip's end are 0, and none is less: they change neither its maximum nor its sum.
         x = x.amax(dim=2) + x.sum(dim=2) / send(frames, x.device)[:, None]
-        x = F.dropout(x, EMBEDDING_DROPOUT, self.training)
-        x = F.relu(self.fc1(x))
+        x = F.relu(self.fc1(F.dropout(x, EMBEDDING_DROPOUT, self.training)))
         return F.dropout(x, EMBEDDING_DROPOUT, self.training)
-
-    def _first_norm(self, logmel: Tensor, frames: Frames, masked: Tensor | None) -> Tensor:
-        """Each band normalised, [clips, 1, frames, 64]; dead bands and masked cells are 0."""
-        clips, longest, bands = logmel.shape
-        with torch.autocast(logmel.device.type, enabled=False):  # in float32, as the front end
-            x = logmel.flatten(0, 1).index_fill(0, frames.outside, 0).view(clips, longest, 1, bands)
-            x = normalise(self.bn0, x.permute(0, 3, 1, 2), frames)
-            x = x.permute(0, 3, 2, 1) * self.live
-            return x if masked is None else x.masked_fill(masked[:, None], 0)

@@ -12,7 +12,6 @@ few for the kernels that run along them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,30 +23,13 @@ from serkit.device import on_gpu, send
 
 STATISTICS_EPS = 1e-5  # the GPU's kernel gives 1 / sqrt(variance + eps)
 
-threshold_backward = torch.ops.aten.threshold_backward
-
-
-@dataclass(frozen=True, eq=False)
-class Frames:
-    """Which frames of a padded batch [clips, longest] count; rows are numbered through the batch.
-
-    Attributes:
-        valid: how many lie inside clips.
-        outside: rows past the clips' ends, int64; what stands there does not matter and becomes 0.
-        emptied: rows where the result is 0: those, or more.
-    """
-
-    valid: int
-    outside: Tensor
-    emptied: Tensor
-
 
 def rows_outside(frames: np.ndarray, longest: int, device: torch.device) -> Tensor:
     """The frames past each clip's end, int64: rows of [clips * longest, ...]; `frames` is int64 [clips]."""
     return send(np.flatnonzero(np.arange(longest) >= frames[:, None]), device)
 
 
-def normalise(norm: nn.BatchNorm2d, x: Tensor, frames: Frames, relu: bool = False) -> Tensor:
+def normalise(norm: nn.BatchNorm2d, x: Tensor, outside: Tensor, emptied: Tensor, relu: bool) -> Tensor:
     """Batch normalisation over valid frames only, and a ReLU if wanted.
 
     In evaluation it is `norm` itself. In training it equals `norm` on the valid frames alone: float32
@@ -55,26 +37,22 @@ def normalise(norm: nn.BatchNorm2d, x: Tensor, frames: Frames, relu: bool = Fals
 
     Args:
         norm: the layer.
-        x: [clips, channels, frames, bands], channels_last; changed in place past the clips' ends.
-        frames: which of them count.
+        x: [clips, channels, frames, bands], channels_last; becomes 0 past the clips' ends, in place.
+        outside: `rows_outside` of the clips; what stands there does not matter.
+        emptied: rows where the result is 0: those, or more.
         relu: whether negative values become 0.
     """
     x = x.contiguous(memory_format=torch.channels_last)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
+    running: Any = norm  # its averages may be None by their types
     if not norm.training:
-        scale = torch.rsqrt(norm.running_var + norm.eps)
-        y = _scaled(x, norm.running_mean, scale, norm.weight, norm.bias)
-        y = _empty(y, frames.emptied)
-        return F.relu_(y) if relu else y
-    y, mean, variance = MaskedBatchNorm.apply(x, norm.weight, norm.bias, norm.eps, frames, relu)
-    count = frames.valid * x.shape[3]
+        scale = torch.rsqrt(running.running_var + norm.eps)
+        return _scaled(x, running.running_mean, scale, norm.weight, norm.bias, emptied, relu)
+    y, mean, variance = MaskedBatchNorm.apply(x, norm.weight, norm.bias, norm.eps, outside, emptied, relu)
+    count = _positions(x, outside)
     with torch.no_grad():
-        assert norm.num_batches_tracked is not None
-        assert norm.momentum is not None
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
-        norm.num_batches_tracked += 1
+        running.running_mean.lerp_(mean, norm.momentum)
+        running.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+        running.num_batches_tracked += 1
     return y
 
 
@@ -83,34 +61,40 @@ class MaskedBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, frames: Frames, relu: bool
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        eps: float,
+        outside: Tensor,
+        emptied: Tensor,
+        relu: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalises x [clips, channels, frames, bands], see `normalise`."""
-        count = frames.valid * x.shape[3]
-        x = _empty(x, frames.outside)
-        mean, variance = _statistics(x, count)
+        x = _empty(x, outside)
+        mean, variance = _statistics(x, _positions(x, outside))
         scale = torch.rsqrt(variance + eps)
-        y = _empty(_scaled(x, mean, scale, weight, bias), frames.emptied)
-        y = y.relu_() if relu else y
-        ctx.save_for_backward(x, y, weight, mean, scale)
+        y = _scaled(x, mean, scale, weight, bias, emptied, relu)
+        ctx.save_for_backward(x, y, weight, mean, scale, outside, emptied)
         ctx.mark_non_differentiable(mean, variance)
-        ctx.count, ctx.frames, ctx.relu = count, frames, relu
+        ctx.relu = relu
         return y, mean, variance
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to x, weight and bias."""
-        x, y, weight, mean, scale = ctx.saved_tensors
+        x, y, weight, mean, scale, outside, emptied = ctx.saved_tensors
         given = gradients[0].contiguous(memory_format=torch.channels_last)
         # A ReLU's derivative is 0 where its result is; without one the emptied rows are cleared by hand.
-        given = threshold_backward(given, y, 0) if ctx.relu else _empty(given.clone(), ctx.frames.emptied)
-        derivative = _derivative_on_gpu if on_gpu(x.device) else _derivative_on_rows
-        of_x, of_weight, of_bias = derivative(
-            given, x, weight, mean, scale, ctx.count, ctx.needs_input_grad[0]
-        )
-        if of_x is not None:
-            of_x = _empty(of_x, ctx.frames.outside)
-        return of_x, of_weight, of_bias, None, None, None
+        given = torch.ops.aten.threshold_backward(given, y, 0) if ctx.relu else _empty(given.clone(), emptied)
+        count, wanted = _positions(x, outside), ctx.needs_input_grad[0]
+        of_x, of_weight, of_bias = _derivatives(given, x, weight, mean, scale, count, wanted)
+        return None if of_x is None else _empty(of_x, outside), of_weight, of_bias, None, None, None, None
+
+
+def _positions(x: Tensor, outside: Tensor) -> int:
+    """How many values of each channel lie inside clips."""
+    return (x.shape[0] * x.shape[2] - len(outside)) * x.shape[3]
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -154,49 +138,46 @@ def _precise(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def _for_each_band(values: list[Tensor], bands: int) -> tuple[Tensor, ...]:
-    """Values of channels as values of a row."""
-    return torch.stack(values)[:, None].expand(-1, bands, -1).flatten(1).unbind()
+def _along_rows(x: Tensor, *of_channels: Tensor) -> list[Tensor]:
+    """Values of channels as values of a row of x, in its type."""
+    rows = torch.stack(of_channels)[:, None].expand(-1, x.shape[3], -1).flatten(1)
+    return list(rows.to(x.dtype))
 
 
-def _scaled(x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(x - mean) * scale * weight + bias."""
+def _scaled(
+    x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor, emptied: Tensor, relu: bool
+) -> Tensor:
+    """(x - mean) * scale * weight + bias, then 0 in the emptied rows, then the ReLU."""
     if on_gpu(x.device):
-        return F.batch_norm(x, mean, scale.square().reciprocal(), weight, bias, training=False, eps=0.0)
-    slope = weight * scale
-    shift, slope = _for_each_band([bias - mean * slope, slope], x.shape[3])
-    shift, slope = shift.to(x.dtype), slope.to(x.dtype)
-    return _from_rows(torch.addcmul(shift, _rows(x), slope), x)
+        y = F.batch_norm(x, mean, scale.square().reciprocal(), weight, bias, training=False, eps=0.0)
+    else:
+        slope = weight * scale
+        shift, slope = _along_rows(x, bias - mean * slope, slope)
+        y = _from_rows(torch.addcmul(shift, _rows(x), slope), x)
+    return F.relu_(_empty(y, emptied)) if relu else _empty(y, emptied)
 
 
-def _derivative_on_gpu(
+def _derivatives(
     given: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, count: int, of_x: bool
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Derivatives with respect to x (None unless `of_x`), weight and bias; `given` is 0 outside the clips."""
-    over, over_centred, of_weight, of_bias = torch.batch_norm_backward_reduce(
-        given, x, mean, scale, weight, True, True, True
-    )
-    if not of_x:
-        return None, of_weight, of_bias
-    counts = torch.full((1,), count, dtype=torch.int32, device=x.device)
-    made = torch.batch_norm_backward_elemt(given, x, mean, scale, weight, over, over_centred, counts)
-    return made, of_weight, of_bias
-
-
-def _derivative_on_rows(
-    given: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, count: int, of_x: bool
-) -> tuple[Tensor | None, Tensor, Tensor]:
-    """The same on a CPU."""
+    """With respect to x (None unless `of_x`), weight and bias; `given` is 0 outside the clips."""
+    if on_gpu(x.device):
+        over, over_centred, of_weight, of_bias = torch.batch_norm_backward_reduce(
+            given, x, mean, scale, weight, True, True, True
+        )
+        if not of_x:
+            return None, of_weight, of_bias
+        counts = torch.full((1,), count, dtype=torch.int32, device=x.device)
+        made = torch.batch_norm_backward_elemt(given, x, mean, scale, weight, over, over_centred, counts)
+        return made, of_weight, of_bias
     rows, gradient = _rows(x), _rows(given)
-    bands, channels = x.shape[3], x.shape[1]
-    sums = [of.sum(dim=0, dtype=_precise(rows)) for of in (gradient * rows, gradient)]
-    of_product, of_bias = torch.stack(sums).view(2, bands, channels).sum(dim=1)
+    sums = [of.sum(dim=0, dtype=_precise(x)) for of in (gradient * rows, gradient)]
+    of_product, of_bias = torch.stack(sums).view(2, x.shape[3], x.shape[1]).sum(dim=1)
     of_weight = (of_product - mean * of_bias) * scale
     if not of_x:
         return None, of_weight, of_bias
     gain = weight * scale
     slope = gain * scale * of_weight / count
-    shift = slope * mean - gain * of_bias / count
-    gain, slope, shift = (each.to(x.dtype) for each in _for_each_band([gain, slope, shift], bands))
+    gain, slope, shift = _along_rows(x, gain, slope, slope * mean - gain * of_bias / count)
     made = torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1)
     return _from_rows(made, x), of_weight, of_bias
