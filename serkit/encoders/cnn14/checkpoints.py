@@ -3,13 +3,9 @@
 Source: Zenodo record 3987831 (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio
 Pattern Recognition", arXiv:1912.10211), CC BY 4.0. The paper (§3) starts from the 32 kHz one.
 
-* A run's key has a checkpoint's name alone, so the name must stand for one content: it is used only when its
-  SHA-256 is the published one, and each process reads it all once.
-* Nothing is fetched but by `fetch` (`python -m benchmark weights`); a run that misses a checkpoint says where
-  it looked and how to put the file there by hand, for machines without a network.
-* A download appears in its place whole and verified, or not at all. One that breaks off begins again: `curl
-  -C -` by hand goes on where it stopped.
-* Checkpoints are read with `weights_only`: a pickle that would run code is refused.
+A run's key has a checkpoint's name alone, so the name must stand for one content: a file is used only where
+its SHA-256 is the published one. A run fetches nothing; where a checkpoint is missing it says how to put it
+there by hand, for machines without a network.
 """
 
 from __future__ import annotations
@@ -21,15 +17,15 @@ import pickle
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
+
+import numpy as np
+import torch
 
 from serkit.errors import WeightsMissing
 from serkit.files import open_file
 from serkit.specs import CHECKPOINTS
-
-if TYPE_CHECKING:
-    import torch
 
 VARIABLE = "SERKIT_WEIGHTS"
 RECORD = "https://zenodo.org/records/3987831/files"
@@ -39,15 +35,13 @@ SHA256 = {
 }
 """The published content of each of `serkit.specs.CHECKPOINTS`."""
 
-CONNECT_SECONDS = 10.0  # cluster nodes without a network drop packets: the system would wait two minutes
-READ_SECONDS = 60.0
+TIMEOUTS_S = (10.0, 60.0)  # to connect: where packets are dropped the system would wait two minutes; to read
 
 
 def folder() -> Path:
     """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`; where unset, PANNs' own `~/panns_data`.
 
-    Raises:
-        WeightsMissing: this user has no home folder.
+    Raises WeightsMissing where this user has no home folder.
     """
     try:
         return Path(os.environ.get(VARIABLE) or "~/panns_data").expanduser().absolute()
@@ -74,18 +68,12 @@ def verify(name: str) -> Path:
     """The checkpoint's path, once its SHA-256 is known to be the published one.
 
     The first call of a process reads it all (a third of a second of CPU for 327 MB), later ones look at its
-    size, inode and times.
-
-    Raises:
-        WeightsMissing: no file in its place, or another file than the published one.
+    size, inode and times. Raises WeightsMissing where another file or none is in its place.
     """
     target = path(name)
     if not target.is_file():
         came_from = f"{VARIABLE} names the folder" if os.environ.get(VARIABLE) else f"{VARIABLE} is not set"
-        raise WeightsMissing(
-            f"checkpoint {name}: no file {target} ({came_from}); run: python -m benchmark weights,"
-            f" or by hand: {_by_hand(name)}"
-        )
+        raise _unusable(name, f"no file {target} ({came_from}); run: python -m benchmark weights, or")
     try:
         digest = _sha256_of(target)
     except OSError as error:
@@ -94,19 +82,17 @@ def verify(name: str) -> Path:
             f" or set {VARIABLE} to another folder"
         ) from error
     if digest != SHA256[name]:
-        raise WeightsMissing(
-            f"checkpoint {name}: {target} is not the published file: its sha256 is {digest}, expected"
-            f" {SHA256[name]}; run: python -m benchmark weights (which moves this one aside),"
-            f" or by hand: {_by_hand(name)}"
-        )
+        wrong = f"{target} is not the published file: its sha256 is {digest}, expected {SHA256[name]}"
+        raise _unusable(name, f"{wrong}; run: python -m benchmark weights (which moves this one aside), or")
     return target
 
 
 def fetch(name: str) -> Path:
     """Downloads a checkpoint, or returns it where the published file is already in its place.
 
-    Another file there is moved aside to `<file>.wrong`. Honours the proxy variables (`https_proxy`,
-    `no_proxy`, ...).
+    It appears whole and verified, or not at all; one that breaks off begins again (`curl -C -` by hand goes
+    on where it stopped). Another file there is moved aside to `<file>.wrong`. Honours the proxy variables
+    (`https_proxy`, `no_proxy`, ...).
 
     Raises:
         WeightsMissing: not reachable, broken off, not writable, or another file than the published one.
@@ -115,9 +101,7 @@ def fetch(name: str) -> Path:
     import requests
 
     target, url = path(name), _url(name)
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), timeout=(CONNECT_SECONDS, READ_SECONDS)
-    )
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUTS_S)
     try:
         if target.exists():
             if _sha256_of(target) == SHA256[name]:
@@ -128,53 +112,39 @@ def fetch(name: str) -> Path:
         pooch.retrieve(url, f"sha256:{SHA256[name]}", target.name, target.parent, downloader=downloader)
         target.chmod(0o644)  # pooch lets this user alone read it; the folder may be shared
     except (requests.RequestException, ValueError) as error:  # ValueError: another digest
-        raise WeightsMissing(
-            f"checkpoint {name}: {url} could not be fetched ({error}); expected a network, or a proxy in"
-            f" https_proxy. Fetch again, or by hand: {_by_hand(name)}"
-        ) from error
+        why = f"{url} could not be fetched ({error}); expected a network, or a proxy in https_proxy"
+        raise _unusable(name, f"{why}. Fetch again, or") from error
     except OSError as error:
-        raise WeightsMissing(
-            f"checkpoint {name}: cannot write {target} ({error.strerror or error}); set {VARIABLE}"
-            f" to a folder that you can write, or by hand: {_by_hand(name)}"
-        ) from error
+        why = f"cannot write {target} ({error.strerror or error})"
+        raise _unusable(name, f"{why}; set {VARIABLE} to a folder that you can write, or") from error
     return target
 
 
 def load_state(name: str) -> dict[str, torch.Tensor]:
-    """A checkpoint's parameters, verified, on the CPU.
+    """A checkpoint's parameters by the stock class's names, verified, on the CPU; not to be changed.
 
-    Returns:
-        The stock class's state dict: parameter name to tensor. Mapped from the file, not read, where its
-        format allows it: treat as read-only.
-
-    Raises:
-        WeightsMissing: see `verify`; or the file wants to run code when read.
+    Raises WeightsMissing as `verify`, and where the file wants to run code when read.
     """
-    import torch
-
     target = verify(name)
-    allowed = _numpy_types() if name == "cnn14-16k" else []
+    # Only the zip format can be mapped; files as old as these are in the format before it.
+    mapped = zipfile.is_zipfile(target)
     try:
-        with torch.serialization.safe_globals(allowed):
-            # Only the zip format can be mapped; files as old as these are in the format before it.
-            checkpoint = torch.load(
-                target, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(target)
-            )
+        with torch.serialization.safe_globals(_numpy_types() if name == "cnn14-16k" else []):
+            return torch.load(target, map_location="cpu", weights_only=True, mmap=mapped)["model"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        first = str(error).strip().splitlines()
-        raise WeightsMissing(
-            f"checkpoint {name}: {target} cannot be read as plain weights, and nothing in it was run"
-            f" ({first[0] if first else type(error).__name__}); by hand: {_by_hand(name)}"
-        ) from error
-    return checkpoint["model"]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        why = f"{target} cannot be read as plain weights, and nothing in it was run ({first})"
+        raise _unusable(name, f"{why};") from error
 
 
 def _url(name: str) -> str:
     return f"{RECORD}/{quote(CHECKPOINTS[name])}?download=1"
 
 
-def _by_hand(name: str) -> str:
-    return f"download {_url(name)} and put it at {path(name)} (sha256 {SHA256[name]})"
+def _unusable(name: str, said: str) -> WeightsMissing:
+    """What is said of a checkpoint, and the way to put it in its place by hand."""
+    by_hand = f"download {_url(name)} and put it at {path(name)} (sha256 {SHA256[name]})"
+    return WeightsMissing(f"checkpoint {name}: {said} by hand: {by_hand}")
 
 
 def _sha256_of(file: Path) -> str:
@@ -193,13 +163,7 @@ def _numpy_types() -> list[Any]:
 
     Nothing else is allowed: arrays of objects, which could hold anything, stay refused.
     """
-    import numpy as np
-
     rebuild: Any = np.empty(0).__reduce__()[0]
-    return [
-        (rebuild, "numpy.core.multiarray._reconstruct"),  # as it was called when the file was written
-        (rebuild, "numpy._core.multiarray._reconstruct"),
-        np.ndarray,
-        np.dtype,
-        type(np.dtype(np.int64)),
-    ]
+    # The first two names: as it was called when the file was written, and as it is called now.
+    called = [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
+    return [*called, np.ndarray, np.dtype, type(np.dtype(np.int64))]

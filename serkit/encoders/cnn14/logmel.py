@@ -1,11 +1,7 @@
 """Waves to log-mel spectrograms: the four front ends a study can name (§3 and what it leaves open).
 
 Source: PANNs' front end (Hann window, centred, reflect padding, power spectrum, Slaney mel filters, 10 log10
-with a floor of 1e-10, no top_db), by an FFT instead of the stock class's convolution with the Fourier matrix:
-within 1e-3 dB of it for cells less than 60 dB below their frame's loudest, 1.1e-2 dB at 90 dB
-(`tests/encoders/test_logmel.py`).
-
-Differences from the stock class:
+with a floor of 1e-10, no top_db). Differences from the stock class:
 
 1. Each clip is reflected at its own end, not at the end of the padded batch, so its frames do not depend on
    its batch mates. Without it the last frames of a short clip are off by up to 14 dB.
@@ -17,6 +13,8 @@ Differences from the stock class:
 3. Bands without a single filter coefficient (9 of 64 in `paper-rebuilt`) say nothing; the model holds them
    at 0 after its first normalisation, in training and in evaluation alike (`FrontEnd.live_bands`).
 4. Always float32, also under autocast: log-mel rounded to bfloat16 is off by up to 0.25 dB.
+5. An FFT instead of a convolution with the Fourier matrix: within 1e-3 dB of it for cells less than 60 dB
+   below their frame's loudest, 1.1e-2 dB at 90 dB (`tests/encoders/test_logmel.py`).
 """
 
 from __future__ import annotations
@@ -41,23 +39,14 @@ GPU_FRAMES = 8  # a batch is a multiple as long, 1 % padding: cuDNN plans anew f
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """One front end.
+    """One front end."""
 
-    Attributes:
-        rate_hz: sample rate the audio is brought to.
-        window_samples: length of the Hann window and of the FFT.
-        hop_samples: step between frames.
-        mel_rate_hz: sample rate the mel filters were built for; differs from `rate_hz` in `paper-loaded`.
-        low_hz: lower edge of the lowest filter, at `mel_rate_hz`.
-        high_hz: upper edge of the highest filter, at `mel_rate_hz`.
-    """
-
-    rate_hz: int
-    window_samples: int
-    hop_samples: int
-    mel_rate_hz: int
-    low_hz: float
-    high_hz: float
+    rate_hz: int  # that the audio is brought to
+    window_samples: int  # of the Hann window and the FFT
+    hop_samples: int  # between frames
+    mel_rate_hz: int  # that the mel filters were built for; differs from `rate_hz` in `paper-loaded`
+    low_hz: float  # lower edge of the lowest filter, at `mel_rate_hz`
+    high_hz: float  # upper edge of the highest
 
     takes = "logmel"
 
@@ -123,36 +112,31 @@ class LogMel(nn.Module):
             logmel, valid = self(part.waves, part.samples, part.rates)
             logmels.append(logmel)
             frames.append(valid)
-            masks += [part.masks] if part.masks is not None else []
+            if part.masks is not None:
+                masks.append(part.masks)
         longest = max(logmel.shape[1] for logmel in logmels)
         longest += -longest % (GPU_FRAMES if on_gpu(self.mel.device) else 1)
         padded = torch.cat([F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels])
         if not masks:
             return padded, np.concatenate(frames), None
-        cells = [
-            masked_cells(valid, longest, drawn, padded.device)
-            for valid, drawn in zip(frames, masks, strict=True)
-        ]
+        of_parts = zip(frames, masks, strict=True)
+        cells = [masked_cells(valid, longest, drawn, padded.device) for valid, drawn in of_parts]
         return padded, np.concatenate(frames), torch.cat(cells)
 
     def forward(
         self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
     ) -> tuple[Tensor, np.ndarray]:
-        """Log-mel spectrograms of a padded batch, with silence behind clips that are too short for CNN14.
+        """Log-mel in dB, float32 [clips, frames, 64], and the number of valid frames, int64 [clips].
+
+        Clips that are too short for CNN14 get silence behind them. Frames lie hop x rate apart, to the
+        nearest sample, which makes speech faster by that rate and keeps its pitch.
 
         Args:
-            waves: float32 [clips, longest], full scale 1; zeros past the end of a clip that is too short,
-                past others' anything.
+            waves: float32 [clips, longest], full scale 1; zeros past the end of a clip that is too short.
             samples: int64 [clips], each clip's length.
-            rates: float64 [clips]: frames lie hop x rate apart, to the nearest sample, which makes speech
-                faster by that rate and keeps its pitch; None: 1 for all. A clip at rate 1 is the same, bit
-                for bit, either way.
-
-        Returns:
-            log-mel in dB, float32 [clips, frames, 64], and the number of valid frames, int64 [clips].
+            rates: float64 [clips]; None: 1 for all. A clip at rate 1 is the same, bit for bit, either way.
         """
-        front_end = self.front_end
-        each_rate = np.ones(1) if rates is None else rates
+        front_end, each_rate = self.front_end, np.ones(1) if rates is None else rates
         samples = np.maximum(samples, front_end.min_samples_at(each_rate))
         frames = front_end.frames(samples, each_rate)
         with torch.autocast(waves.device.type, enabled=False):
@@ -172,8 +156,7 @@ class LogMel(nn.Module):
     def _pieces(self, padded: Tensor, frames: np.ndarray, rates: np.ndarray) -> Tensor:
         """Windows hop x rate apart, float32 [clips, frames, window]; any, past a clip's last frame."""
         size, hop = self.front_end.window_samples, self.front_end.hop_samples
-        clips, width = padded.shape
-        device = padded.device
+        (clips, width), device = padded.shape, padded.device
         steps = torch.arange(int(frames.max()), dtype=torch.float64, device=device)
         first = (steps * (hop * send(rates, device))[:, None]).round_().long().clamp_(max=width - size)
         first += width * torch.arange(clips, device=device)[:, None]
@@ -184,8 +167,7 @@ class LogMel(nn.Module):
 def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
     """Pads each clip with its own mirror image, `half` samples before its start and after its end.
 
-    Lengths, int64 [clips], are each more than `half`. Gives [clips, longest + 2 * half], zeros past the
-    mirrored end of a shorter clip.
+    Lengths, int64 [clips], are each more than `half`; past the mirrored end of a shorter clip are zeros.
     """
     inside = torch.arange(waves.shape[1], device=waves.device) < samples[:, None]
     padded = F.pad(waves * inside, (half, half))
@@ -196,14 +178,11 @@ def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
 
 
 def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
-    """The cells of the log-mel spectrogram that SpecAugment blanks, bool [clips, longest, 64].
-
-    `frames`, int64 [clips], are the valid ones; clips that are not affected have none blanked.
-    """
+    """The cells that SpecAugment blanks in affected clips of so many frames, bool [clips, longest, 64]."""
     widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
     in_time = _stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
-    bands = drawn.band_masks[..., 0] * drawn.affected[:, None]
-    in_bands = _stripes(bands, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
+    widths = drawn.band_masks[..., 0] * drawn.affected[:, None]
+    in_bands = _stripes(widths, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
     return in_time[:, :, None] | in_bands[:, None, :]
 
 
