@@ -37,7 +37,6 @@ from torch.nn import functional as F
 from serkit import streams
 from serkit.device import send
 from serkit.effects import Augmentation, Range
-from serkit.noise import PinkNoise
 from serkit.reverb import Reverb
 
 BUTTERWORTH_ORDER = 9  # §5.2
@@ -45,6 +44,9 @@ RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by m
 VOCODER_SAMPLES = 1024  # at 16 kHz: 64 ms resolve a voice's harmonics
 VOCODER_OVERLAP = 4
 FFT_SIZES_PER_OCTAVE = 4
+NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz; more where clips are very long
+NOISE_FROM_HZ = 20.0  # below, inaudible and under the lowest mel filter; 1/f would put most power there
+MIN_NOISE_POWER = 1e-9  # of a piece: that of one sample can come out as 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,32 +79,20 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Waves:
-    """A batch as an encoder is given it, or a part of one.
+    """A batch as an encoder is given it, or a part of one."""
 
-    Attributes:
-        waves: float32 [clips, longest], full scale 1, zeros past each clip's end.
-        samples: int64 [clips], each clip's length.
-        rates: float64 [clips], how much faster features are to be taken (the stretch); None: 1 for all.
-        masks: whose cells of the spectrogram are to be masked (SpecAugment); None: none.
-    """
-
-    waves: Tensor
-    samples: np.ndarray
-    rates: np.ndarray | None = None
-    masks: Draw | None = None
+    waves: Tensor  # float32 [clips, longest], full scale 1, zeros past each clip's end
+    samples: np.ndarray  # int64 [clips], each clip's length
+    rates: np.ndarray | None = None  # float64 [clips], the stretch that features are to have; None: 1 for all
+    masks: Draw | None = None  # whose cells of the spectrogram are to be masked (SpecAugment); None: none
 
 
 @dataclass(frozen=True)
 class Augmenting:
-    """What is augmented, and how.
-
-    Attributes:
-        spec: effects and ranges.
-        percent: the augmentation rate: the share of clips that go through them, in 0..100.
-    """
+    """What is augmented, and how."""
 
     spec: Augmentation
-    percent: int = 100
+    percent: int = 100  # the augmentation rate: the share of clips that go through the effects
 
 
 def draw(augmenting: Augmenting, seed: int, epoch: int, clips: int) -> Draw:
@@ -155,12 +145,7 @@ def _log_within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
 
 
 class Chain:
-    """The effects on the wave, with the tables they need: the reverb's responses, the noise.
-
-    Attributes:
-        spec: effects and ranges.
-        rate_hz: sample rate.
-    """
+    """The effects on the wave, with the tables they need: the reverb's responses, the noise."""
 
     def __init__(self, spec: Augmentation, rate_hz: int, seed: int, longest: int, device: str) -> None:
         """Makes the tables, of noise by `seed` for clips of `longest` samples at most."""
@@ -169,16 +154,10 @@ class Chain:
         self._noise = PinkNoise(rate_hz, seed, longest, device) if "noise" in spec.effects else None
 
     def __call__(self, waves: Tensor, samples: np.ndarray, drawn: Draw) -> tuple[Tensor, np.ndarray]:
-        """Applies the effects to clips that are all affected.
+        """Applies the effects to clips that are all affected; of their lengths the vocoder changes some.
 
-        Args:
-            waves: float32 [clips, longest], full scale 1, zeros past each clip's end.
-            samples: int64 [clips], each clip's length, at least 1.
-            drawn: their parameters.
-
-        Returns:
-            waves float32 [clips, longest'], zeros past each clip's end, and int64 [clips], the lengths: the
-            vocoder changes them, nothing else does.
+        Waves, given and returned, are float32 [clips, longest], full scale 1, zeros past each clip's end;
+        their lengths are int64 [clips], at least 1.
         """
         on = self.spec.effects
         if "stretch" in on and self.spec.stretch_method == "vocoder":
@@ -199,24 +178,19 @@ class Chain:
         equalized = "equalizer" in self.spec.effects
         tail = self._reverb.tail_samples if self._reverb is not None else 0
         if equalized:
-            tail = max(tail, math.ceil(RINGING_CYCLES * self.rate_hz / self._narrowest_hz()))
+            cutoffs = np.array([*self.spec.high_pass_hz, *self.spec.low_pass_hz])
+            nearest_hz = np.minimum(cutoffs, self.rate_hz / 2 - cutoffs).min()  # to an end of the spectrum
+            tail = max(tail, math.ceil(RINGING_CYCLES * self.rate_hz / nearest_hz))
         size = fft_size(waves.shape[1] + tail)
         spectrum = torch.fft.rfft(waves, n=size)
         if equalized:
             spectrum = apply_equalizer(spectrum, drawn.high_pass_hz, drawn.low_pass_hz, self.rate_hz, size)
         if self._reverb is not None:
-            spectrum *= self._reverb.response(
-                drawn.room_size, drawn.wet_level, self.spec.dry_level, size, waves.device
-            )
+            dry_level = self.spec.dry_level
+            spectrum *= self._reverb.response(drawn.room_size, drawn.wet_level, dry_level, size, waves.device)
         return torch.fft.irfft(spectrum, n=size)[:, : waves.shape[1]]
 
-    def _narrowest_hz(self) -> float:
-        """The narrowest that a cut-off comes to either end of the spectrum: what rings longest."""
-        cutoffs = (*self.spec.high_pass_hz, *self.spec.low_pass_hz)
-        return min(*cutoffs, *(self.rate_hz / 2 - cutoff for cutoff in cutoffs))
 
-
-@functools.cache
 def fft_size(at_least: int) -> int:
     """One of few sizes: even, without prime factors above 5, four an octave."""
     octaves = math.ceil(FFT_SIZES_PER_OCTAVE * math.log2(at_least)) / FFT_SIZES_PER_OCTAVE
@@ -232,14 +206,8 @@ def apply_stretch(
     between the frames that surround them. exp(i phase) is a running product of unit phasors, so no angle is
     ever unwrapped.
 
-    Args:
-        waves: float32 [clips, longest], zeros past each clip's end.
-        samples: int64 [clips], lengths.
-        rates: float64 [clips], above 1 is faster.
-        window_samples: a multiple of 4.
-
-    Returns:
-        Waves and lengths, samples / rate, in the same form.
+    Takes and gives waves, float32 [clips, longest] with zeros past each clip's end, and lengths, int64
+    [clips], which `rates`, float64 [clips], divide. `window_samples` is a multiple of 4.
     """
     window = torch.hann_window(window_samples, dtype=torch.float64).to(waves, non_blocking=True)
     hop, half = window_samples // VOCODER_OVERLAP, window_samples // 2
@@ -326,11 +294,9 @@ def _butterworth_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor
     """What every Butterworth filter of the order shares, at the bins of an FFT.
 
     With t = tan(w / 2) / tan(cut-off / 2), a low-pass is 1 / P(jt), P(s) = sum of a_k s^k, and a high-pass
-    (jt)^9 / P(jt). Multiplied by cos^9(w / 2), each is a sum of products of one factor a bin and one a clip.
-
-    Returns:
-        a_k j^k sin^k cos^(9-k), float32 [10, 2 * bins] (real and imaginary parts in turn), and the product of
-        both numerators, j^9 sin^9 cos^9, complex64 [bins].
+    (jt)^9 / P(jt). Multiplied by cos^9(w / 2), each is a sum of products of one factor a bin and one a clip:
+    a_k j^k sin^k cos^(9-k), float32 [10, 2 * bins] (real and imaginary parts in turn), is given, and the
+    product of both numerators, j^9 sin^9 cos^9, complex64 [bins].
     """
     order = BUTTERWORTH_ORDER
     poles = np.exp(1j * np.pi * (2 * np.arange(1, order + 1) + order - 1) / (2 * order))
@@ -340,10 +306,8 @@ def _butterworth_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor
     powers = np.arange(order + 1)[:, None]
     terms = coefficients[:, None] * 1j**powers * sine**powers * cosine ** (order - powers)
     numerator = (1j * sine * cosine) ** order
-    return (
-        send(terms.astype(np.complex64).view(np.float32), device),
-        send(numerator.astype(np.complex64), device),
-    )
+    terms = terms.astype(np.complex64).view(np.float32)
+    return send(terms, device), send(numerator.astype(np.complex64), device)
 
 
 def apply_equalizer(
@@ -351,8 +315,7 @@ def apply_equalizer(
 ) -> Tensor:
     """A high-pass and a low-pass Butterworth filter of order 9 (§5.2), as scipy.signal.butter makes them.
 
-    The spectrum, complex64 [clips, size // 2 + 1] of an FFT of `size`, is changed in place; cut-offs are
-    float64 [clips].
+    The spectrum, complex64 [clips, size // 2 + 1] of an FFT of `size`, is changed in place.
     """
     terms, numerator = _butterworth_tables(size, spectrum.device)
     powers = np.arange(BUTTERWORTH_ORDER + 1)
@@ -363,13 +326,45 @@ def apply_equalizer(
     return spectrum.mul_(numerator).div_(first.mul_(second))
 
 
+class PinkNoise:
+    """Pink noise (1/f power from 20 Hz up) to cut pieces from: no random numbers, the same on every device.
+
+    Two draws share samples only where their places, out of two million, lie within a clip's length.
+    """
+
+    def __init__(self, rate_hz: int, seed: int, longest: int = 0, device: str = "cpu") -> None:
+        """Makes the noise of a seed, at least eight times as long as the `longest` clip.
+
+        A vocoder may double a clip, so a quarter of the noise is kept for pieces to end in.
+        """
+        size = max(NOISE_BANK_SAMPLES, 1 << (8 * longest).bit_length())
+        pink, self.energy = _pink(rate_hz, seed, size)
+        self.samples = torch.from_numpy(pink).to(device)
+
+    def cut(self, place: np.ndarray, samples: np.ndarray, longest: int) -> tuple[Tensor, np.ndarray]:
+        """Pieces from places in [0, 1), float32 [clips, longest], and the power of each over its clip."""
+        first = np.floor(place * (len(self.samples) * 3 // 4)).astype(np.int64)
+        power = (self.energy[first + samples] - self.energy[first]) / samples
+        pieces = self.samples.unfold(0, longest, 1).index_select(0, send(first, self.samples.device))
+        return pieces, np.maximum(power, MIN_NOISE_POWER)
+
+
+@functools.lru_cache(maxsize=2)  # 24 MB each and 0.15 s: the next run's loader has the same, mostly
+def _pink(rate_hz: int, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise, float32 [size], and, one longer, the sum of its squares up to each sample: not to be changed."""
+    white = streams.stream(streams.NOISE_BANK, seed, 0).standard_normal(size, dtype=np.float32)
+    spectrum = scipy.fft.rfft(white)
+    hertz = scipy.fft.rfftfreq(size, 1 / rate_hz)
+    shape = np.sqrt(NOISE_FROM_HZ / np.maximum(hertz, NOISE_FROM_HZ)) * (hertz >= NOISE_FROM_HZ)
+    pink = scipy.fft.irfft(spectrum * shape.astype(np.float32), n=size)
+    pink = (pink / pink.std()).astype(np.float32)
+    return pink, np.concatenate([[0.0], np.cumsum(np.square(pink, dtype=np.float64))])
+
+
 def apply_noise(
     waves: Tensor, samples: np.ndarray, snr_db: np.ndarray, place: np.ndarray, noise: PinkNoise
 ) -> Tensor:
-    """Adds pink noise at a ratio to each clip's own power; a silent clip stays silent.
-
-    `snr_db` (float64 [clips]) is the power of the clip over that of the noise, both over the clip's length.
-    """
+    """Adds noise at a ratio to each clip's own power, both over its length; a silent clip stays silent."""
     pieces, power = noise.cut(place, samples, waves.shape[1])
     speech = (waves.square() * _inside(waves, samples)).sum(dim=1, keepdim=True) / _column(samples, waves)
     gain = (speech * _column(10 ** (-snr_db / 10) / power, waves)).sqrt()

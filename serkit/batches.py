@@ -15,18 +15,10 @@ POOL_BATCHES = 16
 
 
 def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """The batches of one training epoch.
+    """The batches of one training epoch, `batch_size` clips at most: positions, each clip once, int64.
 
-    Sizes differ by at most one clip, so no batch is too small for batch normalisation.
-
-    Args:
-        lengths: int64 or float64 [clips], samples of each as it will be in its batch (`Loader.sizes`).
-        batch_size: clips a batch, at most.
-        seed: the run's.
-        epoch: from 0.
-
-    Returns:
-        Positions, each clip once, int64.
+    Sizes differ by at most one clip, so no batch is too small for batch normalisation. Lengths are each
+    clip's samples as it will be in its batch (`Loader.sizes`).
     """
     random = stream(ORDER, seed, epoch)
     order = random.permutation(len(lengths))
@@ -40,12 +32,8 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
 def sorted_batches(lengths: np.ndarray, max_samples: int) -> list[np.ndarray]:
     """Batches for evaluation, longest clips first: memory runs out at once or never.
 
-    Args:
-        lengths: int64 or float64 [clips], samples of each as it will be in its batch.
-        max_samples: of a batch, padding included; a clip that is longer is a batch of its own.
-
-    Returns:
-        Positions, each clip once, int64.
+    They are positions, each clip once, int64, of `max_samples` at most, padding included; a clip that is
+    longer is a batch of its own.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []

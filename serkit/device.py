@@ -1,7 +1,6 @@
 """The CPU and the GPU: how arrays get there, and in which precision the network computes there.
 
-Nothing here, and nothing in a training between two evaluations, waits for the GPU: the host stays ahead of it
-(`tests/gpu_checks.py`).
+Nothing in a training waits for the GPU between two evaluations (`tests/gpu_checks.py`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Three ways lead to a batch of waves, and all give the same batch:
 - on a GPU without, slices go through pinned buffers (`serkit.device.PinnedCopies`).
 
 There are no loader processes. Everything but a batch's waves is small, and computed from lengths and draws
-that the host has; so the host is done with a batch long before the GPU is, and nothing waits for the GPU.
+that the host has; so the host is done with a batch long before the GPU is.
 """
 
 from __future__ import annotations
@@ -41,21 +41,11 @@ UPLOAD_SAMPLES = 1 << 25  # 64 MB at once
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """What chance decides of an epoch of training.
+    """What chance decides of an epoch of training."""
 
-    Attributes:
-        batches: positions in the set, each clip once; int64 arrays.
-        starts: int64 [clips], first sample of each clip's crop.
-        drawn: augmentation of each clip; None: nothing is augmented.
-    """
-
-    batches: list[np.ndarray]
-    starts: np.ndarray
-    drawn: Draw | None
-
-    def of(self, batch: np.ndarray) -> tuple[np.ndarray, Draw | None]:
-        """Starts and augmentation of some clips, int64 [batch], as `Loader.load` takes them."""
-        return self.starts[batch], self.drawn[batch] if self.drawn is not None else None
+    batches: list[np.ndarray]  # positions in the set, each clip once; int64
+    starts: np.ndarray  # int64 [clips], first sample of each clip's crop
+    drawn: Draw | None  # augmentation of each clip; None: nothing is augmented
 
     @property
     def affected(self) -> float:
@@ -68,33 +58,22 @@ def max_samples(encoder: Description, max_seconds: float) -> int:
     return max(int(max_seconds * encoder.rate_hz), encoder.min_samples)
 
 
+@dataclass(eq=False)
 class Loader:
-    """Loads batches for one run.
+    """Loads batches for one run."""
 
-    Attributes:
-        encoder: what the batches are for.
-        recipe: its cap on lengths, level, batch size and pooling count here.
-        device: `cpu`, `cuda` or `cuda:<n>`.
-        augmenting: what is augmented, and how; None: nothing.
-        seed: the run's; of batches, crops, draws and noise.
-        longest: samples of the longest clip there can be.
-    """
+    encoder: Description  # what the batches are for
+    recipe: Recipe  # its cap on lengths, level, batch size and pooling count here
+    device: str  # `cpu`, `cuda` or `cuda:<n>`
+    augmenting: Augmenting | None = None  # None: nothing is augmented
+    seed: int = 0  # the run's; of batches, crops, draws and noise
 
-    def __init__(
-        self,
-        encoder: Description,
-        recipe: Recipe,
-        device: str,
-        augmenting: Augmenting | None = None,
-        seed: int = 0,
-    ) -> None:
-        """Makes the tables that the augmentation needs."""
-        self.encoder, self.recipe, self.device = encoder, recipe, device
-        self.augmenting, self.seed = augmenting, seed
-        self.longest = max_samples(encoder, recipe.max_seconds)
-        self._copies = PinnedCopies(device) if on_gpu(device) else None
-        if augmenting is not None:
-            self.chain = Chain(augmenting.spec, encoder.rate_hz, seed, self.longest, device)
+    def __post_init__(self) -> None:
+        self.longest = max_samples(self.encoder, self.recipe.max_seconds)
+        self._copies = PinnedCopies(self.device) if on_gpu(self.device) else None
+        if self.augmenting is not None:
+            spec, rate_hz = self.augmenting.spec, self.encoder.rate_hz
+            self.chain = Chain(spec, rate_hz, self.seed, self.longest, self.device)
 
     def epoch(self, clips: ClipSet, number: int) -> Epoch:
         """Draws an epoch of a training set; `number` counts from 0."""
@@ -114,22 +93,21 @@ class Loader:
             return samples
         return samples / np.where(drawn.affected, drawn.stretch_rate, 1.0)
 
-    def load(
-        self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray, drawn: Draw | None = None
-    ) -> Iterator[Waves]:
-        """A batch in parts, `CPU_CLIPS` at once on a CPU and whole on a GPU; each is loaded when asked for.
+    def load(self, clips: ClipSet, batch: np.ndarray, epoch: Epoch | None = None) -> Iterator[Waves]:
+        """A batch of clips (int64, positions in the set), cropped and augmented as drawn for an epoch.
 
-        Args:
-            clips: the set.
-            batch: int64 [batch], positions in it.
-            starts: int64 [batch], first sample of each.
-            drawn: of each; None: nothing is augmented.
+        Without an epoch, long clips are cut at their end and nothing is augmented. The batch comes in parts,
+        `CPU_CLIPS` at once on a CPU and whole on a GPU; each is loaded when asked for.
         """
+        starts = epoch.starts if epoch is not None else np.zeros(len(clips), dtype=np.int64)
         at_once = len(batch) if on_gpu(self.device) else CPU_CLIPS
         for first in range(0, len(batch), at_once):
-            part = slice(first, first + at_once)
-            waves, samples = self._waves(clips, batch[part], starts[part])
-            yield Waves(waves, samples) if drawn is None else self._augmented(waves, samples, drawn[part])
+            part = batch[first : first + at_once]
+            waves, samples = self._waves(clips, part, starts[part])
+            if epoch is None or epoch.drawn is None:
+                yield Waves(waves, samples)
+            else:
+                yield self._augmented(waves, samples, epoch.drawn[part])
 
     def _waves(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """Waves float32 [batch, longest] and their lengths int64 [batch]."""
@@ -147,7 +125,7 @@ class Loader:
             samples = np.empty((len(batch), longest), dtype=np.int16)
             clips.read(batch, starts, lengths, samples)
             return torch.from_numpy(samples)
-        resident = [resident_pack(pack, self.longest, self._copies) for pack in clips.packs]
+        resident = [resident_pack(pack, self._copies) for pack in clips.packs]
         there = [pack for pack in resident if pack is not None]
         if len(there) == len(resident):
             return gathered(there, clips, batch, starts, lengths, longest)
@@ -179,17 +157,15 @@ def gathered(
     lengths: np.ndarray,
     longest: int,
 ) -> Tensor:
-    """What `ClipSet.read` reads, out of packs that lie on the device: int16 [batch, longest].
-
-    `resident` has each pack of the set, int16 with `longest` samples more than it needs.
-    """
+    """What `ClipSet.read` reads, out of the set's packs on the device: int16 [batch, longest]."""
     device = resident[0].device
     corpus, first = clips.corpus[batch], clips.first_samples[batch] + starts
     at = torch.arange(longest, device=device)
     samples = torch.empty(len(batch), longest, dtype=torch.int16, device=device)
     for number in np.unique(corpus):
-        rows = np.flatnonzero(corpus == number)
-        samples[send(rows, device)] = resident[number][send(first[rows], device)[:, None] + at]
+        rows, pack = np.flatnonzero(corpus == number), resident[number]
+        places = send(first[rows], device)[:, None] + at
+        samples[send(rows, device)] = pack[places.clamp_(max=len(pack) - 1)]
     return samples.mul_(at < send(lengths, device)[:, None])
 
 
@@ -197,31 +173,24 @@ _RESIDENT: weakref.WeakKeyDictionary[Pack, dict[str, Tensor | None]] = weakref.W
 """Packs on GPUs, for as long as a process keeps the pack; None: it did not fit."""
 
 
-def resident_pack(pack: Pack, spare: int, copies: PinnedCopies) -> Tensor | None:
-    """A pack on a GPU, put there when it is first asked for: int16 [samples + spare].
-
-    The spare samples give every clip as many behind its first. None where it would take more than half of
-    what is free.
-    """
+def resident_pack(pack: Pack, copies: PinnedCopies) -> Tensor | None:
+    """A pack's samples on a GPU, put there when first asked for; None: more than half of what is free."""
     on_gpus = _RESIDENT.setdefault(pack, {})
-    here = on_gpus.get(copies.device)
-    if copies.device not in on_gpus or (here is not None and len(here) < len(pack.samples) + spare):
-        on_gpus[copies.device] = here = None  # lets go of one that is too short
-        on_gpus[copies.device] = here = _put(pack, spare, copies)
-    return here
+    if copies.device not in on_gpus:
+        on_gpus[copies.device] = _put(pack, copies)
+    return on_gpus[copies.device]
 
 
-def _put(pack: Pack, spare: int, copies: PinnedCopies) -> Tensor | None:
-    device, size = copies.device, len(pack.samples) + spare
+def _put(pack: Pack, copies: PinnedCopies) -> Tensor | None:
+    device = copies.device
     free, _ = torch.cuda.mem_get_info(device)
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if size * pack.samples.itemsize > RESIDENT_SHARE * free:
+    if pack.samples.nbytes > RESIDENT_SHARE * free:
         return None
     try:
-        there = torch.empty(size, dtype=torch.int16, device=device)
+        there = torch.empty(len(pack.samples), dtype=torch.int16, device=device)
     except torch.cuda.OutOfMemoryError:  # another worker on the same GPU was faster
         return None
-    there[len(pack.samples) :] = 0
     for start in range(0, len(pack.samples), UPLOAD_SAMPLES):
         part = pack.samples[start : start + UPLOAD_SAMPLES]
         there[start : start + len(part)] = copies.made(part.shape, partial(np.copyto, src=part))
@@ -229,10 +198,9 @@ def _put(pack: Pack, spare: int, copies: PinnedCopies) -> Tensor | None:
 
 
 def level_gains(waves: Tensor, lengths: Tensor, loudness_dbfs: float) -> Tensor:
-    """Factor that brings each clip to an RMS level in dB re full scale, without clipping; 1 for silence.
+    """Factor to bring each clip to an RMS level in dB re full scale without clipping, float32 [batch].
 
-    Takes waves float32 [batch, longest], full scale 1, zeros past each clip's end (`lengths`, int64 [batch]);
-    gives float32 [batch].
+    It is 1 for silence. Waves are float32 [batch, longest], full scale 1, zeros past each clip's end.
     """
     rms = (waves.double().square().sum(dim=1) / lengths).sqrt()
     peak = waves.abs().amax(dim=1).double()

@@ -16,6 +16,8 @@ Differences from running pedalboard on each clip:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from numpy.polynomial import chebyshev
@@ -31,47 +33,41 @@ LONGEST_S = 30.0  # pedalboard's largest room rings for less
 
 
 class Reverb:
-    """Spectra of pedalboard's Reverb for room sizes in a range.
+    """Spectra of pedalboard's Reverb for room sizes in a range."""
 
-    Attributes:
-        tail_samples: how long the largest room rings on.
-    """
+    tail_samples: int  # how long the largest room rings on
 
     def __init__(self, rate_hz: int, room_size: tuple[float, float]) -> None:
         """Records the responses for room sizes from lowest to highest, within 0..1."""
         self.low, self.high = room_size
         self.rate_hz = rate_hz
         self.dry_tap = float(_record(rate_hz, 1, room_size=self.low, wet_level=0.0, dry_level=1.0)[0])
-        longest = self._wet(self.high, int(LONGEST_S * rate_hz))
+        (longest,) = self._wet([self.high], int(LONGEST_S * rate_hz))
         left = np.cumsum(np.square(longest[::-1]))[::-1]
         self.tail_samples = int(np.count_nonzero(left > left[0] * 10 ** (RINGS_DB / 10)))
         self._responses = self._at_nodes()
         self._spectra: dict[tuple[int, torch.device], Tensor] = {}
 
-    def _wet(self, room_size: float, samples: int) -> np.ndarray:
-        return _record(self.rate_hz, samples, room_size=room_size, wet_level=1.0, dry_level=0.0)
+    def _wet(self, room_sizes: Iterable[float], samples: int) -> np.ndarray:
+        """Responses, float64 [rooms, samples]."""
+        levels = {"wet_level": 1.0, "dry_level": 0.0}
+        return np.stack([_record(self.rate_hz, samples, room_size=size, **levels) for size in room_sizes])
 
     def _at_nodes(self) -> np.ndarray:
         """Responses at as many nodes as it takes, float64 [nodes, samples]."""
         if self.low == self.high:
-            return self._wet(self.low, self.tail_samples)[None]
+            return self._wet([self.low], self.tail_samples)
         for nodes in range(MIN_NODES, MAX_NODES):
-            responses = np.stack([self._wet(size, self.tail_samples) for size in self._nodes(nodes)])
+            responses = self._wet(self._between(chebyshev.chebpts1(nodes)), self.tail_samples)
             between = self._between(chebyshev.chebpts2(nodes + 1))  # the ends are the worst of them
-            error = energy = 0.0
-            for size, weights in zip(between, self._weights(between, nodes), strict=True):
-                wanted = self._wet(size, self.tail_samples)
-                error = max(error, float(np.square(weights @ responses - wanted).sum()))
-                energy = max(energy, float(np.square(wanted).sum()))
-            if error <= energy * 10 ** (INTERPOLATED_DB / 10):
+            wanted = self._wet(between, self.tail_samples)
+            error = np.square(self._weights(between, nodes) @ responses - wanted).sum(axis=1).max()
+            if error <= np.square(wanted).sum(axis=1).max() * 10 ** (INTERPOLATED_DB / 10):
                 break
         return responses
 
     def _between(self, points: np.ndarray) -> np.ndarray:
         return self.low + (self.high - self.low) * (points + 1) / 2
-
-    def _nodes(self, nodes: int) -> np.ndarray:
-        return self._between(chebyshev.chebpts1(nodes))
 
     def _weights(self, room_size: np.ndarray, nodes: int) -> np.ndarray:
         """What each node's response counts at `room_size`, float64 [clips, nodes]: Lagrange's polynomials."""
@@ -81,28 +77,23 @@ class Reverb:
         at_nodes = chebyshev.chebvander(chebyshev.chebpts1(nodes), nodes - 1)
         return chebyshev.chebvander(scaled, nodes - 1) @ np.linalg.inv(at_nodes)
 
-    def spectra(self, fft_size: int, device: torch.device) -> Tensor:
+    def spectra(self, size: int, device: torch.device) -> Tensor:
         """Spectra at the nodes, float32 [nodes, 2 * bins] (real and imaginary parts in turn); kept."""
-        if (fft_size, device) not in self._spectra:
-            made = np.fft.rfft(self._responses, n=fft_size).astype(np.complex64)
-            self._spectra[fft_size, device] = send(made.view(np.float32), device)
-        return self._spectra[fft_size, device]
+        if (size, device) not in self._spectra:
+            made = np.fft.rfft(self._responses, n=size).astype(np.complex64)
+            self._spectra[size, device] = send(made.view(np.float32), device)
+        return self._spectra[size, device]
 
     def response(
-        self,
-        room_size: np.ndarray,
-        wet_level: np.ndarray,
-        dry_level: float,
-        fft_size: int,
-        device: torch.device,
+        self, room_size: np.ndarray, wet_level: np.ndarray, dry_level: float, size: int, device: torch.device
     ) -> Tensor:
-        """The effect's frequency response for each clip, complex64 [clips, fft_size // 2 + 1].
+        """The effect's frequency response for each clip, complex64 [clips, size // 2 + 1].
 
-        Room sizes within the range and wet levels in 0..1 are float64 [clips]; `fft_size` is even.
+        Room sizes within the range and wet levels in 0..1 are float64 [clips]; the FFT's `size` is even.
         """
         weights = self._weights(room_size, len(self._responses)) * wet_level[:, None]
         on_device = send(weights.astype(np.float32), device)
-        made = (on_device @ self.spectra(fft_size, device)).view(len(room_size), -1, 2)
+        made = (on_device @ self.spectra(size, device)).view(len(room_size), -1, 2)
         made[..., 0] += self.dry_tap * dry_level
         return torch.view_as_complex(made)
 

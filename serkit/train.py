@@ -1,8 +1,8 @@
 """One training: the loop, the loss, the evaluations (§3, §2.2).
 
 Adam at a constant rate, softmax, binary cross entropy of the probabilities against the one-hot label, no
-early stopping, evaluation at regular iterations. bf16 autocast and channels_last on a GPU, float32 on a CPU.
-On a CPU the result is bit-identical from run to run with the same number of threads.
+early stopping, evaluation at regular iterations. On a CPU the result is bit-identical from run to run with
+the same number of threads.
 """
 
 from __future__ import annotations
@@ -38,20 +38,15 @@ class TrainingDiverged(SerkitError):
 class Trained:
     """What a training leaves.
 
-    Attributes:
-        history: one dict an evaluation: `iteration`, `epoch` (passes so far, may be fractional), `loss`
-            (mean since the evaluation before), and what `score` returned.
-        scores: float32 [clips, 4], probabilities of the evaluation set at the end.
-        train_seconds: wall time of the training steps.
-        evaluate_seconds: wall time of the evaluations.
-        affected: share of the training clips that were augmented in each epoch.
+    An entry of the history, one an evaluation, has `iteration`, `epoch` (passes so far, may be fractional),
+    `loss` (mean since the evaluation before), and what `score` returned.
     """
 
     history: list[dict[str, Any]]
-    scores: np.ndarray
-    train_seconds: float
-    evaluate_seconds: float
-    affected: list[float]
+    scores: np.ndarray  # float32 [clips, 4], probabilities of the evaluation set at the end
+    train_seconds: float  # wall time of the steps
+    evaluate_seconds: float  # wall time of the evaluations
+    affected: list[float]  # share of the training clips that were augmented in each epoch
 
 
 def train(
@@ -92,7 +87,7 @@ def train(
         affected.append(epoch.affected)
         for batch in epoch.batches:
             model.train()
-            inputs = model.inputs(loader.load(training, batch, *epoch.of(batch)))
+            inputs = model.inputs(loader.load(training, batch, epoch))
             losses += step(model, optimiser, inputs, send(training.label[batch], device))
             iteration += 1
             if iteration not in due:
@@ -124,10 +119,7 @@ def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimize
 
 
 def step(model: Encoder, optimiser: torch.optim.Optimizer, inputs: Inputs, target: Tensor) -> Tensor:
-    """Learns from one batch and gives the loss before the step, on the device.
-
-    `model` is in training mode, `target` int64 [batch] on the device.
-    """
+    """Learns from one batch, `target` int64 [batch], and gives the loss before it, all on the device."""
     with autocast(target.device):
         logits = model(*inputs)
     loss = bce_of_softmax(logits.float(), target)
@@ -143,13 +135,12 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
     Takes logits float32 [clips, classes] and class indices int64 [clips]. The logarithms are of log-softmax
     and of the other classes' log-sum-exp, so that nothing underflows.
     """
+    classes = logits.shape[1]
     chosen = torch.log_softmax(logits, dim=1)
-    onehot = F.one_hot(target, logits.shape[1]).bool()
-    others = logits[:, None, :].expand(-1, logits.shape[1], -1)
-    itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-    not_chosen = others.masked_fill(itself, float("-inf")).logsumexp(dim=2) - logits.logsumexp(
-        dim=1, keepdim=True
-    )
+    onehot = F.one_hot(target, classes).bool()
+    others = logits[:, None, :].expand(-1, classes, -1)
+    itself = torch.eye(classes, dtype=torch.bool, device=logits.device)
+    not_chosen = others.masked_fill(itself, -math.inf).logsumexp(2) - logits.logsumexp(1, keepdim=True)
     return -torch.where(onehot, chosen, not_chosen).mean()
 
 
@@ -159,7 +150,7 @@ def predict(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     model.eval()
     scores = torch.empty(len(clips), len(LABELS), device=loader.device)
     for batch in sorted_batches(loader.sizes(clips), EVALUATED * loader.recipe.batch_size * loader.longest):
-        inputs = model.inputs(loader.load(clips, batch, np.zeros(len(batch), dtype=np.int64)))
+        inputs = model.inputs(loader.load(clips, batch))
         with autocast(loader.device):
             logits = model(*inputs)
         scores[send(batch, loader.device)] = torch.softmax(logits.float(), dim=1)

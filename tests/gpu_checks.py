@@ -19,7 +19,7 @@ from serkit.encoders.cnn14 import Cnn14
 from serkit.encoders.cnn14.logmel import NAMED, LogMel
 from serkit.encoders.cnn14.masked_norm import normalise, rows_outside
 from serkit.job import Place
-from serkit.loader import Loader
+from serkit.loader import Epoch, Loader
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import run
@@ -86,9 +86,9 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(share, monkeypatch):
 
     def epoch(number):
         drawn = augment.draw(loader.augmenting, 0, number, len(clips))
+        starts = np.zeros(len(clips), dtype=np.int64)
         for batch in shuffled_batches(clips.lengths, 16, 0, number):
-            starts = np.zeros(len(batch), dtype=np.int64)
-            inputs = model.inputs(loader.load(clips, batch, starts, drawn[batch]))
+            inputs = model.inputs(loader.load(clips, batch, Epoch([batch], starts, drawn)))
             step(model, optimiser, inputs, send(clips.label[batch], "cuda"))
 
     epoch(0)
@@ -137,10 +137,10 @@ def loaded(front_end, percent, spec, device):
     """What the network is given, on the CPU: log-mel, frames, masks."""
     clips = join([made_clips()])
     loader = Loader(NAMED[front_end], Recipe(max_seconds=1.5), device, Augmenting(spec, percent))
-    starts = np.zeros(CLIPS, dtype=np.int64)
     drawn = augment.draw(loader.augmenting, 0, 0, CLIPS)
+    epoch = Epoch([np.arange(CLIPS)], np.zeros(CLIPS, dtype=np.int64), drawn)
     front = LogMel(NAMED[front_end]).to(device)
-    logmel, frames, masked = front.inputs(loader.load(clips, np.arange(CLIPS), starts, drawn))
+    logmel, frames, masked = front.inputs(loader.load(clips, np.arange(CLIPS), epoch))
     assert logmel.device.type == masked.device.type == device
     logmel, masked = logmel.cpu(), masked.cpu()
     inside = torch.from_numpy(np.arange(logmel.shape[1]) < frames[:, None])

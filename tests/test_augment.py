@@ -19,11 +19,13 @@ import torch
 import torchaudio
 
 from serkit import augment
-from serkit import noise as noise_module
 from serkit.augment import (
+    NOISE_BANK_SAMPLES,
+    NOISE_FROM_HZ,
     Augmenting,
     Chain,
     Draw,
+    PinkNoise,
     apply_equalizer,
     apply_fade,
     apply_noise,
@@ -33,7 +35,6 @@ from serkit.augment import (
 )
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
 from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, LogMel, masked_cells
-from serkit.noise import NOISE_BANK_SAMPLES, NOISE_FROM_HZ, PinkNoise
 from tests.speech import RATE_HZ, off_by_db, padded, spoken
 
 CPU = torch.device("cpu")
@@ -582,7 +583,7 @@ def test_no_two_clips_have_the_same_noise(noise):
 
 
 def test_noise_is_the_same_for_a_seed_and_another_for_another(noise):
-    noise_module._pink.cache_clear()  # made anew
+    augment._pink.cache_clear()  # made anew
     assert torch.equal(PinkNoise(RATE_HZ, 0).samples, noise.samples)
     other = PinkNoise(RATE_HZ, 1).samples
     assert abs(np.corrcoef(other, noise.samples)[0, 1]) < 0.02

@@ -22,7 +22,7 @@ from serkit.augment import Augmenting
 from serkit.clips import ClipSet
 from serkit.effects import EFFECTS
 from serkit.encoders.cnn14.logmel import NAMED, LogMel
-from serkit.loader import Loader
+from serkit.loader import Epoch, Loader
 from serkit.packs import Pack
 from tests.speech import RATE_HZ, spoken
 
@@ -206,10 +206,12 @@ def test_what_is_shown_is_what_training_loads(tmp_path, shown, samples, settings
     loader = Loader(front_end, study.recipe, "cpu", Augmenting(study.augmentation), 5)
     clips = ClipSet([Pack(samples, np.array([0, len(samples)]), RATE_HZ, "")], *np.zeros((3, 2), dtype=int))
     drawn = augment.draw(loader.augmenting, 5, 0, 2)
-    two, starts = np.arange(2), np.zeros(2, dtype=int)
+    two = np.arange(2)
     logmel_of = LogMel(front_end)
-    as_it_was, _, _ = logmel_of.inputs(loader.load(clips, two, starts))
-    logmel, frames, masked = logmel_of.inputs(loader.load(clips, two, starts, drawn))
+    as_it_was, _, _ = logmel_of.inputs(loader.load(clips, two))
+    logmel, frames, masked = logmel_of.inputs(
+        loader.load(clips, two, Epoch([two], np.zeros(2, dtype=int), drawn))
+    )
     ((original,), *versions) = shown
     np.testing.assert_allclose(original.logmel, as_it_was[0], rtol=0, atol=0)
     for row, (version,) in enumerate(versions):

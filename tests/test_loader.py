@@ -11,7 +11,7 @@ from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import join
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders.cnn14.logmel import LogMel
-from serkit.loader import Loader, gathered, level_gains, max_samples
+from serkit.loader import Epoch, Loader, gathered, level_gains, max_samples
 from serkit.specs import POOLED_BY, Recipe
 from tests.made_clips import FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
 
@@ -28,9 +28,7 @@ def test_a_gathered_batch_is_the_one_read():
     one, two = (clips_of(noises(20, 50, 900, seed)) for seed in (1, 2))
     clips = join([(one.packs[0], np.arange(3, 20), one.label[3:]), (two.packs[0], np.arange(20), two.label)])
     longest = 600
-    resident = [
-        torch.from_numpy(np.pad(pack.samples, (0, longest), constant_values=7)) for pack in clips.packs
-    ]
+    resident = [torch.from_numpy(pack.samples) for pack in clips.packs]
     random = np.random.default_rng(0)
     for size in (1, 12, 37):
         batch = random.permutation(37)[:size]
@@ -119,9 +117,8 @@ def drawn(loader, percent, epoch=0, clips=13):
 def load(loader, clips, which=None, drawn=None):
     """Each clip's own frames of log-mel, and of its masks where there are any."""
     which = np.arange(len(clips)) if which is None else which
-    given = drawn[which] if drawn is not None else None
-    starts = np.zeros(len(which), dtype=np.int64)
-    logmel, frames, masked = LOGMEL.inputs(loader.load(clips, which, starts, given))
+    epoch = None if drawn is None else Epoch([which], np.zeros(len(clips), dtype=np.int64), drawn)
+    logmel, frames, masked = LOGMEL.inputs(loader.load(clips, which, epoch))
     assert frames.min() >= 32
     assert logmel.shape[:2] == (len(which), max(map(len, logmel)))
     each = [one[:n] for one, n in zip(logmel, frames, strict=True)]

@@ -324,9 +324,9 @@ def test_nothing_affected_is_nothing_augmented():
 def test_every_clip_gets_its_own_draw_of_the_epoch(percent, monkeypatch):
     loads, original = [], Loader.load
 
-    def spy(self, clips, batch, starts, drawn=None):
-        loads.append((clips, batch, drawn))
-        return original(self, clips, batch, starts, drawn)
+    def spy(self, clips, batch, epoch=None):
+        loads.append((clips, batch, epoch))
+        return original(self, clips, batch, epoch)
 
     monkeypatch.setattr(Loader, "load", spy)
     training, evaluation = clips_of(SPOKEN), clips_of(SPOKEN[:2])
@@ -338,13 +338,13 @@ def test_every_clip_gets_its_own_draw_of_the_epoch(percent, monkeypatch):
     else:
         assert done.affected == [percent / 100] * 3
 
-    assert all(drawn is None for clips, _, drawn in loads if clips is evaluation)
-    batches = [(batch, drawn) for clips, batch, drawn in loads if clips is training]
-    assert len(batches) == 3 * 4
-    for i, (batch, drawn) in enumerate(batches):
-        for field in dataclasses.fields(drawn):
-            expected = getattr(draws[i // 4], field.name)[batch]
-            np.testing.assert_array_equal(getattr(drawn, field.name), expected, field.name)
+    assert all(epoch is None for clips, _, epoch in loads if clips is evaluation)
+    epochs = [epoch for clips, _, epoch in loads if clips is training]
+    assert len(epochs) == 3 * 4
+    for i, epoch in enumerate(epochs):
+        for field in dataclasses.fields(epoch.drawn):
+            expected = getattr(draws[i // 4], field.name)
+            np.testing.assert_array_equal(getattr(epoch.drawn, field.name), expected, field.name)
 
 
 def test_evaluation_is_never_augmented():

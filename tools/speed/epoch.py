@@ -88,8 +88,9 @@ class Condition:
 
     def first(self, clips: int) -> Condition:
         """The same with its first clips alone."""
-        here = slice(clips)
-        return dataclasses.replace(self, training=self.training.part(here), paths=self.paths[here])
+        here, whole = slice(clips), self.training
+        some = ClipSet(whole.packs, whole.corpus[here], whole.row[here], whole.label[here])
+        return dataclasses.replace(self, training=some, paths=self.paths[here])
 
 
 def measure(settings: Settings, device: str, say: Callable[[str], None]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from serkit.encoders import Inputs
 from serkit.encoders.cnn14 import Cnn14
 from serkit.encoders.cnn14.logmel import NAMED, LogMel
 from serkit.labels import LABELS
-from serkit.loader import Loader
+from serkit.loader import Epoch, Loader
 from serkit.specs import Recipe
 from tools.speed.clips import FRONT_END, SEED
 
@@ -31,14 +31,14 @@ class Load:
 
     def __call__(self) -> Inputs:
         """One batch."""
-        batch, drawn = np.arange(len(self.clips)), None
+        batch, epoch = np.arange(len(self.clips)), None
         if self.augmenting is not None:
-            epoch, number = divmod(self.done, DRAWN)
+            passed, number = divmod(self.done, DRAWN)
             if number == 0:
-                self.drawn = draw(self.augmenting, SEED, epoch, DRAWN * len(batch))
-            drawn = self.drawn[number * len(batch) + batch]
+                self.drawn = draw(self.augmenting, SEED, passed, DRAWN * len(batch))
+            epoch = Epoch([batch], np.zeros_like(batch), self.drawn[number * len(batch) + batch])
         self.done += 1
-        return self.logmel.inputs(self.loader.load(self.clips, batch, np.zeros_like(batch), drawn))
+        return self.logmel.inputs(self.loader.load(self.clips, batch, epoch))
 
 
 class Step:

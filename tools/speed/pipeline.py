@@ -146,7 +146,7 @@ class Ours:
         """Every clip once."""
         epoch = self.loader.epoch(self.clips, self.epoch)
         for batch in epoch.batches:
-            self.logmel.inputs(self.loader.load(self.clips, batch, *epoch.of(batch)))
+            self.logmel.inputs(self.loader.load(self.clips, batch, epoch))
         self.epoch += 1
 
 

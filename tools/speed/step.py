@@ -178,7 +178,7 @@ def real_batches(settings: Settings, device: str, batch: int) -> dict[str, Any]:
 
     def steps() -> None:
         for each in chosen:
-            step(step.model.inputs(loader.load(training, each, *epoch.of(each))))
+            step(step.model.inputs(loader.load(training, each, epoch)))
 
     steps()
     turns = take_turns({BOTH: steps}, settings.rounds, 0.0, device)[BOTH]
@@ -194,7 +194,7 @@ def real_batches(settings: Settings, device: str, batch: int) -> dict[str, Any]:
         "by_name_ms": traces[-1]["by_name"],
     }
     if on_gpu:
-        loaded = [step.model.inputs(loader.load(training, each, *epoch.of(each))) for each in chosen]
+        loaded = [step.model.inputs(loader.load(training, each, epoch)) for each in chosen]
 
         def network_alone() -> None:
             for inputs in loaded:
