@@ -51,10 +51,7 @@ MIN_NOISE_POWER = 1e-9  # of a piece: that of one sample can come out as 0
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Parameters of clips, an entry a clip (row); `draw[rows]` takes some. Those not affected have them too.
-
-    Shares are of the clip's length; float64 [clips] where nothing else is said.
-    """
+    """Parameters of clips, float64 [clips] where nothing else is said; shares are of the clip's length."""
 
     affected: np.ndarray  # bool
     stretch_rate: np.ndarray  # above 1 is faster
@@ -99,8 +96,8 @@ def draw(augmenting: Augmenting, seed: int, epoch: int, clips: int) -> Draw:
     """The draw of one epoch, for every clip of a training set of so many.
 
     A clip is affected with the probability of the rate, afresh each epoch. Each effect draws from a stream of
-    its own, so switching one off or changing its range leaves the others' draws as they are; parameters of
-    effects that are off are drawn and not used.
+    its own, so switching one off or changing its range leaves the others' draws as they are. Parameters are
+    drawn for clips that are not affected, and of effects that are off, and not used.
     """
     spec = augmenting.spec
 
@@ -207,7 +204,7 @@ def apply_stretch(
     ever unwrapped.
 
     Takes and gives waves, float32 [clips, longest] with zeros past each clip's end, and lengths, int64
-    [clips], which `rates`, float64 [clips], divide. `window_samples` is a multiple of 4.
+    [clips], which the rates divide. `window_samples` is a multiple of 4.
     """
     window = torch.hann_window(window_samples, dtype=torch.float64).to(waves, non_blocking=True)
     hop, half = window_samples // VOCODER_OVERLAP, window_samples // 2
@@ -232,10 +229,8 @@ def apply_stretch(
     written = _inside(weight, frames_out)
     advance = at(phase, 1) * at(phase, 0).conj()
     phasor = torch.cat([phase[:, :1], advance[:, :-1]], dim=1).cumprod(dim=1).sgn()
-    frames = torch.fft.irfft(
-        torch.lerp(at(magnitude, 0), at(magnitude, 1), weight) * phasor, n=window_samples
-    )
-    frames = frames * window * written[..., None]
+    mixed = torch.lerp(at(magnitude, 0), at(magnitude, 1), weight) * phasor
+    frames = torch.fft.irfft(mixed, n=window_samples) * window * written[..., None]
 
     # Overlapping frames fall into blocks of a hop; a clip's weights count its own frames only.
     blocks = F.pad(frames, (0, 0, VOCODER_OVERLAP - 1, VOCODER_OVERLAP - 1)).unflatten(2, (-1, hop))
@@ -248,7 +243,7 @@ def apply_stretch(
     made = (summed / weights.clamp(min=1e-6)).flatten(1)[:, half:]
 
     stretched = np.maximum(np.round(samples / rates), 1).astype(np.int64)
-    made = F.pad(made, (0, max(0, int(stretched.max()) - made.shape[1])))[:, : int(stretched.max())]
+    made = F.pad(made, (0, int(stretched.max()) - made.shape[1]))  # longer, or shorter
     return made * _inside(made, stretched), stretched
 
 
@@ -277,10 +272,9 @@ def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
 
 
 def apply_fade(waves: Tensor, samples: np.ndarray, fade_in: np.ndarray, fade_out: np.ndarray) -> Tensor:
-    """Fades each clip in and out linearly, and cuts it at its end (`samples`, int64 [clips]).
+    """Fades each clip in and out linearly over so many samples, and cuts it at its end.
 
-    `fade_in` and `fade_out` are float64 [clips], samples until and from full level; 0: none. Sample n of a
-    fade over k has the gain (n + 1/2) / k.
+    Sample n of a fade over k has the gain (n + 1/2) / k.
     """
     at = torch.arange(waves.shape[1], device=waves.device) + 0.5
     # Over half a sample, a ramp is over before its first one.
@@ -300,11 +294,10 @@ def _butterworth_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor
     """
     order = BUTTERWORTH_ORDER
     poles = np.exp(1j * np.pi * (2 * np.arange(1, order + 1) + order - 1) / (2 * order))
-    coefficients = np.real(np.poly(poles))  # palindromic: a_k is a_(9-k)
+    coefficients = np.real(np.poly(poles))[:, None]  # palindromic: a_k is a_(9-k)
     half = np.pi * np.arange(size // 2 + 1) / size
-    sine, cosine = np.sin(half), np.cos(half)
-    powers = np.arange(order + 1)[:, None]
-    terms = coefficients[:, None] * 1j**powers * sine**powers * cosine ** (order - powers)
+    sine, cosine, powers = np.sin(half), np.cos(half), np.arange(order + 1)[:, None]
+    terms = coefficients * 1j**powers * sine**powers * cosine ** (order - powers)
     numerator = (1j * sine * cosine) ** order
     terms = terms.astype(np.complex64).view(np.float32)
     return send(terms, device), send(numerator.astype(np.complex64), device)

@@ -7,7 +7,7 @@ Three ways lead to a batch of waves, and all give the same batch:
 - on a CPU, slices of the packs' memory maps are copied;
 - on a GPU with room for them, the packs lie on the GPU as they lie on the disk (MSP-Podcast's four classes
   are about 12.4 GB) and stay there from run to run; a batch is one gather a corpus;
-- on a GPU without, slices go through pinned buffers (`serkit.device.PinnedCopies`).
+- on a GPU without, slices go through pinned memory (`serkit.device.filled`).
 
 There are no loader processes. Everything but a batch's waves is small, and computed from lengths and draws
 that the host has; so the host is done with a batch long before the GPU is.
@@ -29,7 +29,7 @@ from serkit.audio import FULL_SCALE
 from serkit.augment import Augmenting, Chain, Draw, Waves, draw
 from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import ClipSet
-from serkit.device import PinnedCopies, on_gpu, send
+from serkit.device import filled, on_gpu, send
 from serkit.encoders import Description
 from serkit.packs import Pack
 from serkit.specs import Recipe
@@ -70,7 +70,7 @@ class Loader:
 
     def __post_init__(self) -> None:
         self.longest = max_samples(self.encoder, self.recipe.max_seconds)
-        self._copies = PinnedCopies(self.device) if on_gpu(self.device) else None
+        self._copying = torch.cuda.Stream(self.device) if on_gpu(self.device) else None
         if self.augmenting is not None:
             spec, rate_hz = self.augmenting.spec, self.encoder.rate_hz
             self.chain = Chain(spec, rate_hz, self.seed, self.longest, self.device)
@@ -121,25 +121,22 @@ class Loader:
     def _samples(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Int16 [batch, longest] on the device, zeros past each clip's end."""
         longest = max(self.encoder.min_samples, int(lengths.max()))
-        if self._copies is None:
+        if self._copying is None:
             samples = np.empty((len(batch), longest), dtype=np.int16)
             clips.read(batch, starts, lengths, samples)
             return torch.from_numpy(samples)
-        resident = [resident_pack(pack, self._copies) for pack in clips.packs]
-        there = [pack for pack in resident if pack is not None]
-        if len(there) == len(resident):
+        there = [here for pack in clips.packs if (here := resident_pack(pack, self._copying)) is not None]
+        if len(there) == len(clips.packs):
             return gathered(there, clips, batch, starts, lengths, longest)
-        return self._copies.made((len(batch), longest), partial(clips.read, batch, starts, lengths))
+        return filled((len(batch), longest), partial(clips.read, batch, starts, lengths), self._copying)
 
     def _augmented(self, waves: Tensor, samples: np.ndarray, drawn: Draw) -> Waves:
         """Affected clips through the chain, the others as they are."""
-        spec = self.chain.spec
-        rates = None
+        spec, rates = self.chain.spec, None
         rows = np.flatnonzero(drawn.affected)
         if len(rows):
             on_device = send(rows, self.device)
             changed, lengths = self.chain(waves[on_device], samples[rows], drawn[rows])
-            samples = samples.copy()
             samples[rows] = lengths
             more = changed.shape[1] - waves.shape[1]  # the vocoder's may be longer, or all shorter
             waves = F.pad(waves, (0, max(0, more)))
@@ -169,20 +166,20 @@ def gathered(
     return samples.mul_(at < send(lengths, device)[:, None])
 
 
-_RESIDENT: weakref.WeakKeyDictionary[Pack, dict[str, Tensor | None]] = weakref.WeakKeyDictionary()
+_RESIDENT: weakref.WeakKeyDictionary[Pack, dict[torch.device, Tensor | None]] = weakref.WeakKeyDictionary()
 """Packs on GPUs, for as long as a process keeps the pack; None: it did not fit."""
 
 
-def resident_pack(pack: Pack, copies: PinnedCopies) -> Tensor | None:
+def resident_pack(pack: Pack, copying: torch.cuda.Stream) -> Tensor | None:
     """A pack's samples on a GPU, put there when first asked for; None: more than half of what is free."""
     on_gpus = _RESIDENT.setdefault(pack, {})
-    if copies.device not in on_gpus:
-        on_gpus[copies.device] = _put(pack, copies)
-    return on_gpus[copies.device]
+    if copying.device not in on_gpus:
+        on_gpus[copying.device] = _put(pack, copying)
+    return on_gpus[copying.device]
 
 
-def _put(pack: Pack, copies: PinnedCopies) -> Tensor | None:
-    device = copies.device
+def _put(pack: Pack, copying: torch.cuda.Stream) -> Tensor | None:
+    device = copying.device
     free, _ = torch.cuda.mem_get_info(device)
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if pack.samples.nbytes > RESIDENT_SHARE * free:
@@ -193,7 +190,7 @@ def _put(pack: Pack, copies: PinnedCopies) -> Tensor | None:
         return None
     for start in range(0, len(pack.samples), UPLOAD_SAMPLES):
         part = pack.samples[start : start + UPLOAD_SAMPLES]
-        there[start : start + len(part)] = copies.made(part.shape, partial(np.copyto, src=part))
+        there[start : start + len(part)] = filled(part.shape, partial(np.copyto, src=part), copying)
     return there
 
 

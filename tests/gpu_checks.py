@@ -59,7 +59,7 @@ def made_clips(seed=0):
 
 @pytest.mark.parametrize("share", [1.0, 0.0], ids=["resident", "streamed"])
 def test_every_way_to_the_gpu_gives_the_cpus_waves(share, monkeypatch):
-    """Bit for bit, of two corpora, more batches than there are buffers, crops included."""
+    """Bit for bit, of two corpora, many batches, crops included."""
     monkeypatch.setattr(loader_module, "RESIDENT_SHARE", share)
     clips = join([made_clips(0), made_clips(1)])
     here, there = (
@@ -69,7 +69,7 @@ def test_every_way_to_the_gpu_gives_the_cpus_waves(share, monkeypatch):
     batches = [random.permutation(2 * CLIPS)[:16] for _ in range(9)]
     starts = crop_starts(clips.lengths, here.longest, 0, 0)
     made = [there._waves(clips, batch, starts[batch])[0] for batch in batches]
-    resident = [loader_module._RESIDENT[pack]["cuda"] for pack in clips.packs]
+    resident = [loader_module._RESIDENT[pack][torch.device("cuda:0")] for pack in clips.packs]
     assert [pack is not None for pack in resident] == [share > 0] * 2
     for batch, waves in zip(batches, made, strict=True):
         assert torch.equal(waves.cpu(), here._waves(clips, batch, starts[batch])[0])

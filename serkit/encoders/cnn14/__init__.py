@@ -112,8 +112,6 @@ def stock_models() -> Any:
 class Cnn14(nn.Module):
     """CNN14; parameters are called as in the stock class (`bn0`, `conv_block1`, `fc1`), but for `head`."""
 
-    live: Tensor
-
     def __init__(
         self, width: int = 64, head: str = "linear", front_end: FrontEnd = NAMED["paper-loaded"]
     ) -> None:
@@ -137,7 +135,7 @@ class Cnn14(nn.Module):
             if isinstance(layer, nn.Linear):
                 stock.init_layer(layer)
         self.logmel = LogMel(front_end)
-        self.register_buffer("live", front_end.live_bands().float(), persistent=False)
+        self.live = nn.Buffer(front_end.live_bands().float(), persistent=False)
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """What `forward` takes, of a batch in parts."""

@@ -93,17 +93,14 @@ NAMED = {
 class LogMel(nn.Module):
     """Padded waves to log-mel, the same for a clip whatever it is batched with."""
 
-    window: Tensor
-    mel: Tensor
-
     def __init__(self, front_end: FrontEnd) -> None:
         """Makes the window and the mel matrix of `front_end`."""
         super().__init__()
         self.front_end = front_end
         # Made in float32, cells 60 to 70 dB below their frame's loudest are off by up to 2e-3 dB.
         window = torch.hann_window(front_end.window_samples, dtype=torch.float64).float()
-        self.register_buffer("window", window, persistent=False)
-        self.register_buffer("mel", front_end.mel_matrix(), persistent=False)
+        self.window = nn.Buffer(window, persistent=False)
+        self.mel = nn.Buffer(front_end.mel_matrix(), persistent=False)
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """What `Cnn14.forward` takes, of a batch in parts."""
