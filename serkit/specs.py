@@ -128,7 +128,7 @@ class Recipe:
         tail: the last share of iterations that metrics are averaged over, in (0, 1].
         max_seconds: longer clips are cropped: at random in training, to their start in evaluation.
         loudness_dbfs: RMS level that every clip is brought to; None: as delivered.
-        pool_by: what clips are sorted by before batches are filled (`serkit.batches`): `stretched`, their
+        pool_by: what clips are sorted by before batches are filled (`serkit.loader`): `stretched`, their
             length as the network gets it, or `own`, as delivered. Studies from before there was a choice have
             `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %.
     """

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from serkit.batches import sorted_batches
 from serkit.clips import ClipSet
 from serkit.device import autocast, send
 from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
 from serkit.labels import LABELS
-from serkit.loader import Loader
+from serkit.loader import Loader, sorted_batches
 from serkit.specs import Recipe
 
 EVALUATED = 2  # times the longest batch of training: without gradients it takes less memory

@@ -11,7 +11,6 @@ from benchmark.session.checks import assert_valid
 from serkit import augment
 from serkit import loader as loader_module
 from serkit.augment import Augmenting, Chain
-from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import join
 from serkit.device import send
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
@@ -19,7 +18,7 @@ from serkit.encoders.cnn14 import Cnn14
 from serkit.encoders.cnn14.logmel import NAMED, LogMel
 from serkit.encoders.cnn14.masked_norm import normalise, rows_outside
 from serkit.job import Place
-from serkit.loader import Epoch, Loader
+from serkit.loader import Epoch, Loader, crop_starts, shuffled_batches
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import run

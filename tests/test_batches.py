@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from serkit.batches import crop_starts, shuffled_batches, sorted_batches
+from serkit.loader import crop_starts, shuffled_batches, sorted_batches
 
 RATE_HZ = 16_000
 

@@ -11,7 +11,7 @@ SHOWN = [
     "benchmark.session.pace.end",
     "benchmark.session.pace.lasting",
     "serkit.audio.trimmed",
-    "serkit.batches.crop_starts",
+    "serkit.loader.crop_starts",
     "serkit.corpora.reading.corpus.next_validates",
     "serkit.files.usual_number",
     "serkit.labels.corpus_of",

@@ -17,7 +17,7 @@ serkit.worlds                                               speech that is made
 serkit.corpora                                              what every corpus becomes
 serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed
 serkit.doctor                                               what is wrong with them
-serkit.device serkit.streams serkit.batches serkit.reverb serkit.augment
+serkit.device serkit.streams serkit.reverb serkit.augment
 serkit.encoders serkit.loader serkit.metrics serkit.train
 serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
 serkit.acoustics

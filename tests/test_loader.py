@@ -7,11 +7,18 @@ import pytest
 import torch
 
 from serkit.augment import Augmenting, draw
-from serkit.batches import crop_starts, shuffled_batches
 from serkit.clips import join
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders.cnn14.logmel import LogMel
-from serkit.loader import Epoch, Loader, gathered, level_gains, max_samples
+from serkit.loader import (
+    Epoch,
+    Loader,
+    crop_starts,
+    gathered,
+    level_gains,
+    max_samples,
+    shuffled_batches,
+)
 from serkit.specs import POOLED_BY, Recipe
 from tests.made_clips import FRONT_END, RATE_HZ, SPOKEN, clips_of, noises
 
