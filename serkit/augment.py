@@ -6,16 +6,14 @@
 
 A draw depends on (seed, epoch, clip) alone; at a higher rate the same clips and more are affected, by the
 same parameters, so rates are compared on paired draws. Applying is deterministic: a clip gets the same
-whatever it is batched with (1e-6 of full scale), and one that is not affected is not touched. Every step is a
-handful of operations on the whole batch, the same code on a CPU and a GPU.
+whatever it is batched with (1e-6 of full scale), and one that is not affected is not touched.
 
 Differences from the paper, which names the effects and some ranges and no implementation:
 
 1. An affected clip gets all effects, "with parameters randomly chosen" (§5.2); all but SpecAugment's have the
    neutral setting at or near one end of their range, so mild cases are part of it.
 2. Noise comes last: it is the room's or the microphone's, so neither the equalizer nor the reverb colours it,
-   and its ratio to the speech is exact. §5.2 lists it before the reverb; reverberated, it would be nearly the
-   same noise.
+   and its ratio to the speech is exact. §5.2 lists it before the reverb, which would hardly change it.
 3. Stretch works on features by default: nearer to good time-scalers than a phase vocoder is. It comes after
    the reverb, whose decay it thus shortens by at most 17 % (docs/augmentation.md has the figures).
 4. Nothing clips: waves are floating-point from here on. A reverberated clip can peak above full scale.
@@ -44,7 +42,7 @@ RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by m
 VOCODER_SAMPLES = 1024  # at 16 kHz: 64 ms resolve a voice's harmonics
 VOCODER_OVERLAP = 4
 FFT_SIZES_PER_OCTAVE = 4
-NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz; more where clips are very long
+NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz, so pieces rarely overlap; more where clips are very long
 NOISE_FROM_HZ = 20.0  # below, inaudible and under the lowest mel filter; 1/f would put most power there
 MIN_NOISE_POWER = 1e-9  # of a piece: that of one sample can come out as 0
 
@@ -201,10 +199,7 @@ def apply_stretch(
 
     As torchaudio's and librosa's: magnitudes are interpolated between frames, phases advance as they do
     between the frames that surround them. exp(i phase) is a running product of unit phasors, so no angle is
-    ever unwrapped.
-
-    Takes and gives waves, float32 [clips, longest] with zeros past each clip's end, and lengths, int64
-    [clips], which the rates divide. `window_samples` is a multiple of 4.
+    ever unwrapped. Gives waves and lengths, which the rates divide; `window_samples` is a multiple of 4.
     """
     window = torch.hann_window(window_samples, dtype=torch.float64).to(waves, non_blocking=True)
     hop, half = window_samples // VOCODER_OVERLAP, window_samples // 2
@@ -258,10 +253,7 @@ def _column(values: np.ndarray, like: Tensor) -> Tensor:
 
 
 def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
-    """Moves each clip by whole samples, int64 [clips], later if positive; silence comes in.
-
-    What a later clip pushes past its own end is still there: `apply_fade` cuts it.
-    """
+    """Moves each clip by whole samples, later if positive; `apply_fade` cuts what leaves at its end."""
     most = int(np.abs(by).max(initial=0))
     clips, longest = waves.shape
     padded = F.pad(waves, (most, most)).contiguous()
@@ -272,10 +264,7 @@ def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
 
 
 def apply_fade(waves: Tensor, samples: np.ndarray, fade_in: np.ndarray, fade_out: np.ndarray) -> Tensor:
-    """Fades each clip in and out linearly over so many samples, and cuts it at its end.
-
-    Sample n of a fade over k has the gain (n + 1/2) / k.
-    """
+    """Fades clips in and out over so many samples, the n-th of k by (n + 1/2) / k, and cuts at their ends."""
     at = torch.arange(waves.shape[1], device=waves.device) + 0.5
     # Over half a sample, a ramp is over before its first one.
     rising = at / _column(np.maximum(fade_in, 0.5), waves)
@@ -306,10 +295,7 @@ def _butterworth_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor
 def apply_equalizer(
     spectrum: Tensor, high_pass_hz: np.ndarray, low_pass_hz: np.ndarray, rate_hz: int, size: int
 ) -> Tensor:
-    """A high-pass and a low-pass Butterworth filter of order 9 (§5.2), as scipy.signal.butter makes them.
-
-    The spectrum, complex64 [clips, size // 2 + 1] of an FFT of `size`, is changed in place.
-    """
+    """Filters spectra of an FFT of `size`, in place: Butterworths of order 9 (§5.2), as scipy's."""
     terms, numerator = _butterworth_tables(size, spectrum.device)
     powers = np.arange(BUTTERWORTH_ORDER + 1)
     high = np.tan(np.pi * high_pass_hz / rate_hz)[:, None] ** (BUTTERWORTH_ORDER - powers)
@@ -320,22 +306,17 @@ def apply_equalizer(
 
 
 class PinkNoise:
-    """Pink noise (1/f power from 20 Hz up) to cut pieces from: no random numbers, the same on every device.
-
-    Two draws share samples only where their places, out of two million, lie within a clip's length.
-    """
+    """Pink noise (1/f power from 20 Hz up) to cut pieces from, the same on every device."""
 
     def __init__(self, rate_hz: int, seed: int, longest: int = 0, device: str = "cpu") -> None:
-        """Makes the noise of a seed, at least eight times as long as the `longest` clip.
-
-        A vocoder may double a clip, so a quarter of the noise is kept for pieces to end in.
-        """
+        """Makes the noise of a seed, at least eight times as long as the `longest` clip."""
         size = max(NOISE_BANK_SAMPLES, 1 << (8 * longest).bit_length())
         pink, self.energy = _pink(rate_hz, seed, size)
         self.samples = torch.from_numpy(pink).to(device)
 
     def cut(self, place: np.ndarray, samples: np.ndarray, longest: int) -> tuple[Tensor, np.ndarray]:
         """Pieces from places in [0, 1), float32 [clips, longest], and the power of each over its clip."""
+        # The last quarter is for pieces to end in: a vocoder may double a clip.
         first = np.floor(place * (len(self.samples) * 3 // 4)).astype(np.int64)
         power = (self.energy[first + samples] - self.energy[first]) / samples
         pieces = self.samples.unfold(0, longest, 1).index_select(0, send(first, self.samples.device))

@@ -2,15 +2,12 @@
 
     packed int16 -> float, levelled -> augmented
 
-Three ways lead to a batch of waves, and all give the same batch:
+Three ways lead to the same batch of waves, without loader processes:
 
 - on a CPU, slices of the packs' memory maps are copied;
 - on a GPU with room for them, the packs lie on the GPU as they lie on the disk (MSP-Podcast's four classes
   are about 12.4 GB) and stay there from run to run; a batch is one gather a corpus;
 - on a GPU without, slices go through pinned memory (`serkit.device.filled`).
-
-There are no loader processes. Everything but a batch's waves is small, and computed from lengths and draws
-that the host has; so the host is done with a batch long before the GPU is.
 
 Batches are filled from pools: the epoch's shuffled clips are cut into pools of 16 batches, each pool is
 sorted by length, and the batches are shuffled again. With lengths from 2 to 12 s a shuffled batch of 128 is
@@ -173,7 +170,8 @@ class Loader:
             return torch.from_numpy(samples)
         there = [here for pack in clips.packs if (here := resident_pack(pack, self._copying)) is not None]
         if len(there) == len(clips.packs):
-            return gathered(there, clips, batch, starts, lengths, longest)
+            first = clips.first_samples[batch] + starts
+            return gathered(there, clips.corpus[batch], first, lengths, longest)
         return filled((len(batch), longest), partial(clips.read, batch, starts, lengths), self._copying)
 
     def _augmented(self, waves: Tensor, samples: np.ndarray, drawn: Draw) -> Waves:
@@ -193,20 +191,14 @@ class Loader:
 
 
 def gathered(
-    resident: list[Tensor],
-    clips: ClipSet,
-    batch: np.ndarray,
-    starts: np.ndarray,
-    lengths: np.ndarray,
-    longest: int,
+    packs: list[Tensor], corpus: np.ndarray, first: np.ndarray, lengths: np.ndarray, longest: int
 ) -> Tensor:
-    """What `ClipSet.read` reads, out of the set's packs on the device: int16 [batch, longest]."""
-    device = resident[0].device
-    corpus, first = clips.corpus[batch], clips.first_samples[batch] + starts
+    """What `ClipSet.read` reads, of packs on the device: int16 [batch, longest], zeros past the lengths."""
+    device = packs[0].device
     at = torch.arange(longest, device=device)
-    samples = torch.empty(len(batch), longest, dtype=torch.int16, device=device)
+    samples = torch.empty(len(corpus), longest, dtype=torch.int16, device=device)
     for number in np.unique(corpus):
-        rows, pack = np.flatnonzero(corpus == number), resident[number]
+        rows, pack = np.flatnonzero(corpus == number), packs[number]
         places = send(first[rows], device)[:, None] + at
         samples[send(rows, device)] = pack[places.clamp_(max=len(pack) - 1)]
     return samples.mul_(at < send(lengths, device)[:, None])

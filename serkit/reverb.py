@@ -35,8 +35,6 @@ LONGEST_S = 30.0  # pedalboard's largest room rings for less
 class Reverb:
     """Spectra of pedalboard's Reverb for room sizes in a range."""
 
-    tail_samples: int  # how long the largest room rings on
-
     def __init__(self, rate_hz: int, room_size: tuple[float, float]) -> None:
         """Records the responses for room sizes from lowest to highest, within 0..1."""
         self.low, self.high = room_size
@@ -44,6 +42,7 @@ class Reverb:
         self.dry_tap = float(_record(rate_hz, 1, room_size=self.low, wet_level=0.0, dry_level=1.0)[0])
         (longest,) = self._wet([self.high], int(LONGEST_S * rate_hz))
         left = np.cumsum(np.square(longest[::-1]))[::-1]
+        # How long the largest room rings on:
         self.tail_samples = int(np.count_nonzero(left > left[0] * 10 ** (RINGS_DB / 10)))
         self._responses = self._at_nodes()
         self._spectra: dict[tuple[int, torch.device], Tensor] = {}
@@ -87,10 +86,7 @@ class Reverb:
     def response(
         self, room_size: np.ndarray, wet_level: np.ndarray, dry_level: float, size: int, device: torch.device
     ) -> Tensor:
-        """The effect's frequency response for each clip, complex64 [clips, size // 2 + 1].
-
-        Room sizes within the range and wet levels in 0..1 are float64 [clips]; the FFT's `size` is even.
-        """
+        """The effect on each clip at the bins of an FFT of even `size`, complex64 [clips, size // 2 + 1]."""
         weights = self._weights(room_size, len(self._responses)) * wet_level[:, None]
         on_device = send(weights.astype(np.float32), device)
         made = (on_device @ self.spectra(size, device)).view(len(room_size), -1, 2)

@@ -35,12 +35,9 @@ class TrainingDiverged(SerkitError):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a training leaves.
+    """What a training leaves."""
 
-    An entry of the history, one an evaluation, has `iteration`, `epoch` (passes so far, may be fractional),
-    `loss` (mean since the evaluation before), and what `score` returned.
-    """
-
+    # `iteration`, `epoch` (passes so far), `loss` (mean since the evaluation before), and what `score` gave:
     history: list[dict[str, Any]]
     scores: np.ndarray  # float32 [clips, 4], probabilities of the evaluation set at the end
     train_seconds: float  # wall time of the steps

@@ -43,7 +43,7 @@ def test_a_gathered_batch_is_the_one_read():
         starts = crop_starts(clips.lengths, longest, 0, size)[batch]
         read = np.ones((size, longest), dtype=np.int16)
         clips.read(batch, starts, lengths, read)
-        made = gathered(resident, clips, batch, starts, lengths, longest)
+        made = gathered(resident, clips.corpus[batch], clips.first_samples[batch] + starts, lengths, longest)
         assert made.dtype == torch.int16
         np.testing.assert_array_equal(made, read)
 

@@ -54,10 +54,8 @@ class Encoder(Protocol):
     def forward(self, *inputs: Any) -> Tensor:
         """Class scores before the softmax, float [clips, 4], in the order of the labels."""
 
-    def __call__(self, *inputs: Any) -> Tensor:
-        """`forward`."""
-
     # As every module's:
+    def __call__(self, *inputs: Any) -> Tensor: ...  # noqa: D102
     def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
     def to(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102
     def train(self, mode: bool = True) -> Any: ...  # noqa: D102

@@ -89,24 +89,21 @@ def stock_models() -> Any:
     """The module `panns_inference.models`, without running its package's `__init__`.
 
     That `__init__` calls wget for a list of AudioSet labels and, without a network, leaves an empty file in
-    the home folder; a stand-in package with the right search path is enough to import the models. They import
-    matplotlib without using it, which would put its font list into the home folder: it gets a stand-in, too.
+    the home folder; a package that is not run is enough to import the models. They import matplotlib without
+    using it, which would put its font list into the home folder: it gets a stand-in.
     """
-    name = "panns_inference"
-    if name in sys.modules:
-        return importlib.import_module(f"{name}.models")
-    found = importlib.util.find_spec(name)
-    if found is None or found.submodule_search_locations is None:
-        raise ImportError("panns-inference is not installed: pip install panns-inference")
+    found = importlib.util.find_spec("panns_inference")
+    assert found is not None, "panns-inference is not installed: pip install panns-inference"
     importlib.import_module("torchlibrosa")  # first, so that it gets the real matplotlib
-    names = [name, *(plots for plots in ("matplotlib", "matplotlib.pyplot") if plots not in sys.modules)]
-    sys.modules |= {each: types.ModuleType(each) for each in names}
-    sys.modules[name].__path__ = list(found.submodule_search_locations)
+    stand_ins = {name: types.ModuleType(name) for name in ("matplotlib", "matplotlib.pyplot")}
+    stand_ins["panns_inference"] = importlib.util.module_from_spec(found)
+    added = stand_ins.keys() - sys.modules.keys()
+    sys.modules |= {name: stand_ins[name] for name in added}
     try:
-        return importlib.import_module(f"{name}.models")
+        return importlib.import_module("panns_inference.models")
     finally:
-        for each in names:
-            del sys.modules[each]
+        for name in added:
+            del sys.modules[name]
 
 
 class Cnn14(nn.Module):

@@ -39,10 +39,7 @@ TIMEOUTS_S = (10.0, 60.0)  # to connect: where packets are dropped the system wo
 
 
 def folder() -> Path:
-    """The folder that checkpoints lie in: `$SERKIT_WEIGHTS`; where unset, PANNs' own `~/panns_data`.
-
-    Raises WeightsMissing where this user has no home folder.
-    """
+    """`$SERKIT_WEIGHTS`; where unset, PANNs' own `~/panns_data`. Raises WeightsMissing without a home."""
     try:
         return Path(os.environ.get(VARIABLE) or "~/panns_data").expanduser().absolute()
     except RuntimeError as error:
@@ -121,10 +118,7 @@ def fetch(name: str) -> Path:
 
 
 def load_state(name: str) -> dict[str, torch.Tensor]:
-    """A checkpoint's parameters by the stock class's names, verified, on the CPU; not to be changed.
-
-    Raises WeightsMissing as `verify`, and where the file wants to run code when read.
-    """
+    """Parameters by the stock class's names, verified, on the CPU, not to be changed; raises as `verify`."""
     target = verify(name)
     # Only the zip format can be mapped; files as old as these are in the format before it.
     mapped = zipfile.is_zipfile(target)
@@ -159,11 +153,8 @@ def _read_sha256(path: Path, _stamp: tuple[int, ...]) -> str:
 
 
 def _numpy_types() -> list[Any]:
-    """What the 16 kHz checkpoint needs beside tensors: its training sampler's state is int64 arrays.
-
-    Nothing else is allowed: arrays of objects, which could hold anything, stay refused.
-    """
+    """What the 16 kHz checkpoint needs beside tensors: int64 arrays; arrays of objects stay refused."""
     rebuild: Any = np.empty(0).__reduce__()[0]
-    # The first two names: as it was called when the file was written, and as it is called now.
+    # As it was called when the file was written, and as it is called now.
     called = [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
     return [*called, np.ndarray, np.dtype, type(np.dtype(np.int64))]

@@ -104,34 +104,29 @@ class LogMel(nn.Module):
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """What `Cnn14.forward` takes, of a batch in parts."""
-        logmels, frames, masks = [], [], []
-        for part in parts:
-            logmel, valid = self(part.waves, part.samples, part.rates)
-            logmels.append(logmel)
-            frames.append(valid)
-            if part.masks is not None:
-                masks.append(part.masks)
-        longest = max(logmel.shape[1] for logmel in logmels)
+        made = [(*self(part.waves, part.samples, part.rates), part.masks) for part in parts]
+        longest = max(logmel.shape[1] for logmel, _, _ in made)
         longest += -longest % (GPU_FRAMES if on_gpu(self.mel.device) else 1)
-        padded = torch.cat([F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels])
-        if not masks:
-            return padded, np.concatenate(frames), None
-        of_parts = zip(frames, masks, strict=True)
-        cells = [masked_cells(valid, longest, drawn, padded.device) for valid, drawn in of_parts]
-        return padded, np.concatenate(frames), torch.cat(cells)
+        padded = torch.cat([F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel, _, _ in made])
+        masked = [
+            masked_cells(frames, longest, of, padded.device) for _, frames, of in made if of is not None
+        ]
+        return (
+            padded,
+            np.concatenate([frames for _, frames, _ in made]),
+            torch.cat(masked) if masked else None,
+        )
 
     def forward(
         self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
     ) -> tuple[Tensor, np.ndarray]:
         """Log-mel in dB, float32 [clips, frames, 64], and the number of valid frames, int64 [clips].
 
-        Clips that are too short for CNN14 get silence behind them. Frames lie hop x rate apart, to the
-        nearest sample, which makes speech faster by that rate and keeps its pitch.
-
         Args:
-            waves: float32 [clips, longest], full scale 1; zeros past the end of a clip that is too short.
+            waves: float32 [clips, longest], full scale 1; zeros past the end of a clip too short for CNN14.
             samples: int64 [clips], each clip's length.
-            rates: float64 [clips]; None: 1 for all. A clip at rate 1 is the same, bit for bit, either way.
+            rates: float64 [clips]: frames lie hop x rate apart, to the nearest sample, which makes speech
+                faster by that rate and keeps its pitch. None is 1 for all, bit for bit.
         """
         front_end, each_rate = self.front_end, np.ones(1) if rates is None else rates
         samples = np.maximum(samples, front_end.min_samples_at(each_rate))
@@ -162,10 +157,7 @@ class LogMel(nn.Module):
 
 
 def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
-    """Pads each clip with its own mirror image, `half` samples before its start and after its end.
-
-    Lengths, int64 [clips], are each more than `half`; past the mirrored end of a shorter clip are zeros.
-    """
+    """Pads each clip, longer than `half`, with its own mirror image at its start and end; zeros follow."""
     inside = torch.arange(waves.shape[1], device=waves.device) < samples[:, None]
     padded = F.pad(waves * inside, (half, half))
     padded[:, :half] = waves[:, 1 : half + 1].flip(1)

@@ -2,12 +2,10 @@
 
 They know no masks. But a sum over positions that are 0 outside the clips is the sum over the clips, so their
 statistics of the whole batch give the clips' own, and the derivative needs the right count in the place of
-the batch's. The GPU's kernels take such a count (they are SyncBatchNorm's, made for batches of which a part
-is elsewhere); on a CPU the two terms that the derivative divides are added up here.
+the batch's. The GPU's kernels take such a count: they are SyncBatchNorm's, of batches with a part elsewhere.
 
-On a CPU all is done on rows: a frame a row, its bands one after the other, all channels of each. A row has
-64 * width values at every depth, where a narrow network's first blocks have only four or eight channels, too
-few for the kernels that run along them.
+On a CPU all is done here, on rows: a frame a row, its bands one after the other, all channels of each. A row
+has 64 * width values at every depth; a narrow network's first channels are too few for PyTorch's kernels.
 """
 
 from __future__ import annotations
@@ -126,16 +124,11 @@ def _statistics(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return share * mean, share * variance
     # Not by the CPU's kernel for statistics: it adds up one number after the other, and its errors, 1e-5 of
     # a variance, come out of thirteen layers as 1e-4 of a score.
-    rows = _rows(x)
-    mean = rows.sum(dim=0, dtype=_precise(x)).view(bands, channels).sum(dim=0) / count
+    rows, precise = _rows(x), torch.promote_types(x.dtype, torch.float32)
+    mean = rows.sum(dim=0, dtype=precise).view(bands, channels).sum(dim=0) / count
     centred = rows - mean.expand(bands, -1).reshape(-1)
     squares = centred.square_().sum(dim=0).view(bands, channels).sum(dim=0)
     return mean, (squares - others * mean.square()) / count
-
-
-def _precise(x: Tensor) -> torch.dtype:
-    """The type that x is summed in."""
-    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _along_rows(x: Tensor, *of_channels: Tensor) -> list[Tensor]:
@@ -170,8 +163,8 @@ def _derivatives(
         counts = torch.full((1,), count, dtype=torch.int32, device=x.device)
         made = torch.batch_norm_backward_elemt(given, x, mean, scale, weight, over, over_centred, counts)
         return made, of_weight, of_bias
-    rows, gradient = _rows(x), _rows(given)
-    sums = [of.sum(dim=0, dtype=_precise(x)) for of in (gradient * rows, gradient)]
+    rows, gradient, precise = _rows(x), _rows(given), torch.promote_types(x.dtype, torch.float32)
+    sums = [of.sum(dim=0, dtype=precise) for of in (gradient * rows, gradient)]
     of_product, of_bias = torch.stack(sums).view(2, x.shape[3], x.shape[1]).sum(dim=1)
     of_weight = (of_product - mean * of_bias) * scale
     if not of_x:
