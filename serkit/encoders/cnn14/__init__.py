@@ -31,7 +31,7 @@ from serkit.augment import Waves
 from serkit.device import send
 from serkit.encoders.cnn14 import checkpoints
 from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, FrontEnd, LogMel
-from serkit.encoders.cnn14.masked_norm import normalise, rows_outside
+from serkit.encoders.cnn14.masked_norm import empty, normalise, rows_outside
 from serkit.errors import WeightsMissing
 from serkit.labels import LABELS
 from serkit.specs import ModelSpec
@@ -132,7 +132,7 @@ class Cnn14(nn.Module):
             if isinstance(layer, nn.Linear):
                 stock.init_layer(layer)
         self.logmel = LogMel(front_end)
-        self.live = nn.Buffer(front_end.live_bands().float(), persistent=False)
+        self.live = nn.Buffer(self.logmel.mel.any(dim=0).float(), persistent=False)
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """What `forward` takes, of a batch in parts."""
@@ -153,20 +153,17 @@ class Cnn14(nn.Module):
         """ReLU(fc1(max + mean over time)), float [clips, 32 * width]; takes what `forward` takes."""
         outside = rows_outside(frames, logmel.shape[1], logmel.device)
         with torch.autocast(logmel.device.type, enabled=False):  # in float32, as the front end
-            x = normalise(self.bn0, logmel.mT[..., None].clone(), outside, outside, relu=False)
+            x = normalise(self.bn0, logmel.mT[..., None].clone(), outside, relu=False)
             x = x.permute(0, 3, 2, 1) * self.live  # [clips, 1, frames, 64]
         x = x if masked is None else x.masked_fill(masked[:, None], 0)
         for number in range(1, BLOCKS + 1):
             block: Any = self.get_submodule(f"conv_block{number}")
-            last = number == BLOCKS
-            # The window of the pooling that is astride a clip's end would hold half a frame: it is left out.
-            emptied = outside if last else rows_outside(frames // 2 * 2, x.shape[2], x.device)
-            x = normalise(block.bn1, block.conv1(x), outside, outside, relu=True)
-            x = normalise(block.bn2, block.conv2(x), outside, emptied, relu=True)
-            if not last:
-                x = F.avg_pool2d(x, 2)
-                frames = frames // 2
+            x = normalise(block.bn1, block.conv1(x), outside, relu=True)
+            x = normalise(block.bn2, block.conv2(x), outside, relu=True)
+            if number < BLOCKS:
+                x, frames = F.avg_pool2d(x, 2), frames // 2
                 outside = rows_outside(frames, x.shape[2], x.device)
+                x = empty(x, outside)  # a window astride a clip's end holds half a frame: it is left out
             x = F.dropout(x, BLOCK_DROPOUT, self.training)
         x = x.mean(dim=3)  # [clips, channels, frames]
         # The frames past a clip's end are 0, and none is less: they change neither its maximum nor its sum.

@@ -11,7 +11,7 @@ with a floor of 1e-10, no top_db). Differences from the stock class:
    running the public code gives); `paper-rebuilt`, the matrix built at 16 kHz, whose bands above Nyquist are
    empty.
 3. Bands without a single filter coefficient (9 of 64 in `paper-rebuilt`) say nothing; the model holds them
-   at 0 after its first normalisation, in training and in evaluation alike (`FrontEnd.live_bands`).
+   at 0 after its first normalisation, in training and in evaluation alike (`Cnn14.live`).
 4. Always float32, also under autocast: log-mel rounded to bfloat16 is off by up to 0.25 dB.
 5. An FFT instead of a convolution with the Fourier matrix: within 1e-3 dB of it for cells less than 60 dB
    below their frame's loudest, 1.1e-2 dB at 90 dB (`tests/encoders/test_logmel.py`).
@@ -75,10 +75,6 @@ class FrontEnd:
             norm="slaney",
             mel_scale="slaney",
         )
-
-    def live_bands(self) -> Tensor:
-        """Bool [64]: the bands that any coefficient feeds."""
-        return self.mel_matrix().any(dim=0)
 
 
 NAMED = {

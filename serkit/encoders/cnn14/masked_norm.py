@@ -27,7 +27,14 @@ def rows_outside(frames: np.ndarray, longest: int, device: torch.device) -> Tens
     return send(np.flatnonzero(np.arange(longest) >= frames[:, None]), device)
 
 
-def normalise(norm: nn.BatchNorm2d, x: Tensor, outside: Tensor, emptied: Tensor, relu: bool) -> Tensor:
+def empty(x: Tensor, rows: Tensor) -> Tensor:
+    """Sets frames of [clips, channels, frames, bands], channels_last, to 0, in place."""
+    if len(rows):
+        _rows(x).index_fill_(0, rows, 0)
+    return x
+
+
+def normalise(norm: nn.BatchNorm2d, x: Tensor, outside: Tensor, relu: bool) -> Tensor:
     """Batch normalisation over valid frames only, and a ReLU if wanted.
 
     In evaluation it is `norm` itself. In training it equals `norm` on the valid frames alone: float32
@@ -36,16 +43,15 @@ def normalise(norm: nn.BatchNorm2d, x: Tensor, outside: Tensor, emptied: Tensor,
     Args:
         norm: the layer.
         x: [clips, channels, frames, bands], channels_last; becomes 0 past the clips' ends, in place.
-        outside: `rows_outside` of the clips; what stands there does not matter.
-        emptied: rows where the result is 0: those, or more.
+        outside: `rows_outside` of the clips; what stands there does not matter, and the result is 0.
         relu: whether negative values become 0.
     """
     x = x.contiguous(memory_format=torch.channels_last)
     running: Any = norm  # its averages may be None by their types
     if not norm.training:
         scale = torch.rsqrt(running.running_var + norm.eps)
-        return _scaled(x, running.running_mean, scale, norm.weight, norm.bias, emptied, relu)
-    y, mean, variance = MaskedBatchNorm.apply(x, norm.weight, norm.bias, norm.eps, outside, emptied, relu)
+        return _scaled(x, running.running_mean, scale, norm.weight, norm.bias, outside, relu)
+    y, mean, variance = MaskedBatchNorm.apply(x, norm.weight, norm.bias, norm.eps, outside, relu)
     count = _positions(x, outside)
     with torch.no_grad():
         running.running_mean.lerp_(mean, norm.momentum)
@@ -59,21 +65,14 @@ class MaskedBatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        eps: float,
-        outside: Tensor,
-        emptied: Tensor,
-        relu: bool,
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, outside: Tensor, relu: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalises x [clips, channels, frames, bands], see `normalise`."""
-        x = _empty(x, outside)
+        x = empty(x, outside)
         mean, variance = _statistics(x, _positions(x, outside))
         scale = torch.rsqrt(variance + eps)
-        y = _scaled(x, mean, scale, weight, bias, emptied, relu)
-        ctx.save_for_backward(x, y, weight, mean, scale, outside, emptied)
+        y = _scaled(x, mean, scale, weight, bias, outside, relu)
+        ctx.save_for_backward(x, y, weight, mean, scale, outside)
         ctx.mark_non_differentiable(mean, variance)
         ctx.relu = relu
         return y, mean, variance
@@ -81,13 +80,13 @@ class MaskedBatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to x, weight and bias."""
-        x, y, weight, mean, scale, outside, emptied = ctx.saved_tensors
+        x, y, weight, mean, scale, outside = ctx.saved_tensors
         given = gradients[0].contiguous(memory_format=torch.channels_last)
-        # A ReLU's derivative is 0 where its result is; without one the emptied rows are cleared by hand.
-        given = torch.ops.aten.threshold_backward(given, y, 0) if ctx.relu else _empty(given.clone(), emptied)
+        # A ReLU's derivative is 0 where its result is; without one the rows outside are cleared by hand.
+        given = torch.ops.aten.threshold_backward(given, y, 0) if ctx.relu else empty(given.clone(), outside)
         count, wanted = _positions(x, outside), ctx.needs_input_grad[0]
         of_x, of_weight, of_bias = _derivatives(given, x, weight, mean, scale, count, wanted)
-        return None if of_x is None else _empty(of_x, outside), of_weight, of_bias, None, None, None, None
+        return None if of_x is None else empty(of_x, outside), of_weight, of_bias, None, None, None
 
 
 def _positions(x: Tensor, outside: Tensor) -> int:
@@ -104,13 +103,6 @@ def _from_rows(rows: Tensor, like: Tensor) -> Tensor:
     """The inverse of `_rows`, to the shape of `like`."""
     clips, channels, frames, bands = like.shape
     return rows.view(clips, frames, bands, channels).permute(0, 3, 1, 2)
-
-
-def _empty(x: Tensor, rows: Tensor) -> Tensor:
-    """Sets frames to 0, in place."""
-    if len(rows):
-        _rows(x).index_fill_(0, rows, 0)
-    return x
 
 
 def _statistics(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -138,16 +130,16 @@ def _along_rows(x: Tensor, *of_channels: Tensor) -> list[Tensor]:
 
 
 def _scaled(
-    x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor, emptied: Tensor, relu: bool
+    x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor, outside: Tensor, relu: bool
 ) -> Tensor:
-    """(x - mean) * scale * weight + bias, then 0 in the emptied rows, then the ReLU."""
+    """(x - mean) * scale * weight + bias, 0 outside the clips, then the ReLU."""
     if on_gpu(x.device):
         y = F.batch_norm(x, mean, scale.square().reciprocal(), weight, bias, training=False, eps=0.0)
     else:
         slope = weight * scale
         shift, slope = _along_rows(x, bias - mean * slope, slope)
         y = _from_rows(torch.addcmul(shift, _rows(x), slope), x)
-    return F.relu_(_empty(y, emptied)) if relu else _empty(y, emptied)
+    return F.relu_(empty(y, outside)) if relu else empty(y, outside)
 
 
 def _derivatives(
