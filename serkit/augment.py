@@ -255,12 +255,16 @@ def _column(values: np.ndarray, like: Tensor) -> Tensor:
 def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
     """Moves each clip by whole samples, later if positive; `apply_fade` cuts what leaves at its end."""
     most = int(np.abs(by).max(initial=0))
-    clips, longest = waves.shape
-    padded = F.pad(waves, (most, most)).contiguous()
-    width = padded.shape[1]
-    rows = padded.as_strided((clips * width - longest + 1, longest), (1, 1))  # every row that starts anywhere
-    starts = send(np.arange(clips) * width + most - by, waves.device)
-    return rows.index_select(0, starts)
+    first = send(most - by, waves.device)[:, None]
+    return cut(F.pad(waves, (most, most)), first, waves.shape[1])[:, 0]
+
+
+def cut(waves: Tensor, first: Tensor, size: int) -> Tensor:
+    """Pieces of each clip from its samples `first`, int64 [clips, pieces]: [clips, pieces, size]."""
+    clips, width = waves.shape
+    everywhere = waves.contiguous().as_strided((clips * width - size + 1, size), (1, 1))
+    rows = first + width * torch.arange(clips, device=waves.device)[:, None]
+    return everywhere.index_select(0, rows.flatten()).view(clips, -1, size)
 
 
 def apply_fade(waves: Tensor, samples: np.ndarray, fade_in: np.ndarray, fade_out: np.ndarray) -> Tensor:

@@ -28,7 +28,7 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from serkit.augment import Draw, Waves
+from serkit.augment import Draw, Waves, cut
 from serkit.device import on_gpu, send
 
 MEL_BANDS = 64
@@ -101,17 +101,15 @@ class LogMel(nn.Module):
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """What `Cnn14.forward` takes, of a batch in parts."""
         made = [(*self(part.waves, part.samples, part.rates), part.masks) for part in parts]
-        longest = max(logmel.shape[1] for logmel, _, _ in made)
+        logmels, frames, masks = zip(*made, strict=True)
+        longest = max(logmel.shape[1] for logmel in logmels)
         longest += -longest % (GPU_FRAMES if on_gpu(self.mel.device) else 1)
-        padded = torch.cat([F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel, _, _ in made])
-        masked = [
-            masked_cells(frames, longest, of, padded.device) for _, frames, of in made if of is not None
-        ]
-        return (
-            padded,
-            np.concatenate([frames for _, frames, _ in made]),
-            torch.cat(masked) if masked else None,
-        )
+        padded = torch.cat([F.pad(logmel, (0, 0, 0, longest - logmel.shape[1])) for logmel in logmels])
+        if masks[0] is None:
+            return padded, np.concatenate(frames), None
+        of_parts = zip(frames, masks, strict=True)
+        cells = [masked_cells(valid, longest, drawn, padded.device) for valid, drawn in of_parts]
+        return padded, np.concatenate(frames), torch.cat(cells)
 
     def forward(
         self, waves: Tensor, samples: np.ndarray, rates: np.ndarray | None = None
@@ -124,32 +122,24 @@ class LogMel(nn.Module):
             rates: float64 [clips]: frames lie hop x rate apart, to the nearest sample, which makes speech
                 faster by that rate and keeps its pitch. None is 1 for all, bit for bit.
         """
-        front_end, each_rate = self.front_end, np.ones(1) if rates is None else rates
-        samples = np.maximum(samples, front_end.min_samples_at(each_rate))
-        frames = front_end.frames(samples, each_rate)
+        each_rate = np.ones(1) if rates is None else rates
+        samples = np.maximum(samples, self.front_end.min_samples_at(each_rate))
+        frames = self.front_end.frames(samples, each_rate)
+        size, hop = self.front_end.window_samples, self.front_end.hop_samples
         with torch.autocast(waves.device.type, enabled=False):
             waves = F.pad(waves.float(), (0, max(0, int(samples.max()) - waves.shape[1])))
-            lengths = send(samples, waves.device)
-            padded = reflect_at_ends(waves, lengths, front_end.window_samples // 2)
+            padded = reflect_at_ends(waves, send(samples, waves.device), size // 2)
             if rates is None:
-                pieces = padded.unfold(1, front_end.window_samples, front_end.hop_samples)
-            else:
-                pieces = self._pieces(padded, frames, rates)
+                pieces = padded.unfold(1, size, hop)
+            else:  # any, past a clip's last frame
+                steps = torch.arange(int(frames.max()), dtype=torch.float64, device=waves.device)
+                first = (steps * (hop * send(rates, waves.device))[:, None]).round_().long()
+                pieces = cut(padded, first.clamp_(max=padded.shape[1] - size), size)
             spectrum = torch.view_as_real(torch.fft.rfft(pieces * self.window))
             # Squared and added by hand: half the time of square().sum() on a CPU.
             power = torch.addcmul(spectrum[..., 0].square(), spectrum[..., 1], spectrum[..., 1])
             logmel = 10 * torch.log10((power @ self.mel).clamp(min=FLOOR))
         return logmel, frames
-
-    def _pieces(self, padded: Tensor, frames: np.ndarray, rates: np.ndarray) -> Tensor:
-        """Windows hop x rate apart, float32 [clips, frames, window]; any, past a clip's last frame."""
-        size, hop = self.front_end.window_samples, self.front_end.hop_samples
-        (clips, width), device = padded.shape, padded.device
-        steps = torch.arange(int(frames.max()), dtype=torch.float64, device=device)
-        first = (steps * (hop * send(rates, device))[:, None]).round_().long().clamp_(max=width - size)
-        first += width * torch.arange(clips, device=device)[:, None]
-        everywhere = padded.as_strided((clips * width - size + 1, size), (1, 1))
-        return everywhere.index_select(0, first.flatten()).view(clips, -1, size)
 
 
 def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:

@@ -84,9 +84,22 @@ class MaskedBatchNorm(torch.autograd.Function):
         given = gradients[0].contiguous(memory_format=torch.channels_last)
         # A ReLU's derivative is 0 where its result is; without one the rows outside are cleared by hand.
         given = torch.ops.aten.threshold_backward(given, y, 0) if ctx.relu else empty(given.clone(), outside)
-        count, wanted = _positions(x, outside), ctx.needs_input_grad[0]
-        of_x, of_weight, of_bias = _derivatives(given, x, weight, mean, scale, count, wanted)
-        return None if of_x is None else empty(of_x, outside), of_weight, of_bias, None, None, None
+        count = _positions(x, outside)
+        if on_gpu(x.device):
+            reduced = torch.batch_norm_backward_reduce(given, x, mean, scale, weight, True, True, True)
+            over, over_centred, of_weight, of_bias = reduced
+            counts = torch.full((1,), count, dtype=torch.int32, device=x.device)
+            of_x = torch.batch_norm_backward_elemt(given, x, mean, scale, weight, over, over_centred, counts)
+        else:
+            rows, gradient, precise = _rows(x), _rows(given), torch.promote_types(x.dtype, torch.float32)
+            sums = [of.sum(dim=0, dtype=precise) for of in (gradient * rows, gradient)]
+            of_product, of_bias = torch.stack(sums).view(2, x.shape[3], x.shape[1]).sum(dim=1)
+            of_weight = (of_product - mean * of_bias) * scale
+            gain = weight * scale
+            slope = gain * scale * of_weight / count
+            gain, slope, shift = _along_rows(x, gain, slope, slope * mean - gain * of_bias / count)
+            of_x = _from_rows(torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1), x)
+        return empty(of_x, outside), of_weight, of_bias, None, None, None
 
 
 def _positions(x: Tensor, outside: Tensor) -> int:
@@ -140,29 +153,3 @@ def _scaled(
         shift, slope = _along_rows(x, bias - mean * slope, slope)
         y = _from_rows(torch.addcmul(shift, _rows(x), slope), x)
     return F.relu_(empty(y, outside)) if relu else empty(y, outside)
-
-
-def _derivatives(
-    given: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, count: int, of_x: bool
-) -> tuple[Tensor | None, Tensor, Tensor]:
-    """With respect to x (None unless `of_x`), weight and bias; `given` is 0 outside the clips."""
-    if on_gpu(x.device):
-        over, over_centred, of_weight, of_bias = torch.batch_norm_backward_reduce(
-            given, x, mean, scale, weight, True, True, True
-        )
-        if not of_x:
-            return None, of_weight, of_bias
-        counts = torch.full((1,), count, dtype=torch.int32, device=x.device)
-        made = torch.batch_norm_backward_elemt(given, x, mean, scale, weight, over, over_centred, counts)
-        return made, of_weight, of_bias
-    rows, gradient, precise = _rows(x), _rows(given), torch.promote_types(x.dtype, torch.float32)
-    sums = [of.sum(dim=0, dtype=precise) for of in (gradient * rows, gradient)]
-    of_product, of_bias = torch.stack(sums).view(2, x.shape[3], x.shape[1]).sum(dim=1)
-    of_weight = (of_product - mean * of_bias) * scale
-    if not of_x:
-        return None, of_weight, of_bias
-    gain = weight * scale
-    slope = gain * scale * of_weight / count
-    gain, slope, shift = _along_rows(x, gain, slope, slope * mean - gain * of_bias / count)
-    made = torch.addcmul(shift, gradient, gain).addcmul_(rows, slope, value=-1)
-    return _from_rows(made, x), of_weight, of_bias
