@@ -206,9 +206,8 @@ def apply_stretch(
     frames_in = samples // hop + 1
     frames_out = np.ceil(frames_in / rates).astype(np.int64)
     spectrum = torch.fft.rfft(F.pad(waves, (half, half)).unfold(1, window_samples, hop) * window)
-    spectrum = spectrum * _inside(spectrum, frames_in)[..., None]
     # Two empty frames past the last, as torchaudio has them: the magnitude ends on zero.
-    spectrum = F.pad(spectrum, (0, 0, 0, 2))
+    spectrum = F.pad(spectrum * _inside(spectrum, frames_in)[..., None], (0, 0, 0, 2))
     phase = spectrum.sgn()
     phase = torch.where(phase == 0, 1, phase)
     magnitude = (spectrum * phase.conj()).real

@@ -18,24 +18,22 @@ def on_gpu(device: str | torch.device) -> bool:
 
 
 def send(array: np.ndarray, device: str | torch.device) -> Tensor:
-    """An array on a device, without waiting for what the device is doing.
-
-    From ordinary memory CUDA copies the array aside before the call returns, so it may change afterwards. On
-    the CPU the tensor shares the array's memory.
-    """
+    """An array on a device, without waiting for it; on the CPU the tensor shares the array's memory."""
+    # CUDA copies ordinary memory aside before the call returns: the array may change afterwards.
     return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
 
 
-def filled(shape: tuple[int, ...], fill: Callable[[np.ndarray], object], stream: torch.cuda.Stream) -> Tensor:
-    """An int16 array on a GPU, copied on `stream` while the GPU computes.
-
-    `fill` is given one of that shape on the host to put samples into: pinned memory, which PyTorch keeps and
-    gives out again once it has been copied.
-    """
-    pinned = torch.empty(shape, dtype=torch.int16, pin_memory=True)
-    fill(pinned.numpy())
+def filled(
+    shape: tuple[int, ...], fill: Callable[[np.ndarray], object], stream: torch.cuda.Stream | None
+) -> Tensor:
+    """An int16 array that `fill` puts samples into; copied to the GPU of `stream`, if any, as it computes."""
+    # PyTorch keeps pinned memory and gives it out again once it has been copied.
+    here = torch.empty(shape, dtype=torch.int16, pin_memory=stream is not None)
+    fill(here.numpy())
+    if stream is None:
+        return here
     with torch.cuda.stream(stream):
-        made = pinned.to(stream.device, non_blocking=True)
+        made = here.to(stream.device, non_blocking=True)
     computing = torch.cuda.current_stream(stream.device)
     computing.wait_stream(stream)
     made.record_stream(computing)

@@ -58,8 +58,7 @@ class Epoch:
 def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
     """The batches of one training epoch, `batch_size` clips at most: positions, each clip once, int64.
 
-    Sizes differ by at most one clip, so no batch is too small for batch normalisation. Lengths are each
-    clip's samples as it will be in its batch (`Loader.sizes`).
+    Sizes differ by at most one clip, so no batch is too small for batch normalisation.
     """
     random = stream(ORDER, seed, epoch)
     order = random.permutation(len(lengths))
@@ -73,8 +72,7 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
 def sorted_batches(lengths: np.ndarray, max_samples: int) -> list[np.ndarray]:
     """Batches for evaluation, longest clips first: memory runs out at once or never.
 
-    They are positions, each clip once, int64, of `max_samples` at most, padding included; a clip that is
-    longer is a batch of its own.
+    One has `max_samples` at most, padding included; a clip that is longer is a batch of its own.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []
@@ -121,13 +119,9 @@ class Loader:
     def epoch(self, clips: ClipSet, number: int) -> Epoch:
         """Draws an epoch of a training set; `number` counts from 0."""
         drawn = draw(self.augmenting, self.seed, number, len(clips)) if self.augmenting else None
-        own = self.recipe.pool_by == "own"
-        pooled_by = clips.lengths if own else self.sizes(clips, drawn)
-        return Epoch(
-            shuffled_batches(pooled_by, self.recipe.batch_size, self.seed, number),
-            crop_starts(clips.lengths, self.longest, self.seed, number),
-            drawn,
-        )
+        pooled_by = clips.lengths if self.recipe.pool_by == "own" else self.sizes(clips, drawn)
+        batches = shuffled_batches(pooled_by, self.recipe.batch_size, self.seed, number)
+        return Epoch(batches, crop_starts(clips.lengths, self.longest, self.seed, number), drawn)
 
     def sizes(self, clips: ClipSet, drawn: Draw | None = None) -> np.ndarray:
         """Samples of each clip when the network gets it, cropped and stretched as drawn, float64 [clips]."""
@@ -137,10 +131,9 @@ class Loader:
         return samples / np.where(drawn.affected, drawn.stretch_rate, 1.0)
 
     def load(self, clips: ClipSet, batch: np.ndarray, epoch: Epoch | None = None) -> Iterator[Waves]:
-        """A batch of clips (int64, positions in the set), cropped and augmented as drawn for an epoch.
+        """Clips (int64, positions in the set), cropped and augmented as drawn; without an epoch their starts.
 
-        Without an epoch, long clips are cut at their end and nothing is augmented. The batch comes in parts,
-        `CPU_CLIPS` at once on a CPU and whole on a GPU; each is loaded when asked for.
+        They come in parts, `CPU_CLIPS` at once on a CPU and all on a GPU; each is loaded when asked for.
         """
         starts = epoch.starts if epoch is not None else np.zeros(len(clips), dtype=np.int64)
         at_once = len(batch) if on_gpu(self.device) else CPU_CLIPS
@@ -164,14 +157,11 @@ class Loader:
     def _samples(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Int16 [batch, longest] on the device, zeros past each clip's end."""
         longest = max(self.encoder.min_samples, int(lengths.max()))
-        if self._copying is None:
-            samples = np.empty((len(batch), longest), dtype=np.int16)
-            clips.read(batch, starts, lengths, samples)
-            return torch.from_numpy(samples)
-        there = [here for pack in clips.packs if (here := resident_pack(pack, self._copying)) is not None]
-        if len(there) == len(clips.packs):
-            first = clips.first_samples[batch] + starts
-            return gathered(there, clips.corpus[batch], first, lengths, longest)
+        if self._copying is not None:
+            there = [here for pack in clips.packs if (here := resident_pack(pack, self._copying)) is not None]
+            if len(there) == len(clips.packs):
+                first = clips.first_samples[batch] + starts
+                return gathered(there, clips.corpus[batch], first, lengths, longest)
         return filled((len(batch), longest), partial(clips.read, batch, starts, lengths), self._copying)
 
     def _augmented(self, waves: Tensor, samples: np.ndarray, drawn: Draw) -> Waves:
@@ -233,10 +223,7 @@ def _put(pack: Pack, copying: torch.cuda.Stream) -> Tensor | None:
 
 
 def level_gains(waves: Tensor, lengths: Tensor, loudness_dbfs: float) -> Tensor:
-    """Factor to bring each clip to an RMS level in dB re full scale without clipping, float32 [batch].
-
-    It is 1 for silence. Waves are float32 [batch, longest], full scale 1, zeros past each clip's end.
-    """
+    """Factors that bring clips to an RMS level in dB re full scale without clipping; 1 for silence."""
     rms = (waves.double().square().sum(dim=1) / lengths).sqrt()
     peak = waves.abs().amax(dim=1).double()
     wanted = 10 ** (loudness_dbfs / 20) / rms.clamp(min=1e-12)

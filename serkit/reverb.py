@@ -2,14 +2,12 @@
 
 `pedalboard.Reverb` (Freeverb) gives tap x dry_level x input + wet_level x h(room size) * input, with damping
 and width at its defaults. Its responses are recorded from pedalboard itself at a few room sizes (Chebyshev
-nodes) and interpolated between them: five nodes do for room sizes up to 0.2, and a batch's spectra are one
-small matrix product.
+nodes: five do up to 0.2) and interpolated between them: a batch's spectra are one small matrix product.
 
 Differences from running pedalboard on each clip:
 
-1. Freeverb adds a constant of about 1e-8 in each of its filters against denormal numbers; a spectrum has
-   none. Clips that are quieter than 60 dB below full scale therefore differ by more than the rest:
-   `tests/test_reverb.py` states the bounds.
+1. Freeverb adds a constant of about 1e-8 in each of its filters against denormal numbers, so clips quieter
+   than 60 dB below full scale differ by more than the rest: `tests/test_reverb.py` states the bounds.
 2. What rings on for longer than `Reverb.tail_samples` after a clip's last sample wraps round the FFT, 90 dB
    below the reverberation.
 """

@@ -2,8 +2,7 @@
 
 An encoder is a module of this folder, or a package of several, with the functions `describe`, `verify` and
 `build` below; its name is `ModelSpec.encoder`, and no list holds it. The loader gives augmented waves, the
-encoder makes of them what it takes, an embedding, and class scores. Nothing heavy is imported before an
-encoder is asked for, so that plans need no torch.
+encoder makes of them what it takes, an embedding, and class scores. Naming encoders needs no torch.
 """
 
 from __future__ import annotations

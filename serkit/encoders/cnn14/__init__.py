@@ -3,9 +3,9 @@
 Source: `panns_inference.models` (its ConvBlock, initialisation and parameter names, so a published
 checkpoint loads as it is). Differences from the stock class, whose forward pass cannot be used here:
 
-1. It runs its own SpecAugment whenever it trains, so its "0 %" is not 0 %. Ours has none; SpecAugment is one
-   of the study's seven augmentations and touches the affected clips only. What it masks becomes 0 where the
-   stock class sets it, after the first normalisation: the band's average.
+1. It runs its own SpecAugment whenever it trains, so its "0 %" is not 0 %. Here it is one of the study's
+   seven augmentations and touches the affected clips only. What it masks becomes 0 where the stock class
+   sets it, after the first normalisation: the band's average.
 2. Every layer is masked to a clip's own frames, and batch normalisation learns from valid frames only. A
    clip's scores do not depend on what it is batched with (1e-6); the stock class's do.
 3. The head is the study's: the AudioSet layer is replaced by Linear(embedding, 4), with an extra Linear +

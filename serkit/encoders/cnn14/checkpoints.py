@@ -89,10 +89,7 @@ def fetch(name: str) -> Path:
 
     It appears whole and verified, or not at all; one that breaks off begins again (`curl -C -` by hand goes
     on where it stopped). Another file there is moved aside to `<file>.wrong`. Honours the proxy variables
-    (`https_proxy`, `no_proxy`, ...).
-
-    Raises:
-        WeightsMissing: not reachable, broken off, not writable, or another file than the published one.
+    (`https_proxy`, `no_proxy`, ...). Raises WeightsMissing where it cannot be had or written.
     """
     import pooch
     import requests

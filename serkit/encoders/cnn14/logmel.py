@@ -6,10 +6,9 @@ with a floor of 1e-10, no top_db). Differences from the stock class:
 1. Each clip is reflected at its own end, not at the end of the padded batch, so its frames do not depend on
    its batch mates. Without it the last frames of a short clip are off by up to 14 dB.
 2. The mel matrix is a setting here, never taken from a checkpoint by accident. §3 asks for 16 kHz audio and
-   filters from 50 to 14000 Hz, which has two readings: `paper-loaded`, the matrix that lies in the 32 kHz
-   checkpoint and silently replaces the 16 kHz one when it is loaded, so that audio is read an octave up (what
-   running the public code gives); `paper-rebuilt`, the matrix built at 16 kHz, whose bands above Nyquist are
-   empty.
+   filters from 50 to 14000 Hz, which has two readings: `paper-loaded`, that of the 32 kHz checkpoint, whose
+   loading silently replaces the 16 kHz one, so that audio is read an octave up (what running the public code
+   gives); `paper-rebuilt`, built at 16 kHz, whose bands above Nyquist are empty.
 3. Bands without a single filter coefficient (9 of 64 in `paper-rebuilt`) say nothing; the model holds them
    at 0 after its first normalisation, in training and in evaluation alike (`Cnn14.live`).
 4. Always float32, also under autocast: log-mel rounded to bfloat16 is off by up to 0.25 dB.
@@ -66,14 +65,9 @@ class FrontEnd:
 
     def mel_matrix(self) -> Tensor:
         """The mel filters, float32 [window_samples // 2 + 1, 64], Slaney scale and area normalisation."""
+        bins, slaney = self.window_samples // 2 + 1, {"norm": "slaney", "mel_scale": "slaney"}
         return torchaudio.functional.melscale_fbanks(
-            self.window_samples // 2 + 1,
-            f_min=self.low_hz,
-            f_max=self.high_hz,
-            n_mels=MEL_BANDS,
-            sample_rate=self.mel_rate_hz,
-            norm="slaney",
-            mel_scale="slaney",
+            bins, self.low_hz, self.high_hz, MEL_BANDS, self.mel_rate_hz, **slaney
         )
 
 
@@ -155,17 +149,16 @@ def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
 def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
     """The cells that SpecAugment blanks in affected clips of so many frames, bool [clips, longest, 64]."""
     widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
-    in_time = _stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
+    in_time = _stripes(
+        widths, frames[:, None], drawn.time_masks[..., 1], torch.arange(longest, device=device)
+    )
     widths = drawn.band_masks[..., 0] * drawn.affected[:, None]
-    in_bands = _stripes(widths, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
+    in_bands = _stripes(widths, MEL_BANDS, drawn.band_masks[..., 1], torch.arange(MEL_BANDS, device=device))
     return in_time[:, :, None] | in_bands[:, None, :]
 
 
-def _stripes(
-    width: np.ndarray, of: np.ndarray | int, place: np.ndarray, longest: int, device: torch.device
-) -> Tensor:
-    """Union of stripes [clips, masks] that lie within `of` cells, bool [clips, longest]."""
+def _stripes(width: np.ndarray, of: np.ndarray | int, place: np.ndarray, at: Tensor) -> Tensor:
+    """Whether cells `at` lie in one of the stripes [clips, masks] within `of` cells, bool [clips, cells]."""
     first = np.floor(place * (of - width + 1))
-    edges = send(np.stack([first, first + width]).astype(np.int64), device)[..., None]
-    at = torch.arange(longest, device=device)
+    edges = send(np.stack([first, first + width]).astype(np.int64), at.device)[..., None]
     return ((at >= edges[0]) & (at < edges[1])).any(dim=1)

@@ -38,13 +38,8 @@ def normalise(norm: nn.BatchNorm2d, x: Tensor, outside: Tensor, relu: bool) -> T
     """Batch normalisation over valid frames only, and a ReLU if wanted.
 
     In evaluation it is `norm` itself. In training it equals `norm` on the valid frames alone: float32
-    statistics, running averages with the unbiased variance, as PyTorch's own.
-
-    Args:
-        norm: the layer.
-        x: [clips, channels, frames, bands], channels_last; becomes 0 past the clips' ends, in place.
-        outside: `rows_outside` of the clips; what stands there does not matter, and the result is 0.
-        relu: whether negative values become 0.
+    statistics, running averages with the unbiased variance, as PyTorch's own. Whatever x, [clips, channels,
+    frames, bands] and channels_last, holds in the rows `outside` becomes 0, in place and in the result.
     """
     x = x.contiguous(memory_format=torch.channels_last)
     running: Any = norm  # its averages may be None by their types
