@@ -38,10 +38,7 @@ class ClipSet:
         return np.concatenate(of_packs)[firsts[self.corpus] + self.row]
 
     def read(self, clips: np.ndarray, starts: np.ndarray, lengths: np.ndarray, into: np.ndarray) -> None:
-        """Copies so many samples from each start of some clips (positions in this set), all int64 [batch].
-
-        `into`, int16 [batch, longest], is overwritten: zeros past each clip's end.
-        """
+        """Puts clips (positions in this set) from their starts on into int16 [batch, longest], then zeros."""
         first = self.first_samples[clips] + starts
         for wave, corpus, begin, length in zip(into, self.corpus[clips], first, lengths, strict=True):
             wave[:length] = self.packs[corpus].samples[begin : begin + length]

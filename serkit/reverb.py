@@ -37,27 +37,33 @@ class Reverb:
         """Records the responses for room sizes from lowest to highest, within 0..1."""
         self.low, self.high = room_size
         self.rate_hz = rate_hz
-        self.dry_tap = float(_record(rate_hz, 1, room_size=self.low, wet_level=0.0, dry_level=1.0)[0])
-        (longest,) = self._wet([self.high], int(LONGEST_S * rate_hz))
+        self.dry_tap = float(self._record([self.low], 1, wet_level=0.0, dry_level=1.0)[0, 0])
+        (longest,) = self._record([self.high], int(LONGEST_S * rate_hz))
         left = np.cumsum(np.square(longest[::-1]))[::-1]
         # How long the largest room rings on:
         self.tail_samples = int(np.count_nonzero(left > left[0] * 10 ** (RINGS_DB / 10)))
         self._responses = self._at_nodes()
         self._spectra: dict[tuple[int, torch.device], Tensor] = {}
 
-    def _wet(self, room_sizes: Iterable[float], samples: int) -> np.ndarray:
-        """Responses, float64 [rooms, samples]."""
-        levels = {"wet_level": 1.0, "dry_level": 0.0}
-        return np.stack([_record(self.rate_hz, samples, room_size=size, **levels) for size in room_sizes])
+    def _record(
+        self, room_sizes: Iterable[float], samples: int, wet_level: float = 1.0, dry_level: float = 0.0
+    ) -> np.ndarray:
+        """Pedalboard's answers to an impulse, float64 [rooms, samples], per unit of the impulse."""
+        import pedalboard
+
+        impulse = np.zeros(samples, dtype=np.float32)
+        impulse[0] = LOUD
+        effects = [pedalboard.Reverb(size, wet_level=wet_level, dry_level=dry_level) for size in room_sizes]
+        return np.stack([effect(impulse, self.rate_hz) for effect in effects]).astype(np.float64) / LOUD
 
     def _at_nodes(self) -> np.ndarray:
         """Responses at as many nodes as it takes, float64 [nodes, samples]."""
         if self.low == self.high:
-            return self._wet([self.low], self.tail_samples)
+            return self._record([self.low], self.tail_samples)
         for nodes in range(MIN_NODES, MAX_NODES):
-            responses = self._wet(self._between(chebyshev.chebpts1(nodes)), self.tail_samples)
+            responses = self._record(self._between(chebyshev.chebpts1(nodes)), self.tail_samples)
             between = self._between(chebyshev.chebpts2(nodes + 1))  # the ends are the worst of them
-            wanted = self._wet(between, self.tail_samples)
+            wanted = self._record(between, self.tail_samples)
             error = np.square(self._weights(between, nodes) @ responses - wanted).sum(axis=1).max()
             if error <= np.square(wanted).sum(axis=1).max() * 10 ** (INTERPOLATED_DB / 10):
                 break
@@ -90,12 +96,3 @@ class Reverb:
         made = (on_device @ self.spectra(size, device)).view(len(room_size), -1, 2)
         made[..., 0] += self.dry_tap * dry_level
         return torch.view_as_complex(made)
-
-
-def _record(rate_hz: int, samples: int, **levels: float) -> np.ndarray:
-    """Pedalboard's answer to an impulse, float64 [samples], per unit of the impulse."""
-    import pedalboard
-
-    impulse = np.zeros(samples, dtype=np.float32)
-    impulse[0] = LOUD
-    return pedalboard.Reverb(**levels)(impulse, rate_hz).astype(np.float64) / LOUD

@@ -72,7 +72,6 @@ def train(
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
     due = {max(1, round(total * (i + 1) / recipe.evaluations)) for i in range(recipe.evaluations)}
-
     history: list[dict[str, Any]] = []
     affected: list[float] = []
     losses = torch.zeros((), device=device)

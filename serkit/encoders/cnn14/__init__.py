@@ -112,11 +112,7 @@ class Cnn14(nn.Module):
     def __init__(
         self, width: int = 64, head: str = "linear", front_end: FrontEnd = NAMED["paper-loaded"]
     ) -> None:
-        """Initialises as the stock class does: Xavier-uniform weights, zero biases.
-
-        `width` is the channels of the first block, doubled by each of the next five; `head` is `linear` or
-        `relu-linear`; bands that carry nothing in the front end's log-mel are held at 0.
-        """
+        """As the stock class: Xavier weights, zero biases; `width` channels, doubled by each block."""
         super().__init__()
         stock = stock_models()
         channels = [1, *(width * 2**i for i in range(BLOCKS))]
@@ -132,6 +128,7 @@ class Cnn14(nn.Module):
             if isinstance(layer, nn.Linear):
                 stock.init_layer(layer)
         self.logmel = LogMel(front_end)
+        # Bands that carry nothing in the front end's log-mel are held at 0.
         self.live = nn.Buffer(self.logmel.mel.any(dim=0).float(), persistent=False)
 
     def inputs(self, parts: Iterable[Waves]) -> tuple[Tensor, np.ndarray, Tensor | None]:
