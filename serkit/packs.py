@@ -110,16 +110,15 @@ def fingerprint(corpus: Corpus, packed: Pack) -> str:
     return hashlib.sha256(f"{corpus.digest()} {packed.digest}".encode()).hexdigest()
 
 
-def in_threads(work: Callable[[Path], Made], paths: Iterable[Path]) -> Iterator[Made]:
-    """What `work` makes of each path, in order, by threads that are at most `CLIPS_AHEAD` clips ahead."""
+def in_threads(work: Callable[[Path], Made], paths: Iterable[Path]) -> Iterator[Future[Made]]:
+    """`work` on each path, in order, done by threads that are at most `CLIPS_AHEAD` clips ahead."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
         ahead: deque[Future[Made]] = deque()
         for path in paths:
             ahead.append(threads.submit(work, path))
             if len(ahead) > CLIPS_AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+                yield ahead.popleft()
+        yield from ahead
 
 
 def _stamp(corpus: Corpus, rate_hz: int) -> str:
@@ -138,21 +137,17 @@ def _stamp(corpus: Corpus, rate_hz: int) -> str:
 
 def _write(corpus: Corpus, rate_hz: int, folder: Path, progress: Progress | None) -> None:
     """Decodes all clips into a folder."""
-
-    def attempt(clip: Path) -> np.ndarray | AudioError:
-        try:
-            return decode(clip, rate_hz)
-        except AudioError as error:
-            return error
-
     clips = [corpus.folder / clip for clip in corpus.clips["path"]]
     lengths: list[int] = []
     bad: list[AudioError] = []
     digest = hashlib.sha256()
     with (folder / "samples.i16").open("wb") as file:
-        for number, wave in enumerate(in_threads(attempt, clips), start=1):
-            if isinstance(wave, AudioError):
-                bad.append(wave)
+        decoded = in_threads(lambda clip: decode(clip, rate_hz), clips)
+        for number, clip in enumerate(decoded, start=1):
+            try:
+                wave = clip.result()
+            except AudioError as error:
+                bad.append(error)
                 continue
             lengths.append(len(wave))
             data = wave.astype("<i2", copy=False).tobytes()

@@ -26,7 +26,7 @@ RATE_HZ = 16000
 SECONDS = 9.01  # the networks' input has this shape
 LEVEL_DBFS = -26.0  # usual for speech in telephony (ITU-T P.56), though of speech without its pauses
 BLOCK_SAMPLES, OVER_BLOCKS = 1280, 780  # P.808's blocks; what a repeated clip is longer than some of them
-P808_FILE, P835_FILE = "model_v8.onnx", "sig_bak_ovr.onnx"
+MODELS = ("model_v8.onnx", "sig_bak_ovr.onnx")  # P.808, P.835
 FFT_SAMPLES, HOP_SAMPLES, MEL_BANDS = 321, 160, 120  # P.808's input, as the package makes it
 CORRECTIONS = (  # the package's, of P.835: signal, background, overall; highest power first
     (-0.08397278, 1.22083953, 0.0052439),
@@ -97,12 +97,12 @@ def digest() -> str:
     return hashlib.sha256(b"".join(_models())).hexdigest()[:12]
 
 
-def _models() -> tuple[bytes, bytes]:
+def _models() -> list[bytes]:
     try:
         folder = resources.files("speechmos") / "dnsmos_models"
     except ModuleNotFoundError as error:
         raise ExtraMissing("speechmos", EXTRA) from error
-    return (folder / P808_FILE).read_bytes(), (folder / P835_FILE).read_bytes()
+    return [(folder / name).read_bytes() for name in MODELS]
 
 
 def _answer(network: Any, window: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ def hear_all(folder: Path, paths: Sequence[str], title: str) -> dict[str, Clip]:
     """Every clip by its path, heard in threads; progress is shown on stderr where that is a terminal."""
     heard = in_threads(hear, [folder / path for path in paths])
     shown = tqdm(heard, title, len(paths), unit="clip", disable=None, file=sys.stderr)
-    return dict(zip(paths, shown, strict=True))
+    return {path: clip.result() for path, clip in zip(paths, shown, strict=True)}
 
 
 def hear(path: Path) -> Clip:
