@@ -83,7 +83,7 @@ def open_bundle(path: Path) -> Bundle | None:
     """The bundle at a path, read again only where it changed; None where nothing is. Raises as `Bundle`."""
     try:
         about = path.stat()
-    except OSError:  # whoever wants to know why the folder cannot be looked at is told by the store
+    except OSError:  # where a folder cannot be looked at, the store says why
         return None
     return _opened(path, (about.st_mtime_ns, about.st_size, about.st_ino))
 

@@ -165,19 +165,17 @@ def cache_folder() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
     try:
         folder = (Path(chosen) if chosen else platformdirs.user_cache_path("serkit")).expanduser().absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # permission bits say little on a network disk: try it
+            return folder
     except RuntimeError as error:
         why = "no cache folder: this user has no home folder (HOME is not set)"
         cure = f"set {CACHE_VARIABLE} to the whole path of a folder that you can write"
         raise SerkitError(f"{why}; {cure}") from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # permission bits say little on a network disk: try it
-            pass
     except OSError as error:
         origin = "names it" if chosen else "is not set, so it is the system's"
         why = f"cannot write the cache folder {folder} ({error.strerror}; {CACHE_VARIABLE} {origin})"
         raise SerkitError(f"{why}; set {CACHE_VARIABLE} to a folder that you can write") from error
-    return folder
 
 
 def house_libraries() -> None:

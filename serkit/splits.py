@@ -80,7 +80,7 @@ def true_codes(corpus: Corpus) -> np.ndarray:
 
 
 def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
-    """Metrics of an evaluation's scores, float32 [clips, 4]: each test under its keys by fold, validation."""
+    """Metrics of scores, float32 [clips, 4]: tests under each of their keys by fold, and validation clips."""
     predicted = scores.argmax(axis=1)
 
     def under(name: str, positions: np.ndarray) -> dict[str, float]:
