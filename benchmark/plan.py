@@ -30,8 +30,7 @@ from serkit.words import many
 DEVICES = (1, 4, 16)  # how many, for the hours
 HEADERS = ("Exhibit", "Training set", "Done", "Left", "Clips to\ntrain on", "Clips\nto score")
 
-Folds = Sequence[Mapping[str, int]]
-"""For each fold of a corpus, the clips in its parts `train`, `validation` and `test`."""
+Folds = Sequence[Mapping[str, int]]  # for each of a corpus, clips in its parts `train`, `validation`, `test`
 
 
 def text(study: Study, store: Store, data: Path | None) -> str:

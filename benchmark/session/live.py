@@ -38,9 +38,7 @@ CURSOR_UP, ERASE_BELOW = "\x1b[A", "\x1b[J"
 ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not begin a line of their own
 UNSET_SIZE = (80, 24)  # what every program takes for a terminal that does not know its own, as of `script`
 
-PREPARING = "preparing"
-"""What a case does before it has its claim: it reads corpora, or waits for another session's run of it."""
-
+PREPARING = "preparing"  # before it has its claim: it reads corpora, or waits for another session's run of it
 LEFT, PASSED, FAILED, SKIPPED = "left", "passed", "failed", "skipped"
 
 

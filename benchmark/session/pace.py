@@ -144,7 +144,10 @@ class Pace:
         if untimed and not timed:
             return Left(None, untimed, workers)
         timed.sort(key=lambda each: (each[0].state != RUNNING, each[0].case.turn, -each[1]))
-        return Left(end((seconds for _, seconds in timed), workers), untimed, workers)
+        free = [0.0] * workers  # when each of them begins the next
+        for _, seconds in timed:
+            heapreplace(free, free[0] + seconds)
+        return Left(max(free), untimed, workers)
 
     def seconds(self, state: CaseState) -> float | None:
         """How long a case that is not done takes from now on; None where none of its kind was timed."""
@@ -191,19 +194,6 @@ def pace(seen: Sequence[CaseState]) -> Pace:
         if not kinds or runs[0].result["environment"]["device"] in kinds:
             return Pace(seen, runs)
     return Pace(seen)
-
-
-def end(seconds: Iterable[float], workers: int) -> float:
-    """When the last of some cases is done, each begun in turn by the first worker that is free.
-
-    Example:
-        >>> end([9, 8, 6, 4], workers=2)
-        14.0
-    """
-    free = [0.0] * workers
-    for each in seconds:
-        heapreplace(free, free[0] + each)
-    return max(free)
 
 
 def _by_cost(seen: Iterable[CaseState]) -> dict[str, float]:

@@ -32,9 +32,7 @@ from serkit.specs import Spec, from_json
 from serkit.words import printable
 
 DONE, RUNNING, FAILED, CUT_OFF, MISSING = "done", "running", "failed", "cut off", "missing"
-RANKS = {RUNNING: 3, DONE: 2, FAILED: 1, CUT_OFF: 0}
-"""Which attempt counts where a case has several, with different copies of its corpora."""
-
+RANKS = {RUNNING: 3, DONE: 2, FAILED: 1, CUT_OFF: 0}  # of attempts with different copies of the corpora
 ELSEWHERE_SECONDS = 1800.0  # the paper's longest epoch at 30 clips a second; a kill there is seen as late
 READING_SECONDS = 60.0  # an event of a corpus that is older is no news
 HOST = socket.gethostname()
@@ -56,7 +54,7 @@ class Finished(NamedTuple):
 
     spec: Spec | None  # without fingerprints; None of another version
     at: float  # when it finished, in seconds since 1970
-    diverged: bool  # whether its loss stayed far above guessing (`serkit.resultfile.diverged`)
+    diverged: bool  # its loss stayed far above guessing (`serkit.resultfile.diverged`): tables leave it out
     result: Mapping[str, Any]  # its entries of `KEPT`
 
 
@@ -81,11 +79,6 @@ class CaseState:
         """How much of the work is done, in 0..1; of a running case as it last said."""
         so_far = self.last.get("iteration", self.last.get("measured", 0.0))
         return 1.0 if self.state == DONE else min(1.0, so_far / self.last.get("of", 1.0))
-
-    @property
-    def diverged(self) -> bool:
-        """Whether it is done with a loss that stayed far above guessing: tables leave it out."""
-        return self.finished is not None and self.finished.diverged
 
 
 class Progress:

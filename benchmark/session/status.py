@@ -42,7 +42,7 @@ def standing(seen: Sequence[CaseState]) -> str:
     `37 of 105 done (1 diverged), 2 running, 66 left (1 failed, 2 cut off); about 16 min left on 2 workers`.
     """
     number = Counter(state.state for state in seen)
-    diverged = sum(state.diverged for state in seen)
+    diverged = len(_diverged(seen))
     words = f"{number[DONE]} of {len(seen)} done" + f" ({diverged} diverged)" * bool(diverged)
     if number[RUNNING]:
         words += f", {number[RUNNING]} running"
@@ -79,12 +79,16 @@ def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> 
             lines += ["", f"{name.capitalize()}:", *listed(ended, _ended), f"Again: {again}"]
     if lost := [state for state in seen if state.state == DONE and state.failure]:
         lines += ["", "Done, and failed when run again; the earlier result stands:", *listed(lost, _ended)]
-    if diverged := [state for state in seen if state.diverged]:
+    if diverged := _diverged(seen):
         lines += ["", "Done, and diverged; every table leaves it out. Lower recipe.learning_rate:"]
         lines += [f"  {state.case.id}" for state in diverged]
     if progress.unread:
         lines += ["", *left_out(progress.unread)]
     return printable("\n".join(lines))
+
+
+def _diverged(seen: Sequence[CaseState]) -> list[CaseState]:
+    return [state for state in seen if state.finished and state.finished.diverged]
 
 
 def _running(state: CaseState) -> str:

@@ -14,7 +14,6 @@ from benchmark.session.pace import (
     Pace,
     Rates,
     Work,
-    end,
     finished,
     finished_run,
     lasting,
@@ -129,7 +128,9 @@ def test_the_newest_device_counts_and_the_kind_of_what_runs():
     [((5, 3, 2), 1, 10), ((5, 3, 2), 16, 5), ((9, 8, 6, 4, 2, 1), 2, 15), ((), 3, 0)],
 )
 def test_the_end_of_schedules_made_by_hand(of, workers, wanted):
-    assert end(of, workers) == wanted
+    """Each begun in turn by the first that is free, the longest first."""
+    at_work = [running(CASE, left=seconds) for seconds in of]
+    assert Pace([]).left(at_work, workers).seconds == wanted
 
 
 def test_time_left_is_shared_by_workers_and_never_less_than_the_longest():
