@@ -22,7 +22,6 @@ from serkit.words import did_you_mean, printable, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
-"""Of every command line."""
 
 
 def say(text: str = "", err: bool = False) -> None:
@@ -44,29 +43,23 @@ def clear_errors() -> Iterator[None]:
 class Commands(click.Group):
     """Commands whose errors are clear."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the one that was typed."""
-        with clear_errors():
-            return super().invoke(ctx)
+    invoke = clear_errors()(click.Group.invoke)
 
 
 def a_study(context: click.Context, parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
     """Completes a study: the shell's own files, then built-in names; bash drops what stands before files."""
-    return [CompletionItem(beginning, type="file"), *_beginning(beginning, studies.names())]
+    names = [name for name in studies.names() if name.startswith(beginning)]
+    return [CompletionItem(beginning, type="file"), *map(CompletionItem, names)]
 
 
-def a_corpus(context: click.Context, parameter: click.Parameter, beginning: str) -> list[CompletionItem]:
+def a_corpus(context: click.Context, parameter: click.Parameter, beginning: str) -> list[str]:
     """Completes a corpus: a reader's name or, beside --study, that study's word for it."""
     try:
         study = context.params.get("study_name")
         known = [corpus.name for corpus in studies.read(study).corpora] if study else corpora.names()
     except SerkitError:
         known = []  # the error is shown when the command runs
-    return _beginning(beginning, known)
-
-
-def _beginning(beginning: str, known: Iterable[str]) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in known if name.startswith(beginning)]
+    return [name for name in known if name.startswith(beginning)]
 
 
 def study_option(about: str, default: str | None = None) -> Callable[[Command], Command]:
