@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.reading.audformat_header import read_header, what_is_called
-from serkit.corpora.reading.columns import USUAL, Choices, Delivered, check_texts, corpus_of
+from serkit.corpora.reading.columns import USUAL, Choices, check_texts, in_study_words
 from serkit.corpora.reading.corpus import Corpus
 from serkit.corpora.reading.folder import paths_below
 from serkit.corpora.reading.tabular import column_names, read_columns
@@ -82,7 +82,7 @@ def folds(**options: Any) -> int | None:
 
 
 def read(folder: Path, **options: Any) -> Corpus:
-    """Reads the clips of one or more tables, as `columns.corpus_of`.
+    """Reads the clips of one or more tables, as `columns.in_study_words`.
 
     `docs/corpora.md` says what the options are; what is left out has its default.
 
@@ -107,10 +107,10 @@ def read(folder: Path, **options: Any) -> Corpus:
         clips["split"] = database.column(choices.split, chosen, clips.index, True).fillna("none")
     elif choices.by_split:
         clips["split"], usual = database.splits(chosen, clips["table"])
-    declared = frozenset(word for one in chosen for word in database.declared(one, label))
+    declared = [word for one in chosen for word in database.declared(one, label)]
     clips, notes = clips.drop(columns="table"), tuple(database.notes)
-    delivered = Delivered(database.title, clips, database.contents, declared, usual, notes)
-    return corpus_of("audformat", folder, database.header.version, delivered, choices)
+    delivered = Corpus("audformat", folder, database.header.version, clips, notes=notes)
+    return in_study_words(delivered, database.title, database.contents, choices, declared, usual)
 
 
 def _checked(options: Mapping[str, Any]) -> Choices:

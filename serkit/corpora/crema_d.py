@@ -8,8 +8,6 @@ The paper does not say which labels, and names no seed for its random split, whi
 sides: `docs/reading-the-paper.md`, points 2 and 9.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

@@ -4,8 +4,6 @@ Source: Burkhardt et al., "A Database of German Emotional Speech", Interspeech 2
 `wav/03a01Wa.wav` = speaker 03, text a01, emotion W (Wut, anger), version a. Not part of the paper.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -9,8 +9,6 @@ is the man of session 1 speaking, while the woman wears the markers (`Ses01F`). 
 validates nor whether excited is happy: `docs/reading-the-paper.md`, points 3 and 8.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -6,8 +6,6 @@ statement, repetition, actor. Only audio (modality 03) of speech (channel 01) is
 The speaker is the actor in the file's name, never the folder's. Not part of the paper.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from pathlib import Path

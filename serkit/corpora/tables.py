@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.reading import shards
-from serkit.corpora.reading.columns import Choices, Delivered, check_texts, corpus_of, pairs_of
+from serkit.corpora.reading.columns import Choices, check_texts, in_study_words, pairs_of
 from serkit.corpora.reading.corpus import Corpus, composed
 from serkit.corpora.reading.folder import paths_below
 from serkit.corpora.reading.tabular import column_names, is_parquet, read_columns
@@ -69,14 +69,9 @@ def folds(**options: Any) -> int | None:
 
 
 def read(folder: Path, **options: Any) -> Corpus:
-    """Reads the clips of a table, as `columns.corpus_of`; `folder` is what the option `file` starts from.
+    """The clips of a table in `folder`, where the option `file` starts, as `columns.in_study_words` has them.
 
-    `docs/corpora.md` says what the options are; what is left out has its default.
-
-    Raises:
-        CorpusUnfit: the table cannot be read or lacks a column, label, split or speaker that is needed.
-        SerkitError: the audio inside cannot be written to the cache folder.
-        SpecError: an option that cannot be.
+    `docs/corpora.md` says what the options are. Raises SerkitError, too, where audio inside cannot be unpacked.
     """
     choices, where = _checked(options)
     its = _Table(title(**options), _files(folder, options["file"]), where)
@@ -100,14 +95,10 @@ def read(folder: Path, **options: Any) -> Corpus:
             raise CorpusUnfit(f"{its.title}: {without} rows have no {wanted['path']}; expected one in each")
         rows["path"] = paths_below(top, rows["path"], its.title)
     note = f"no file of the table is below {top}: set the option root to where its paths start"
-    delivered = Delivered(
-        its.title,
-        rows.drop(columns=["file", "row"]).rename(columns={"label": "delivered"}),
-        has=", ".join(its.columns),
-        declared=frozenset(its.declared),
-        notes=() if any(os.path.isfile(top / one) for one in rows["path"]) else (note,),
-    )
-    return corpus_of("tables", top, "unknown", delivered, choices)
+    notes = () if any(os.path.isfile(top / one) for one in rows["path"]) else (note,)
+    clips = rows.drop(columns=["file", "row"]).rename(columns={"label": "delivered"})
+    delivered = Corpus("tables", top, "unknown", clips, notes=notes)
+    return in_study_words(delivered, its.title, ", ".join(its.columns), choices, its.declared)
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[Choices, dict[str, frozenset[str]]]:

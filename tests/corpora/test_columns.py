@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from serkit.corpora.reading import columns
-from serkit.corpora.reading.corpus import table
+from serkit.corpora.reading.corpus import Corpus, table
 from serkit.errors import CorpusUnfit
 from serkit.labels import LABELS
 
@@ -39,10 +39,10 @@ def test_nobody_is_one_of_the_speakers():
 @pytest.mark.parametrize("nobody", NOBODY, ids=repr)
 def test_nobody_cannot_be_left_out_by_folds(tmp_path, nobody):
     clips = pd.DataFrame(rows(["a", "b", "c", "d"] * 3 + [nobody])).rename(columns={"label": "delivered"})
-    delivered = columns.Delivered("Fake", clips, "a, b")
+    delivered = Corpus("fake", tmp_path, "1", clips)
     choices = columns.Choices.of("fake", {"folds": 3}, label="label")
     with pytest.raises(CorpusUnfit, match="1 clips have no speaker"):
-        columns.corpus_of("fake", tmp_path, "1", delivered, choices)
+        columns.in_study_words(delivered, "Fake", "a, b", choices)
 
 
 def test_folds_are_even_in_clips():

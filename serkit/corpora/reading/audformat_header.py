@@ -7,8 +7,6 @@ size are bounded before anything is built.
 Source: https://audeering.github.io/audformat/data-header.html
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,15 +1,14 @@
 """What readers of columns of labels, speakers and splits share: the corpus's words become the study's.
 
-For a reader that serves many corpora, options say which of a corpus's words mean what (`Choices`). It reads
-columns of text (`Delivered`), and `corpus_of` turns them into a `Corpus`: labels mapped, clips without one
-set apart, the others in the parts of a delivered split or in folds that leave speakers out.
+For a reader that serves many corpora, options say which of a corpus's words mean what (`Choices`), and
+`in_study_words` applies them to columns of text: labels mapped, clips without one set apart, the others in
+the parts of a delivered split or in folds that leave speakers out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from serkit.corpora.reading import corpus
@@ -94,53 +93,49 @@ class Choices:
         return cls(**chosen | {"label": chosen["label"] or label})
 
 
-@dataclass(frozen=True, eq=False)
-class Delivered:
-    """A corpus in its own words; `title` and the columns it `has` are for messages.
-
-    Attributes:
-        clips: one row a clip: `path` below the corpus's folder; `delivered`, its label, and `speaker`, each
-            text or None; `split`, text, where splits are asked for; `fold`, text or None, where a column of
-            folds is. Further columns are kept.
-        declared: labels that the corpus says it has, besides those that clips have.
-        usual: what its splits mean where the study does not say.
-        notes: what else a user should know about this copy.
-    """
-
-    title: str
-    clips: pd.DataFrame
-    has: str
-    declared: frozenset[str] = frozenset()
-    usual: Mapping[str, str] = field(default_factory=lambda: USUAL)
-    notes: tuple[str, ...] = ()
-
-
-def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choices: Choices) -> Corpus:
-    """The corpus in the study's words: one row a clip, split or in folds.
+def in_study_words(
+    delivered: Corpus,
+    title: str,
+    has: str,
+    choices: Choices,
+    declared: Collection[str] = (),
+    usual: Mapping[str, str] = USUAL,
+) -> Corpus:
+    """A delivered corpus in the study's words: one row a clip, split or in folds.
 
     The folds are as even in clips as a greedy choice makes them, the same on every machine, and the next fold
     validates. Clips without one of the labels are in `others`; `notes` count them by label. The speaker is
-    `Unknown` where there is none. `name`, `folder` and `version` are as in `Corpus`.
+    `Unknown` where there is none.
+
+    Args:
+        delivered: its `clips` have `path`; `delivered`, the label, and `speaker`, each text or None; `split`,
+            text, where splits are asked for; `fold`, text or None, where a column of folds is. Further
+            columns are kept.
+        title: the corpus's, for messages.
+        has: the columns there are, for messages.
+        choices: what the study says about them.
+        declared: labels that the corpus says it has, besides those that clips have.
+        usual: what its splits mean where the study does not say.
 
     Raises:
         CorpusUnfit: it lacks a label, split or speaker that is needed, or its split leaves speakers on both
             sides and the study does not say so.
     """
-    title, clips, n_folds = delivered.title, delivered.clips.copy(), choices.folds or 0
-    clips["label"] = clips["delivered"].map(_labels(delivered, choices))
+    clips, n_folds = delivered.clips.copy(), choices.folds or 0
+    clips["label"] = clips["delivered"].map(_labels(title, clips["delivered"], choices, declared))
     used = clips["label"].notna()
     dropped = clips.loc[~used, "delivered"].fillna("no label").value_counts().sort_index()
     notes = [f"{n} clips with {label} are not used" for label, n in dropped.items()]
     if n_unknown := int((~clips.loc[used, "speaker"].map(corpus.is_person)).sum()):
         if n_folds:
-            cure = f"set the option speaker to a column that names them ({delivered.has})"
+            cure = f"set the option speaker to a column that names them ({has})"
             lacking = f"{n_unknown} clips have no {choices.speaker or 'speaker'}"
             raise CorpusUnfit(
                 f"{title}: {lacking}, so speakers cannot be left out; {cure}, or use splits in place of folds"
             )
         notes.append(f"{n_unknown} clips have no speaker identity")
     if choices.by_split:
-        clips["split"] = _parts(delivered, choices.splits)
+        clips["split"] = _parts(title, clips["split"], choices.splits, usual)
     result = corpus.table(clips.loc[used].drop(columns="delivered").to_dict("records"), title)
     if choices.folds:
         groups = leave_speakers_out(result["speaker"], choices.folds, title)
@@ -151,12 +146,10 @@ def corpus_of(name: str, folder: Path, version: str, delivered: Delivered, choic
     else:
         _check_parts(result, title)
         notes += _on_both_sides(result, "split", choices.split_by_clip, title)
-    return Corpus(
-        name,
-        folder,
-        version,
-        result,
-        corpus.next_validates(n_folds),
+    return replace(
+        delivered,
+        clips=result,
+        validation_fold=corpus.next_validates(n_folds),
         others=tuple(sorted(clips["path"][~used])),
         split_by_clip=bool(choices.split_by_clip),
         notes=(*notes, *delivered.notes),
@@ -199,28 +192,28 @@ def pairs_of(reader: str, option: str, value: Any, expected: str) -> dict[Any, A
         raise SpecError(f"{reader}: option {option} = {value!r}; expected {expected}") from None
 
 
-def _labels(delivered: Delivered, choices: Choices) -> dict[str, str]:
+def _labels(title: str, labels: pd.Series, choices: Choices, declared: Collection[str]) -> dict[str, str]:
     """The corpus's labels to the study's."""
-    used = set(delivered.clips["delivered"].dropna())
-    known = used | delivered.declared
+    used = set(labels.dropna())
+    known = used.union(declared)
     found, missing = _meant(choices.labels, SAME, used), _lacking(choices.labels, known)
     if missing or not found:
         given = repr(missing[0]) if missing else "of " + ", ".join(choices.labels or SAME)
         raise CorpusUnfit(
-            f"{delivered.title}: no label {given} in column {choices.label}; it has"
+            f"{title}: no label {given} in column {choices.label}; it has"
             f" {', '.join(sorted(known)) or 'none'}. Set the option labels to map them to {', '.join(LABELS)}"
         )
     return found
 
 
-def _parts(delivered: Delivered, wanted: Mapping[str, str]) -> pd.Series:
+def _parts(title: str, splits: pd.Series, wanted: Mapping[str, str], usual: Mapping[str, str]) -> pd.Series:
     """The split of each clip in the study's words."""
-    known = set(delivered.clips["split"])
+    known = set(splits)
     if missing := _lacking(wanted, known):
         has = ", ".join(sorted(known))
-        raise CorpusUnfit(f"{delivered.title}: no split {missing[0]!r}; the database has {has}")
-    mapping = _meant(wanted, delivered.usual, known)
-    return delivered.clips["split"].map(lambda one: mapping.get(one, one))
+        raise CorpusUnfit(f"{title}: no split {missing[0]!r}; the database has {has}")
+    mapping = _meant(wanted, usual, known)
+    return splits.map(lambda one: mapping.get(one, one))
 
 
 def _meant(named: Mapping[str, str], usual: Mapping[str, str], known: Collection[str]) -> dict[str, str]:

@@ -6,8 +6,6 @@ system leaves one beside each clip, with no audio in it. A name may be spelt in 
 and label files differ in which: they are one name, and stems of audio are in NFC.
 """
 
-from __future__ import annotations
-
 import errno
 import functools
 import os

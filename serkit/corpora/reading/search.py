@@ -5,8 +5,6 @@ because corpora often lie on another disk; each folder is looked at once, by wha
 links to folders above do no harm.
 """
 
-from __future__ import annotations
-
 import errno
 import math
 import os
