@@ -30,7 +30,7 @@ else:
 TITLE = "audformat"
 PAGE = "docs/corpora.md#audformat"
 OPTIONS: dict[str, tuple] = dict.fromkeys(
-    ("name", "tables", "label", "labels", "speaker", "split", "splits", "folds", "split_by_clip"), ()
+    "name tables label labels speaker split splits folds split_by_clip".split(), ()
 )
 LOOKS_LIKE = "a folder with db.yaml"
 RATE_HZ: tuple[int, ...] = ()
@@ -47,13 +47,9 @@ def is_here(folder: Path) -> bool:
 def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> list[Path]:
     """Which of the folders with a header are the database called `name`, in their order; copies of one.
 
-    Without a name there may be one database only, in one copy or several. A header that cannot be read comes
-    last: where the database is found without it, it is named beside; where it is not, that may be the one,
-    and `read` says what is wrong with it.
-
-    Raises:
-        CorpusMissing: none is.
-        CorpusUnfit: no name is given, and there are several.
+    Without a name there may be one database only (else CorpusUnfit), in one copy or several. A header that
+    cannot be read comes last: where the database is found without it, it is named beside; where it is not,
+    that may be the one, and `read` says what is wrong with it.
     """
     called = {folder: what_is_called(folder / HEADER) for folder in folders}
     sound = {folder: its for folder, (its, readable) in called.items() if readable and its}
@@ -82,15 +78,7 @@ def folds(**options: Any) -> int | None:
 
 
 def read(folder: Path, **options: Any) -> Corpus:
-    """Reads the clips of one or more tables, as `columns.in_study_words`.
-
-    `docs/corpora.md` says what the options are; what is left out has its default.
-
-    Raises:
-        CorpusUnfit: the database lacks a table, column, label, split or speaker that is needed, names a part
-            of a file as a clip, or contradicts itself.
-        SpecError: an option that cannot be.
-    """
+    """The clips of one or more tables, by the options in `docs/corpora.md`."""
     choices = _checked(options)
     name, label = options.get("name"), choices.label
     database = _Database(folder)
@@ -120,11 +108,7 @@ def _checked(options: Mapping[str, Any]) -> Choices:
 
 
 class _Database:
-    """A database while it is read: its header, and its tables when they are asked for.
-
-    All raise CorpusUnfit, also where a table that they need is missing, unreadable, or has other columns than
-    the header says.
-    """
+    """A database while it is read: its header, and its tables when they are asked for. Raises CorpusUnfit."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.header = folder, read_header(folder / HEADER)
@@ -181,22 +165,20 @@ class _Database:
         whole = [one for one in having if not self.has_parts(one)]
         found = pd.Series(None, index=files, dtype=object)
         first, others = ([one for one in whole if (one in chosen) == own] for own in (True, False))
-        for tables in filter(None, (first, others, having)):
-            if found.isna().any():
-                found = found.fillna(self._agreed(column, tables, files))
+        for tables in (first, others, having):
+            if not tables or not found.isna().any():
+                continue
+            values = pd.concat([self.series(one, column) for one in tables]).dropna()
+            values = values[values.index.isin(files)]
+            apart = values.groupby(level=0).nunique()
+            if (apart > 1).any():
+                file, where = apart.index[apart > 1][0], ", ".join(tables)
+                said = " and ".join(sorted(set(values[[file]])))
+                raise self.unfit(
+                    f"{file} has the {column} {said} in {where}; expected one. Correct the database"
+                )
+            found = found.fillna(values[~values.index.duplicated()].reindex(files))
         return found
-
-    def _agreed(self, column: str, tables: list[str], files: pd.Index) -> pd.Series:
-        """What tables say of files, which must be one thing."""
-        values = pd.concat([self.series(one, column) for one in tables]).dropna()
-        values = values[values.index.isin(files)]
-        apart = values.groupby(level=0).nunique()
-        if (apart > 1).any():
-            file = apart.index[apart > 1][0]
-            said = " and ".join(sorted(set(values[[file]])))
-            where = ", ".join(tables)
-            raise self.unfit(f"{file} has the {column} {said} in {where}; expected one. Correct the database")
-        return values[~values.index.duplicated()].reindex(files)
 
     def splits(self, chosen: list[str], tables: pd.Series) -> tuple[pd.Series, Mapping[str, str]]:
         """The split of each clip, by its table, and what the names of splits mean."""

@@ -34,8 +34,7 @@ ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))
 ACTOR_FOLDER = re.compile(r"Actor_\d\d")
 NUMBERS = re.compile(r"\d\d(-\d\d){6}")
 NAME = re.compile(
-    r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])"
-    r"-(?P<repetition>\d\d)-(?P<actor>\d\d)"
+    r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])-(?P<repetition>\d\d)-(?P<actor>\d\d)"
 )
 SCHEME = (
     "seven two-digit numbers: 03-01, emotion 01..08, intensity 01 or 02, statement 01 or 02, repetition,"
@@ -93,15 +92,10 @@ def read(folder: Path, folds: int = 6) -> Corpus:
     size = -(-len(ACTORS) // folds)
     groups = [ACTORS[first : first + size] for first in range(0, len(ACTORS), size)]
     clips["fold"] = fold_by_speaker(clips["speaker"], groups, TITLE)
-    return Corpus(
-        "ravdess",
-        folder,
-        "one release",
-        clips,
-        next_validates(folds),
-        others=tuple(sorted(others)),
-        notes=tuple(sorted(notes)),
-    )
+    others.sort()
+    notes.sort()
+    validating = next_validates(folds)
+    return Corpus("ravdess", folder, "one release", clips, validating, tuple(others), notes=tuple(notes))
 
 
 def facts(corpus: Corpus, folds: int = 6) -> dict[tuple[str, str], int]:

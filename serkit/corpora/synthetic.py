@@ -10,8 +10,7 @@ like any delivered corpus. Their numbers say nothing about real speech.
   splits CREMA-D, so its parts do share speakers.
 
 On disk: `synthetic-<digest>/<role>/<speaker>/<clip>.wav` (16 kHz, 16 bit, mono) and `labels.csv`. The digest
-is over everything the audio follows from; `content.sha256` is over all clips, and a folder that holds others
-is made anew.
+is over all that the audio follows from; `content.sha256` over all clips: a folder of others is made anew.
 """
 
 from __future__ import annotations
@@ -65,17 +64,11 @@ _COLUMNS = ("path", "label", "speaker", "voice", "split")
 
 @dataclass(frozen=True)
 class Cast:
-    """How many clips of which emotion a role has.
+    """How many clips of which emotion a role has."""
 
-    Attributes:
-        speakers: even numbers have low voices, odd ones high.
-        clips_each: clips a speaker.
-        counts: clips a label, in all; they add up to speakers * clips_each.
-    """
-
-    speakers: int
-    clips_each: int
-    counts: dict[str, int]
+    speakers: int  # even numbers have low voices, odd ones high
+    clips_each: int  # a speaker
+    counts: dict[str, int]  # a label, in all: speakers * clips_each
 
 
 # Small enough for a hundred trainings in minutes on two cores; large enough for 24 clips a test part (A, B).
@@ -97,14 +90,11 @@ def is_here(folder: Path) -> bool:
 
 
 def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
-    """Makes the three corpora (20 MB) in the cache folder, once; later calls find them there.
+    """The folder of `labels.csv` and the three corpora (20 MB), made in the cache folder at the first call.
 
     Args:
         semantics: one of `SEMANTICS`.
         acoustic: how far the corpora's channels are apart, in [0, 1].
-
-    Returns:
-        The folder that holds `labels.csv` and a folder a role.
 
     Raises:
         SerkitError: the cache folder cannot be written.
@@ -113,12 +103,8 @@ def generate(semantics: str = "shared", acoustic: float = 1.0) -> Path:
     world.prosody_of("A", LABELS[0], semantics)
     world.channel_of("A", acoustic)
     folder = cache_folder() / _folder_name(semantics, acoustic)
-    made_once(
-        folder,
-        "the synthetic corpora (20 MB)",
-        whole=lambda it: _is_whole(it) or None,
-        write=lambda draft: _write(draft, semantics, acoustic),
-    )
+    what = "the synthetic corpora (20 MB)"
+    made_once(folder, what, lambda at: _is_whole(at) or None, lambda at: _write(at, semantics, acoustic))
     return folder
 
 
@@ -130,8 +116,7 @@ def folds(role: str = "A", **options: Any) -> int:
 def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: float = 1.0) -> Corpus:
     """One of the three corpora; its clips have a further column, `voice` (`low` or `high`).
 
-    `folder` is what `generate` returned. For other settings than that folder's, they are generated beside it,
-    and errors are as there.
+    `folder` is what `generate` returned; for other settings than that one's, they are generated beside it.
     """
     if folder.name != _folder_name(semantics, acoustic):
         folder = generate(semantics, acoustic)
@@ -142,15 +127,10 @@ def read(folder: Path, role: str = "A", semantics: str = "shared", acoustic: flo
         clips["fold"] = fold_by_speaker(clips["speaker"], FOLDS_OF_B, title)
     elif role == "C":
         clips["split"] = split_shares(len(clips), SPLIT_SEED_OF_C)
-    return Corpus(
-        name="synthetic",
-        folder=folder,
-        version=f"{world.VERSION}, {semantics} semantics, acoustic {acoustic:g}",
-        clips=clips,
-        validation_fold=next_validates(len(FOLDS_OF_B) if role == "B" else 0),
-        split_by_clip=role == "C",
-        notes=("made by serkit.worlds, not recorded",),
-    )
+    version = f"{world.VERSION}, {semantics} semantics, acoustic {acoustic:g}"
+    validation_fold = next_validates(len(FOLDS_OF_B) if role == "B" else 0)
+    notes = ("made by serkit.worlds, not recorded",)
+    return Corpus("synthetic", folder, version, clips, validation_fold, (), role == "C", notes)
 
 
 def facts(corpus: Corpus, role: str = "A", **options: Any) -> dict[tuple[str, str], int]:

@@ -29,8 +29,8 @@ else:
 TITLE = "table"
 PAGE = "docs/corpora.md#tables"
 OPTIONS: dict[str, tuple] = dict.fromkeys(
-    ("file", "path", "root", "label", "labels", "speaker", "split", "splits", "fold", "folds"), ()
-) | {"split_by_clip": (), "where": ()}
+    "file path root label labels speaker split splits fold folds split_by_clip where".split(), ()
+)
 RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
 
@@ -41,13 +41,7 @@ def is_here(folder: Path) -> bool:
 
 
 def choose(folders: Sequence[Path], **options: Any) -> list[Path]:
-    """The folder that the path `file` starts from, alone.
-
-    Raises:
-        CorpusMissing: there is none.
-        CorpusUnfit: there are several.
-        SpecError: an option that cannot be.
-    """
+    """The folder that the path `file` starts from, alone. Raises CorpusUnfit where there are several."""
     _checked(options)
     found = [folder for folder in folders if _files(folder, options["file"])]
     if not found:
@@ -69,9 +63,9 @@ def folds(**options: Any) -> int | None:
 
 
 def read(folder: Path, **options: Any) -> Corpus:
-    """The clips of a table in `folder`, where the option `file` starts, as `columns.in_study_words` has them.
+    """The clips of a table in `folder`, where the option `file` starts, by the options in `docs/corpora.md`.
 
-    `docs/corpora.md` says what the options are. Raises SerkitError, too, where audio inside cannot be unpacked.
+    Raises SerkitError, too, where audio inside cannot be written to the cache folder.
     """
     choices, where = _checked(options)
     its = _Table(title(**options), _files(folder, options["file"]), where)
@@ -102,7 +96,7 @@ def read(folder: Path, **options: Any) -> Corpus:
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[Choices, dict[str, frozenset[str]]]:
-    """The options about columns, and `where` as sets of values. Raises SpecError."""
+    """The options about columns, and `where` as sets of values."""
     check_texts("tables", options, ("path", "root"))
     file = options.get("file")
     text = file if isinstance(file, str) else ""
@@ -143,8 +137,7 @@ class _Table:
     def rows(self, wanted: Mapping[str, str]) -> pd.DataFrame:
         """The rows that meet `where`: a column of text for each option, `file`, and `row`, the number in it.
 
-        `wanted` names the table's columns by option; where it says "", there is none, and a split is the
-        file's name.
+        `wanted` names columns by option; where it says "", there is none, and a split is the file's name.
         """
         every = pd.concat([self._of(path, wanted) for path in self.files], ignore_index=True)
         for column, values in self.where.items():
@@ -156,7 +149,6 @@ class _Table:
         return every[[*wanted, "file", "row"]].reset_index(drop=True)
 
     def _of(self, path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
-        """The rows of one file."""
         names = column_names(path, self.title)
         sought = {**wanted, **{f"where {column}": column for column in self.where}}
         for option, column in sought.items():

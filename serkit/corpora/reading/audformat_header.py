@@ -1,10 +1,8 @@
-"""The header of an audformat database, `db.yaml`: what it says of tables, columns, splits and labels.
+"""The header of an audformat database (https://audeering.github.io/audformat/data-header.html), `db.yaml`.
 
 The library's own loader builds whatever object a tag in the file asks for, so a folder of data runs code.
 Here every value is text, a list or a dict, and nothing else can come out: tags are refused, and nesting and
 size are bounded before anything is built.
-
-Source: https://audeering.github.io/audformat/data-header.html
 """
 
 import re
@@ -47,28 +45,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Header:
-    """What is needed of a header: the database's name, and further.
-
-    Attributes:
-        version: as its publisher's tool wrote it; `unknown` otherwise.
-        tables: of files or of parts of files, by name.
-        misc: tables without files, by name.
-        splits: the type of each split.
-    """
+    """What is needed of a header."""
 
     name: str
-    version: str
-    tables: dict[str, Table]
-    misc: dict[str, Table]
-    splits: dict[str, str]
+    version: str  # as its publisher's tool wrote it, or `unknown`
+    tables: dict[str, Table]  # of files or of parts of files, by name
+    misc: dict[str, Table]  # without files
+    splits: dict[str, str]  # the type of each
 
 
 def read_header(path: Path) -> Header:
-    """Reads `db.yaml` without running anything that it asks for.
-
-    Raises:
-        CorpusUnfit: it may not be read, or is no header of a database; says why.
-    """
+    """Reads `db.yaml` without running anything that it asks for. Raises CorpusUnfit, which says why."""
     cure = "restore it, or take it away if it is something else"
     with careful(
         path, "audformat", damaged=f"expected the header of a database in the audformat layout: {cure}"
@@ -77,10 +64,9 @@ def read_header(path: Path) -> Header:
 
 
 def what_is_called(path: Path) -> tuple[str, bool]:
-    """The name in a header, and whether the header can be read.
+    """The name in a header, as far as it can be seen, and whether the header can be read.
 
-    Of one that cannot be read, the name is as far as it can be seen, or ""; of something that is no header at
-    all it is "", and True: other software has files of that name too.
+    Of something that is no header at all "" and True: other software has files of that name too.
     """
     try:
         text = read_text(path, errors="surrogateescape")

@@ -26,11 +26,9 @@ USUAL |= dict.fromkeys(("dev", "devel", "development", "val", "validation"), "va
 
 @dataclass(frozen=True)
 class Choices:
-    """What a study says about columns: what they are called, and what is in them.
+    """What a study says about columns: what they are called (None: as usual), and what is in them.
 
     Attributes:
-        speaker: None: `speaker`, where there is one.
-        split: None: as the reader finds best.
         labels: the corpus's labels to the study's; empty: the usual names (`SAME`).
         splits: the corpus's splits to train, validation and test; empty: the usual names (`USUAL`).
         fold: column that says in which fold a clip is tested, in place of splits.
@@ -59,12 +57,7 @@ class Choices:
 
     @classmethod
     def of(cls, reader: str, options: Mapping[str, Any], label: str) -> Choices:
-        """A reader's options of these names, checked, with `label` the usual one; others are left alone.
-
-        Raises:
-            SpecError: a value of another kind, a label or split the study does not have, fewer than 3 folds,
-                or options that exclude each other.
-        """
+        """A reader's options of these names, checked, with `label` the usual one. Raises SpecError."""
         check_texts(reader, options, ("label", "speaker", "split", "fold"))
         given = {option for option, value in options.items() if value is not None}
         folds, by_clip = options.get("folds"), options.get("split_by_clip")
@@ -104,8 +97,7 @@ def in_study_words(
     """A delivered corpus in the study's words: one row a clip, split or in folds.
 
     The folds are as even in clips as a greedy choice makes them, the same on every machine, and the next fold
-    validates. Clips without one of the labels are in `others`; `notes` count them by label. The speaker is
-    `Unknown` where there is none.
+    validates. Clips without one of the labels are in `others`; `notes` count them by label.
 
     Args:
         delivered: its `clips` have `path`; `delivered`, the label, and `speaker`, each text or None; `split`,
@@ -118,8 +110,7 @@ def in_study_words(
         usual: what its splits mean where the study does not say.
 
     Raises:
-        CorpusUnfit: it lacks a label, split or speaker that is needed, or its split leaves speakers on both
-            sides and the study does not say so.
+        CorpusUnfit: it lacks what is needed, or its split leaves speakers on both sides unsaid.
     """
     clips, n_folds = delivered.clips.copy(), choices.folds or 0
     clips["label"] = clips["delivered"].map(_labels(title, clips["delivered"], choices, declared))
@@ -157,11 +148,7 @@ def in_study_words(
 
 
 def leave_speakers_out(speakers: pd.Series, folds: int, title: str) -> list[list[str]]:
-    """Speakers in groups as even in clips as a greedy choice makes them: largest first, to the smallest.
-
-    Raises:
-        CorpusUnfit: fewer speakers than folds.
-    """
+    """Speakers in groups as even in clips as a greedy choice makes them: largest first, to the smallest."""
     sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
     if (n := len(sizes)) < folds:
         cure = f"{folds} folds; set the option folds to {n} or less"
@@ -177,7 +164,7 @@ def leave_speakers_out(speakers: pd.Series, folds: int, title: str) -> list[list
 
 
 def check_texts(reader: str, options: Mapping[str, Any], names: Collection[str]) -> None:
-    """Checks that options which are given are text. Raises SpecError."""
+    """Raises SpecError where options that are given are no text."""
     for option in names:
         value = options.get(option)
         if not (value is None or isinstance(value, str)):

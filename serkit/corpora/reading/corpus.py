@@ -86,11 +86,8 @@ class Corpus:
 def table(rows: Sequence[dict] | pd.DataFrame, title: str) -> pd.DataFrame:
     """Builds `Corpus.clips` from a reader's rows: fills `split` and `fold`, sorts by path, checks the labels.
 
-    A speaker who is no person (`is_person`) becomes `UNKNOWN_SPEAKER`. `rows` have at least `path`, `label`
-    and `speaker`; `title` is the corpus's, for messages.
-
-    Raises:
-        CorpusUnfit: no rows, an unknown label, the same path twice, or one that cannot be looked up.
+    A speaker who is no person becomes `UNKNOWN_SPEAKER`. `rows` have at least `path`, `label` and `speaker`.
+    Raises CorpusUnfit, also for the same path twice or one that cannot be looked up.
     """
     _check_names(rows["path"] if isinstance(rows, pd.DataFrame) else [row["path"] for row in rows], title)
     clips, known = pd.DataFrame(rows), ", ".join(LABELS)
@@ -136,11 +133,7 @@ def is_person(speaker: Any) -> bool:
 
 
 def fold_by_speaker(speakers: pd.Series, groups: Sequence[Sequence[str]], title: str) -> pd.Series:
-    """The fold that tests each clip, when fold k leaves out the speakers `groups[k]`.
-
-    Raises:
-        CorpusUnfit: a speaker that no group names.
-    """
+    """The fold that tests each clip, when fold k leaves out `groups[k]`; CorpusUnfit for another speaker."""
     fold_of = {speaker: k for k, group in enumerate(groups) for speaker in group}
     if unknown := sorted(set(speakers) - set(fold_of)):
         expected = ", ".join(sorted(fold_of))

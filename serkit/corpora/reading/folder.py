@@ -8,6 +8,7 @@ and label files differ in which: they are one name, and stems of audio are in NF
 
 import errno
 import functools
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -21,20 +22,14 @@ from serkit.corpora.reading.corpus import composed
 from serkit.errors import CorpusUnfit, SerkitError
 from serkit.files import CACHE_VARIABLE, open_file, read_text
 
-SUFFIXES = ("wav", "flac")
-"""Suffixes of audio, in any case; where a clip is there as both, the first wins."""
-
+SUFFIXES = ("wav", "flac")  # of audio, in any case; where a clip is there as both, the first wins
 LFS_POINTER = b"version https://git-lfs"
 DELIVERED = "unpack or copy the delivered corpus again"
 Made = TypeVar("Made")
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names in a folder, sorted, without hidden ones; none where it is missing.
-
-    Raises:
-        CorpusUnfit: it is there and may not be listed.
-    """
+    """Names in a folder, sorted, without hidden ones; none where it is missing. Raises CorpusUnfit."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if not entry.name.startswith("."))
@@ -84,10 +79,7 @@ def misnamed(title: str, path: str, expected: str) -> CorpusUnfit:
 def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
     """Where each file of a table lies below a folder, as the disk spells it: with its suffix or any other.
 
-    Each folder is listed once, and looked up once for all the files in it.
-
-    Raises:
-        CorpusUnfit: a file outside the folder, a name that no file can have, a folder that may not be listed.
+    Each folder is listed and looked up once. Raises CorpusUnfit, also for a file outside of `folder`.
     """
     tops = [PurePosixPath(top.as_posix()) for top in (folder.absolute(), folder.resolve())]
 
@@ -107,10 +99,8 @@ def paths_below(folder: Path, files: Iterable[str], title: str) -> list[str]:
         """A folder below `folder`, with a slash at its end; None outside."""
         path = PurePosixPath(written)
         if path.is_absolute():
-            known = (path, PurePosixPath(os.path.realpath(path)))
-            path = next(
-                (one.relative_to(top) for one in known for top in tops if one.is_relative_to(top)), path
-            )
+            pairs = itertools.product((path, PurePosixPath(os.path.realpath(path))), tops)
+            path = next((one.relative_to(top) for one, top in pairs if one.is_relative_to(top)), path)
         if path.is_absolute() or ".." in path.parts:
             return None
         return functools.reduce(lambda above, name: f"{above}{spelt(above, name)}/", path.parts, "")
@@ -147,12 +137,9 @@ def label_text(path: Path, title: str) -> str:
 def careful(
     path: Path, title: str, missing: str = DELIVERED, damaged: str = "restore it from the delivered copy"
 ) -> Iterator[None]:
-    """Turns whatever goes wrong with a delivered file, read inside, into a message that names it.
+    """Raises CorpusUnfit, which names a delivered file, in place of whatever is raised as it is read inside.
 
     `missing` says what to do where there is no such file, `damaged` where it is not what it should be.
-
-    Raises:
-        CorpusUnfit: it is a git-lfs pointer; or in place of whatever is raised inside but SerkitErrors.
     """
     try:
         if is_pointer(path):
@@ -185,11 +172,8 @@ def made_once(
 ) -> Made:
     """What `whole` says of a folder, which `write` makes first where that is None: missing, or damaged.
 
-    Safe to call from several processes at once: one writes, the others wait. An interrupted call leaves only
-    a draft, which the next one sweeps.
-
-    Raises:
-        SerkitError: it cannot be written; `what` names what it holds.
+    Of several processes one writes and the others wait. An interrupted call leaves only a draft, which the
+    next one sweeps. Raises SerkitError where it cannot be written; `what` names what it holds.
     """
     draft = folder.with_name(f"{folder.name}.draft")
     try:

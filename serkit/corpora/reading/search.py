@@ -31,14 +31,7 @@ class Found:
 
 
 def search(module: ModuleType, title: str, data: Path | None, options: Mapping[str, Any]) -> Found:
-    """The folder at or below `data` that looks most like the reader's corpus; of equals the shallowest.
-
-    Messages call the corpus `title`.
-
-    Raises:
-        CorpusMissing: none looks like it, or `data` is no folder.
-        CorpusUnfit: the reader cannot choose.
-    """
+    """As `serkit.corpora.find`, for the reader's corpus called `title`."""
     how = f"how to get it: {module.PAGE}"
     if data is None:
         raise CorpusMissing(
@@ -71,7 +64,7 @@ def search(module: ModuleType, title: str, data: Path | None, options: Mapping[s
 
 
 def _alike(module: ModuleType, data: Path, passed: dict[str, str]) -> list[tuple[int, Path]]:
-    """Folders that look like the corpus, with how much, by depth and then by name."""
+    """Folders that look like the corpus, and how much, by depth and then by name."""
     alike = []
     enough = getattr(module, "WHOLE", math.inf)
     for level in _levels(data, passed):

@@ -42,7 +42,7 @@ SHARD = re.compile(r"(.+)-\d+-of-\d+")
 
 
 def audio_columns(path: Path, title: str) -> list[str]:
-    """The columns of a parquet file that hold audio: structs with a field of bytes. Raises CorpusUnfit."""
+    """The columns of a parquet file that hold audio: structs with a field of bytes."""
 
     def holds_audio(kind: pa.DataType) -> bool:
         return types.is_struct(kind) and any(
@@ -55,7 +55,7 @@ def audio_columns(path: Path, title: str) -> list[str]:
 
 
 def class_names(path: Path, title: str) -> dict[str, list[str]]:
-    """What the integers of a column mean, by column, where the metadata say so. Raises CorpusUnfit."""
+    """What the integers of a column mean, by column, where the schema's metadata say so."""
     with careful(path, title):
         about = (open_parquet(path).schema_arrow.metadata or {}).get(b"huggingface", b"{}")
     try:
@@ -78,20 +78,9 @@ def split_of(path: Path) -> str:
 
 
 def unpack(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> tuple[Path, list[str]]:
-    """Writes the audio of chosen rows into a folder of the cache, unless it is there.
+    """The folder of the cache with the audio of chosen rows, and each one's file in it, shard by shard.
 
-    Args:
-        chosen: for each shard the rows wanted, ascending.
-        column: of structs with the audio's bytes.
-        title: the corpus's, for messages.
-
-    Returns:
-        The folder, and the name of each chosen row's file in it, shard by shard. A row without audio has a
-        name and no file.
-
-    Raises:
-        CorpusUnfit: a shard cannot be read.
-        SerkitError: the cache folder cannot be written.
+    `chosen` has the rows wanted of each shard, ascending. A row without audio has a name and no file.
     """
     digest = hashlib.sha256(f"{FORMAT} {column}".encode())
     for path, rows in chosen.items():

@@ -52,11 +52,7 @@ def column_names(path: Path, title: str) -> list[str]:
 
 
 def read_columns(path: Path, title: str, names: Collection[str]) -> dict[str, list[str | None]]:
-    """Columns that a table has, by name: the values of all rows as text, None where there is none.
-
-    Raises:
-        CorpusUnfit: it cannot be read, rows differ in length, or a column holds neither text nor numbers.
-    """
+    """Columns that a table has, by name: all values as text, None where there is none. Raises CorpusUnfit."""
     with careful(path, title):
         if is_parquet(path):
             table = open_parquet(path).read(columns=list(names), use_threads=False)
@@ -69,11 +65,7 @@ def read_columns(path: Path, title: str, names: Collection[str]) -> dict[str, li
 
 
 def label_table(path: Path, title: str, needed: Collection[str], missing: str = DELIVERED) -> pd.DataFrame:
-    """A delivered csv of labels, every value as text without space around; `missing` as of `careful`.
-
-    Raises:
-        CorpusUnfit: it cannot be read, rows differ in length, or a needed column is missing or there twice.
-    """
+    """A delivered csv of labels, every value as text without space around. Raises CorpusUnfit."""
     with careful(path, title, missing):
         text = read_text(path, errors="replace")
         names, *rows = [[cell.strip() for cell in row] for row in _rows(text, spaced=True)] or [[]]
