@@ -1,25 +1,29 @@
 """Any database in the audformat layout: `db.yaml` with tables beside it, csv or parquet.
 
-Source: audformat (audEERING), https://audeering.github.io/audformat/. Its own library is not used: it builds
-what tags in `db.yaml` ask for, runs pickled tables, writes pickles beside the tables, and takes a csv's
-columns by place. One reader for many corpora, so everything that other readers know of theirs is an option
-here: `docs/corpora.md` lists them. Not part of the paper.
+Source: https://audeering.github.io/audformat/data-header.html. Its own library is not used: it builds what
+tags in `db.yaml` ask for, runs pickled tables, writes pickles beside the tables, and takes a csv's columns by
+place. One reader for many corpora, so everything that other readers know of theirs is an option here:
+`docs/corpora.md` lists them. Not part of the paper.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from serkit.corpora.reading.audformat_header import read_header, what_is_called
+import yaml
+
 from serkit.corpora.reading.columns import USUAL, Choices, check_texts, in_study_words
 from serkit.corpora.reading.corpus import Corpus
-from serkit.corpora.reading.folder import paths_below
+from serkit.corpora.reading.folder import careful, paths_below
 from serkit.corpora.reading.tabular import column_names, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit
+from serkit.files import read_text
 from serkit.later import Later
 
 if TYPE_CHECKING:
@@ -37,6 +41,13 @@ RATE_HZ: tuple[int, ...] = ()
 CHANNELS: tuple[int, ...] = ()
 
 HEADER = "db.yaml"
+MAX_LENGTH = 4 << 20  # takes 80,000 speakers with three things known of each
+MAX_LEVELS = 32  # the deepest that the format asks for, a label's own fields in a scheme, is at the fifth
+PLAIN = {None, *(f"tag:yaml.org,2002:{kind}" for kind in "str int float bool null map seq".split())}
+PLAIN_NAME = r"""^name:[ \t]*["']?([^!&*\[\]{}|>%@#"'\r\n]+)"""
+EMPTY = (None, "", "~", "null", "Null", "NULL")
+KINDS: dict[type, str] = {str: "a word", dict: "fields", list: "a list"}
+Kind = TypeVar("Kind")
 
 
 def is_here(folder: Path) -> bool:
@@ -51,7 +62,7 @@ def choose(folders: Sequence[Path], name: str | None = None, **options: Any) -> 
     cannot be read comes last: where the database is found without it, it is named beside; where it is not,
     that may be the one, and `read` says what is wrong with it.
     """
-    called = {folder: what_is_called(folder / HEADER) for folder in folders}
+    called = {folder: _what_is_called(folder / HEADER) for folder in folders}
     sound = {folder: its for folder, (its, readable) in called.items() if readable and its}
     wanted = [folder for folder, its in sound.items() if name in (None, its)]
     if len({sound[folder] for folder in wanted}) > 1:
@@ -87,9 +98,8 @@ def read(folder: Path, **options: Any) -> Corpus:
     chosen = database.chosen(options.get("tables"), label)
     clips = database.clips(chosen, label)
     clips["path"] = paths_below(folder, clips.index, database.title)
-    clips["speaker"] = database.column(
-        choices.speaker or "speaker", chosen, clips.index, required=choices.speaker is not None
-    )
+    speaker = choices.speaker or "speaker"
+    clips["speaker"] = database.column(speaker, chosen, clips.index, choices.speaker is not None)
     usual: Mapping[str, str] = USUAL
     if choices.split:
         clips["split"] = database.column(choices.split, chosen, clips.index, True).fillna("none")
@@ -107,11 +117,147 @@ def _checked(options: Mapping[str, Any]) -> Choices:
     return Choices.of("audformat", options, label="emotion")
 
 
+@dataclass(frozen=True)
+class Table:
+    """What the header says of a table.
+
+    Attributes:
+        levels: names of the columns that say which row it is: `file`, with `start` and `end` where rows are
+            parts of files; a table without files has others.
+        columns: the other columns, each with the labels that its scheme allows, or the name of the table
+            whose rows they are; none where it allows anything.
+        split: the split that the whole table belongs to; "" where it is not said.
+    """
+
+    levels: tuple[str, ...]
+    columns: dict[str, list[str] | str]
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is needed of a header."""
+
+    name: str
+    version: str  # as its publisher's tool wrote it, or `unknown`
+    tables: dict[str, Table]  # of files or of parts of files, by name
+    misc: dict[str, Table]  # without files
+    splits: dict[str, str]  # the type of each
+
+
+def _read_header(path: Path) -> Header:
+    """Reads `db.yaml` without running anything that it asks for. Raises CorpusUnfit, which says why."""
+    expected = "expected the header of a database in the audformat layout"
+    cure = "restore it, or take it away if it is something else"
+    with careful(path, "audformat", damaged=f"{expected}: {cure}"):
+        return _header(_tree(read_text(path)))
+
+
+def _what_is_called(path: Path) -> tuple[str, bool]:
+    """The name in a header, as far as it can be seen, and whether the header can be read.
+
+    Of something that is no header at all "" and True: other software has files of that name too.
+    """
+    try:
+        text = read_text(path, errors="surrogateescape")
+    except OSError:
+        return "", False
+    try:
+        tree = _tree(text)
+        other = isinstance(tree, dict) and len(tree) > 1 and "name" not in tree
+        return "" if other else _header(tree).name, True
+    except (ValueError, yaml.YAMLError):  # not in UTF-8, among others
+        seen = re.search(PLAIN_NAME, text, re.MULTILINE)
+        return seen[1].strip() if seen else "", False
+
+
+def _tree(text: str) -> Any:
+    """YAML as text, lists and dicts and nothing else; what may run or swell is refused before it is built."""
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"{len(text):,} characters, expected {MAX_LENGTH:,} at most")
+    depth = 0
+    for event in yaml.parse(text, Loader=_Text):  # one by one: nothing is built yet
+        line = event.start_mark.line + 1
+        if getattr(event, "tag", None) not in PLAIN:
+            raise ValueError(f"line {line} has the tag {event.tag}, expected plain values: tags can run code")
+        if getattr(event, "value", None) == "<<":
+            raise ValueError(f"line {line} takes fields from elsewhere (<<), expected them written out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_LEVELS:
+            raise ValueError(f"line {line} is nested more than {MAX_LEVELS} levels deep")
+    return yaml.load(text, Loader=_Text)  # of text, lists and dicts alone
+
+
+class _Text(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # the first is ten times as fast
+    """Scalars stay the text they are, so that a label `no` is no truth value; a key may stand once."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        """A dict, in the file's order."""
+        built = super().construct_mapping(node, deep)
+        if len(built) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="a key stands twice", problem_mark=node.start_mark)
+        return built
+
+
+def _header(tree: Any) -> Header:
+    """What is needed of a tree. Raises ValueError where something is not what the format says."""
+    top = _plain(tree, dict, "the file")
+    if len(top) == 1:  # as old releases wrote it: everything below the name
+        ((name, below),) = top.items()
+        top = {**_plain(below, dict, name), "name": name}
+    name = _plain(top.get("name"), str, "name")
+    if not name:
+        raise ValueError("it has no name")
+    schemes = {one: said.get("labels") for one, said in _each(top, "schemes").items()}
+    labels = {
+        one: said
+        if isinstance(said, str)
+        else [_plain(label, str, f"labels of scheme {one}") for label in said]
+        for one, said in schemes.items()
+        if said not in EMPTY
+    }
+    return Header(
+        name=name,
+        version=_plain(_plain(top.get("audb"), dict, "audb").get("version"), str, "version") or "unknown",
+        tables={one: _table(one, said, labels) for one, said in _each(top, "tables").items()},
+        misc={one: _table(one, said, labels) for one, said in _each(top, "misc_tables").items()},
+        splits={one: _plain(said.get("type"), str, one) for one, said in _each(top, "splits").items()},
+    )
+
+
+def _table(name: str, said: dict[str, Any], labels: dict[str, list[str] | str]) -> Table:
+    levels: Any = ["file", "start", "end"] if said.get("type") == "segmented" else ["file"]
+    if "levels" in said:  # a table without files: names and types, or as old releases wrote it names alone
+        levels = said["levels"]
+        levels = levels if isinstance(levels, list) else _plain(levels, dict, f"levels of table {name}")
+    columns = {one: _plain(of.get("scheme_id"), str, one) for one, of in _each(said, "columns").items()}
+    return Table(
+        levels=tuple(_plain(level, str, f"levels of table {name}") for level in levels),
+        columns={one: labels.get(scheme, []) for one, scheme in columns.items()},
+        split=_plain(said.get("split_id"), str, f"split_id of table {name}"),
+    )
+
+
+def _each(above: dict[str, Any], field: str) -> dict[str, dict[str, Any]]:
+    """A field that names things, each with fields of its own; empty where it is left out."""
+    named = _plain(above.get(field), dict, field)
+    return {name: _plain(said, dict, f"{field}, {name}") for name, said in named.items()}
+
+
+def _plain(value: Any, kind: type[Kind], where: str) -> Kind:
+    """A value of the header that must be of a kind of `KINDS`; an empty one where there is none."""
+    if value in EMPTY:
+        return kind()
+    if not isinstance(value, kind):
+        raise ValueError(f"{where}: expected {KINDS[kind]}, not {KINDS[type(value)]}")
+    return value
+
+
 class _Database:
     """A database while it is read: its header, and its tables when they are asked for. Raises CorpusUnfit."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.header = folder, read_header(folder / HEADER)
+        self.folder, self.header = folder, _read_header(folder / HEADER)
         self.title = f"audformat database {self.header.name}"
         self.notes: list[str] = []
         self.has_parts = functools.cache(self._has_parts)
