@@ -1,7 +1,16 @@
 """Modules imported at first use: a plan asks readers for options, and pandas would take longer than it."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    import soundfile
+    from pyarrow import parquet, types
+
+__all__ = ["Later", "np", "pa", "parquet", "pd", "soundfile", "types"]
 
 
 class Later:
@@ -13,3 +22,8 @@ class Later:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(importlib.import_module(self._name), attribute)
+
+
+if not TYPE_CHECKING:
+    np, pd, pa, soundfile = map(Later, ("numpy", "pandas", "pyarrow", "soundfile"))
+    parquet, types = map(Later, ("pyarrow.parquet", "pyarrow.types"))

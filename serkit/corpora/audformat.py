@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
@@ -24,12 +24,7 @@ from serkit.corpora.reading.folder import careful, paths_below
 from serkit.corpora.reading.tabular import column_names, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit
 from serkit.files import read_text
-from serkit.later import Later
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Later("pandas")
+from serkit.later import pd
 
 TITLE = "audformat"
 PAGE = "docs/corpora.md#audformat"

@@ -13,18 +13,12 @@ is in `Corpus.version`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER, Corpus, composed, table
 from serkit.corpora.reading.folder import audio_in, names_in, names_seen, stem_of
 from serkit.corpora.reading.tabular import label_table
 from serkit.errors import CorpusUnfit
-from serkit.later import Later
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Later("pandas")
+from serkit.later import pd
 
 TITLE = "MSP-Podcast"
 PAGE = "docs/corpora.md#msp-podcast"

@@ -32,16 +32,11 @@ from serkit.corpora.reading.folder import made_once
 from serkit.corpora.reading.tabular import label_table
 from serkit.files import cache_folder, read_bytes, read_text
 from serkit.labels import LABELS
-from serkit.later import Later
+from serkit.later import Later, np, pd, soundfile
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    import soundfile
-
     from serkit.worlds import world
 else:
-    np, pd, soundfile = Later("numpy"), Later("pandas"), Later("soundfile")
     world = Later("serkit.worlds.world")
 
 TITLE = "synthetic"

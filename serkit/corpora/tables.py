@@ -11,7 +11,7 @@ import glob
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serkit.corpora.reading import shards
 from serkit.corpora.reading.columns import Choices, check_texts, in_study_words, pairs_of
@@ -19,12 +19,7 @@ from serkit.corpora.reading.corpus import Corpus, composed
 from serkit.corpora.reading.folder import paths_below
 from serkit.corpora.reading.tabular import column_names, is_parquet, read_columns
 from serkit.errors import CorpusMissing, CorpusUnfit, SpecError
-from serkit.later import Later
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Later("pandas")
+from serkit.later import pd
 
 TITLE = "table"
 PAGE = "docs/corpora.md#tables"

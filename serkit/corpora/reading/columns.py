@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serkit.corpora.reading import corpus
 from serkit.corpora.reading.corpus import PARTS, Corpus, composed
 from serkit.errors import CorpusUnfit, SpecError
 from serkit.labels import LABELS
-
-if TYPE_CHECKING:
-    import pandas as pd
+from serkit.later import pd
 
 SAME = {"anger": "angry", "happiness": "happy", "sadness": "sad"} | {label: label for label in LABELS}
 USUAL = {"train": "train", "test": "test"}

@@ -11,17 +11,11 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serkit.errors import CorpusUnfit
 from serkit.labels import LABELS
-from serkit.later import Later
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-else:
-    np, pd = Later("numpy"), Later("pandas")
+from serkit.later import np, pd
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("path", "label", "speaker", "split", "fold")

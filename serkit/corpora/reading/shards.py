@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
@@ -24,13 +24,7 @@ from serkit.corpora.reading.corpus import composed
 from serkit.corpora.reading.folder import careful, made_once
 from serkit.corpora.reading.tabular import open_parquet
 from serkit.files import cache_folder, parse_json, read_json
-from serkit.later import Later
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyarrow import types
-else:
-    types = Later("pyarrow.types")
+from serkit.later import pa, types
 
 FORMAT = 1  # of an unpacked folder; raise it when names or contents change
 INDEX = ".index.json"  # hidden, so no clip

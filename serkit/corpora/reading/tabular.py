@@ -11,19 +11,11 @@ import csv
 import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from serkit.corpora.reading.folder import DELIVERED, careful
 from serkit.errors import CorpusUnfit
 from serkit.files import open_file, read_text
-from serkit.later import Later
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-    from pyarrow import parquet, types
-else:
-    pd, parquet, types = Later("pandas"), Later("pyarrow.parquet"), Later("pyarrow.types")
+from serkit.later import pa, parquet, pd, types
 
 MAX_ROWS = 10_000_000
 """A small parquet file can promise any number of equal rows; the largest corpus has 0.3 million clips."""
