@@ -142,7 +142,7 @@ def folds(name: str, options: Mapping[str, Any]) -> int | None:
     """How many folds a corpus has with these options, by its reader alone; None where that cannot tell.
 
     Raises:
-        SpecError: as `checked_options`, or an option `folds` that is no number of them.
+        SpecError: an option that cannot be.
     """
     filled = checked_options(name, options)
     chosen = filled.get("folds")

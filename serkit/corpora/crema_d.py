@@ -36,7 +36,6 @@ COUNTS = {
     "multimodal": {"*": 4799},
 }
 """The published numbers of clips with one of the four labels, by the option `labels`."""
-
 INTENDED = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 VOTES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad", "D": None, "F": None}
 NO_VOTES = ("", "NA")
@@ -56,7 +55,7 @@ SILENT = "1076_MTI_SAD_XX"
 
 
 def is_here(folder: Path) -> int:
-    """How many names in the folder `AudioWAV` of `folder` are as CREMA-D's are; one more for the votes."""
+    """How many names in the folder `AudioWAV` are as CREMA-D's are; one more for the votes."""
     named = sum(NAME.fullmatch(stem_of(name)) is not None for name in names_seen(folder / "AudioWAV"))
     return named + (Path(TABLE).name in names_seen(folder / Path(TABLE).parent))
 

@@ -20,7 +20,6 @@ CHANNELS = (1,)
 
 EMOTIONS = {"W": "angry", "F": "happy", "N": "neutral", "T": "sad"}
 """The letter is the German word's: Wut, Freude, neutral, Trauer; Angst, Ekel and Langeweile are not used."""
-
 FOLDS = (("03", "08"), ("10", "09"), ("11", "13"), ("12", "14"), ("15", "16"))
 """The speakers that each fold leaves out: a man and a woman, in the order of their numbers."""
 

@@ -29,7 +29,6 @@ SPEAKERS = tuple(f"{number:02d}{gender}" for number in range(1, 6) for gender in
 """Session and gender: 01F, 01M, 02F, ... Fold k tests on the k-th; its partner in the session validates."""
 PARTNERS = tuple(fold ^ 1 for fold in range(len(SPEAKERS)))
 """Folds of the other speaker in the session: 0 and 1, 2 and 3, ..."""
-
 SPEAKER_CLIPS = {
     "happy": (528, 557, 481, 542, 522, 629, 528, 503, 590, 651),
     "dropped": (465, 477, 385, 428, 474, 526, 374, 419, 508, 434),
@@ -39,7 +38,6 @@ SPEAKER_CLIPS = {
 EMOTIONS = {"ang": "angry", "hap": "happy", "exc": "happy", "neu": "neutral", "sad": "sad"}
 UNUSED = ("fru", "sur", "fea", "dis", "oth", "xxx")
 """Frustrated, surprised, fearful, disgusted, other, and no consensus."""
-
 TURN = re.compile(r"Ses(?P<session>\d\d)[FM]_(?P<kind>impro|script).*_(?P<gender>[FM])[^_]*")
 
 

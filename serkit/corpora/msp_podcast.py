@@ -30,17 +30,13 @@ CHANNELS = (1,)
 
 LABEL_FILES = ("labels_consensus.csv", "labels_concensus.csv")
 AUDIO_FOLDERS = ("Audios", "Audio")
-NEEDED = ("FileName", "EmoClass", "SpkrID", "Split_Set")
 EXTRA = {"Gender": "gender", "EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
-
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 UNUSED = ("C", "D", "F", "O", "U", "X")
 """Contempt, disgust, fear, other, surprise, and no agreement."""
-
 SPLITS = {"Train": "train", "Development": "validation", "Validation": "validation"}
 SPLITS |= {"Test1": "test1", "Test2": "test2", "Test3": "test3"}
 ODD = "MSP-PODCAST_1023_0235"
-
 OLD = "1.8"  # spells its label file in the second way, and only clips of the four classes are published
 SIZES = {
     "1.8": {"train": 28_601, "validation": 4_772, "test1": 9_304},
@@ -67,7 +63,15 @@ def read(folder: Path, test: str = "Test1") -> Corpus:
     """
     names = names_in(folder / "Labels")
     file = next((name for name in LABEL_FILES if name in names), LABEL_FILES[0])
-    labels = _labels(folder, file)
+    labels = label_table(folder / "Labels" / file, TITLE, ("FileName", "EmoClass", "SpkrID", "Split_Set"))
+    for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
+        wrong = labels[~labels[column].isin(known)]
+        if len(wrong):
+            row = wrong.iloc[0]
+            where = f"Labels/{file}, row {row.name + 2} ({row['FileName']})"
+            said = f"{column} {row[column]!r}; expected one of {', '.join(known)}"
+            raise CorpusUnfit(f"{TITLE}: {where} has {said}. Restore the file from the release")
+    labels["split"] = labels["Split_Set"].map(SPLITS)
     version, notes = _version(labels, file)
     audio, expected = _audio(folder)
     stems = labels["FileName"].map(stem_of).map(composed)
@@ -111,20 +115,6 @@ def expected(test: str = "Test1") -> list[dict[str, int]]:
     share = FOUR_CLASSES / sum(sizes.values())
     parts = {"train": "train", "validation": "validation", "test": SPLITS[test]}
     return [{part: round(share * sizes.get(split, 0)) for part, split in parts.items()}]
-
-
-def _labels(folder: Path, file: str) -> pd.DataFrame:
-    """The label file as text columns, checked, and `split`."""
-    labels = label_table(folder / "Labels" / file, TITLE, NEEDED)
-    for column, known in (("EmoClass", [*EMOTIONS, *UNUSED]), ("Split_Set", list(SPLITS))):
-        wrong = labels[~labels[column].isin(known)]
-        if len(wrong):
-            row, expected = wrong.iloc[0], ", ".join(known)
-            raise CorpusUnfit(
-                f"{TITLE}: Labels/{file}, row {row.name + 2} ({row['FileName']}) has {column}"
-                f" {row[column]!r}; expected one of {expected}. Restore the file from the release"
-            )
-    return labels.assign(split=labels["Split_Set"].map(SPLITS))
 
 
 def _version(labels: pd.DataFrame, file: str) -> tuple[str, list[str]]:

@@ -23,11 +23,9 @@ CHANNELS = (1, 2)  # a few of the published clips are stereo
 
 EMOTIONS = {"01": "neutral", "03": "happy", "04": "sad", "05": "angry"}
 """02 calm, 06 fearful, 07 disgust and 08 surprised are not used."""
-
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "kids", "02": "dogs"}
 """*Kids are talking by the door* and *Dogs are sitting by the door*."""
-
 ACTORS = tuple(f"{actor:02d}" for actor in range(1, 25))
 """Odd ones are men and even ones women, so four consecutive ones are two of each."""
 

@@ -151,10 +151,8 @@ def _planned() -> pd.DataFrame:
             labels = [ordered[k] for k in order]
         for (place, number), label in zip(slots, labels, strict=True):
             speaker = f"{role}{place:02d}"
-            path, part = (
-                f"{role}/{speaker}/{speaker}_{number:02d}.wav",
-                PART_OF_A[place] if role == "A" else "",
-            )
+            path = f"{role}/{speaker}/{speaker}_{number:02d}.wav"
+            part = PART_OF_A[place] if role == "A" else ""
             rows.append((path, label, speaker, world.voice_of(place), part, role, place, number))
     return pd.DataFrame(rows, columns=[*_COLUMNS, "role", "place", "number"])
 
@@ -164,14 +162,8 @@ def _labels_text() -> str:
 
 
 def _folder_name(semantics: str, acoustic: float) -> str:
-    settings = {
-        "version": world.VERSION,
-        "seed": world.SEED,
-        "semantics": semantics,
-        "acoustic": float(acoustic),
-        "casts": {role: asdict(cast) for role, cast in CASTS.items()},
-        "labels": _labels_text(),
-    }
+    dials = dict(version=world.VERSION, seed=world.SEED, semantics=semantics, acoustic=float(acoustic))
+    settings = dials | dict(casts={role: asdict(cast) for role, cast in CASTS.items()}, labels=_labels_text())
     return f"synthetic-{hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]}"
 
 

@@ -137,8 +137,8 @@ class _Table:
         every = pd.concat([self._of(path, wanted) for path in self.files], ignore_index=True)
         for column, values in self.where.items():
             has = every[f"where {column}"]
-            if lacking := sorted(values - set(has.dropna())):
-                known = ", ".join(sorted(set(has.dropna()))[:20])
+            if lacking := sorted(values - {*has}):
+                known = ", ".join(sorted({*has.dropna()})[:20])
                 raise CorpusUnfit(f"{self.title}: no row has {column} {lacking[0]!r}; it has {known}")
             every = every[has.isin(values)]
         return every[[*wanted, "file", "row"]].reset_index(drop=True)

@@ -94,18 +94,13 @@ def in_study_words(
 ) -> Corpus:
     """A delivered corpus in the study's words: one row a clip, split or in folds.
 
-    The folds are as even in clips as a greedy choice makes them, the same on every machine, and the next fold
-    validates. Clips without one of the labels are in `others`; `notes` count them by label.
+    Its clips have `path`; `delivered`, the label, and `speaker`, each text or None; `split`, text, where
+    splits are asked for; `fold`, text or None, where a column of folds is; the rest is kept. `declared` are
+    labels that the corpus says it has, besides those of clips; `usual` is what its splits mean where the
+    study does not say; `title` and the columns it `has` are for messages.
 
-    Args:
-        delivered: its `clips` have `path`; `delivered`, the label, and `speaker`, each text or None; `split`,
-            text, where splits are asked for; `fold`, text or None, where a column of folds is. Further
-            columns are kept.
-        title: the corpus's, for messages.
-        has: the columns there are, for messages.
-        choices: what the study says about them.
-        declared: labels that the corpus says it has, besides those that clips have.
-        usual: what its splits mean where the study does not say.
+    Folds are as even in clips as a greedy choice makes them, the same on every machine, and the next fold
+    validates. Clips without one of the labels are in `others`; `notes` count them by label.
 
     Raises:
         CorpusUnfit: it lacks what is needed, or its split leaves speakers on both sides unsaid.

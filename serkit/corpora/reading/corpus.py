@@ -1,7 +1,4 @@
-"""What every corpus becomes: one table of clips, and the rule that splits it.
-
-Everything after a reader (packing, training, reports, the doctor) knows only this class.
-"""
+"""What every corpus becomes, and all that is known of it once it is read: its clips, and how they split."""
 
 from __future__ import annotations
 
@@ -65,9 +62,8 @@ class Corpus:
             return np.flatnonzero(self.clips["split"].to_numpy() == part)
         folds = self.clips["fold"].to_numpy()
         tested, validating = folds == fold, folds == self.validation_fold[fold]
-        return np.flatnonzero(
-            {"test": tested, "validation": validating, "train": ~(tested | validating)}[part]
-        )
+        rows = {"test": tested, "validation": validating, "train": ~(tested | validating)}
+        return np.flatnonzero(rows[part])
 
     def digest(self) -> str:
         """SHA-256 over what the labels say (the five columns and the validation rule), not over the audio."""

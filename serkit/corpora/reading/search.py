@@ -1,8 +1,7 @@
 """Finding a corpus: the folders at or below the user's, looked at level by level.
 
-What may not be looked at is passed over and remembered, so that a message can say which. Links are followed,
-because corpora often lie on another disk; each folder is looked at once, by whatever name it is met first, so
-links to folders above do no harm.
+What may not be looked at is passed over, and a message says which. Links are followed, because corpora often
+lie on another disk; each folder is looked at once, by whatever name it is met first, whatever links lead up.
 """
 
 import errno
@@ -51,12 +50,13 @@ def search(module: ModuleType, title: str, data: Path | None, options: Mapping[s
         if hasattr(module, "choose"):
             alike = [(1, folder) for folder in module.choose([folder for _, folder in alike], **options)]
     except CorpusMissing as error:
+        said = [str(error)]
         if looks_like := getattr(module, "LOOKS_LIKE", ""):
-            looks_like = f"; looked for {looks_like}"
-        denied_first = sorted(passed.items(), key=lambda one: one[1] != os.strerror(errno.EACCES))
-        passed_over = [f"{name} ({why})" for name, why in denied_first]
-        not_seen = f"; passed over {_some(passed_over)}" if passed else ""
-        raise CorpusMissing(f"{error}{looks_like}{not_seen} ({how})") from None
+            said.append(f"looked for {looks_like}")
+        if passed:
+            denied_first = sorted(passed.items(), key=lambda one: one[1] != os.strerror(errno.EACCES))
+            said.append(f"passed over {_some([f'{name} ({why})' for name, why in denied_first])}")
+        raise CorpusMissing(f"{'; '.join(said)} ({how})") from None
     best = max(alike, key=lambda one: one[0])[1]  # the first of equals
     others = [str(folder) for _, folder in alike if folder != best]
     note = f"other folders look like {title} too and are not read: {_some(others)}"

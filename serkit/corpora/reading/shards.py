@@ -33,6 +33,7 @@ NAME_BYTES = 80
 
 MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\xff\xfb": "mp3"}
 SHARD = re.compile(r"(.+)-\d+-of-\d+")
+Chosen = Mapping[Path, Sequence[int]]  # the rows wanted of each shard, ascending
 
 
 def audio_columns(path: Path, title: str) -> list[str]:
@@ -71,11 +72,8 @@ def split_of(path: Path) -> str:
     return path.parent.name if path.stem.isdecimal() else path.stem
 
 
-def unpack(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> tuple[Path, list[str]]:
-    """The folder of the cache with the audio of chosen rows, and each one's file in it, shard by shard.
-
-    `chosen` has the rows wanted of each shard, ascending. A row without audio has a name and no file.
-    """
+def unpack(chosen: Chosen, column: str, title: str) -> tuple[Path, list[str]]:
+    """The folder of the cache with the audio of chosen rows, and each one's file; none without audio."""
     digest = hashlib.sha256(f"{FORMAT} {column}".encode())
     for path, rows in chosen.items():
         with careful(path, title):
@@ -83,11 +81,8 @@ def unpack(chosen: Mapping[Path, Sequence[int]], column: str, title: str) -> tup
         digest.update(os.fsencode(path.resolve()))
         digest.update(f"\t{found.st_size}\t{found.st_mtime_ns}\t{found.st_ino}\t{list(rows)}\n".encode())
     folder = cache_folder() / "unpacked" / digest.hexdigest()[:16]
-
-    def write(draft: Path) -> None:
-        _write(draft, _audio(chosen, column, title), sum(map(len, chosen.values())), title)
-
-    return folder, made_once(folder, f"the audio of {title}", _names, write)
+    what = f"the audio of {title}"
+    return folder, made_once(folder, what, _names, lambda draft: _write(draft, chosen, column, title))
 
 
 def _names(folder: Path) -> list[str] | None:
@@ -106,8 +101,9 @@ def _of_file(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
-def _write(folder: Path, rows: Iterator[tuple[int, dict[str, Any]]], n_clips: int, title: str) -> None:
+def _write(folder: Path, chosen: Chosen, column: str, title: str) -> None:
     index: list[tuple[str, list[int] | None]] = []
+    rows, n_clips = _audio(chosen, column, title), sum(map(len, chosen.values()))
     for number, delivered in tqdm(rows, f"unpacking {title}", n_clips, unit="clip", disable=None):
         data = delivered.get("bytes")
         name = _name(number, delivered.get("path"), data)
@@ -118,9 +114,7 @@ def _write(folder: Path, rows: Iterator[tuple[int, dict[str, Any]]], n_clips: in
     os.sync()  # once for all: a power cut must not leave names without what they hold
 
 
-def _audio(
-    chosen: Mapping[Path, Sequence[int]], column: str, title: str
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _audio(chosen: Chosen, column: str, title: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows chosen, with their numbers in the dataset; about a group of rows is in memory at a time."""
     first = 0  # of the shard, in the dataset
     for path, rows in chosen.items():
