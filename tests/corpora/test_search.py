@@ -235,8 +235,8 @@ def test_a_relative_folder_is_one_where_the_command_is_typed(tmp_path: Path, mon
 
 
 def test_a_worker_is_told_where_corpora_are(tmp_path: Path) -> None:
-    engine = SimpleNamespace(place=SimpleNamespace(data=tmp_path), _pool=None)
-    node = SimpleNamespace(workerinput={"workercount": 2})
+    engine = SimpleNamespace(place=SimpleNamespace(data=tmp_path), _pool=xdist.Pool([]))
+    node = SimpleNamespace(workerinput={"workercount": 2}, gateway=SimpleNamespace(id="gw0"))
     xdist.Engine.pytest_configure_node(engine, node)
     assert node.workerinput["data"] == str(tmp_path)
 
