@@ -3,9 +3,8 @@
 Source: Zenodo record 3987831 (Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio
 Pattern Recognition", arXiv:1912.10211), CC BY 4.0. The paper (§3) starts from the 32 kHz one.
 
-A run's key has a checkpoint's name alone, so the name must stand for one content: a file is used only where
-its SHA-256 is the published one. A run fetches nothing; where a checkpoint is missing it says how to put it
-there by hand, for machines without a network.
+A run's key has a checkpoint's name alone, so a file is used only where its SHA-256 is the published one. A
+run fetches nothing: it says how to put the file there by hand, for machines without a network.
 """
 
 from __future__ import annotations
