@@ -67,21 +67,27 @@ def the(cells, exhibit, train, test, rate=0):
     return chosen.iloc[0]
 
 
-def numbers_of(kind, study, store):
+def made_of(study, store):
+    """The cells, from one reading of the results."""
+    return cells.Cells(study, cells.answers(study, store).results)
+
+
+def numbers_of(kind, study, store, made=None):
     """The numbers of one kind of exhibit."""
-    found = cells.answers(study, store)
-    return kind.numbers(study, cells.Cells(study, found.results), store)
+    return kind.numbers(study, made or made_of(study, store), store)
 
 
 def cells_of(study, store):
     """The cells of Table 1 and Figures 2 and 3."""
-    parts = [numbers_of(kind, study, store) for kind in (table1, changes)]
+    made = made_of(study, store)
+    parts = [numbers_of(kind, study, store, made) for kind in (table1, changes)]
     return pd.concat([part["cells"] for part in parts if part], ignore_index=True)
 
 
 def drawn(study, store):
     """Every table, by name."""
-    numbers = [(kind, numbers_of(kind, study, store)) for kind in studies.kinds()]
+    made = made_of(study, store)
+    numbers = [(kind, numbers_of(kind, study, store, made)) for kind in studies.kinds()]
     tables = [table for kind, of in numbers if of for table in kind.draw_tables(study, of)]
     return {table.name: table for table in tables}
 

@@ -76,6 +76,9 @@ def test_folds_are_the_speakers_and_the_partner_validates(loaded) -> None:
         assert set(tested["speaker"]) == {speaker}
         assert set(validating["speaker"]) == {speaker[:2] + ("M" if speaker[2] == "F" else "F")}
         assert not set(trained["dialogue"]) & set(tested["dialogue"]), "a dialogue is on both sides"
+        partner = fold ^ 1  # a pair of folds is one training set, and swaps its other parts
+        assert list(corpus.part(fold, "train")) == list(corpus.part(partner, "train"))
+        assert list(corpus.part(fold, "validation")) == list(corpus.part(partner, "test"))
 
 
 def test_keeps_what_else_is_known(loaded) -> None:

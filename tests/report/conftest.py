@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from benchmark import study as studies
+from benchmark.report import collect, figures
 from benchmark.report.paper import PAPER
 from serkit.results import Store
 from tests.made_results import made_result, put
@@ -14,6 +15,17 @@ from tests.made_studies import flat, trainings
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "small")
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures that say how many panels they have: drawing takes seconds, and is held in test_figures."""
+
+    def save(figure, folder, name):
+        for ending in figures.UNDATED:
+            (folder / f"{name}.{ending}").write_text(f"{len(figure.axes)} panels")
+
+    monkeypatch.setattr(figures, "save", save)
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +86,9 @@ def as_published(paper, published, tmp_path_factory):
 
         put(store, made_result(case.spec, wf1, evaluations=1))
     return store
+
+
+@pytest.fixture(scope="session")
+def shown(paper, as_published):
+    """All that is shown of them; reading 415 results takes seconds."""
+    return collect.Report(paper, as_published)

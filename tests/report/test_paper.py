@@ -9,7 +9,6 @@ from tests.made_results import made_result, put
 from tests.made_studies import (
     by_id,
     cells_of,
-    drawn,
     flat,
     put_grid,
     the,
@@ -29,8 +28,8 @@ def test_every_published_number_stands_at_its_place(paper, store, published):
     assert set(cells[cells["paper"].isna()]["test"]) == {"IEMOCAP"}
 
 
-def test_the_papers_own_results_differ_nowhere_but_where_it_contradicts_itself(paper, as_published):
-    cells = cells_of(paper, as_published)
+def test_the_papers_own_results_differ_nowhere_but_where_it_contradicts_itself(shown):
+    cells = shown.cells
     assert (cells["runs"] == cells["runs_expected"]).all()
     beside = cells[cells["paper"].notna()]
     differs = beside[beside["difference"].abs() > 1e-9]
@@ -45,8 +44,8 @@ def test_the_papers_own_results_differ_nowhere_but_where_it_contradicts_itself(p
     assert disagreements(cells) == []
 
 
-def test_the_layout_is_the_papers(paper, as_published):
-    of = drawn(paper, as_published)
+def test_the_layout_is_the_papers(shown):
+    of = {table.name: table for table in shown.tables}
     assert list(of)[1:] == ["table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-wf1"]
 
     table1 = of["table1"]
