@@ -180,11 +180,10 @@ def test_augmented_clips_go_through_the_chain(judge, augmentation):
 
 
 def test_noise_is_heard_as_worse_quality(raw):
-    meter = Meter(AcousticsSpec(CORPUS, NOISY, p835_clips=3), packed(SPEECH))
-    noisy = meter.measure(np.arange(3)).set_index("row")
-    before = raw.loc[noisy.index, "bak_mos"]
-    assert (noisy["bak_mos"] < before).all()
-    assert (noisy["bak_mos"] < before - 1).sum() == 2  # C's telephone band was bad before
+    meter = Meter(AcousticsSpec(CORPUS, NOISY, p835_clips=1), packed(SPEECH))
+    (noisy,) = meter.measure(np.arange(3)).dropna(subset="bak_mos").to_dict("records")
+    assert noisy["row"] == 1  # not C's, whose telephone band was bad before
+    assert noisy["bak_mos"] < raw.loc[1, "bak_mos"] - 1
 
 
 def test_reverb_is_heard_as_a_room(raw):

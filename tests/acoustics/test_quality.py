@@ -1,5 +1,6 @@
 """DNSMOS against the package's own scores of one window; a clip's level and company do not matter."""
 
+import functools
 import hashlib
 import os
 import sys
@@ -30,18 +31,22 @@ def clean(ours):
     return ours.p835([spoken(0)])[0]
 
 
-def theirs(window):
-    """The package's P.808, overall, signal and background of one window."""
-    scores = dnsmos.run(window, 16_000)
-    return [float(scores[name]) for name in ("p808_mos", "ovrl_mos", "sig_mos", "bak_mos")]
+@pytest.fixture(scope="module")
+def package():
+    """The package's own class; on one thread, for two that wait for each other take twice the time."""
+    options = dnsmos.ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    folder = Path(dnsmos.__file__).parent / "dnsmos_models"
+    opened = functools.partial(dnsmos.ort.InferenceSession, sess_options=options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dnsmos, "ort", SimpleNamespace(InferenceSession=opened))
+        return dnsmos.DNSMOS(str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx"))
 
 
 @pytest.fixture
-def their_p808():
+def their_p808(package, monkeypatch):
     """The package's P.808 of one window, without P.835, which takes longer."""
-    folder = Path(dnsmos.__file__).parent / "dnsmos_models"
-    package = dnsmos.DNSMOS(str(folder / "model_v8.onnx"), str(folder / "model_v8.onnx"))
-    package.onnx_sess = SimpleNamespace(run=lambda *_: [np.zeros((1, 3))])
+    monkeypatch.setattr(package, "onnx_sess", SimpleNamespace(run=lambda *_: [np.zeros((1, 3))]))
     return lambda window: package(window, 16_000, False)["p808_mos"]
 
 
@@ -58,15 +63,14 @@ def long_clip():
 # ---------------------------------------------------------------------------------- the package's own numbers
 
 
-@pytest.mark.parametrize(
-    "clip", [spoken(1), long_clip(), noisy(spoken(0), 5)], ids=["short", "long", "noisy"]
-)
-def test_scores_are_the_packages_of_the_first_window(ours, clip):
+@pytest.mark.parametrize("clip", [spoken(1), long_clip()], ids=["short", "long"])
+def test_scores_are_the_packages_of_the_first_window(ours, package, clip):
     window = heard(clip)
     assert window.shape == (WINDOW_SAMPLES,)
-    p808, *p835 = theirs(window)
+    scores = package(window, 16_000, False)
     # Equal here; another processor may sum in another order.
-    assert ours.p808([clip])[0] == pytest.approx(p808, abs=1e-4)
+    assert ours.p808([clip])[0] == pytest.approx(scores["p808_mos"], abs=1e-4)
+    p835 = [scores[name] for name in ("ovrl_mos", "sig_mos", "bak_mos")]
     assert ours.p835([clip])[0] == pytest.approx(p835, abs=1e-4)
 
 
@@ -121,9 +125,8 @@ def test_peaks_never_exceed_full_scale():
     assert window[1000] / window[1001] == pytest.approx(-2 / 3)
 
 
-@pytest.mark.parametrize("gain_db", [-40, 10])
-def test_level_does_not_matter(ours, clean, gain_db):
-    clip = spoken(0) * np.float32(10 ** (gain_db / 20))
+def test_level_does_not_matter(ours, clean):
+    clip = spoken(0) * np.float32(0.01)
     assert ours.p808([clip]) == pytest.approx(ours.p808([spoken(0)]), abs=1e-3)
     assert ours.p835([clip])[0] == pytest.approx(clean, abs=1e-3)
 

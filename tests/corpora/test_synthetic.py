@@ -1,5 +1,6 @@
 """Synthetic corpora: made once, as planned, and again where they are damaged."""
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -68,11 +69,15 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
 
 
+make_clip_once = functools.cache(world.make_clip)
+
+
 @pytest.fixture
 def few(monkeypatch):
     """A dozen clips in place of some hundreds, for tests of the files and not of the sound."""
     casts = {role: reader.Cast(*size, dict.fromkeys(LABELS, 1)) for role, size in FEW.items()}
     monkeypatch.setattr(reader, "CASTS", casts)
+    monkeypatch.setattr(world, "make_clip", make_clip_once)
 
 
 def test_two_processes_at_once_make_the_corpora_once(few, monkeypatch):
