@@ -7,6 +7,7 @@ equal keys mean equal outcomes and a new setting never reuses an old result. Imp
 from __future__ import annotations  # a study file asks for types by their text
 
 import dataclasses
+import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -315,11 +316,17 @@ def from_json(data: Mapping[str, Any]) -> Spec:
         fields = {field.name for field in dataclasses.fields(of)}
         odd = sorted(data.keys() ^ {*fields, name})  # missing, or unknown
         check(not odd, f"not a run spec: {shown(odd)[1:-1]}")
-        return _made(of, {name: data[name] for name in fields})
+        return _read(of, json.dumps({name: data[name] for name in fields}, sort_keys=True))
     except SpecError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise SpecError(f"not a run spec: {error}") from error
+
+
+@functools.lru_cache(4096)
+def _read(of: type, text: str) -> Any:
+    """A spec from the JSON of its fields; a report asks for each one several times."""
+    return _made(of, json.loads(text))
 
 
 PARTS = {"corpus": CorpusSpec, "model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}

@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -20,6 +21,26 @@ def synthetic_cache(tmp_path_factory):
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     return shared / "synthetic-cache"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported stays: walking it for garbage, then and each time after, takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_compiled():
+    """A process's first optimiser imports what torch.compile needs, for two seconds: nothing here does."""
+    if "torch" in sys.modules:
+        for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+            function = getattr(sys.modules["torch"].optim.Optimizer, name).__wrapped__
+            setattr(function, "__dynamo_disable", function)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ page says which files have the numbers of the rest.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -27,6 +28,8 @@ from serkit.labels import LABELS
 from serkit.specs import METRICS
 
 if TYPE_CHECKING:
+    import jinja2
+
     from benchmark.report.collect import Report
 
 HERE = Path(__file__).parent
@@ -38,12 +41,6 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
 
     Heat maps open in the `colours` `paper` or `safe`; a reader may switch.
     """
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(HERE)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
     study, results = report.study, report.found.results.values()
     spent = cost(results)
     choices = Table("choices", "Points and choices", ["Point", "Choice"], report.choices)
@@ -53,7 +50,7 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
     for section in report.sections:
         for key, value in section.data.items():
             data[key] = {**data[key], **value} if isinstance(value, dict) else value
-    return environment.get_template("page.html").render(
+    return _template().render(
         report=report,
         study=study,
         question=verdicts.QUESTION,
@@ -69,6 +66,17 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
         vega=re.sub("</(?=script)", r"<\\/", vega(), flags=re.IGNORECASE),  # would end the element
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(HERE)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("page.html")
 
 
 def _downloads(report: Report, tables: list[Table]) -> dict[str, dict[str, str]]:
