@@ -26,19 +26,12 @@ from serkit.specs import MEASUREMENT, METRICS, Recipe, RunSpec, Spec
 
 @dataclass(frozen=True)
 class Answers:
-    """The results of a study, by what was asked.
+    """The results of a study, by what was asked."""
 
-    Attributes:
-        results: for each run and measurement of the plan that is done and counts, its newest result.
-        mixed: corpora whose results come from several versions of them (fingerprints).
-        left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
-        unread: why stored results could not be read, a message each.
-    """
-
-    results: Mapping[Spec, Result]
-    mixed: tuple[str, ...] = ()
-    left_out: Mapping[Spec, Result] = field(default_factory=dict)
-    unread: tuple[str, ...] = ()
+    results: Mapping[Spec, Result]  # the newest of each run and measurement that is done and counts
+    mixed: tuple[str, ...] = ()  # corpora whose results come from several versions of them (fingerprints)
+    left_out: Mapping[Spec, Result] = field(default_factory=dict)  # runs that diverged
+    unread: tuple[str, ...] = ()  # why stored results could not be read, a message each
 
 
 def answers(study: Study, store: Store) -> Answers:
@@ -57,12 +50,9 @@ def answers(study: Study, store: Store) -> Answers:
                 found[spec.plan()] = result
     copies = {tuple(copy) for result in found.values() for copy in result["spec"]["fingerprints"]}
     versions = Counter(name for name, _ in copies)
-    return Answers(
-        results={spec: result for spec, result in found.items() if not diverged(result)},
-        mixed=tuple(sorted(name for name, number in versions.items() if number > 1)),
-        left_out={spec: result for spec, result in found.items() if diverged(result)},
-        unread=tuple(unread),
-    )
+    mixed = tuple(sorted(name for name, number in versions.items() if number > 1))
+    left_out = {spec: found.pop(spec) for spec, result in [*found.items()] if diverged(result)}
+    return Answers(found, mixed, left_out, tuple(unread))
 
 
 class Cells:
@@ -70,8 +60,7 @@ class Cells:
 
     def __init__(self, study: Study, results: Mapping[Any, Result]) -> None:
         """Reads nothing yet."""
-        self.study = study
-        self.results = results
+        self.study, self.results = study, results
         self._tails: dict[Any, list[Tail]] = {}
 
     def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
@@ -125,19 +114,10 @@ class Cells:
         baseline = self.row((corpus,), corpus, 0)
         change = row["wF1"] - baseline["wF1"]
         low, high = _ends(intervals.difference(units, self.units((corpus,), corpus, 0)), change)
-        title_of = self.study.title_of
-        return {
-            "exhibit": exhibit,
-            "column": column,
-            "train": title_of(train),
-            "augment_percent": rate,
-            "test": title_of(test),
-            **row,
-            "wF1_change": change,
-            "wF1_change_low": low,
-            "wF1_change_high": high,
-            **{f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")},
-        }
+        place: dict[str, Any] = dict(exhibit=exhibit, column=column, train=self.study.title_of(train))
+        place |= dict(augment_percent=rate, test=self.study.title_of(test))
+        ends = dict(wF1_change=change, wF1_change_low=low, wF1_change_high=high)
+        return place | row | ends | {f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")}
 
     def learnt(self, train: TrainingSet, test: str, rate: int) -> Learnt | None:
         """Whether a training can be told from guessing on a corpus of its own; None: no run is done."""

@@ -6,8 +6,7 @@ Nothing is run: whatever is done is shown, and what is missing is a visible gap.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from functools import cached_property
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import pandas as pd
 from benchmark.report import cells, paper, verdicts
 from benchmark.report.cells import Answers, Cells
 from benchmark.report.choices import choices
-from benchmark.report.exhibits import Section
 from benchmark.report.tables import MISSING
 from benchmark.session import progress, status
 from benchmark.study import Study, kinds, plan
@@ -42,37 +40,26 @@ class Report:
         numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds()]
         self.exhibits = [(kind, of) for kind, of in numbers if of]
         self.tables = [table for kind, of in self.exhibits for table in kind.draw_tables(study, of)]
+        self.sections = [section for kind, of in self.exhibits for section in kind.sections(study, of)]
+        self.numbers = _saved(of for _, of in self.exhibits)
+        self.cells = self.numbers.get("cells", pd.DataFrame())  # of Table 1 and the figures
         self.sentences = verdicts.sentences(made)  # the answer
         self.notes = list(_notes(made, self.found, self.cells))
         self.choices = choices(study)
-        self.states = list(progress.Progress(study, store).look())
         self.conditions = list(_conditions(study, made, store))
+        self.states = list(progress.Progress(study, store).look())
+        done = all(state.state == progress.DONE for state in self.states)
+        how_far = f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
+        self.interim = "" if done else how_far
 
-    @property
-    def interim(self) -> str:
-        """How far the study is; empty where all of it is done."""
-        if all(state.state == progress.DONE for state in self.states):
-            return ""
-        return f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
 
-    @cached_property
-    def numbers(self) -> dict[str, pd.DataFrame]:
-        """What is saved with every digit, by the name of its file."""
-        parts = defaultdict(list)
-        for name, frame in (item for _, numbers in self.exhibits for item in numbers.items()):
-            if name.endswith("cells"):
-                parts[name].append(frame)
-        return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-
-    @property
-    def cells(self) -> pd.DataFrame:
-        """The cells of Table 1 and the figures; empty where a study shows none."""
-        return self.numbers.get("cells", pd.DataFrame())
-
-    @property
-    def sections(self) -> list[Section]:
-        """What the page shows of each exhibit."""
-        return [section for kind, of in self.exhibits for section in kind.sections(self.study, of)]
+def _saved(numbers: Iterable[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """What is saved with every digit, by the name of its file."""
+    parts = defaultdict(list)
+    for name, frame in (item for of in numbers for item in of.items()):
+        if name.endswith("cells"):
+            parts[name].append(frame)
+    return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 
 
 def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:

@@ -39,22 +39,15 @@ LONGEST = 40  # letters of a name; a training set has several corpora's
 def drawn(
     title: str, legend: str, size: tuple[float, float], rows: int, columns: int, **options: Any
 ) -> Iterator[tuple[Figure, np.ndarray]]:
-    """A figure and its panels, [rows, columns], to draw in.
+    """A figure and its panels, [rows, columns], to draw in, of so many inches.
 
-    Args:
-        title: above.
-        legend: below, in as many lines as it needs.
-        size: width and height in inches.
-        rows: of panels.
-        columns: of panels.
-        options: of `Figure.subplots`.
+    The title is above, the legend below in as many lines as it needs; `options` are of `Figure.subplots`.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-        lines = "\n".join(broken(legend, size[0]))
-        figure.supxlabel(lines, x=0.01, ha="left", fontsize=8, color="0.3")
+        figure.supxlabel("\n".join(broken(legend, size[0])), x=0.01, ha="left", fontsize=8, color="0.3")
 
 
 def broken(text: str, inches: float) -> list[str]:

@@ -10,6 +10,7 @@ interval; `Spread.of` says which of the two a reader looks at. More in `docs/rea
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,23 +25,17 @@ FEW = 3
 """With fewer units an interval is too wide to tell a good network from guessing."""
 
 FOLDS, RUNS, SINGLE, NONE = "folds", "runs", "single run", "nothing"
+"""What varies: folds of the tested corpus, runs; of a single run a yardstick, no interval of confidence."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tail:
-    """What one run scored on one test over its tail.
-
-    Attributes:
-        seed: the run's.
-        fold: that the run left out; 0 where there is none.
-        tested: the folds that were scored.
-        scores: metric -> float64 [evaluations, folds].
-    """
+    """What one run scored on one test over its tail."""
 
     seed: int
-    fold: int
-    tested: tuple[int, ...]
-    scores: Mapping[str, np.ndarray]
+    fold: int  # that the run left out; 0 where there is none
+    tested: tuple[int, ...]  # the folds that were scored
+    scores: Mapping[str, np.ndarray]  # metric -> float64 [evaluations, folds]
 
     def curve(self, metric: str) -> np.ndarray:
         """The metric at each evaluation, averaged over folds; NaN where nothing was scored."""
@@ -50,17 +45,13 @@ class Tail:
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean of `n` units and how far it may be off; NaN where nothing can be said.
-
-    `of` says what varies: `folds` of the tested corpus, `runs`, `single run` (a yardstick, no interval of
-    confidence) or `nothing` (no run is done).
-    """
+    """A mean of `n` units and how far it may be off; NaN where nothing can be said."""
 
     mean: float = np.nan
     low: float = np.nan
     high: float = np.nan
     n: int = 0
-    of: str = NONE
+    of: str = NONE  # what varies
 
     @property
     def known(self) -> bool:
@@ -77,15 +68,12 @@ class Spread:
 class Units:
     """What a cell is an average of.
 
-    Attributes:
-        values: the metric's tail averages by (seed, fold); of a corpus with one split, by (seed, run's fold).
-        hidden: variance of their mean that the units do not show, from training anew.
-        of: as `Spread.of`.
+    `values` are the metric's tail averages by (seed, fold), the run's fold where the corpus has one split.
     """
 
     values: Mapping[tuple[int, int], float]
-    hidden: float
-    of: str
+    hidden: float  # variance of their mean that the units do not show, from training anew
+    of: str  # as `Spread.of`
 
     @property
     def folds(self) -> set[int]:
@@ -97,9 +85,9 @@ class Units:
         """A value for each fold, the mean over its seeds; where there is one fold, for each seed."""
         if len(self.folds) == 1:
             return list(self.values.values())
-        by_fold: dict[int, list[float]] = {}
+        by_fold: dict[int, list[float]] = defaultdict(list)
         for (_, fold), value in self.values.items():
-            by_fold.setdefault(fold, []).append(value)
+            by_fold[fold].append(value)
         return [float(np.mean(of_fold)) for of_fold in by_fold.values()]
 
     @property
@@ -135,10 +123,10 @@ def units(tails: Sequence[Tail], metric: str, by_fold: bool, learnt: bool) -> Un
     """
     if not tails:
         return NO_UNITS
-    values: dict[tuple[int, int], list[float]] = {}
+    values: dict[tuple[int, int], list[float]] = defaultdict(list)
     for tail in tails:
         for fold, scores in zip(tail.tested, tail.scores[metric].T.copy(), strict=True):
-            values.setdefault((tail.seed, fold if by_fold else tail.fold), []).append(float(np.mean(scores)))
+            values[tail.seed, fold if by_fold else tail.fold].append(float(np.mean(scores)))
     means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
     several = len({fold for _, fold in means}) > 1
     kind = FOLDS if by_fold and several else RUNS if len(means) > 1 else SINGLE
@@ -180,17 +168,11 @@ def difference(cell: Units, other: Units) -> Spread:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Whether a training shows, on the test clips of a corpus that it learnt from, that it learnt anything.
+    """Whether a training shows, on test clips of a corpus that it learnt from, that it learnt anything."""
 
-    Attributes:
-        recall: its uACC there.
-        guessing: the uACC of guesses, whatever they are: 1 / classes among the test clips.
-        shown: whether the recall is above guessing by more than chance gives.
-    """
-
-    recall: Spread
-    guessing: float
-    shown: bool
+    recall: Spread  # its uACC there
+    guessing: float  # the uACC of guesses, whatever they are: 1 / classes among the test clips
+    shown: bool  # whether the recall is above guessing by more than chance gives
 
     def __str__(self) -> str:
         """In words: `uACC 0.27 [0.22, 0.32], 0.25 by guessing`."""
@@ -201,12 +183,9 @@ class Learnt:
 def learnt(units: Units, clips: Iterable[Mapping[str, int]]) -> Learnt | None:
     """Whether a training can be told from guessing on one of its own corpora; None: nothing is done.
 
-    By the lower end of the interval. Of fewer units than `FEW` that says nothing; then, and of a single run
-    besides, by two deviations of what guessing gives on so many test clips.
-
-    Args:
-        units: of its uACC.
-        clips: for each fold that was tested, test clips by label.
+    By the lower end of the interval of its uACC. Of fewer units than `FEW` that says nothing; then, and of a
+    single run besides, by two deviations of what guessing gives on so many test clips (by label, of each fold
+    that was tested).
     """
     recall = units.around()
     folds = [[n for n in of_fold.values() if n] for of_fold in clips if any(of_fold.values())]

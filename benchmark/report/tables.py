@@ -20,23 +20,14 @@ WIDE = 45
 
 @dataclass(frozen=True)
 class Table:
-    """A drawn table.
+    """A drawn table."""
 
-    Attributes:
-        name: of its files.
-        title: above it.
-        headers: one a column; a line break separates the training set's letter from the test.
-        rows: text.
-        legend: lines below.
-        aside: whether it is for files and page alone: the terminal shows the paper's layout.
-    """
-
-    name: str
+    name: str  # of its files
     title: str
-    headers: list[str]
+    headers: list[str]  # a line break separates the training set's letter from the test
     rows: Sequence[Sequence[str]]
-    legend: tuple[str, ...] = ()
-    aside: bool = False
+    legend: tuple[str, ...] = ()  # lines below
+    aside: bool = False  # for files and page alone: the terminal shows the paper's layout
 
     def wide(self) -> list[bool]:
         """For each column whether it holds sentences."""

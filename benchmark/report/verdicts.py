@@ -10,13 +10,13 @@
 A sentence never claims more than the spread of its numbers allows (`benchmark.report.intervals`): a change
 counts where its interval leaves out 0, and an effect is claimed where chance alone seldom gives as many of
 them. Swapped labels are noticed where such a change may be one of `NOTICED`, up or down; "does not notice"
-("hardly", where a change is clear and small) needs intervals that leave out both. Where these are yardsticks
-of single runs, what is not done yet and what a study does not ask for, is said. Where nothing was learnt,
+("hardly", where a change is clear and small) needs intervals that leave out both. Where nothing was learnt,
 nothing is concluded: a network that guesses has no gap to bridge and no labels to notice.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,32 +51,27 @@ NOT_ASKED = "is not asked by this study"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study says of a claim.
-
-    Attributes:
-        claim: in a few words.
-        answer: `HOLDS`, `FAILS` or `UNTOLD`.
-        sentence: the answer with its numbers.
-        changes: of wF1 that it rests on.
-    """
+    """What a study says of a claim."""
 
     claim: str
-    answer: str
-    sentence: str
-    changes: tuple[Spread, ...] = ()
+    answer: str  # `HOLDS`, `FAILS` or `UNTOLD`
+    sentence: str  # the answer with its numbers
+    changes: tuple[Spread, ...] = ()  # of wF1 that it rests on
 
 
 def verdicts(cells: Cells) -> list[Verdict]:
     """The verdicts, from the runs that are done; of the third claim one for each joint training."""
-    return [_gap(cells), _augmentation(cells), *_scramble(cells)]
+    grid = cells.study.exhibits.get("figure3", Grid(()))
+    joint = [train for train in grid.columns if len(train) > 1 and any(map(is_permuted, train))]
+    not_asked = Verdict(NOTICES, UNTOLD, f"Whether the network notices contradictory labels {NOT_ASKED}.")
+    swapped = [_joint(cells, train) for train in joint] or [not_asked]
+    return [_gap(cells), _augmentation(cells), *swapped]
 
 
 def sentences(cells: Cells) -> list[str]:
     """What is said of each claim."""
-    said: dict[str, list[str]] = {}
-    for verdict in verdicts(cells):
-        said.setdefault(verdict.claim, []).append(verdict.sentence)
-    return [" ".join(of_claim) for of_claim in said.values()]
+    by_claim = itertools.groupby(verdicts(cells), key=lambda verdict: verdict.claim)
+    return [" ".join(verdict.sentence for verdict in of_claim) for _, of_claim in by_claim]
 
 
 def _unseen(study: Study) -> list[Pair]:
@@ -166,10 +161,9 @@ def _count(
     pairs = [pair for pair, homes in guessed.items() if not homes]
     counted = tuple(change for pair in pairs for change in known[pair])
     done, asked = (sum(map(len, of.values())) for of in (known, changes))
-    if not done:
-        return pairs, counted, _not_done(cells.study, needed, what)
     if not counted:
-        return pairs, counted, f"cannot be said: nothing was learnt ({guessing})"
+        why = f"cannot be said: nothing was learnt ({guessing})"
+        return pairs, counted, why if done else _not_done(cells.study, needed, what)
     by_chance = SELDOM * len(counted)
     said = f"{_basis(counted)}, where chance alone gives"
     said += f" about {by_chance:.0f}" if by_chance >= 1 else " less than 1"
@@ -213,14 +207,6 @@ def _not_done(study: Study, needed: Iterable[tuple[TrainingSet, int]], what: str
         return f"cannot be said yet: {what}"
     named = " or ".join(f"{study.title_of(train)} at {rate} %" for train, rate in missing)
     return f"cannot be said: this study does not train on {named}"
-
-
-def _scramble(cells: Cells) -> list[Verdict]:
-    grid = cells.study.exhibits.get("figure3", Grid(()))
-    joint = [train for train in grid.columns if len(train) > 1 and any(map(is_permuted, train))]
-    if not joint:
-        return [Verdict(NOTICES, UNTOLD, f"Whether the network notices contradictory labels {NOT_ASKED}.")]
-    return [_joint(cells, train) for train in joint]
 
 
 def _joint(cells: Cells, train: TrainingSet) -> Verdict:

@@ -14,8 +14,6 @@ from serkit.files import write_whole
 from serkit.results import Store, unwritable
 from serkit.words import printable
 
-CHOSEN = "What was chosen where the paper is silent"
-
 
 def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, pd.DataFrame]:
     """Writes every exhibit under the study's folder, from the results that are there.
@@ -77,8 +75,9 @@ def _markdown(report: Report, pictures: dict[str, bytes]) -> str:
     parts = [f"# {escape.markdown(report.study.title)}", *map(escape.paragraph, filter(None, said))]
     parts += [table.markdown("##") for table in report.tables]
     parts += [f"![{name}]({name}.png)" for name in pictures]
-    chosen = Table("choices", CHOSEN, ["Point", "Choice"], report.choices)
-    return "\n\n".join([*parts, chosen.markdown("##")]) + "\n"
+    chosen = "What was chosen where the paper is silent"
+    parts.append(Table("choices", chosen, ["Point", "Choice"], report.choices).markdown("##"))
+    return "\n\n".join(parts) + "\n"
 
 
 def _terminal(report: Report, written: str) -> str:

@@ -1,12 +1,8 @@
 """Exhibits: a kind a file, found by name.
 
-A kind of exhibit is a module with
-
-* `PLACE`: a number by which kinds are ordered in a plan and in a report;
-* `NAMES`: the exhibits of this kind, by the names of their tables in a study's file, each with its title;
-  empty for what is shown of every study;
-
-and for those that a study asks for
+A kind of exhibit is a module with `PLACE`, a number by which kinds are ordered in a plan and in a report, and
+`NAMES`: the exhibits of this kind, by the names of their tables in a study's file, each with its title; empty
+for what is shown of every study. What a study asks for has as well
 
 * `KEYS`: the keys of its table, each with the kind of its value (`benchmark.study_file`);
 * `REFERENCE`: by name what `python -m benchmark study --reference` says of the table, and for each key a
@@ -36,19 +32,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A part of the page, whose `parts` are pairs of a macro of `page.html` and what it is called with.
 
-    Attributes:
-        name: its address on the page, which no part of `page.html` has.
-        parts: pairs of a macro of `page.html` and what it is called with: ("table", "table1") shows a table,
-            ("files", "cells") offers numbers, ("picture", ("figure4", label, description)) a picture.
-        link: to it, in the page's list of its parts.
-        heading: above.
-        data: for the page's script, by key.
+    ("table", "table1") shows a table, ("files", "cells") offers numbers, ("picture", ("figure4", label,
+    description)) shows a picture.
     """
 
-    name: str
+    name: str  # its address on the page, which no part of `page.html` has
     parts: Sequence[tuple[str, Any]]
-    link: str
+    link: str  # to it, in the page's list of its parts
     heading: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)  # for the page's script, by key

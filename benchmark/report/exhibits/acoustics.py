@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import figures, np, pd, tables
@@ -41,16 +41,13 @@ NAMES = {
     "figure4": "Figure 4: estimated quality, reverberation time and clarity (median, 10 to 90 % in brackets)"
 }
 KEYS = {"corpora": LIST, "clips": WHOLE, "p835_clips": WHOLE, "seed": WHOLE}
+SETTINGS = {
+    key: (getattr(AcousticsSpec, key), AcousticsSpec, "acoustics") for key in KEYS if key != "corpora"
+}
 REFERENCE = {
     "figure4": (
         "Figure 4 as a study asks for it: the acoustics of some corpora, as delivered and augmented.",
-        {
-            "corpora": (["mine", "emodb"], "which; all unless given."),
-            **{
-                key: (getattr(AcousticsSpec, key), AcousticsSpec, "acoustics")
-                for key in ("clips", "p835_clips", "seed")
-            },
-        },
+        {"corpora": (["mine", "emodb"], "which; all unless given."), **SETTINGS},
     )
 }
 
@@ -59,8 +56,6 @@ MEASURES = {"p808_mos": "MOS", "t60_s": "T60 (s)", "c50_db": "C50 (dB)"}
 CLOSER = {"ovrl_mos": "OVRL", "sig_mos": "SIG", "bak_mos": "BAK"}
 """What some of the clips are measured by as well: DNSMOS P.835's overall, signal and background quality."""
 UNITS = {"p808_mos": "", "t60_s": " s", "c50_db": " dB"}
-DIGITS = {"c50_db": 1}
-"""Of an estimate; two of any other."""
 CONDITIONS = ("raw", "augmented")
 COMPARISONS = (("raw", "raw"), ("augmented", "augmented"), ("augmented", "raw"), ("raw", "augmented"))
 DISTANCES = {"wasserstein": "Wasserstein", "ks": "KS"}
@@ -146,8 +141,11 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
     if not parts:
         return {}
     found = pd.concat(parts, ignore_index=True)
-    frames = {"estimates": found, "figure4-cells": described(found)}
-    frames["figure4-distance-cells"] = distances(found)
+    frames = {
+        "estimates": found,
+        "figure4-cells": described(found),
+        "figure4-distance-cells": distances(found),
+    }
     return {name: frame for name, frame in frames.items() if not frame.empty}
 
 
@@ -163,12 +161,13 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     for (corpus, condition), clips in table.groupby(["corpus", "condition"], sort=False):
         for measure in (*MEASURES, *CLOSER):
             values = clips[measure].dropna()
-            row = {"corpus": corpus, "condition": condition, "measure": measure}
-            row |= {"clips": len(clips), "estimated": len(values)}
+            row = dict(
+                corpus=corpus, condition=condition, measure=measure, clips=len(clips), estimated=len(values)
+            )
             row |= {reason: int((clips["reason"] == reason).sum()) for reason in REASONS}
-            row |= {"median": values.median(), "p10": values.quantile(0.1), "p90": values.quantile(0.9)}
-            row |= {"mean": values.mean(), "std": values.std()}
-            rows.append(row | {"eta_squared": eta_squared(values, clips.loc[values.index, "label"])})
+            row |= dict(median=values.median(), p10=values.quantile(0.1), p90=values.quantile(0.9))
+            row |= dict(mean=values.mean(), std=values.std())
+            rows.append(row | dict(eta_squared=eta_squared(values, clips.loc[values.index, "label"])))
     return pd.DataFrame(rows)
 
 
@@ -198,36 +197,25 @@ def distances(table: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) ->
             for at in COMPARISONS:
                 if any(name not in side.conditions for side, name in zip(sides, at, strict=True)):
                     continue
-                ours, others = (side.sample(name, measure) for side, name in zip(sides, at, strict=True))
-                apart = distance(ours.values, others.values, ours.counts, others.counts)
+                x, y = (side.conditions[name][measure] for side, name in zip(sides, at, strict=True))
+                apart = distance(x.to_numpy(), y.to_numpy(), *(side.counts for side in sides))
                 closed = np.full_like(apart, np.nan)
                 if at == ("raw", "raw"):
                     raw = apart
                 elif raw is not None:
                     np.divide(raw - apart, raw, out=closed, where=raw > 0)
-                row = {"corpus": corpus, "other": other, "measure": measure}
-                row |= {"condition": at[0], "other_condition": at[1]}
+                row: dict[str, Any] = dict(corpus=corpus, other=other, measure=measure)
+                row |= dict(condition=at[0], other_condition=at[1])
                 names = (*DISTANCES, *(f"{name}_closed" for name in DISTANCES))
                 for name, values in zip(names, (*apart, *closed), strict=True):
                     row |= _interval(name, values)
-                chance = _chance(ours, others, [side.speakers for side in sides], resamples, random)
+                chance = _chance(x.to_numpy(), y.to_numpy(), sides, random)
                 rows.append(row | {f"{name}_chance": of for name, of in zip(DISTANCES, chance, strict=True)})
     return pd.DataFrame(rows)
 
 
-class _Sample(NamedTuple):
-    """The estimates that there are of one measure: values, counts [1 + resamples, clips], speaker of each."""
-
-    values: np.ndarray
-    counts: np.ndarray
-    speaker: np.ndarray
-
-
 class _Side:
-    """A corpus: estimates of the clips that all its conditions have, and how often each counts.
-
-    `counts` is int64 [1 + resamples, clips]; the first row is the corpus as it is.
-    """
+    """A corpus: estimates of the clips that all its conditions have, and how often each counts."""
 
     def __init__(self, table: pd.DataFrame, corpus: str, resamples: int, random: np.random.Generator) -> None:
         here = table[table["corpus"] == corpus]
@@ -240,25 +228,20 @@ class _Side:
         self.conditions = {name: clips.loc[of.index] for name, clips in conditions.items()}
         self.speaker, known = pd.factorize(of.where(of != UNKNOWN_SPEAKER, of.index.to_series()))
         self.speakers = len(known)
+        # The first row is the corpus as it is.
         drawn = random.multinomial(self.speakers, np.full(self.speakers, 1 / self.speakers), size=resamples)
         self.counts = np.concatenate([np.ones((1, self.speakers), np.int64), drawn])[:, self.speaker]
 
-    def sample(self, condition: str, measure: str) -> _Sample:
-        values = self.conditions[condition][measure].to_numpy()
-        there = ~np.isnan(values)
-        return _Sample(values[there], self.counts[:, there], self.speaker[there])
 
-
-def _chance(
-    ours: _Sample, others: _Sample, speakers: list[int], resamples: int, random: np.random.Generator
-) -> np.ndarray:
+def _chance(x: np.ndarray, y: np.ndarray, sides: list[_Side], random: np.random.Generator) -> np.ndarray:
     """What both distances exceed once in twenty times if two corpora do not differ, float64 [2]."""
-    if not len(ours.values) or not len(others.values):
+    if np.isnan(x).all() or np.isnan(y).all():
         return np.full(2, np.nan)
-    of_clip = np.concatenate([ours.speaker, speakers[0] + others.speaker])
-    dealt = np.arange(sum(speakers)) < speakers[0]
-    ours_now = random.permuted(np.tile(dealt, (resamples, 1)), axis=1)[:, of_clip]
-    both = np.concatenate([ours.values, others.values])
+    ours, others = sides
+    of_clip = np.concatenate([ours.speaker, ours.speakers + others.speaker])
+    dealt = np.arange(ours.speakers + others.speakers) < ours.speakers
+    ours_now = random.permuted(np.tile(dealt, (len(ours.counts) - 1, 1)), axis=1)[:, of_clip]
+    both = np.concatenate([x, y])
     return np.nanquantile(distance(both, both, ours_now, ~ours_now), LEVEL, axis=1)
 
 
@@ -267,11 +250,13 @@ def distance(x: np.ndarray, y: np.ndarray, x_counts: np.ndarray, y_counts: np.nd
 
     As scipy.stats.wasserstein_distance and ks_2samp, which take one weighting at a time: both are read from
     the difference of the cumulative distributions. How often each of `x` [clips] and `y` [other clips] counts
-    is in `x_counts` [weightings, clips] and `y_counts` [weightings, other clips].
+    is in `x_counts` [weightings, clips] and `y_counts` [weightings, other clips]; NaN is no estimate.
 
     Returns:
         float64 [2, weightings]; NaN where nothing counts.
     """
+    known, others_known = ~np.isnan(x), ~np.isnan(y)
+    x, y, x_counts, y_counts = x[known], y[others_known], x_counts[:, known], y_counts[:, others_known]
     if not len(x) or not len(y):
         return np.full((2, len(x_counts)), np.nan)
     both = np.concatenate([x, y])
@@ -291,9 +276,8 @@ def distance(x: np.ndarray, y: np.ndarray, x_counts: np.ndarray, y_counts: np.nd
 
 def _interval(name: str, values: np.ndarray) -> dict[str, float]:
     """The estimate, which comes first, and the ends of the interval from its resamples."""
-    low = high = np.nan
-    if not np.isnan(values[0]) and len(values) > 1:
-        low, high = np.nanquantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    known = not np.isnan(values[0]) and len(values) > 1
+    low, high = np.nanquantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if known else (np.nan, np.nan)
     return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
@@ -302,11 +286,10 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     cells = numbers["figure4-cells"]
     rows, of_labels = [], []
     for at, of_one in cells.groupby(["corpus", "condition"], sort=False):
-        by_measure = of_one.set_index("measure", drop=False)
-        clips, *reasons = by_measure.iloc[0][["clips", *REASONS]]
-        missing = ", ".join(f"{number} {why}" for number, why in zip(reasons, REASONS, strict=True) if number)
-        rows.append([*at, *(_distribution(row) for _, row in by_measure.iterrows()), str(clips), missing])
-        of_labels.append([*at, *map(tables.two_digits, by_measure.loc[list(MEASURES), "eta_squared"])])
+        first = of_one.iloc[0]
+        missing = ", ".join(f"{first[reason]} {reason}" for reason in REASONS if first[reason])
+        rows.append([*at, *map(_distribution, of_one.to_dict("records")), str(first["clips"]), missing])
+        of_labels.append([*at, *map(tables.two_digits, of_one["eta_squared"][: len(MEASURES)])])
     few = cells.loc[cells["measure"].isin(list(CLOSER)), "estimated"].max()
     legend = (REPLACEMENTS, f"OVRL, SIG and BAK are DNSMOS P.835's, of at most {few} clips each.")
     headers = ["Corpus", "", *MEASURES.values(), *CLOSER.values(), "clips", "no estimate"]
@@ -343,7 +326,7 @@ def _draw_distances(apart: pd.DataFrame) -> Iterator[tables.Table]:
 def _distribution(row: Mapping[str, Any]) -> str:
     if math.isnan(row["median"]):
         return tables.MISSING
-    digits = DIGITS.get(row["measure"], 2)
+    digits = 1 if row["measure"] == "c50_db" else 2
     median, low, high = (f"{row[name]:.{digits}f}" for name in ("median", "p10", "p90"))
     return f"{median} [{low}, {high}]"
 
@@ -364,9 +347,9 @@ def draw_figures(
     found = numbers["estimates"]
     title = f"Figure 4: the acoustics of {', '.join(found['corpus'].unique())}, estimated"
     caution = (
-        "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished"
-        f" ones. No room to be heard: T60 {T60_RANGE_S[0]:g} s, C50 {C50_RANGE_DB[1]:g} dB."
+        "Estimators: DNSMOS P.808 and serkit's room network, replacements for the paper's unpublished ones."
     )
+    caution += f" No room to be heard: T60 {T60_RANGE_S[0]:g} s, C50 {C50_RANGE_DB[1]:g} dB."
     yield "figure4", picture(found, numbers.get("figure4-distance-cells"), title, caution)
 
 
@@ -388,7 +371,10 @@ def picture(table: pd.DataFrame, apart: pd.DataFrame | None, title: str, caution
                     _histogram(panel, values, edges, corpus, figures.COLOURS[number % len(figures.COLOURS)])
                 panel.set_yticks([])
                 if table["corpus"].nunique() == 2 and apart is not None:
-                    _say_distance(panel, apart, measure, condition)
+                    at = "measure == @measure and condition == other_condition == @condition"
+                    said = apart.query(at).squeeze()
+                    text = f"apart {said['wasserstein']:.2f}{UNITS[measure]}, KS {said['ks']:.2f}"
+                    panel.set_title(text, loc="right", fontsize=8)
             column[-1].set_xlabel(name)
         for condition, panel in zip(rows, panels[:, 0], strict=True):
             panel.set_ylabel(f"{condition}\nshare of clips")
@@ -407,16 +393,9 @@ def _histogram(panel: Axes, values: pd.Series, edges: list[float], corpus: str, 
     panel.axvline(values.median(), color=colour, linestyle="--", linewidth=1)
 
 
-def _say_distance(panel: Axes, apart: pd.DataFrame, measure: str, condition: str) -> None:
-    row = apart.query("measure == @measure and condition == other_condition == @condition").squeeze()
-    text = f"apart {row['wasserstein']:.2f}{UNITS[measure]}, KS {row['ks']:.2f}"
-    panel.set_title(text, loc="right", fontsize=8)
-
-
 def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
     """The picture, the tables, every digit as files."""
-    parts: list[tuple[str, Any]] = [("picture", ("figure4", "Figure 4 as a picture", ALT))]
-    parts += [("table", "figure4"), ("files", "figure4-cells")]
-    parts += [("table", "figure4-distance"), ("files", "figure4-distance-cells")]
-    parts += [("table", "figure4-crossed"), ("table", "figure4-labels")]
-    return [Section("figure4", parts, "Figure 4", "Figure 4")]
+    shown = [("table", "figure4"), ("files", "figure4-cells"), ("table", "figure4-distance")]
+    shown += [("files", "figure4-distance-cells"), ("table", "figure4-crossed"), ("table", "figure4-labels")]
+    picture = "picture", ("figure4", "Figure 4 as a picture", ALT)
+    return [Section("figure4", [picture, *shown], "Figure 4", "Figure 4")]

@@ -33,21 +33,17 @@ NAMES = {
 }
 KEYS = {"train": LIST, "test": LIST}
 TESTS = "the tests shown for each; empty: each set's own corpus (Table 1)."
+TRUE = {
+    "train": ([["mine"], ["emodb"], ["mine", "emodb"]], "its training sets."),
+    "test": (["mine", "emodb"], TESTS),
+}
+SWAPPED = {
+    "train": ([["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], "its training sets."),
+    "test": ([permuted("mine"), "mine", "emodb"], TESTS),
+}
 REFERENCE = {
-    "figure2": (
-        "Some training sets on some corpora; the order within a set does not matter.",
-        {
-            "train": ([["mine"], ["emodb"], ["mine", "emodb"]], "its training sets."),
-            "test": (["mine", "emodb"], TESTS),
-        },
-    ),
-    "figure3": (
-        f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`.",
-        {
-            "train": ([["emodb"], [permuted("mine")], [permuted("mine"), "emodb"]], "its training sets."),
-            "test": ([permuted("mine"), "mine", "emodb"], TESTS),
-        },
-    ),
+    "figure2": ("Some training sets on some corpora; the order within a set does not matter.", TRUE),
+    "figure3": (f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`.", SWAPPED),
 }
 MIN_LIMIT = 0.1
 """Of wF1: with less at the ends of the colours noise would look like an effect."""
@@ -68,7 +64,7 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """`cells`: a row a cell of the figures; columns as of `benchmark.report.exhibits.table1`."""
+    """`cells`: a row a cell of the figures, as of `Cells.entry`; beside the paper, of `paper.beside` too."""
     rows = [
         cells.entry(exhibit, letters(number), train, test, rate)
         for exhibit in NAMES
@@ -111,8 +107,8 @@ def by_rate(cells: pd.DataFrame) -> dict[int, list[dict[Any, Any]]]:
 
 def colour_limit(cells: pd.DataFrame) -> float:
     """The change at the end of a heat map's colours, the same for ours and the paper's."""
-    shown = [name for name in ("wF1_change", "paper") if name in cells]
-    return max(MIN_LIMIT, float(np.nanmax(cells[shown].abs().to_numpy(), initial=0.0)))
+    shown = cells.filter(items=["wF1_change", "paper"])
+    return max(MIN_LIMIT, float(np.nanmax(shown.abs().to_numpy(), initial=0.0)))
 
 
 def is_clear(cell: Mapping[str, Any]) -> bool:
@@ -126,11 +122,10 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     for name, cells in figures_of(numbers):
         rows, as_wf1 = [], []
         for rate, here in by_rate(cells).items():
-            ours = [_change(cell) for cell in here]
-            rows.append([f"{rate} %{' ours' * study.paper}", *ours])
-            for word in ("paper", "difference") if study.paper else ():
-                said = "ours - paper" if word == "difference" else word
-                rows.append([f"{rate} % {said}", *(tables.signed(cell[word]) for cell in here)])
+            rows.append([f"{rate} %{' ours' * study.paper}", *map(_change, here)])
+            published = {"paper": "paper", "difference": "ours - paper"} if study.paper else {}
+            for column, said in published.items():
+                rows.append([f"{rate} % {said}", *(tables.signed(cell[column]) for cell in here)])
             as_wf1.append([f"{rate} %", *map(tables.value, here)])
         headers = ["Augment", *(f"{letter}\n{test}" for letter, test in columns_of(cells))]
         trained, title = trained_on(cells), f"{NAMES[name].split(':')[0]} as wF1"
@@ -179,9 +174,8 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     from matplotlib.colors import LinearSegmentedColormap
 
     columns, rows = columns_of(cells), by_rate(cells)
-    shown = {"wF1_change": "ours"}
-    if "paper" in cells and cells["paper"].notna().any():
-        shown["paper"] = "paper"
+    published = "paper" in cells and cells["paper"].notna().any()
+    shown = {"wF1_change": "ours", "paper": "paper"} if published else {"wF1_change": "ours"}
     limit = colour_limit(cells)
     colour_map = "RdYlGn" if colours == "paper" else LinearSegmentedColormap.from_list("safe", SAFE)
     tests = [figures.short(test) for _, test in columns]
@@ -241,9 +235,7 @@ def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
         for test, panel in zip(tests, panels[0], strict=True):
             of_test = cells[cells["test"] == test]
             for number, train in enumerate(trains):
-                aside = 1.2 * (
-                    number - (len(trains) - 1) / 2
-                )  # percent: bars at one rate do not hide another
+                aside = 1.2 * (number - (len(trains) - 1) / 2)  # percent: no bar hides another at its rate
                 _line(panel, of_test[of_test["train"] == train], number, aside)
             panel.set_title(f"tested on {figures.short(test)}", fontsize=9)
             panel.set_xlabel("training clips augmented (%)")
@@ -276,29 +268,23 @@ def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]
         limit, rows = colour_limit(cells), []
         details: dict[str, Any] = {}
         for number, (rate, here) in enumerate(by_rate(cells).items()):
-            shown = [
-                {"id": f"{name}-{number}-{at}", **_cell(study, cell, limit)} for at, cell in enumerate(here)
-            ]
+            shown = [_cell(study, cell, limit, f"{name}-{number}-{at}") for at, cell in enumerate(here)]
             rows.append({"rate": rate, "cells": shown})
             details |= {cell["id"]: cell["details"] for cell in shown}
-        data = {"cells": details, **({"rates": _rates(study, cells)} if name == "figure2" else {})}
-        heat = {
-            "name": name,
-            "title": NAMES[name].partition(": ")[2].replace("change", "Change", 1),
-            "limit": f"{limit:.2f}",
-            "trains": dict(zip(cells["column"], cells["train"], strict=True)),
-            "columns": columns_of(cells),
-            "rows": rows,
-        }
+        data = {"cells": details, **({"rates": _rates(cells)} if name == "figure2" else {})}
+        trains = dict(zip(cells["column"], cells["train"], strict=True))
+        heat = dict(name=name, trains=trains, columns=columns_of(cells), rows=rows, limit=f"{limit:.2f}")
+        heat["title"] = NAMES[name].partition(": ")[2].replace("change", "Change", 1)
         made.append(Section(name, [("heat_map", heat)], f"Figure {name[-1]}", f"Figure {name[-1]}", data))
     return made
 
 
-def _cell(study: Study, row: Mapping[str, Any], limit: float) -> dict[str, Any]:
+def _cell(study: Study, row: Mapping[str, Any], limit: float, name: str) -> dict[str, Any]:
     """A cell: what stands in it, its colour, and its details line by line."""
     change, known = row["wF1_change"], not math.isnan(row["wF1_change"])
     partial = row["runs"] < row["runs_expected"] or row["baseline_runs"] < row["baseline_runs_expected"]
     return {
+        "id": name,
         "text": tables.signed(change, missing=tables.MISSING),
         "paper": tables.signed(row.get("paper")),
         "way": "none" if not known else "up" if change >= 0 else "down",
@@ -316,32 +302,29 @@ def _details(study: Study, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Tested on", row["test"]
     yield "Augmented", f"{row['augment_percent']} % of the training clips"
     yield "Runs", f"{row['runs']} of {row['runs_expected']} done ({asked})"
-    wf1, paper_change, difference = row["wF1"], row.get("paper", math.nan), row.get("difference", math.nan)
-    if not math.isnan(wf1):
+    change, low, high = (row[f"wF1_change{end}"] for end in ("", "_low", "_high"))
+    if not math.isnan(row["wF1"]):
         moves = "" if math.isnan(row["wF1_std"]) else f", std {row['wF1_std']:.3f} over the tail"
-        yield "wF1", f"{wf1:.3f}{moves}"
+        yield "wF1", f"{row['wF1']:.3f}{moves}"
         single = row["spread_of"] == intervals.SINGLE
         spread = "Yardstick (single run)" if single else f"95 % interval ({row['units']} {row['spread_of']})"
         yield spread, f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"
-        yield "Change", _how_clear(row)
-    if not math.isnan(paper_change):
-        yield "Paper", f"{paper_change:+.2f} (wF1 {row['paper_wF1']:.2f})"
-    if not math.isnan(difference):
-        yield "Ours - paper", f"{difference:+.3f}"
+        sure = f"[{low:+.3f}, {high:+.3f}], 0 is {'left out' if is_clear(row) else 'within'}"
+        if math.isnan(change):
+            yield "Change", f"unknown: the baseline of {row['test']} is not done"
+        elif math.isnan(low):
+            yield "Change", f"{change:+.3f}, of one fold and another: not known how sure"
+        else:
+            yield "Change", f"{change:+.3f} {sure}"
+    if not math.isnan(row.get("paper", math.nan)):
+        yield "Paper", f"{row['paper']:+.2f} (wF1 {row['paper_wF1']:.2f})"
+    if not math.isnan(row.get("difference", math.nan)):
+        yield "Ours - paper", f"{row['difference']:+.3f}"
 
 
-def _how_clear(row: Mapping[str, Any]) -> str:
-    change, low, high = row["wF1_change"], row["wF1_change_low"], row["wF1_change_high"]
-    if math.isnan(change):
-        return f"unknown: the baseline of {row['test']} is not done"
-    if math.isnan(low):
-        return f"{change:+.3f}, of one fold and another: not known how sure"
-    return f"{change:+.3f} [{low:+.3f}, {high:+.3f}], 0 is {'left out' if is_clear(row) else 'within'}"
-
-
-def _rates(study: Study, cells: pd.DataFrame) -> list[dict[str, Any]]:
+def _rates(cells: pd.DataFrame) -> list[dict[str, Any]]:
     """wF1 against the rate, a row a cell that is known."""
     columns = {"train": "train", "test": "test", "augment_percent": "rate", "wF1": "wF1"}
-    columns |= {"wF1_low": "low", "wF1_high": "high"} | ({"paper_wF1": "paper"} if study.paper else {})
-    rows = cells[cells["wF1"].notna()][list(columns)].rename(columns=columns).round(4).to_dict("records")
-    return [{name: None if value != value else value for name, value in row.items()} for row in rows]
+    columns |= {"wF1_low": "low", "wF1_high": "high", "paper_wF1": "paper"}
+    known = cells[cells["wF1"].notna()].filter(items=list(columns)).rename(columns=columns).round(4)
+    return known.astype(object).where(known.notna(), None).to_dict("records")

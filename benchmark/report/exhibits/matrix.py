@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
-from benchmark.report.later import pd, tables
+from benchmark.report.later import np, pd, tables
 from benchmark.study import Study
 from serkit.labels import LABELS, is_permuted
 from serkit.results import Store
@@ -44,33 +44,24 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
                 rows.append(place | at | cells.row(train, corpus.name, rate))
     if not rows:
         return {}
-    guesses = [
-        {"test": study.titles[corpus.name], **_guesses(_test_clips(cells, corpus))}
-        for corpus in study.corpora
-    ]
+    guesses = [{"test": study.titles[corpus.name], **_guesses(cells, corpus)} for corpus in study.corpora]
     return {"matrix-cells": pd.DataFrame(rows), "guesses": pd.DataFrame(guesses)}
 
 
-def _guesses(clips: Mapping[str, int]) -> dict[str, Any]:
-    number = sum(clips.values())
-    if not number:
-        return {"uniform": float("nan"), "constant": float("nan"), "label": ""}
-    shares = {label: of_label / number for label, of_label in clips.items()}
-    label = max(shares, key=lambda label: shares[label])
-    uniform = sum(2 * p * p / (len(clips) * p + 1) for p in shares.values())
-    return {"uniform": uniform, "constant": 2 * shares[label] ** 2 / (1 + shares[label]), "label": label}
-
-
-def _test_clips(cells: Cells, corpus: CorpusSpec) -> dict[str, int]:
-    """Test clips by label; of a corpus that every run learnt from those of the folds that were tested."""
+def _guesses(cells: Cells, corpus: CorpusSpec) -> dict[str, Any]:
+    """By the labels of test clips; of a corpus that every run learnt from, of the folds that were tested."""
     of_fold: dict[int | None, dict[str, int]] = {}
     for run, result in cells.results.items():
         if run.kind == TRAINING:
             fold = run.fold if corpus.folds > 1 and corpus.name in run.trained_on else None
             of_fold[fold] = result["corpora"][corpus.name]["clips"]["test"]
     parts = [of_fold[None]] if None in of_fold else list(of_fold.values())
-    counts = {label: sum(part.get(label, 0) for part in parts) for label in LABELS}
-    return {label: number for label, number in counts.items() if number}
+    clips = pd.DataFrame(parts, columns=list(LABELS)).sum()
+    shares = clips[clips > 0] / clips.sum()
+    if shares.empty:
+        return dict(uniform=np.nan, constant=np.nan, label="")
+    uniform = sum(2 * share**2 / (len(shares) * share + 1) for share in shares)
+    return dict(uniform=uniform, constant=2 * shares.max() ** 2 / (1 + shares.max()), label=shares.idxmax())
 
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:

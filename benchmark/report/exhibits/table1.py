@@ -23,21 +23,15 @@ if TYPE_CHECKING:
 PLACE = 1
 NAMES = {"table1": "Table 1: baselines, trained and tested on the same corpus"}
 KEYS = {"train": LIST, "test": LIST}
-REFERENCE = {
-    "table1": (
-        "Trained and tested on the same corpus. The baselines of all changes.",
-        {"train": ([["mine"], ["emodb"]], "its training sets. Of one corpus each.")},
-    )
-}
+SAID = "Trained and tested on the same corpus. The baselines of all changes."
+REFERENCE = {"table1": (SAID, {"train": ([["mine"], ["emodb"]], "its training sets. Of one corpus each.")})}
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
     """Training sets of one corpus each, tested on it."""
     columns = training_sets(name, table, study, table.get("test", ()))
-    check(
-        "test" not in table and all(len(column) == 1 for column in columns),
-        "table1 trains and tests on one corpus a row: train = [[...], ...] of one corpus, no test",
-    )
+    alone = "test" not in table and all(len(column) == 1 for column in columns)
+    check(alone, "table1 trains and tests on one corpus a row: train = [[...], ...] of one corpus, no test")
     return Grid(columns)
 
 

@@ -5,10 +5,10 @@ The point that is best on the validation clips is chosen; the whole grid is show
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
@@ -26,16 +26,13 @@ if TYPE_CHECKING:
 PLACE = 2
 NAMES = {"tuning": "Table 1, tuning: wF1 on the validation clips / on the test clips, at 0 % augmentation"}
 KEYS = {"train": LIST, "learning_rates": LIST, "batch_sizes": LIST}
-REFERENCE = {
-    "tuning": (
-        "The light tuning that a row of Table 1 shows (§4): one corpus at 0 %, a grid of recipes.",
-        {
-            "train": ([["mine"]], "the training set; Table 1 has it too."),
-            "learning_rates": ([1e-4, 1e-3], "the grid's rows."),
-            "batch_sizes": ([16, 128], "its columns."),
-        },
-    )
+SAID = "The light tuning that a row of Table 1 shows (§4): one corpus at 0 %, a grid of recipes."
+SETTINGS = {
+    "train": ([["mine"]], "the training set; Table 1 has it too."),
+    "learning_rates": ([1e-4, 1e-3], "the grid's rows."),
+    "batch_sizes": ([16, 128], "its columns."),
 }
+REFERENCE = {"tuning": (SAID, SETTINGS)}
 PAIRED = ("iemocap",)
 """Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
 
@@ -51,11 +48,8 @@ class Tuning:
 
     def recipes(self, study: Study) -> list[Recipe]:
         """The points of the grid, row by row: the study's recipe with another rate and batch size."""
-        return [
-            dataclasses.replace(study.recipe, learning_rate=rate, batch_size=size)
-            for rate in self.learning_rates
-            for size in self.batch_sizes
-        ]
+        points = itertools.product(self.learning_rates, self.batch_sizes)
+        return [replace(study.recipe, learning_rate=rate, batch_size=size) for rate, size in points]
 
     def conditions(self, study: Study) -> list[Condition]:
         """A condition a point."""
@@ -73,10 +67,8 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Tuning:
         for value in table[key]:
             number(f"recipe.{setting}", value, f"tuning.{key}")
     table1 = study.exhibits.get("table1")
-    check(
-        table1 is not None and train in table1.columns,
-        f"tuning is a row of Table 1 beside the untuned one: add {list(train)} to table1.train",
-    )
+    missing = f"tuning is a row of Table 1 beside the untuned one: add {list(train)} to table1.train"
+    check(table1 is not None and train in table1.columns, missing)
     rates = tuple(float(rate) for rate in table["learning_rates"])  # 1 and 1.0 are one id
     return Tuning(train, rates, tuple(table["batch_sizes"]))
 
@@ -94,11 +86,10 @@ def points(study: Study, cells: Cells) -> pd.DataFrame:
     (corpus,) = asked.train
     rows = []
     for recipe in asked.recipes(study):
-        point = {"train": study.title_of(corpus)}
-        point |= {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
-        validation = cells.validation(asked.train, 0, recipe)
-        on_validation = {f"validation_{column}": value for column, value in validation.items()}
-        rows.append(point | cells.row(asked.train, corpus, 0, recipe) | on_validation)
+        rate, size = recipe.learning_rate, recipe.batch_size
+        point = dict(train=study.title_of(corpus), learning_rate=rate, batch_size=size)
+        row, validation = cells.row(asked.train, corpus, 0, recipe), cells.validation(asked.train, 0, recipe)
+        rows.append(point | row | {f"validation_{column}": value for column, value in validation.items()})
     table = pd.DataFrame(rows)
     complete = table["runs"] == table["runs_expected"]
     for mark, column in {"chosen": "validation_wF1", "best_on_test": "wF1"}.items():
