@@ -98,14 +98,13 @@ def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
 
 
 def _done(study: Study, found: Answers) -> str:
-    """How much of what is asked is done, and in how long."""
     asked, done = [case.spec.kind for case in plan(study)], [spec.kind for spec in found.results]
-    kinds = {"runs": TRAINING, "measurements": MEASUREMENT}
-    counts = [
-        f"{done.count(kind)} of {asked.count(kind)} {what}" for what, kind in kinds.items() if kind in asked
+    kinds = [
+        (kind, what) for kind, what in ((TRAINING, "runs"), (MEASUREMENT, "measurements")) if kind in asked
     ]
+    counts = ", ".join(f"{done.count(kind)} of {asked.count(kind)} {what}" for kind, what in kinds)
     hours = sum(result["wall_seconds"] for result in found.results.values()) / 3600
-    return f"{', '.join(counts)} done, {many(len(study.seeds), 'seed')}, {hours:.2f} hours in all."
+    return f"{counts} done, {many(len(study.seeds), 'seed')}, {hours:.2f} hours in all."
 
 
 def _conditions(study: Study, cells: Cells, store: Store) -> Iterator[dict[str, Any]]:
@@ -134,18 +133,14 @@ def _curves(study: Study, done: Collection[Result]) -> dict[str, Any]:
         """Of [evaluations][values]."""
         return [[_short(np.mean(of)) for of in values], [_short(np.std(of)) for of in values]]
 
-    def tested(test: str, metric: str) -> list[list[float]]:
-        return [[of[metric] for at in now for of in at["tests"][test].values()] for now in together]
-
-    return {
-        "epochs": [_short(at["epoch"]) for at in shortest],
-        "tail": _short(shortest[in_tail(shortest, share)[0]]["epoch"]),
-        "loss": over_runs([[at["loss"] for at in now] for now in together]),
-        "tests": {
-            study.title_of(test): {metric: over_runs(tested(test, metric)) for metric in METRICS}
-            for test in shortest[0]["tests"]
-        },
-    }
+    tests = {}
+    for test in shortest[0]["tests"]:
+        scored = [[of for at in now for of in at["tests"][test].values()] for now in together]
+        curves = {metric: over_runs([[of[metric] for of in now] for now in scored]) for metric in METRICS}
+        tests[study.title_of(test)] = curves
+    epochs = [_short(at["epoch"]) for at in shortest]
+    loss = over_runs([[at["loss"] for at in now] for now in together])
+    return dict(epochs=epochs, tail=epochs[in_tail(shortest, share)[0]], loss=loss, tests=tests)
 
 
 def _short(value: float) -> float | None:

@@ -41,16 +41,13 @@ def coverage(study: Study, found: Answers, states: Iterable[CaseState]) -> list[
         if problems or left:
             command = status.command(left, study.given) if left else ""
             gaps.append([f"{what}, {column}", done, "\n".join(problems), command])
-    tables = [
-        Table("coverage", "Runs that are done, of those that are asked", ["", *columns], [*rows.values()])
-    ]
-    if gaps:
-        tables.append(Table("gaps", "Gaps and problems", ["What", "Done", "Problems", "Command"], gaps))
-    return tables
+    title = "Runs that are done, of those that are asked"
+    done_of = Table("coverage", title, ["", *columns], list(rows.values()))
+    missing = Table("gaps", "Gaps and problems", ["What", "Done", "Problems", "Command"], gaps)
+    return [done_of, missing] if gaps else [done_of]
 
 
 def _problems(study: Study, found: Answers, state: CaseState) -> Iterator[str]:
-    """What is to be said of a case besides that it is done or missing."""
     case = state.case
     if state.failure:
         yield f"{case.id}: {state.failure.partition(chr(10))[0]}"

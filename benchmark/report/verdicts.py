@@ -157,7 +157,7 @@ def _count(
     """
     known = {pair: [change for change in of if change.known] for pair, of in changes.items()}
     guessed = {pair: _guessed(cells, *pair) for pair, of in known.items() if of}
-    guessing = _learnt_nothing(cells, [home for homes in guessed.values() for home in homes])
+    guessing = "; ".join(dict.fromkeys(itertools.chain(*guessed.values())))
     pairs = [pair for pair, homes in guessed.items() if not homes]
     counted = tuple(change for pair in pairs for change in known[pair])
     done, asked = (sum(map(len, of.values())) for of in (known, changes))
@@ -178,25 +178,21 @@ def _clear(changes: Sequence[Spread]) -> tuple[int, int]:
     return sum(change.low > 0 for change in changes), sum(change.high < 0 for change in changes)
 
 
-def _guessed(cells: Cells, train: TrainingSet, test: str) -> list[Pair]:
-    """The trainings of a pair that cannot be told from guessing at home: the set's, the test's own."""
+def _guessed(cells: Cells, train: TrainingSet, test: str) -> list[str]:
+    """Of a pair's trainings, the set's and the test's own, those that are no better than guessing at home."""
     rate = min(cells.study.rates_percent)
-    guessing = []
+    guessed = []
     for of in (train, (test,)):
         known = [learnt for name in of if (learnt := cells.learnt(of, name, rate))]
         if known and not any(learnt.shown for learnt in known):
-            guessing.append((of, of[0]))
-    return guessing
+            guessed.append(_recall(cells, of, of[0]))
+    return guessed
 
 
-def _learnt_nothing(cells: Cells, homes: Iterable[Pair]) -> str:
-    """Which trainings cannot be told from guessing, with their recall."""
+def _recall(cells: Cells, train: TrainingSet, test: str) -> str:
     title_of, rate = cells.study.title_of, min(cells.study.rates_percent)
-    said = []
-    for train, test in dict.fromkeys(homes):
-        trained = "" if train == (test,) else f"{title_of(train)} on "
-        said.append(f"{trained}{title_of(test)} {cells.learnt(train, test, rate)}")
-    return "; ".join(said)
+    trained = "" if train == (test,) else f"{title_of(train)} on "
+    return f"{trained}{title_of(test)} {cells.learnt(train, test, rate)}"
 
 
 def _not_done(study: Study, needed: Iterable[tuple[TrainingSet, int]], what: str) -> str:
@@ -210,7 +206,6 @@ def _not_done(study: Study, needed: Iterable[tuple[TrainingSet, int]], what: str
 
 
 def _joint(cells: Cells, train: TrainingSet) -> Verdict:
-    """What one joint training with swapped labels says."""
     rate, title_of = min(cells.study.rates_percent), cells.study.title_of
     true = tuple(map(corpus_of, train))
     changes = {
@@ -225,7 +220,7 @@ def _joint(cells: Cells, train: TrainingSet) -> Verdict:
         return Verdict(NOTICES, UNTOLD, f"{question} {why}.")
     learnt = {name: cells.learnt(true, corpus_of(name), rate) for name in changes}
     guessed = [name for name, one in learnt.items() if one and not one.shown]
-    homes = _learnt_nothing(cells, [(true, corpus_of(name)) for name in guessed])
+    homes = "; ".join(dict.fromkeys(_recall(cells, true, corpus_of(name)) for name in guessed))
     if len(guessed) == len(changes):
         return Verdict(NOTICES, UNTOLD, f"{question} cannot be said: nothing was learnt ({homes}).")
     ends = " and by ".join(

@@ -37,19 +37,13 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 4
-NAMES = {
-    "figure4": "Figure 4: estimated quality, reverberation time and clarity (median, 10 to 90 % in brackets)"
-}
-KEYS = {"corpora": LIST, "clips": WHOLE, "p835_clips": WHOLE, "seed": WHOLE}
-SETTINGS = {
-    key: (getattr(AcousticsSpec, key), AcousticsSpec, "acoustics") for key in KEYS if key != "corpora"
-}
-REFERENCE = {
-    "figure4": (
-        "Figure 4 as a study asks for it: the acoustics of some corpora, as delivered and augmented.",
-        {"corpora": (["mine", "emodb"], "which; all unless given."), **SETTINGS},
-    )
-}
+TITLE = "Figure 4: estimated quality, reverberation time and clarity (median, 10 to 90 % in brackets)"
+NAMES = {"figure4": TITLE}
+WHOLES = ("clips", "p835_clips", "seed")
+KEYS = {"corpora": LIST, **dict.fromkeys(WHOLES, WHOLE)}
+SAID = "Figure 4 as a study asks for it: the acoustics of some corpora, as delivered and augmented."
+SETTINGS = {key: (getattr(AcousticsSpec, key), AcousticsSpec, "acoustics") for key in WHOLES}
+REFERENCE = {"figure4": (SAID, {"corpora": (["mine", "emodb"], "which; all unless given."), **SETTINGS})}
 
 MEASURES = {"p808_mos": "MOS", "t60_s": "T60 (s)", "c50_db": "C50 (dB)"}
 """What the figure shows, by the column of estimates."""
@@ -141,11 +135,8 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
     if not parts:
         return {}
     found = pd.concat(parts, ignore_index=True)
-    frames = {
-        "estimates": found,
-        "figure4-cells": described(found),
-        "figure4-distance-cells": distances(found),
-    }
+    frames = {"estimates": found, "figure4-cells": described(found)}
+    frames["figure4-distance-cells"] = distances(found)
     return {name: frame for name, frame in frames.items() if not frame.empty}
 
 
@@ -161,9 +152,8 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     for (corpus, condition), clips in table.groupby(["corpus", "condition"], sort=False):
         for measure in (*MEASURES, *CLOSER):
             values = clips[measure].dropna()
-            row = dict(
-                corpus=corpus, condition=condition, measure=measure, clips=len(clips), estimated=len(values)
-            )
+            row = dict(corpus=corpus, condition=condition, measure=measure)
+            row |= dict(clips=len(clips), estimated=len(values))
             row |= {reason: int((clips["reason"] == reason).sum()) for reason in REASONS}
             row |= dict(median=values.median(), p10=values.quantile(0.1), p90=values.quantile(0.9))
             row |= dict(mean=values.mean(), std=values.std())
@@ -219,9 +209,8 @@ class _Side:
 
     def __init__(self, table: pd.DataFrame, corpus: str, resamples: int, random: np.random.Generator) -> None:
         here = table[table["corpus"] == corpus]
-        conditions = {
-            str(name): clips.set_index("path") for name, clips in here.groupby("condition", sort=False)
-        }
+        groups = here.set_index("path").groupby("condition", sort=False)
+        conditions = {str(name): clips for name, clips in groups}
         of = next(iter(conditions.values()))["speaker"]
         for clips in conditions.values():  # of another copy of the corpus there may be others
             of = of[of.index.isin(clips.index)]
@@ -293,7 +282,7 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     few = cells.loc[cells["measure"].isin(list(CLOSER)), "estimated"].max()
     legend = (REPLACEMENTS, f"OVRL, SIG and BAK are DNSMOS P.835's, of at most {few} clips each.")
     headers = ["Corpus", "", *MEASURES.values(), *CLOSER.values(), "clips", "no estimate"]
-    drawn = [tables.Table("figure4", NAMES["figure4"], headers, rows, legend)]
+    drawn = [tables.Table("figure4", TITLE, headers, rows, legend)]
     if "figure4-distance-cells" in numbers:
         drawn += _draw_distances(numbers["figure4-distance-cells"])
     title = "Figure 4: share of the estimates' variance between labels (eta squared)"
@@ -302,10 +291,8 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 
 
 def _draw_distances(apart: pd.DataFrame) -> Iterator[tables.Table]:
-    headers = ["Corpus", "Other corpus", ""]
-    headers += [
-        f"{name}\n{what}" for name in DISTANCES.values() for what in ("distance", "by chance", "gone")
-    ]
+    said = ("distance", "by chance", "gone")
+    headers = ["Corpus", "Other corpus", "", *(f"{of}\n{what}" for of in DISTANCES.values() for what in said)]
     alike: list[list[str]] = []
     crossed: list[list[str]] = []
     for row in apart.to_dict("records"):
@@ -384,7 +371,6 @@ def picture(table: pd.DataFrame, apart: pd.DataFrame | None, title: str, caution
 
 
 def _histogram(panel: Axes, values: pd.Series, edges: list[float], corpus: str, colour: str) -> None:
-    """One corpus in one panel."""
     if values.empty:
         return
     shares = np.full(len(values), 1 / len(values))

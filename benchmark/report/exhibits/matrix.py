@@ -70,13 +70,10 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     cells, guesses = numbers["matrix-cells"].query("augment_percent == @rate"), numbers["guesses"]
     rows = []
     for train, of_train in cells.groupby("train", sort=False):
-        values = [
-            tables.value(row) + " own" * (row["own"] and row["runs"] > 0)
-            for row in of_train.to_dict("records")
-        ]
-        rows.append(
-            [str(train), *values, *(_mean(of_train[of_train["own"] == own]) for own in (True, False))]
-        )
+        shown = of_train.to_dict("records")
+        values = [tables.value(row) + " own" * (row["own"] and row["runs"] > 0) for row in shown]
+        means = [_mean(of_train[of_train["own"] == own]) for own in (True, False)]
+        rows.append([str(train), *values, *means])
     other = cells[~cells["own"]]
     constant = [f"{tables.two_digits(row.constant)} {row.label}".strip() for row in guesses.itertuples()]
     of_tests = [_mean(other[other["test"] == test]) for test in guesses["test"]]
