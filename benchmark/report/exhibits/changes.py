@@ -90,11 +90,6 @@ def letters(number: int) -> str:
     return (letters(before - 1) if before else "") + ascii_uppercase[last]
 
 
-def figures_of(numbers: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The cells of each figure."""
-    yield from ((str(name), cells) for name, cells in numbers["cells"].groupby("exhibit", sort=False))
-
-
 def columns_of(cells: pd.DataFrame) -> list[tuple[str, str]]:
     """The columns of a figure in their order: letter of the training set, title of the test."""
     return list(cells[["column", "test"]].drop_duplicates().itertuples(index=False, name=None))
@@ -119,7 +114,7 @@ def is_clear(cell: Mapping[str, Any]) -> bool:
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
     """Each figure with a row a rate, and once more as plain wF1."""
     drawn = []
-    for name, cells in figures_of(numbers):
+    for name, cells in numbers["cells"].groupby("exhibit", sort=False):
         rows, as_wf1 = [], []
         for rate, here in by_rate(cells).items():
             rows.append([f"{rate} %{' ours' * study.paper}", *map(_change, here)])
@@ -154,7 +149,7 @@ def draw_figures(
     study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
 ) -> Iterator[tuple[str, Figure]]:
     """Each figure as a heat map; Figure 2 with wF1 against the rate."""
-    for name, cells in figures_of(numbers):
+    for name, cells in numbers["cells"].groupby("exhibit", sort=False):
         if cells["wF1_change"].isna().all():
             continue
         legend = f"{trained_on(cells)} Bold: the interval leaves out 0."
@@ -264,7 +259,7 @@ def _line(panel: Axes, line: pd.DataFrame, number: int, aside: float) -> None:
 def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
     """Each figure as a table of cells with their details; below Figure 2 a chart of wF1 against the rate."""
     made = []
-    for name, cells in figures_of(numbers):
+    for name, cells in numbers["cells"].groupby("exhibit", sort=False):
         limit, rows = colour_limit(cells), []
         details: dict[str, Any] = {}
         for number, (rate, here) in enumerate(by_rate(cells).items()):
