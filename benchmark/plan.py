@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from benchmark.session.pace import Pace, Run, Work, finished, finished_run, lasting
+from benchmark.session.pace import Pace, Run, Work, finished, lasting
 from benchmark.session.progress import DONE, CaseState, Progress
 from benchmark.session.status import COLUMNS
 from benchmark.study import Study
@@ -149,7 +149,7 @@ def _by_other_studies(
     for other in stores(store.folder.parent, []):
         for spec, result in other.all() if other != store else ():
             if spec.kind == TRAINING and result["environment"]["device_name"] == here:
-                by_width[spec.model.width].insert(0, finished_run(spec, result))
+                by_width[spec.model.width].insert(0, Run(spec, result))
     if not by_width:
         return {}
     wanted = study.model.width

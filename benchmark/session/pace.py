@@ -31,20 +31,16 @@ class Work(NamedTuple):
     scored: float
 
 
-class Run(NamedTuple):
+class Run:
     """A finished run: what it did, and of its result at least `benchmark.session.progress.KEPT`."""
 
-    spec: RunSpec
-    work: Work
-    result: Mapping[str, Any]
-
-
-def finished_run(spec: RunSpec, result: Mapping[str, Any]) -> Run:
-    """A run with its work, as its result tells."""
-    counts = [clips for about in result["corpora"].values() for clips in about["clips"].items()]
-    scored = sum(sum(per_label.values()) for part, per_label in counts if part != "train")
-    recipe = spec.recipe
-    return Run(spec, Work(result["training_clips"] * recipe.epochs, scored * recipe.evaluations), result)
+    def __init__(self, spec: RunSpec, result: Mapping[str, Any]) -> None:
+        """Counts its work, as the result tells."""
+        self.spec, self.result = spec, result
+        counts = [clips for about in result["corpora"].values() for clips in about["clips"].items()]
+        scored = sum(sum(per_label.values()) for part, per_label in counts if part != "train")
+        recipe = spec.recipe
+        self.work = Work(result["training_clips"] * recipe.epochs, scored * recipe.evaluations)
 
 
 class Rates(NamedTuple):
@@ -181,7 +177,7 @@ def finished(seen: Iterable[CaseState]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = defaultdict(list)
     for state in sorted(seen, key=lambda state: -state.at):
         if state.finished and state.case.spec.kind == TRAINING:
-            run = finished_run(state.case.spec, state.finished.result)
+            run = Run(state.case.spec, state.finished.result)
             found[run.result["environment"]["device_name"]].append(run)
     return dict(found)
 

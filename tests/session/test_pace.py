@@ -13,9 +13,9 @@ from benchmark.session.pace import (
     Left,
     Pace,
     Rates,
+    Run,
     Work,
     finished,
-    finished_run,
     lasting,
     pace,
     rates,
@@ -52,7 +52,7 @@ def ran(percent, train_seconds, clips=100.0):
     result["corpora"] = {
         "one": {"clips": {"train": {"sad": 9}, "test": {"sad": 50 / spec.recipe.evaluations}}}
     }
-    return finished_run(spec, result)
+    return Run(spec, result)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,14 +39,16 @@ class Engine:
             data = Path(mine["data"]) if mine["data"] else None  # a worker may start in another folder
             place = replace(place, data=data, worker=mine["workerid"])
         gpus = machine.visible_gpus() if mine is None else list(filter(None, [mine["gpu"]]))
-        self._pool = Pool(gpus if mine is None and config.getoption("gpus") else [])
-        if mine is None and config.getoption("gpus") and not gpus:
+        lends = mine is None and config.getoption("gpus")
+        if lends and not gpus:
             raise pytest.UsageError(
                 "--gpus: no GPU is visible here (NVML lists none, or CUDA_VISIBLE_DEVICES hides them);"
                 " run without --gpus to use the CPU"
             )
         self.place = replace(place, device="cuda" if gpus else "cpu")
-        self.where = f"GPUs {', '.join(gpus)}" if self._pool.gpus else self.place.device
+        self.where = f"GPUs {', '.join(gpus)}" if lends else self.place.device
+        self._gpus = gpus if lends else []
+        self._lent: dict[str, str] = {}  # each worker's
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
         """As they are `dealt` to the session's workers."""
@@ -61,33 +63,16 @@ class Engine:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Controller: gives a starting worker its threads, and lends it its GPU, or none."""
+        """Controller: gives a starting worker its threads, and lends it a GPU: the least used, or none."""
+        used = Counter(self._lent.values())
+        gpu = self._lent[node.gateway.id] = min(self._gpus, key=lambda gpu: used[gpu], default="")
         threads = machine.share_of_cores(node.workerinput["workercount"])
-        gpu, data = self._pool.lend(node.gateway.id), str(self.place.data or "")
-        node.workerinput.update(data=data, gpu=gpu, threads=threads)
+        node.workerinput.update(data=str(self.place.data or ""), gpu=gpu, threads=threads)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Controller: takes back the GPU of a worker that finished or crashed."""
-        self._pool.take_back(node.gateway.id)
-
-
-@dataclass
-class Pool:
-    """GPUs lent to workers, evenly: with more workers than GPUs, some share; without any, none has one."""
-
-    gpus: list[str]
-    _lent: dict[str, str] = field(default_factory=dict)
-
-    def lend(self, worker: str) -> str:
-        """The least used GPU, the first of equals; empty: there is none."""
-        used = Counter(self._lent.values())
-        self._lent[worker] = min(self.gpus, key=lambda gpu: used[gpu], default="")
-        return self._lent[worker]
-
-    def take_back(self, worker: str) -> None:
-        """Frees the worker's GPU."""
-        self._lent.pop(worker, None)
+        self._lent.pop(node.gateway.id, None)
 
 
 def dealt(

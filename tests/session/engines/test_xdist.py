@@ -3,46 +3,72 @@
 import itertools
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from xdist.scheduler import LoadScheduling
 
-from benchmark.session.engines.xdist import Pool, dealt
+from benchmark.session import machine
+from benchmark.session.engines.xdist import Engine, dealt
+from benchmark.session.work import Place
+from serkit.results import Store
 
-# --- the pool ---
-
-
-def test_each_worker_gets_its_own_gpu():
-    pool = Pool(["0", "2", "5"])
-    assert [pool.lend(f"gw{i}") for i in range(3)] == ["0", "2", "5"]
+# --- the GPUs ---
 
 
-def test_workers_share_evenly_when_they_are_more():
-    pool = Pool(["0", "1", "2"])
-    for workers in range(1, 9):
-        pool.lend(f"gw{workers}")
-        shares = Counter(pool._lent.values())
-        assert max(shares.values()) - min(shares.get(gpu, 0) for gpu in pool.gpus) <= 1
+class Controller:
+    """The engine of a controller that has some GPUs to lend, and the workers that come and go."""
+
+    def __init__(self, monkeypatch, tmp_path, gpus):
+        monkeypatch.setattr(machine, "visible_gpus", lambda: gpus)
+        config = SimpleNamespace(option=SimpleNamespace(), getoption=lambda name: name == "gpus")
+        self._engine = Engine(config, Place(Store(tmp_path)))
+        assert self._engine.where == f"GPUs {', '.join(gpus)}"
+
+    def lend(self, worker):
+        node = SimpleNamespace(gateway=SimpleNamespace(id=worker), workerinput={"workercount": 1})
+        self._engine.pytest_configure_node(node)
+        return node.workerinput["gpu"]
+
+    def take_back(self, worker):
+        self._engine.pytest_testnodedown(SimpleNamespace(gateway=SimpleNamespace(id=worker)))
 
 
-def test_a_replacement_gets_the_crashed_workers_gpu():
-    pool = Pool(["0", "1", "2"])
+@pytest.fixture
+def controller(monkeypatch, tmp_path):
+    return lambda *gpus: Controller(monkeypatch, tmp_path, list(gpus))
+
+
+def test_each_worker_gets_its_own_gpu(controller):
+    lending = controller("0", "2", "5")
+    assert [lending.lend(f"gw{i}") for i in range(3)] == ["0", "2", "5"]
+
+
+def test_workers_share_evenly_when_they_are_more(controller):
+    lending, shares = controller("0", "1", "2"), Counter()
+    for worker in range(1, 9):
+        shares[lending.lend(f"gw{worker}")] += 1
+        assert max(shares.values()) - min(shares[gpu] for gpu in ("0", "1", "2")) <= 1
+
+
+def test_a_replacement_gets_the_crashed_workers_gpu(controller):
+    lending = controller("0", "1", "2")
     for i in range(3):
-        pool.lend(f"gw{i}")
-    pool.take_back("gw1")
-    assert pool.lend("gw3") == "1"  # its number says nothing
-    pool.take_back("gw3")
-    pool.take_back("gw0")
-    assert {pool.lend("gw4"), pool.lend("gw5")} == {"0", "1"}
+        lending.lend(f"gw{i}")
+    lending.take_back("gw1")
+    assert lending.lend("gw3") == "1"  # its number says nothing
+    lending.take_back("gw3")
+    lending.take_back("gw0")
+    assert {lending.lend("gw4"), lending.lend("gw5")} == {"0", "1"}
 
 
-def test_taking_back_what_was_not_lent_is_harmless():
-    pool = Pool(["0", "1"])
-    pool.take_back("gw0")
-    pool.lend("gw1")
-    pool.take_back("gw1")
-    pool.take_back("gw1")
-    assert pool.lend("gw2") == "0"
+def test_taking_back_what_was_not_lent_is_harmless(controller):
+    lending = controller("0", "1")
+    lending.take_back("gw0")
+    lending.lend("gw1")
+    lending.take_back("gw1")
+    lending.take_back("gw1")
+    assert lending.lend("gw2") == "0"
 
 
 # --- the order ---
