@@ -25,6 +25,7 @@ from tests.made_results import made_result, put
 STUDY = studies.from_toml(
     {
         "title": "Two corpora",
+        "rates_percent": [0, 50],
         "corpora": {
             "one": {"reader": "synthetic", "options": {"role": "B"}},
             "two": {

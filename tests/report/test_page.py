@@ -112,7 +112,8 @@ def test_nothing_a_study_says_becomes_markup(store):
 
 def test_a_name_in_a_picture_is_text(store, monkeypatch):
     monkeypatch.setattr("benchmark.report.figures.UNDATED", {"svg": {"Date": None}})
-    study = small(corpora=SMALL["corpora"] | {"one": {"reader": "crema_d", "title": "--><script>x</script>"}})
+    corpora = SMALL["corpora"] | {"one": {"reader": "crema_d", "title": "--><script>x</script>"}}
+    study = small(seeds=[0], rates_percent=[0], corpora=corpora)
     filled(study, store)
     assemble(study, store)
     pictures = list(store.folder.glob("*.svg"))
