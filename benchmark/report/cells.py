@@ -6,7 +6,7 @@ interval are read from the same tails of the same runs, each once.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -55,6 +55,10 @@ def answers(study: Study, store: Store) -> Answers:
     return Answers(found, mixed, left_out, tuple(unread))
 
 
+Tuned = tuple[dict[str, Any], Units]
+"""A row of Table 1 by another recipe: its `Cells.row` and its units."""
+
+
 class Cells:
     """The cells of a study, made of the results that are done, by run."""
 
@@ -94,13 +98,7 @@ class Cells:
         return row | {"units": spread.n, "spread_of": spread.of}
 
     def entry(
-        self,
-        exhibit: str,
-        column: str,
-        train: TrainingSet,
-        test: str,
-        rate: int,
-        tuned: tuple[dict[str, Any], Units] | None = None,
+        self, exhibit: str, column: str, train: TrainingSet, test: str, rate: int, tuned: Tuned | None = None
     ) -> dict[str, Any]:
         """A cell of Table 1 or a figure, or in its place a tuned one by its row and units.
 
@@ -162,9 +160,9 @@ def averages(tails: Iterable[Tail]) -> dict[str, float]:
     """Tail averages of a cell: over folds at each evaluation, over the tail, over seeds."""
     row: dict[str, float] = {}
     for metric in METRICS:
-        of_seed: dict[int, list[np.ndarray]] = {}
+        of_seed: dict[int, list[np.ndarray]] = defaultdict(list)
         for tail in tails:
-            of_seed.setdefault(tail.seed, []).append(tail.curve(metric))
+            of_seed[tail.seed].append(tail.curve(metric))
         curves = [_mean(of_folds) for of_folds in of_seed.values()]
         row[metric] = float(np.mean(curves)) if curves else np.nan
         several = [curve.std() for curve in curves if len(curve) > 1]  # one evaluation shows no deviation

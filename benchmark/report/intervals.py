@@ -76,19 +76,18 @@ class Units:
     of: str  # as `Spread.of`
 
     @property
-    def folds(self) -> set[int]:
-        """The folds that they are of."""
-        return {fold for _, fold in self.values}
+    def folds(self) -> dict[int, list[float]]:
+        """The values of each fold, over seeds."""
+        by_fold = defaultdict(list)
+        for (_, fold), value in self.values.items():
+            by_fold[fold].append(value)
+        return by_fold
 
     @property
     def independent(self) -> list[float]:
         """A value for each fold, the mean over its seeds; where there is one fold, for each seed."""
-        if len(self.folds) == 1:
-            return list(self.values.values())
-        by_fold: dict[int, list[float]] = defaultdict(list)
-        for (_, fold), value in self.values.items():
-            by_fold[fold].append(value)
-        return [float(np.mean(of_fold)) for of_fold in by_fold.values()]
+        first, *others = self.folds.values()
+        return [float(np.mean(of_fold)) for of_fold in (first, *others)] if others else first
 
     @property
     def mean(self) -> float:
@@ -153,7 +152,7 @@ def difference(cell: Units, other: Units) -> Spread:
     if cell.of == other.of and alike and len(shared) > 1:
         return pairs.around()
     mean = cell.mean - other.mean
-    if len(cell.folds) == len(other.folds) == 1 and cell.folds != other.folds:
+    if len(cell.folds) == len(other.folds) == 1 and cell.folds.keys() != other.folds.keys():
         return Spread(mean)  # other speakers: runs of one fold say nothing of those
     if cell.of == other.of == SINGLE:
         return _yardstick(mean, hidden)

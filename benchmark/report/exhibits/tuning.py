@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
-from benchmark.report.later import intervals, pd, tables
+from benchmark.report.later import pd, tables
 from benchmark.study import Condition, Study, TrainingSet, training_sets
 from benchmark.study_file import LIST
 from serkit.results import Store
@@ -21,7 +21,7 @@ from serkit.specs import Recipe
 from serkit.words import shown
 
 if TYPE_CHECKING:
-    from benchmark.report.cells import Cells
+    from benchmark.report.cells import Cells, Tuned
 
 PLACE = 2
 NAMES = {"tuning": "Table 1, tuning: wF1 on the validation clips / on the test clips, at 0 % augmentation"}
@@ -98,7 +98,7 @@ def points(study: Study, cells: Cells) -> pd.DataFrame:
     return table
 
 
-def chosen(study: Study, cells: Cells) -> tuple[dict[str, Any], intervals.Units]:
+def chosen(study: Study, cells: Cells) -> Tuned:
     """The chosen point as a cell, and its units; its runs are those of the whole grid."""
     table, asked = points(study, cells), study.exhibits["tuning"]
     runs = {name: int(table[name].sum()) for name in ("runs", "runs_expected")}
