@@ -141,8 +141,7 @@ def checked_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def folds(name: str, options: Mapping[str, Any]) -> int | None:
     """How many folds a corpus has with these options, by its reader alone; None where that cannot tell.
 
-    Raises:
-        SpecError: an option that cannot be.
+    Raises SpecError for an option that cannot be.
     """
     filled = checked_options(name, options)
     chosen = filled.get("folds")

@@ -86,8 +86,7 @@ def folds(**options: Any) -> int | None:
 def read(folder: Path, **options: Any) -> Corpus:
     """The clips of one or more tables, by the options in `docs/corpora.md`."""
     choices = _checked(options)
-    name, label = options.get("name"), choices.label
-    database = _Database(folder)
+    name, label, database = options.get("name"), choices.label, _Database(folder)
     if name is not None and database.header.name != name:
         raise database.unfit(f"{folder} was asked for as {name}; set the option name to its name")
     chosen = database.chosen(options.get("tables"), label)
@@ -395,6 +394,5 @@ class _Database:
                 f"table {table_id} is there as a pickle only, which could run code and is not read; if you"
                 f" trust {pickled}, load the database with audformat and save it with storage_format='csv'"
             )
-        raise self.unfit(
-            f"table {table_id} has no file; restore {csv.name} or {parquet.name} in {self.folder}"
-        )
+        names = f"{csv.name} or {parquet.name}"
+        raise self.unfit(f"table {table_id} has no file; restore {names} in {self.folder}")

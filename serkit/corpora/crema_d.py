@@ -94,9 +94,8 @@ def read(folder: Path, labels: str = "voice", split: str = "random", split_seed:
             continue
         row = dict(path=path, label=label, speaker=name["actor"], sentence=name["sentence"])
         rows.append(row | dict(level=name["level"], intended=intended))
-    if votes is not None and (unlisted := sorted(audio.keys() - votes.keys())):
-        n = len(unlisted)
-        notes.append(f"{n} clips have no row in {TABLE} and are not used, {unlisted[0]} the first")
+    if votes is not None and (lacking := sorted(audio.keys() - votes.keys())):
+        notes.append(f"{len(lacking)} clips have no row in {TABLE} and are not used, {lacking[0]} the first")
     clips = table(rows, TITLE)
     if clips["path"].str.contains(SILENT, regex=False).any():
         notes.append(f"{SILENT} is silent as published; it is kept")

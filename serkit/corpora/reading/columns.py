@@ -59,15 +59,15 @@ class Choices:
         check_texts(reader, options, ("label", "speaker", "split", "fold"))
         given = {option for option, value in options.items() if value is not None}
         folds, by_clip = options.get("folds"), options.get("split_by_clip")
+        no_bool = not isinstance(by_clip, bool | None)
+        both = "fold" in given and given & {"folds", "split", "splits"}
         too_few = folds is not None and (not isinstance(folds, int) or folds < 3)
-        fold_and = "fold" in given and given & {"folds", "split", "splits"}
-        folds_and = folds is not None and (given & {"split", "splits"} or by_clip)
-        unclear = not isinstance(by_clip, bool | None)
+        two_ways = folds is not None and (given & {"split", "splits"} or by_clip)
         for wrong, why in (
-            (unclear, f"option split_by_clip = {by_clip!r}; expected true or false"),
-            (fold_and, "options fold and folds, split or splits exclude each other"),
+            (no_bool, f"option split_by_clip = {by_clip!r}; expected true or false"),
+            (both, "options fold and folds, split or splits exclude each other"),
             (too_few, f"option folds = {folds!r}; expected 3 or more: test, validation and the rest"),
-            (folds_and, "options folds and split, splits or split_by_clip exclude each other; leave one out"),
+            (two_ways, "options folds and split, splits or split_by_clip exclude each other; leave one out"),
         ):
             if wrong:
                 raise SpecError(f"{reader}: {why}")
@@ -144,9 +144,11 @@ def leave_speakers_out(speakers: pd.Series, folds: int, title: str) -> list[list
     """Speakers in groups as even in clips as a greedy choice makes them: largest first, to the smallest."""
     sizes = sorted(speakers.value_counts().items(), key=lambda item: (-item[1], item[0]))
     if (n := len(sizes)) < folds:
-        cure = f"{folds} folds; set the option folds to {n} or less"
-        none = "folds, which need 3: to test, to validate and to train on; leave the option folds out and use"
-        raise CorpusUnfit(f"{title}: {n} speakers cannot make {cure if n >= 3 else f'{none} splits'}")
+        what, cure = f"{folds} folds", f"set the option folds to {n} or less"
+        if n < 3:
+            what = "folds, which need 3: to test, to validate and to train on"
+            cure = "leave the option folds out and use splits"
+        raise CorpusUnfit(f"{title}: {n} speakers cannot make {what}; {cure}")
     groups: list[list[str]] = [[] for _ in range(folds)]
     totals = [0] * folds
     for speaker, size in sizes:
