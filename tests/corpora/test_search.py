@@ -11,10 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark import study as studies
-from benchmark.session.engines import xdist
+from benchmark.session.engines.xdist import Engine
+from benchmark.session.work import Place
 from serkit import corpora
 from serkit.corpora.reading import folder
 from serkit.errors import CorpusMissing, CorpusUnfit
+from serkit.results import Store
 from tests import corpus_trees as trees
 
 ONE_EACH = [name for name in corpora.READERS if corpora.is_one(name) and name != "made"]
@@ -235,9 +237,10 @@ def test_a_relative_folder_is_one_where_the_command_is_typed(tmp_path: Path, mon
 
 
 def test_a_worker_is_told_where_corpora_are(tmp_path: Path) -> None:
-    engine = SimpleNamespace(place=SimpleNamespace(data=tmp_path), _pool=xdist.Pool([]))
+    config = SimpleNamespace(option=SimpleNamespace(), getoption=lambda name: None)
+    engine = Engine(config, Place(Store(tmp_path / "results"), data=tmp_path))
     node = SimpleNamespace(workerinput={"workercount": 2}, gateway=SimpleNamespace(id="gw0"))
-    xdist.Engine.pytest_configure_node(engine, node)
+    engine.pytest_configure_node(node)
     assert node.workerinput["data"] == str(tmp_path)
 
 
