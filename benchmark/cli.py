@@ -17,11 +17,11 @@ import click
 from benchmark import options
 from benchmark import study as studies
 from benchmark.beside import CASES
-from benchmark.options import opened, results_option, say, study_option
+from benchmark.options import opened, results_option, say, seeds_option, study_option
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.files import house_libraries
-from serkit.specs import CHECKPOINTS, METRICS
+from serkit.specs import CHECKPOINTS, HISTORY, METHOD, METRICS
 
 
 @click.group(
@@ -122,28 +122,36 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
 @main.command()
 @study_option("its page, figures and tables", default="paper")
 @results_option
+@seeds_option
 @click.option(
     "--colours",
     type=click.Choice(["paper", "safe"]),
     default="paper",
     help="Colours of heat maps: the paper's green and red, or ones that everybody can tell apart.",
 )
-def report(study_name: str, results: str | None, colours: str) -> None:
+@click.option(
+    "--method",
+    type=click.Choice([str(method) for method in (*HISTORY, METHOD)]),
+    default=str(METHOD),
+    help="Results by this method; those of an earlier serkit are shown as history.",
+)
+def report(study_name: str, results: str | None, seeds: int | None, colours: str, method: str) -> None:
     """Rebuild a study's page, figures and tables.
 
     From the results that are there; nothing is run.
     """
     from benchmark.report.write import assemble
 
-    text, _ = assemble(*opened(study_name, results), colours)
+    text, _ = assemble(*opened(study_name, results, seeds), colours, int(method))
     say(text)
 
 
 @main.command()
 @study_option("how far it is", default="paper")
 @results_option
+@seeds_option
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until all is done; Ctrl-C ends.")
-def status(study_name: str, results: str | None, watch: bool) -> None:
+def status(study_name: str, results: str | None, seeds: int | None, watch: bool) -> None:
     """Show how far a study is.
 
     What is done, what runs and for how long, what failed or was cut off and why. From any shell, while it
@@ -152,7 +160,7 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
     from benchmark.session import live, progress
     from benchmark.session import status as statuses
 
-    looking = progress.Progress(*opened(study_name, results))
+    looking = progress.Progress(*opened(study_name, results, seeds))
     if watch:
         live.watch(looking, results or "")
     else:
@@ -162,7 +170,8 @@ def status(study_name: str, results: str | None, watch: bool) -> None:
 @main.command()
 @study_option("what is left of it", default="paper")
 @results_option
-def plan(study_name: str, results: str | None) -> None:
+@seeds_option
+def plan(study_name: str, results: str | None, seeds: int | None) -> None:
     """Show what a study would do from here.
 
     Cases done and left, clips to train on and to score, and hours for 1, 4 and 16 devices of each kind whose
@@ -171,7 +180,7 @@ def plan(study_name: str, results: str | None) -> None:
     """
     from benchmark import plan as plans
 
-    say(plans.text(*opened(study_name, results), studies.data_folder()))
+    say(plans.text(*opened(study_name, results, seeds), studies.data_folder()))
 
 
 @main.command()

@@ -17,7 +17,7 @@ from benchmark.beside import located
 from serkit import corpora
 from serkit.errors import ResultsUnreadable, SerkitError, memory_named
 from serkit.results import Store
-from serkit.settings import MAX_SEED, plain
+from serkit.settings import MAX_SEED, MAX_SEEDS, plain
 from serkit.words import did_you_mean, printable, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -94,9 +94,14 @@ def results_root(results: str | None) -> Path:
     return Path(results) if results else studies.results_root()
 
 
-def opened(study: str, results: str | None) -> tuple[studies.Study, Store]:
-    """A study and its results, as --study and --results name them. Raises SpecError, ResultsUnreadable."""
-    read = studies.read(study)
+seeds_option = click.option(
+    "--seeds", type=click.IntRange(1, MAX_SEEDS), help="Seeds of each condition; default the study's own."
+)
+
+
+def opened(study: str, results: str | None, seeds: int | None = None) -> tuple[studies.Study, Store]:
+    """A study and its results, as the options name them. Raises SpecError, ResultsUnreadable."""
+    read = studies.read(study, seeds)
     return read, Store(results_root(results) / read.name)
 
 

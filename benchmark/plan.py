@@ -13,14 +13,17 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tabulate import tabulate
 
+from benchmark.session import pace
 from benchmark.session.pace import Pace, Run, Work, finished, lasting
 from benchmark.session.progress import DONE, CaseState, Progress
 from benchmark.session.status import COLUMNS
 from benchmark.study import Study
 from serkit import corpora
+from serkit.corpora.reading.corpus import PARTS
 from serkit.encoders.cnn14.checkpoints import is_here
 from serkit.errors import CorpusMissing
 from serkit.results import Store, left_out, stores
@@ -30,7 +33,14 @@ from serkit.words import many
 DEVICES = (1, 4, 16)  # how many, for the hours
 HEADERS = ("Exhibit", "Training set", "Done", "Left", "Clips to\ntrain on", "Clips\nto score")
 
-Folds = Sequence[Mapping[str, int]]  # for each of a corpus, clips in its parts `train`, `validation`, `test`
+
+class Size(NamedTuple):
+    """The clips of a corpus, and whether they are `counted` or `published`."""
+
+    trained: list[int]  # for each of its trainings
+    own: list[int]  # to score of it in each of its trainings
+    tests: int  # to score of it in others'
+    source: str
 
 
 def text(study: Study, store: Store, data: Path | None) -> str:
@@ -49,7 +59,7 @@ def text(study: Study, store: Store, data: Path | None) -> str:
         return "\n\n".join([head, _cases(study, seen, {}), why])
     rest = [state for state in seen if state.state != DONE]
     works = {spec: work(spec, sizes) for state in rest if (spec := state.case.spec).kind == TRAINING}
-    sources = "; ".join(f"{study.titles[name]} {source}" for name, (_, source) in sizes.items())
+    sources = "; ".join(f"{study.titles[name]} {size.source}" for name, size in sizes.items())
     parts = [
         head,
         _cases(study, seen, works),
@@ -63,34 +73,40 @@ def text(study: Study, store: Store, data: Path | None) -> str:
     return "\n\n".join(parts)
 
 
-def size(spec: CorpusSpec, data: Path | None) -> tuple[Folds, str]:
-    """The clips of a corpus, and whether they are `counted` or `published`.
+def size(spec: CorpusSpec, data: Path | None) -> Size:
+    """The clips of a corpus.
 
     Raises CorpusMissing where it is not there and nothing is known about it; else as `serkit.corpora.load`.
     """
     reader, options = corpora.reader(spec.reader), dict(spec.options)
     try:
         corpus = corpora.load(spec.reader, data, options)
+        source, trainings = "counted", corpus.trainings
+        folds = [{part: len(corpus.part(k, part)) for part in PARTS} for k in range(corpus.n_folds)]
     except CorpusMissing:
         if not hasattr(reader, "expected"):
             raise
-        return reader.expected(**corpora.checked_options(spec.reader, options)), "published"
-    parts = ("train", "validation", "test")
-    return [{part: len(corpus.part(k, part)) for part in parts} for k in range(corpus.n_folds)], "counted"
+        folds, source = reader.expected(**corpora.checked_options(spec.reader, options)), "published"
+        trainings = corpora.trainings(spec.reader, options, len(folds))
+    tests = [sum(folds[k]["test"] for k in group) for group in trainings]
+    # Folds that share a training validate each other: their clips are scored once.
+    more = [folds[group[0]]["validation"] if len(group) == 1 else 0 for group in trainings]
+    own = [test + validation for test, validation in zip(tests, more, strict=True)]
+    return Size([folds[group[0]]["train"] for group in trainings], own, sum(tests), source)
 
 
-def work(spec: RunSpec, sizes: Mapping[str, tuple[Folds, str]]) -> Work:
-    """What a run does; its corpora are of `sizes`, as `size` has them."""
-    trained = scored = 0
+def work(spec: RunSpec, sizes: Mapping[str, Size]) -> Work:
+    """What a run does."""
+    trained = own = other = 0
     for corpus in spec.corpora:
-        folds, _ = sizes[corpus.name]
+        size = sizes[corpus.name]
         if corpus.name in spec.trained_on:
-            here = folds[spec.fold_of(corpus.name)]
-            trained += min(here["train"], corpus.max_training_clips or here["train"])
-            scored += here["test"] + here["validation"]
+            here = spec.fold_of(corpus.name)
+            trained += min(size.trained[here], corpus.max_training_clips or size.trained[here])
+            own += size.own[here]
         else:
-            scored += sum(fold["test"] for fold in folds)
-    return Work(trained * spec.recipe.epochs, scored * spec.recipe.evaluations)
+            other += size.tests
+    return pace.work(spec.recipe, trained, own, other)
 
 
 def _cases(study: Study, seen: Sequence[CaseState], works: Mapping[RunSpec, Work]) -> str:

@@ -66,7 +66,9 @@ def reference() -> str:
     study, corpus = attributes(Study), attributes(CorpusSpec)
     optional = [field for field in dataclasses.fields(Study) if field.default is not dataclasses.MISSING]
     bounds = {"rates_percent": "run.augment_percent", "seeds": "run.seed"}
-    folds = f"{corpus['folds']} Left out, it follows from reader and options."
+    follows = "Left out, it follows from reader and options."
+    folds = f"{corpus['folds']} {follows}"
+    trainings = f"{corpus['trainings'].partition(' left out:')[0]} {follows}"
     lines = [
         _line("title", "What a study looks like", study["title"]),
         *(_line(at.name, at.default, study[at.name] + _expected(bounds.get(at.name, ""))) for at in optional),
@@ -75,6 +77,7 @@ def reference() -> str:
         _line("reader", "audformat", "its reader (docs/corpora.md)."),
         _line("title", "mine", f"{study['titles']} Unless given: its own, or of a layout that word."),
         _line("folds", 5, folds, "corpus"),
+        _line("trainings", 5, trainings, "corpus", off=True),
         _line("expected_training_clips", 1000, study["expected_training_clips"], "corpus"),
         _line("max_training_clips", 200, corpus["max_training_clips"], "corpus", off=True),
         _table("corpora.mine.options", corpus["options"]),

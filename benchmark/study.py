@@ -12,6 +12,7 @@ import functools
 import importlib
 import os
 import pkgutil
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ class Study:
 
     Attributes:
         name: the file's, and that of its folder under results.
-        given: as a user names it in a command: the name of a built-in study, else the path of its file.
+        given: as a user asks for it in a command: the name of a built-in study or the path of its file,
+            quoted for a shell, and the number of seeds where one was asked for.
         title: one line.
         corpora: in the order of the tables.
         titles: each corpus's name in tables.
@@ -129,7 +131,7 @@ class Study:
 
     def title_of(self, names: str | Iterable[str]) -> str:
         """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
-        each = [names] if isinstance(names, str) else names
+        each = (names,) if isinstance(names, str) else in_order(names, self.corpora)
         return "+".join(labels.title_of(name, self.titles) for name in each)
 
     def titled(self, message: str) -> str:
@@ -149,7 +151,7 @@ class Study:
     def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
         """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
         names = {labels.corpus_of(name) for name in train}
-        most = max(corpus.folds for corpus in self.corpora if corpus.name in names)
+        most = max(corpus.n_trainings for corpus in self.corpora if corpus.name in names)
         how = self.model, recipe or self.recipe, self.augmentation if augment_percent else None
         return [
             _run(train, self.corpora, augment_percent, fold, seed, *how)
@@ -222,8 +224,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 
 
-def read(name_or_file: str) -> Study:
-    """A built-in study by name, or any other by its TOML file.
+def read(name_or_file: str, seeds: int | None = None) -> Study:
+    """A built-in study by name, or any other by its TOML file; with the seeds 0, 1, ... if a number is given.
 
     Raises:
         SpecError: no such study or file, not TOML, an unknown or missing key, or a value that cannot be.
@@ -237,7 +239,10 @@ def read(name_or_file: str) -> Study:
             raise SpecError(f"no study {shown(name_or_file)}; {expected}{hint}")
     name, data = study_file.study_name(path), study_file.parsed(path)
     try:
-        return from_toml(data, name, printable(name_or_file))
+        given = shlex.quote(printable(name_or_file))
+        if seeds is None:
+            return from_toml(data, name, given)
+        return from_toml({**data, "seeds": list(range(seeds))}, name, f"{given} --seeds {seeds}")
     except SpecError as error:
         raise SpecError(f"study {path}: {error}") from error
 

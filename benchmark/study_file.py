@@ -36,7 +36,7 @@ WRITTEN = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "
 WRITTEN |= {"Range": RANGE, "tuple[str, ...]": LIST}
 """What a field of a spec is in a study's file, by its type."""
 
-CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, options=TABLE, scramble=TABLE)
+CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, trainings=WHOLE, options=TABLE, scramble=TABLE)
 CORPUS |= dict(expected_training_clips=WHOLE, max_training_clips=WHOLE)
 """The keys of each corpus."""
 
@@ -118,15 +118,18 @@ def _corpus(where: str, name: str, table: dict[str, Any]) -> CorpusSpec:
     clips = "expected_training_clips"
     if clips in table:
         number(f"corpus.{clips}", table[clips], f"{where}.{clips}")
+    options = table.get("options", {})
     try:
-        known = readers.folds(table["reader"], table.get("options", {}))
+        known = readers.folds(table["reader"], options)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
     folds = table.get("folds", known or 1)
     why = "leave folds out, they follow from the options"
     check(known in (None, folds), f"{where}.folds = {shown(folds)}: with these options it has {known}; {why}")
+    number("corpus.folds", folds, f"{where}.folds")
     own = {key: frozen(value) for key, value in table.items() if key not in ("title", clips)}
-    return CorpusSpec(name, **own | {"folds": folds})
+    shared = {"trainings": len(readers.trainings(table["reader"], options, folds))}
+    return CorpusSpec(name, **shared | own | {"folds": folds})
 
 
 def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The seven augmentations (§5.2): drawn as data, applied to whole batches.
 
     draw(...)             which clips are affected, and every parameter of each: plain arrays
-    Chain(...)(waves)     stretch (vocoder) -> shift -> fade -> equalizer -> reverb -> noise
+    Chain(...)(waves)     stretch (vocoder) -> fade -> shift -> equalizer -> reverb -> noise
     the encoder's inputs  stretch (feature) and SpecAugment, on log-mel (`serkit.encoders.cnn14.logmel`)
 
 A draw depends on (seed, epoch, clip) alone; at a higher rate the same clips and more are affected, by the
@@ -158,10 +158,12 @@ class Chain:
         if "stretch" in on and self.spec.stretch_method == "vocoder":
             window = VOCODER_SAMPLES * self.rate_hz // 16_000
             waves, samples = apply_stretch(waves, samples, drawn.stretch_rate, window)
+        if "fade" in on:
+            shares = (drawn.fade_in_share, drawn.fade_out_share)
+            waves = apply_fade(waves, samples, *(np.floor(samples * share) for share in shares))
         if "shift" in on:
-            waves = apply_shift(waves, np.round(samples * drawn.shift_share).astype(np.int64))
-        shares = (drawn.fade_in_share, drawn.fade_out_share) if "fade" in on else (0.0, 0.0)
-        waves = apply_fade(waves, samples, *(np.floor(samples * share) for share in shares))
+            by = np.round(samples * drawn.shift_share).astype(np.int64)
+            waves = apply_shift(waves, by) * _inside(waves, samples)
         if "equalizer" in on or self._reverb is not None:
             waves = self._filtered(waves, drawn)
         if self._noise is not None:
@@ -252,7 +254,7 @@ def _column(values: np.ndarray, like: Tensor) -> Tensor:
 
 
 def apply_shift(waves: Tensor, by: np.ndarray) -> Tensor:
-    """Moves each clip by whole samples, later if positive; `apply_fade` cuts what leaves at its end."""
+    """Moves each clip by whole samples, later if positive; what leaves at its end has still to be cut."""
     most = int(np.abs(by).max(initial=0))
     first = send(most - by, waves.device)[:, None]
     return cut(F.pad(waves, (most, most)), first, waves.shape[1])[:, 0]
@@ -267,7 +269,7 @@ def cut(waves: Tensor, first: Tensor, size: int) -> Tensor:
 
 
 def apply_fade(waves: Tensor, samples: np.ndarray, fade_in: np.ndarray, fade_out: np.ndarray) -> Tensor:
-    """Fades clips in and out over so many samples, the n-th of k by (n + 1/2) / k, and cuts at their ends."""
+    """Fades clips in and out over so many samples, the n-th of k by (n + 1/2) / k."""
     at = torch.arange(waves.shape[1], device=waves.device) + 0.5
     # Over half a sample, a ramp is over before its first one.
     rising = at / _column(np.maximum(fade_in, 0.5), waves)

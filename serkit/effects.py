@@ -12,8 +12,8 @@ from serkit.words import shown
 STRETCH_METHODS = ("feature", "vocoder")
 SETTINGS_OF = {
     "stretch": ("stretch_rate", "stretch_method"),
-    "shift": ("shift_share",),
     "fade": ("fade_share",),
+    "shift": ("shift_share",),
     "equalizer": ("high_pass_hz", "low_pass_hz"),
     "reverb": ("room_size", "wet_level", "dry_level"),
     "noise": ("noise_snr_db",),

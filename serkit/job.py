@@ -20,6 +20,7 @@ from serkit.settings import check
 from serkit.specs import MEASUREMENT, CorpusSpec, Spec
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from serkit.corpora.reading.corpus import Corpus
@@ -35,6 +36,7 @@ class Place:
     device: str = "cpu"  # or `cuda`, `cuda:<n>`
     worker: str = ""  # the name of this process, for those who watch; empty: it is alone
     rerun: bool = False  # even if the result is there
+    embeddings: bool = True  # whether a run's are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Loaded:
             "version": self.corpus.version,
             "fingerprint": self.fingerprint,
             "folds": self.corpus.n_folds,
+            "units": [list(folds) for folds in self.corpus.trainings],
             "hours": round(float(self.pack.offsets[-1]) / self.pack.rate_hz / 3600, 4),
             "notes": [*self.corpus.notes, *self.pack.notes],
         }
@@ -69,6 +72,9 @@ def read(spec: CorpusSpec, place: Place) -> Corpus:
         corpus = corpora.load(spec.reader, place.data, dict(spec.options))
         has = f"corpus {spec.name} has {corpus.n_folds} folds with these options"
         check(corpus.n_folds == spec.folds, f"{has}; the study says folds = {spec.folds}")
+        has = f"corpus {spec.name}: its folds have {len(corpus.trainings)} different sets of training clips"
+        said = f"the study says {spec.n_trainings}: set trainings = {len(corpus.trainings)}"
+        check(len(corpus.trainings) == spec.n_trainings, f"{has}; {said}")
         _READ[wanted] = corpus
     return _READ[wanted]
 
@@ -93,21 +99,25 @@ def load(spec: CorpusSpec, rate_hz: int, place: Place) -> Loaded:
     return _LOADED[wanted]
 
 
-def once(spec: Spec, place: Place, do: Callable[[], tuple[dict[str, Any], pd.DataFrame]]) -> Result:
+Made = tuple[dict[str, Any], "pd.DataFrame", "np.ndarray | None"]
+"""What a job makes: its part of the result, a table of the clips, and their embeddings where it has any."""
+
+
+def once(spec: Spec, place: Place, do: Callable[[], Made]) -> Result:
     """The stored result of a spec, fingerprints and all, or that of a job, which is done and stored now.
 
-    `do` returns its part of the result and a table of the clips. Raises as `Store.finished`, `Store.save`.
+    Raises as `Store.finished`, `Store.save`.
     """
-    store, table = place.store, TABLE_OF[spec.kind]
+    store = place.store
     with store.claim(spec.key), memory_named():
         # A measurement is worth nothing without its estimates.
-        done = store.finished(spec.key, table if spec.kind == MEASUREMENT else "")
+        done = store.finished(spec.key, TABLE_OF[spec.kind] if spec.kind == MEASUREMENT else "")
         if done is not None and not place.rerun:
             return done
         store.start(spec, {"device": place.device, "worker": place.worker})
         started = time.time()
-        found, clips = do()
+        found, clips, embeddings = do()
         head = {"schema": SCHEMA, "key": spec.key, "label": spec.label, "spec": spec.to_json()}
         result: Result = {**head, **found, **since(started)}
-        store.save(spec, result, clips, table)
+        store.save(spec, result, clips, embeddings)
         return result

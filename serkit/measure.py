@@ -2,13 +2,12 @@
 
 import dataclasses
 import time
-from typing import Any
 
 import pandas as pd
 import torch
 
 from serkit.acoustics import meter
-from serkit.job import Place, load, once
+from serkit.job import Made, Place, load, once
 from serkit.provenance import ESTIMATORS, PACKAGES, environment
 from serkit.resultfile import Result
 from serkit.specs import AcousticsSpec
@@ -29,7 +28,7 @@ def measure(plan: AcousticsSpec, place: Place) -> Result:
     here = load(plan.corpus, meter.RATE_HZ, place)
     spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
 
-    def do() -> tuple[dict[str, Any], pd.DataFrame]:
+    def do() -> Made:
         started = time.time()
         measurer = meter.Meter(spec, here.pack, torch.get_num_threads())
         tables: list[pd.DataFrame] = []
@@ -56,6 +55,6 @@ def measure(plan: AcousticsSpec, place: Place) -> Result:
             "clips_before": measured - fresh,
             "clips_per_second": round(fresh / (time.time() - started), 1),
         }
-        return result, estimates
+        return result, estimates, None
 
     return once(spec, dataclasses.replace(place, device="cpu"), do)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from serkit.labels import LABELS
-from serkit.specs import METRICS
+from serkit.specs import METRICS, Recipe
 
 
 def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -37,6 +37,28 @@ def score(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
+def of_confusion(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """The three metrics of confusion matrices, [...] each; NaN of one without a clip.
+
+    Args:
+        counts: clips, [..., truth, predicted]; may be weights.
+
+    Example:
+        >>> of_confusion(np.array([[2, 0], [1, 1]]))["wACC"].item()
+        0.75
+    """
+    clips, right = counts.sum(axis=-1), np.diagonal(counts, axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.where(clips > 0, right / clips, np.nan)
+        f1 = np.where(clips > 0, 2 * right / (clips + counts.sum(axis=-2)), 0.0)
+        all_clips = clips.sum(axis=-1)
+        return {
+            "uACC": np.nansum(recall, axis=-1) / (clips > 0).sum(axis=-1),
+            "wACC": right.sum(axis=-1) / all_clips,
+            "wF1": (f1 * clips).sum(axis=-1) / all_clips,
+        }
+
+
 def in_tail(history: Sequence[Mapping[str, Any]], tail: float) -> list[int]:
     """Positions of the evaluations that lie in the last share `tail` of all iterations (§2.2); at least one.
 
@@ -49,6 +71,23 @@ def in_tail(history: Sequence[Mapping[str, Any]], tail: float) -> list[int]:
     end = history[-1]["iteration"]
     first = (1 - tail + 1e-9) * end
     return [i for i, at in enumerate(history) if at["iteration"] > first] or [len(history) - 1]
+
+
+def evaluations(recipe: Recipe, total: int) -> dict[int, tuple[bool, bool]]:
+    """The iterations of `total` after which is evaluated: whether all clips, and whether in the tail.
+
+    Example:
+        >>> evaluations(Recipe(epochs=5, evaluate_unseen=3), 50)
+        {10: (False, False), 20: (False, False), 30: (True, False), 40: (False, False), 50: (True, True)}
+    """
+    n = recipe.evaluations
+    at = sorted({max(1, round(total * (number + 1) / n)) for number in range(n)})
+    tail = set(in_tail([{"iteration": iteration} for iteration in at], recipe.tail))
+    every = recipe.evaluate_unseen
+    return {
+        iteration: (number in tail or (number + 1) % every == 0, number in tail)
+        for number, iteration in enumerate(at)
+    }
 
 
 def over_tail(evaluations: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:

@@ -22,12 +22,13 @@ import filelock
 from serkit import keeping
 from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
-from serkit.files import append_line, write_by, write_whole
-from serkit.resultfile import BUNDLE, Result, read, read_table, unreadable
-from serkit.specs import Spec, from_json
+from serkit.files import append_line, open_file, write_by, write_whole
+from serkit.resultfile import BUNDLE, EMBEDDINGS, TABLE_OF, Result, read, read_table, unreadable
+from serkit.specs import METHOD, Spec, as_now, from_json
 from serkit.words import many
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
@@ -207,6 +208,25 @@ class Store:
                 raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
         return table
 
+    def embeddings(self, key: str) -> np.ndarray | None:
+        """A run's embeddings, float16 [rows of its scores, width]; None where they were not kept.
+
+        Bundles have none. Raises ResultsUnreadable: damaged, or of other clips than its scores.
+        """
+        import numpy as np
+
+        path = self.run_folder(key) / EMBEDDINGS
+        try:
+            with open_file(path) as file:
+                found = np.lib.format.read_array(file, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError) as error:
+            raise unreadable(path, error) from error
+        if found.ndim != 2 or found.dtype != np.float16 or len(found) != len(self.table(key, "scores")):
+            raise unreadable(path, ValueError(f"{found.dtype} {found.shape}; its scores are of other clips"))
+        return found
+
     def start(self, spec: Spec, about: Mapping[str, Any] | None = None) -> None:
         """Prepares the folder: drops what an earlier attempt left, writes spec.json and the first event.
 
@@ -216,7 +236,7 @@ class Store:
         folder = self.run_folder(spec.key)
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for path in _those(folder, *ATTEMPT, "*.draft", "*.parquet"):
+            for path in _those(folder, *ATTEMPT, "*.draft", "*.parquet", EMBEDDINGS):
                 if path.is_dir():  # which no file can replace
                     _set_aside(path)
             _drop(folder, "progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")  # TensorBoard's
@@ -250,15 +270,21 @@ class Store:
     def _part_path(self, key: str, number: int) -> Path:
         return self.run_folder(key) / f"part-{number:05d}.parquet"
 
-    def save(self, spec: Spec, result: Result, clips: pd.DataFrame, name: str = "scores") -> None:
-        """Writes `<name>.parquet`, a row a clip, then result.json: from here on it is done, and they are all.
+    def save(
+        self, spec: Spec, result: Result, clips: pd.DataFrame, embeddings: np.ndarray | None = None
+    ) -> None:
+        """Writes the table of clips, their embeddings, then result.json: from here on it is done.
 
         Raises ResultsUnwritable after a minute; says where it is kept (`serkit.keeping`).
         """
         text = json.dumps(result, allow_nan=False)
 
         def write(folder: Path) -> None:
-            _write_table(folder / f"{name}.parquet", clips)
+            _write_table(folder / f"{TABLE_OF[spec.kind]}.parquet", clips)
+            if embeddings is None:
+                (folder / EMBEDDINGS).unlink(missing_ok=True)  # an earlier result's
+            else:
+                write_by(folder / EMBEDDINGS, lambda draft: _write_array(draft, embeddings))
             write_whole(folder / "result.json", text)
 
         keeping.save(self.run_folder(spec.key), write)
@@ -284,11 +310,12 @@ def stores(root: Path, unread: list[str]) -> list[Store]:
     return [Store(root / name) for name in sorted({*folders(root, unread), *bundles})]
 
 
-def with_specs(results: Iterable[Result]) -> Iterator[tuple[Spec, Result]]:
-    """Results with their specs; those by another method are left out."""
+def with_specs(results: Iterable[Result], method: int = METHOD) -> Iterator[tuple[Spec, Result]]:
+    """Results with their specs, but those by another method; by an earlier one they are history."""
     for result in results:
+        spec = result["spec"] if method == METHOD else as_now(result["spec"], method)
         with suppress(SpecError):
-            yield from_json(result["spec"]), result
+            yield from_json(spec), result
 
 
 def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
@@ -333,6 +360,13 @@ def _set_aside(path: Path) -> Path:
 def _timed(event: dict[str, Any]) -> str:
     """An event as JSON, with its time in seconds since 1970."""
     return json.dumps({"time": round(time.time(), 3), **event})
+
+
+def _write_array(draft: Path, values: np.ndarray) -> None:
+    import numpy as np
+
+    with draft.open("wb") as file:  # a path would be given the ending .npy
+        np.save(file, values, allow_pickle=False)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -9,17 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from serkit import encoders, metrics, splits
 from serkit.augment import Augmenting
 from serkit.device import on_gpu
-from serkit.job import Place, load, once, read
+from serkit.job import Made, Place, load, once, read
 from serkit.loader import Loader
 from serkit.provenance import environment
 from serkit.resultfile import Result
 from serkit.specs import RunSpec
-from serkit.train import train
+from serkit.train import Evaluation, embed, train
 
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
 
@@ -58,17 +58,19 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             with suppress(OSError):  # as progress: no training ends for want of a curve
                 on_evaluation(place.store.run_folder(spec.key), event)
 
-    def do() -> tuple[dict[str, Any], pd.DataFrame]:
+    def do() -> Made:
         clips = splits.split(spec, loaded)
         augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
-        trained = train(
-            encoders.build(spec.model, spec.seed),
-            Loader(encoder, spec.recipe, place.device, augmenting, spec.seed),
-            clips.training,
-            clips.evaluation,
-            lambda scores: splits.scored(spec, clips, scores),
-            report,
+        model = encoders.build(spec.model, spec.draws)
+        loader = Loader(encoder, spec.recipe, place.device, augmenting, spec.draws)
+        evaluation = Evaluation(
+            clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores)
         )
+        trained = train(model, loader, clips.training, evaluation, report)
+        table = splits.clip_scores(clips, loaded, trained)
+        embeddings = None
+        if place.embeddings:
+            embeddings = embed(model, clips.evaluation, loader)[np.concatenate(list(clips.tests.values()))]
         clips_seen = spec.recipe.epochs * len(clips.training)
         tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
         tests = tail[-1]["tests"]
@@ -88,6 +90,6 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
             "clips_per_second": round(clips_seen / trained.train_seconds, 1),
         }
-        return result, splits.clip_scores(clips, loaded, trained.scores)
+        return result, table, embeddings
 
     return once(spec, place, do)

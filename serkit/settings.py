@@ -11,6 +11,8 @@ from serkit.errors import SpecError
 from serkit.words import printable, shown
 
 MAX_SEED = 2**32 - 1
+MAX_SEEDS = 100
+"""Seeds of a condition: more are another study."""
 MAX_EVALUATIONS = 100_000
 """Of a run: each is kept with the result."""
 MAX_NESTED = 8
@@ -36,6 +38,7 @@ class Bounds:
 
 BOUNDS = {
     "corpus.folds": Bounds(1, 1000, "each is a training of its own"),
+    "corpus.trainings": Bounds(1, 1000, "there are no more than folds"),
     "corpus.expected_training_clips": Bounds(1, 10**9, "it orders cases, nothing else"),
     "corpus.max_training_clips": Bounds(4, 10**9, "there are four classes to learn"),
     "model.width": Bounds(1, 256, "CNN14 has 64; at 256 the last block alone takes 2.4 GB"),
@@ -43,6 +46,11 @@ BOUNDS = {
     "recipe.batch_size": Bounds(1, 65_536, "a batch is in memory at once, 1.3 MB a clip of 10 s"),
     "recipe.epochs": Bounds(1, 100_000, "each is shown, and kept with the result"),
     "recipe.evaluations_per_epoch": Bounds(0, 100, "each scores every test corpus", whole=False, above=True),
+    "recipe.evaluate_unseen": Bounds(
+        1,
+        100_000,
+        "the tail is always scored",
+    ),
     "recipe.tail": Bounds(0, 1, "a share of the iterations", whole=False, above=True),
     "recipe.max_seconds": Bounds(0.1, 600, "shorter is no word; longer fills memory", whole=False),
     "recipe.loudness_dbfs": Bounds(-90, -1, "16 bits end at -90 dB; 0 dB RMS is a square wave", whole=False),

@@ -27,7 +27,7 @@ METRICS = ("uACC", "wACC", "wF1")
 TRAINING: Final = "training"
 MEASUREMENT: Final = "measurement"
 
-METHOD, ACOUSTICS_METHOD = 2, 1
+METHOD, ACOUSTICS_METHOD = 3, 1
 """Part of every run's and measurement's key. Raise it when a change to the code changes what the same spec
 gives; a change to the augmentations may have to raise both."""
 
@@ -55,6 +55,8 @@ class CorpusSpec:
         scramble: the permutation behind `<name>_scrambled`, sorted (true, scrambled) pairs; empty: none.
         max_training_clips: how many of its training clips a run learns from at most, by class and speaker in
             proportion and among those of a larger number; None: all.
+        trainings: how many different sets of training clips the folds leave; those that leave the same
+            (IEMOCAP's partners) are tested by one network. None: as many as folds.
     """
 
     name: str
@@ -63,16 +65,27 @@ class CorpusSpec:
     options: tuple[tuple[str, Any], ...] = ()
     scramble: Scramble = ()
     max_training_clips: int | None = None
+    trainings: int | None = None
 
     def __post_init__(self) -> None:
         """Raises SpecError for a value that cannot be; so do the other specs."""
         named = self.name.isascii() and self.name.isalnum() and len(self.name) <= MAX_IN_NAME
         expected = f"expected letters and digits only, {MAX_IN_NAME} at most"
         check(named, f"corpus name {shown(self.name)}: {expected}")
+        if self.trainings == self.folds:
+            object.__setattr__(self, "trainings", None)
         check_numbers(self, "corpus", f"corpus {self.name}: ")
+        fits = self.n_trainings <= self.folds and (self.n_trainings == 1) == (self.folds == 1)
+        expected = f"expected one of several for each of {self.folds} folds"
+        check(fits, f"corpus {self.name}: {self.trainings} trainings; {expected}, or one for some of them")
         plain(f"corpus {self.name}: options", self.options)
         maps = f"corpus {self.name}: scramble maps {shown(dict(self.scramble))}"
         check(is_permutation(self.scramble), f"{maps}; expected a permutation of all of {', '.join(LABELS)}")
+
+    @property
+    def n_trainings(self) -> int:
+        """`trainings`, as a number."""
+        return self.trainings or self.folds
 
     @property
     def tests(self) -> tuple[str, ...]:
@@ -129,6 +142,8 @@ class Recipe:
         tail: the last share of iterations that metrics are averaged over, in (0, 1].
         max_seconds: longer clips are cropped: at random in training, to their start in evaluation.
         loudness_dbfs: RMS level that every clip is brought to; None: as delivered.
+        evaluate_unseen: corpora that are not trained on are scored at every so many evaluations, and in the
+            tail.
         pool_by: what clips are sorted by before batches are filled (`serkit.loader`): `stretched`, their
             length as the network gets it, or `own`, as delivered. Studies from before there was a choice have
             `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %.
@@ -141,6 +156,7 @@ class Recipe:
     tail: float = 0.2
     max_seconds: float = 10.0
     loudness_dbfs: float | None = None
+    evaluate_unseen: int = 5
     pool_by: str = "stretched"
 
     def __post_init__(self) -> None:
@@ -166,7 +182,7 @@ class Keyed(ABC):
 
     @property
     def label(self) -> str:
-        """The readable name, as `msp+iemocap_scrambled-aug50-fold03` or `acoustics-iemocap-raw-seed1`."""
+        """The readable name, as `iemocap_scrambled+msp-aug50-fold03` or `acoustics-iemocap-raw-seed1`."""
         return self._what() + (f"-seed{self.seed}" if self.seed else "")
 
     @abstractmethod
@@ -203,10 +219,10 @@ class RunSpec(Keyed):
     method: ClassVar[dict[str, int]] = {"method": METHOD}
 
     train: tuple[str, ...]  # put in the order of `corpora`; `<name>_scrambled` has permuted labels
-    corpora: tuple[CorpusSpec, ...]  # trained on or only tested on, in the study's order
+    corpora: tuple[CorpusSpec, ...]  # trained on or only tested on; put in the order of their names
     augment_percent: int  # share of the training clips that are augmented, 0..100
-    fold: int | None  # left out of every training corpus that has folds; None where none has
-    seed: int  # of initialisation, batch order, crops, dropout and augmentation
+    fold: int | None  # which training of every training corpus that has several, by what they leave out
+    seed: int  # see `draws`
     model: ModelSpec
     recipe: Recipe
     augmentation: Augmentation | None = None  # what augmented clips go through; None at 0 %
@@ -222,7 +238,10 @@ class RunSpec(Keyed):
         known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
             one_of("training corpus", name, known)
+        # In whatever order a study names them, equal corpora are one run.
+        object.__setattr__(self, "corpora", tuple(sorted(self.corpora, key=lambda corpus: corpus.name)))
         object.__setattr__(self, "train", in_order(self.train, self.corpora))
+        object.__setattr__(self, "fingerprints", tuple(sorted(self.fingerprints)))
         trained = f"training corpora {', '.join(self.train)}"
         check(len(set(self.trained_on)) == len(self.train), f"{trained}: the same corpus twice")
         self._check_fold(trained)
@@ -232,10 +251,11 @@ class RunSpec(Keyed):
 
     def _check_fold(self, trained: str) -> None:
         """Checks that the corpora have a fold in common, or none."""
-        folds = {corpus.name: corpus.folds for corpus in map(self.corpus, self.train) if corpus.folds > 1}
+        corpora = [corpus for corpus in map(self.corpus, self.train) if corpus.folds > 1]
+        folds = {corpus.name: corpus.n_trainings for corpus in corpora}
         said = " and ".join(f"{name} has {of_it}" for name, of_it in folds.items())
         cure = "joint training pairs fold k with fold k, so give them the same number"
-        check(len(set(folds.values())) <= 1, f"{trained}: {said} folds; {cure}")
+        check(len(set(folds.values())) <= 1, f"{trained}: {said} folds to leave out; {cure}")
         names, fold = ", ".join(self.train), f"fold {shown(self.fold)}"
         if not folds:
             return check(self.fold is None, f"{names} have one split, no {fold}")
@@ -256,8 +276,17 @@ class RunSpec(Keyed):
         """The corpus behind a name of a training set or a test."""
         return next(corpus for corpus in self.corpora if corpus.name == corpus_of(name))
 
+    @property
+    def draws(self) -> int:
+        """The random seed of initialisation, batch order, crops, dropout and augmentation: each fold's own.
+
+        With one for all folds the initialisation would be common to them, and no interval over folds could
+        see what it does.
+        """
+        return int.from_bytes(hashlib.sha256(f"{self.seed},{self.fold or 0}".encode()).digest()[:4])
+
     def fold_of(self, name: str) -> int:
-        """The fold of a corpus that the run leaves out; 0 where the corpus has one split."""
+        """Which of a corpus's trainings the run is, by what it leaves out; 0 where it has one split."""
         return self.fold if self.corpus(name).folds > 1 and self.fold is not None else 0
 
     def codes(self, name: str) -> tuple[int, ...]:
@@ -304,6 +333,18 @@ Spec = RunSpec | AcousticsSpec
 def kind_of(data: Mapping[str, Any]) -> str:
     """What a stored spec, of whatever version, asks for: `training` or `measurement`."""
     return MEASUREMENT if "acoustics_method" in data else TRAINING
+
+
+HISTORY = {2: 1}
+"""Earlier methods of runs, each with that of the measurements beside them: read, and never mixed in."""
+
+
+def as_now(data: Mapping[str, Any], method: int) -> dict[str, Any]:
+    """A stored spec by an earlier method as if by this one; by another still. Its key is its own no more."""
+    name, then, now = "method", method, METHOD
+    if kind_of(data) == MEASUREMENT:
+        name, then, now = "acoustics_method", HISTORY.get(method, 0), ACOUSTICS_METHOD
+    return {**data, name: now} if data.get(name) == then else {**data, name: 0}
 
 
 def from_json(data: Mapping[str, Any]) -> Spec:

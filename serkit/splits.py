@@ -1,6 +1,6 @@
 """Which clips of its corpora a run learns from, which it scores, and how it scores them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,29 +9,34 @@ import pandas as pd
 
 from serkit import metrics
 from serkit.clips import ClipSet, join
-from serkit.corpora.reading.corpus import UNKNOWN_SPEAKER, Corpus, some
+from serkit.corpora.reading.corpus import PARTS, UNKNOWN_SPEAKER, Corpus, some
 from serkit.errors import CorpusUnfit
 from serkit.job import Loaded
 from serkit.labels import LABELS, corpus_of
 from serkit.packs import Pack
+from serkit.resultfile import TAIL
 from serkit.specs import RunSpec
+from serkit.train import Trained
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The clips of a run: positions in those that it scores, by corpus and fold or by training corpus."""
+    """The clips of a run, and where those of each test and fold are among the ones that it scores."""
 
     training: ClipSet  # with the labels to learn
-    evaluation: ClipSet  # each once, with its true label
+    evaluation: ClipSet  # each once, with its true label; first those of the corpora that it learns from
+    own: int  # how many these are
     tests: dict[tuple[str, int], np.ndarray]
-    validation: dict[str, np.ndarray]  # without corpora that have none
+    validation: dict[
+        str, list[np.ndarray]
+    ]  # one for each fold that is left out; without corpora that have none
 
 
 def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
     """The clips that a run learns from and those that it scores.
 
-    A corpus that is trained on is tested on its left-out fold, another on all its folds; the validation clips
-    of the training corpora are scored too. Raises CorpusUnfit: a part has no clips.
+    A corpus that is trained on is tested on the folds that it leaves out, another on all its folds; the
+    validation clips of the training corpora are scored too. Raises CorpusUnfit: a part has no clips.
     """
     learnt: list[tuple[Pack, np.ndarray, np.ndarray]] = []
     for name in spec.train:
@@ -43,31 +48,39 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
         learnt.append((here.pack, rows, codes[true_codes(here.corpus)[rows]]))
 
     scored: list[tuple[Pack, np.ndarray, np.ndarray]] = []
-
-    def add(here: Loaded, rows: np.ndarray) -> np.ndarray:
-        first = sum(len(rows) for _, rows, _ in scored)
-        scored.append((here.pack, rows, true_codes(here.corpus)[rows]))
-        return np.arange(first, first + len(rows))
-
     tests: dict[tuple[str, int], np.ndarray] = {}
-    validation: dict[str, np.ndarray] = {}
+    validation: dict[str, list[np.ndarray]] = {}
     trained_on = {corpus_of(name): name for name in spec.train}
-    for name, here in loaded.items():
-        for fold in [spec.fold_of(name)] if name in trained_on else range(here.corpus.n_folds):
-            rows = here.corpus.part(fold, "test")
-            if len(rows) == 0:
+    for name, here in sorted(loaded.items(), key=lambda item: item[0] not in trained_on):
+        folds = tested(spec, name, here.corpus)
+        parts = {part: [here.corpus.part(fold, part) for fold in folds] for part in ("test", "validation")}
+        if name not in trained_on:
+            parts["validation"] = []
+        # Partners validate each other: a clip may be in both parts, and is scored once.
+        rows = np.unique(np.concatenate([of for part in parts.values() for of in part]))
+        first = sum(len(of) for _, of, _ in scored)
+        scored.append((here.pack, rows, true_codes(here.corpus)[rows]))
+        for fold, of in zip(folds, parts["test"], strict=True):
+            if len(of) == 0:
                 raise CorpusUnfit(f"corpus {name} has no test clips in fold {fold}")
-            tests[name, fold] = add(here, rows)
-        if name in trained_on and len(rows := here.corpus.part(spec.fold_of(name), "validation")):
-            validation[trained_on[name]] = add(here, rows)
-    return Split(join(learnt), join(scored), tests, validation)
+            tests[name, fold] = first + np.searchsorted(rows, of)
+        if any(map(len, parts["validation"])):
+            validation[trained_on[name]] = [first + np.searchsorted(rows, of) for of in parts["validation"]]
+    own = sum(len(rows) for _, rows, _ in scored[: len(trained_on)])
+    return Split(join(learnt), join(scored), own, tests, validation)
+
+
+def tested(spec: RunSpec, name: str, corpus: Corpus) -> Sequence[int]:
+    """The folds of a corpus that a run is tested on: those that it leaves out, or all."""
+    return corpus.trainings[spec.fold_of(name)] if name in spec.trained_on else range(corpus.n_folds)
 
 
 def used(spec: RunSpec, name: str, corpus: Corpus) -> dict[str, np.ndarray]:
-    """The clips of a corpus that a run uses, row numbers by part: of its fold, or the tests of all folds."""
+    """The clips of a corpus that a run uses, rows by part; of one it does not learn from, the tests."""
+    folds = tested(spec, name, corpus)
+    parts = {part: np.unique(np.concatenate([corpus.part(k, part) for k in folds])) for part in PARTS}
     if name not in spec.trained_on:
-        return {"test": np.concatenate([corpus.part(fold, "test") for fold in range(corpus.n_folds)])}
-    parts = {part: corpus.part(spec.fold_of(name), part) for part in ("train", "validation", "test")}
+        return {"test": parts["test"]}
     most = spec.corpus(name).max_training_clips
     if most is not None:
         parts["train"] = some(corpus.clips, parts["train"], most, spec.seed)
@@ -80,7 +93,11 @@ def true_codes(corpus: Corpus) -> np.ndarray:
 
 
 def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
-    """Metrics of scores, float32 [clips, 4]: tests under each of their keys by fold, and validation clips."""
+    """Metrics of one evaluation: every test under each of its keys, fold by fold, and the validation clips.
+
+    `scores` are of the evaluation set, float32 [clips, 4], or of its first clips; then other tests are left
+    out. Validation is averaged over the folds that are left out, as tests are.
+    """
     predicted = scores.argmax(axis=1)
 
     def under(name: str, positions: np.ndarray) -> dict[str, float]:
@@ -89,18 +106,28 @@ def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
 
     tests: dict[str, dict[str, Any]] = {}
     for (corpus, fold), positions in clips.tests.items():
-        for name in spec.corpus(corpus).tests:
+        for name in spec.corpus(corpus).tests if positions[-1] < len(scores) else ():
             tests.setdefault(name, {})[str(fold)] = under(name, positions)
-    return {"tests": tests, "validation": {name: under(name, of) for name, of in clips.validation.items()}}
+    validation = {}
+    for name, folds in clips.validation.items():
+        of = [under(name, positions) for positions in folds]
+        validation[name] = {metric: float(np.mean([each[metric] for each in of])) for metric in of[0]}
+    return {"tests": tests, "validation": validation}
 
 
-def clip_scores(clips: Split, loaded: Mapping[str, Loaded], scores: np.ndarray) -> pd.DataFrame:
-    """Scores of the test clips, a row each: corpus, path, fold, true label, one probability a class."""
+def clip_scores(clips: Split, loaded: Mapping[str, Loaded], trained: Trained) -> pd.DataFrame:
+    """Scores of the test clips, a row each.
+
+    Returns:
+        Columns: corpus, path, fold, speaker, label (the true one), a probability for each class at the last
+        evaluation and, as `<class>_tail`, averaged over the tail.
+    """
     tables = []
     for (corpus, fold), positions in clips.tests.items():
         table = loaded[corpus].corpus.clips.iloc[clips.evaluation.row[positions]]
-        table = table.assign(corpus=corpus, fold=fold)[["corpus", "path", "fold", "label"]]
-        table[list(LABELS)] = scores[positions]
+        table = table.assign(corpus=corpus, fold=fold)[["corpus", "path", "fold", "speaker", "label"]]
+        table[list(LABELS)] = trained.scores[positions]
+        table[list(TAIL)] = trained.tail[positions]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -109,9 +136,11 @@ def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     """What a result says of a corpus: as delivered, clips per part and label, speakers on both sides."""
     clips, parts = here.corpus.clips, used(spec, name, here.corpus)
     said = here.delivered() | {"clips": {part: per_label(clips.iloc[rows]) for part, rows in parts.items()}}
+    folds = {fold: clips.iloc[here.corpus.part(fold, "test")] for fold in tested(spec, name, here.corpus)}
+    said["tested"] = {str(fold): per_label(of) for fold, of in folds.items()}
     if name in spec.trained_on:
-        learnt, tested = (set(clips["speaker"].iloc[parts[part]]) for part in ("train", "test"))
-        said["shared_speakers"] = sorted(learnt & tested - {UNKNOWN_SPEAKER})
+        learnt, scored = (set(clips["speaker"].iloc[parts[part]]) for part in ("train", "test"))
+        said["shared_speakers"] = sorted(learnt & scored - {UNKNOWN_SPEAKER})
         said["split_by_clip"] = here.corpus.split_by_clip
     return said
 

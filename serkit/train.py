@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from serkit import metrics
 from serkit.clips import ClipSet
 from serkit.device import autocast, send
 from serkit.encoders import Encoder, Inputs
@@ -40,17 +41,26 @@ class Trained:
     # `iteration`, `epoch` (passes so far), `loss` (mean since the evaluation before), and what `score` gave:
     history: list[dict[str, Any]]
     scores: np.ndarray  # float32 [clips, 4], probabilities of the evaluation set at the end
+    tail: np.ndarray  # the same, averaged over the tail
     train_seconds: float  # wall time of the steps
     evaluate_seconds: float  # wall time of the evaluations
     affected: list[float]  # share of the training clips that were augmented in each epoch
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is scored: in the tail and at every `Recipe.evaluate_unseen`-th time before it all clips."""
+
+    clips: ClipSet  # their labels are not used
+    own: int  # at the other times only so many, the first: those of the corpora that are trained on
+    score: Callable[[np.ndarray], dict[str, Any]]  # makes metrics of probabilities, float32 [clips or own, 4]
 
 
 def train(
     model: Encoder,
     loader: Loader,
     training: ClipSet,
-    evaluation: ClipSet,
-    score: Callable[[np.ndarray], dict[str, Any]],
+    evaluation: Evaluation,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> Trained:
     """Trains `model` in place.
@@ -59,8 +69,7 @@ def train(
         model: from `serkit.encoders.build`.
         loader: with the recipe, the augmentation, the seed (batch order, crops, dropout) and the device.
         training: clips to learn from, with the labels to learn, packed at the encoder's rate.
-        evaluation: clips to score at each evaluation; their labels are not used here.
-        score: makes metrics of `evaluation`'s scores, float32 [clips, 4].
+        evaluation: what is scored, and how.
         report: called with each evaluation's entry of the history, plus `of` (iterations in all).
 
     Raises:
@@ -71,7 +80,9 @@ def train(
     optimiser = prepare(model, recipe, device)
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
-    due = {max(1, round(total * (i + 1) / recipe.evaluations)) for i in range(recipe.evaluations)}
+    due = metrics.evaluations(recipe, total)
+    tail = np.zeros((len(evaluation.clips), len(LABELS)), dtype=np.float64)
+
     history: list[dict[str, Any]] = []
     affected: list[float] = []
     losses = torch.zeros((), device=device)
@@ -89,7 +100,10 @@ def train(
                 continue
             loss = losses.item() / (iteration - evaluated_at)
             before = time.perf_counter()
-            scores = predict(model, evaluation, loader)
+            all_clips, in_tail = due[iteration]
+            scores = predict(model, evaluation.clips, loader, None if all_clips else evaluation.own)
+            if in_tail:
+                tail += scores / sum(in_tail for _, in_tail in due.values())
             evaluate_seconds += time.perf_counter() - before
             if not (math.isfinite(loss) and np.isfinite(scores).all()):
                 wrong = "the scores are not finite" if math.isfinite(loss) else f"the loss is {loss}"
@@ -97,14 +111,19 @@ def train(
                     f"{wrong} at iteration {iteration} of {total}; lower the learning rate"
                     f" ({recipe.learning_rate}) or look at the corpora with the doctor"
                 )
-            entry = {"iteration": iteration, "epoch": iteration / per_epoch, "loss": loss, **score(scores)}
+            entry = {
+                "iteration": iteration,
+                "epoch": iteration / per_epoch,
+                "loss": loss,
+                **evaluation.score(scores),
+            }
             history.append(entry)
             if report is not None:
                 report({**entry, "of": total})
             losses.zero_()
             evaluated_at = iteration
     train_seconds = time.perf_counter() - started - evaluate_seconds
-    return Trained(history, scores, train_seconds, evaluate_seconds, affected)
+    return Trained(history, scores, tail.astype(np.float32), train_seconds, evaluate_seconds, affected)
 
 
 def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
@@ -139,14 +158,29 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
     return -torch.where(onehot, chosen, not_chosen).mean()
 
 
+def predict(model: Encoder, clips: ClipSet, loader: Loader, first: int | None = None) -> np.ndarray:
+    """Class probabilities of all clips or the first, float32 [clips, 4]; long ones count by their start."""
+    return _outputs(model, lambda inputs: torch.softmax(model(*inputs).float(), dim=1), clips, loader, first)
+
+
+def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
+    """The embedding of every clip, float16 [clips, width]; long ones count by their start."""
+    return _outputs(model, lambda inputs: model.embed(*inputs).half(), clips, loader)
+
+
 @torch.inference_mode()
-def predict(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
-    """Class probabilities of every clip, float32 [clips, 4]; a clip that is too long counts by its start."""
+def _outputs(
+    model: Encoder, of: Callable[[Inputs], Tensor], clips: ClipSet, loader: Loader, first: int | None = None
+) -> np.ndarray:
     model.eval()
-    scores = torch.empty(len(clips), len(LABELS), device=loader.device)
-    for batch in sorted_batches(loader.sizes(clips), EVALUATED * loader.recipe.batch_size * loader.longest):
+    outputs: Tensor | None = None
+    sizes = loader.sizes(clips)[:first]
+    for batch in sorted_batches(sizes, EVALUATED * loader.recipe.batch_size * loader.longest):
         inputs = model.inputs(loader.load(clips, batch))
         with autocast(loader.device):
-            logits = model(*inputs)
-        scores[send(batch, loader.device)] = torch.softmax(logits.float(), dim=1)
-    return scores.cpu().numpy()
+            found = of(inputs)
+        if outputs is None:
+            outputs = found.new_empty(len(sizes), found.shape[1])
+        outputs[send(batch, loader.device)] = found
+    assert outputs is not None, "no clips"
+    return outputs.cpu().numpy()

@@ -3,7 +3,11 @@
 import dataclasses
 import json
 
+import numpy as np
+import pandas as pd
+
 from serkit.labels import LABELS, corpus_of
+from serkit.resultfile import TAIL
 from serkit.specs import METRICS, CorpusSpec, ModelSpec, Recipe, RunSpec
 
 ENVIRONMENT = {
@@ -75,8 +79,8 @@ def made_result(
     """
     spec = dataclasses.replace(spec, fingerprints=tuple((corpus.name, copy) for corpus in spec.corpora))
     trained_on = {corpus_of(name) for name in spec.train}
-    tested = {  # a corpus that is trained on is tested on the fold left out, another on all of its folds
-        corpus: [spec.fold if corpus.folds > 1 else 0] if corpus.name in trained_on else range(corpus.folds)
+    tested = {  # a corpus that is trained on is tested on the folds left out, another on all of its folds
+        corpus: units(corpus)[spec.fold_of(corpus.name)] if corpus.name in trained_on else range(corpus.folds)
         for corpus in spec.corpora
     }
 
@@ -104,7 +108,8 @@ def made_result(
     corpora = {}
     for corpus in spec.corpora:
         about = {"version": "1", "fingerprint": copy, "folds": corpus.folds, "hours": 0.1, "notes": []}
-        about["clips"] = {"test": four}
+        about |= {"units": units(corpus), "clips": {"test": four}}
+        about["tested"] = {str(fold): four for fold in tested[corpus]}
         if corpus.name in trained_on:
             about["clips"] = {"train": four, "validation": four, "test": four}
             about |= {"shared_speakers": [], "split_by_clip": False}
@@ -133,6 +138,12 @@ def made_result(
     }
 
 
+def units(corpus):
+    """The folds in groups that one training leaves out: neighbours share their training clips, if any do."""
+    size = corpus.folds // corpus.n_trainings
+    return [list(range(first, first + size)) for first in range(0, corpus.folds, size)]
+
+
 def _summary(folds):
     mean = {metric: sum(v[metric] for v in folds.values()) / len(folds) for metric in METRICS}
     return {"folds": {fold: _still(values) for fold, values in folds.items()}, **_still(mean)}
@@ -154,10 +165,45 @@ def put(store, *results):
 def put_scores(store, result, clips):
     """Stores a result with the scores of some clips, which are those that it was tested on."""
     for name, about in result["corpora"].items():
-        labels = clips[clips["corpus"] == name]["label"].value_counts()
-        about["clips"]["test"] = {label: int(labels.get(label, 0)) for label in LABELS}
+        of = clips[clips["corpus"] == name]
+        about["clips"]["test"] = _counted(of)
+        about["tested"] = {fold: _counted(of[of["fold"] == int(fold)]) for fold in about["tested"]}
     put(store, result)
     clips.to_parquet(store.folder / result["key"] / "scores.parquet")
+
+
+def put_clips(store, result):
+    """Stores a result with clips on all of its tests, right as often as its wF1 at the end says."""
+    at_the_end = result["history"][-1]["tests"]
+    tables = [
+        made_clips(name, scores["wF1"], fold=int(fold))
+        for name in result["corpora"]
+        for fold, scores in at_the_end[name].items()
+    ]
+    put_scores(store, result, pd.concat(tables, ignore_index=True))
+
+
+def _counted(clips):
+    return {label: int((clips["label"] == label).sum()) for label in LABELS}
+
+
+def made_clips(corpus, right, speakers=20, clips=8, seed=0, fold=0):
+    """Scores on the clips of so many speakers, as many of each label; each is right with that probability."""
+    random = np.random.default_rng(seed)
+    truth = np.tile(np.arange(4), speakers * clips // 4)
+    said = np.where(random.uniform(size=len(truth)) < right, truth, (truth + 1) % 4)
+    who = np.arange(len(truth)) // clips
+    table = pd.DataFrame(
+        {
+            "corpus": corpus,
+            "path": [f"{number}.wav" for number in range(len(truth))],
+            "fold": fold,
+            "speaker": [f"s{number:02d}" for number in who],
+            "label": [LABELS[code] for code in truth],
+        }
+    )
+    table[list(TAIL)] = table[list(LABELS)] = np.eye(4, dtype=np.float32)[said]
+    return table
 
 
 def made_measurement(store, spec, estimates):

@@ -67,27 +67,21 @@ def the(cells, exhibit, train, test, rate=0):
     return chosen.iloc[0]
 
 
-def made_of(study, store):
-    """The cells, from one reading of the results."""
-    return cells.Cells(study, cells.answers(study, store).results)
-
-
-def numbers_of(kind, study, store, made=None):
+def numbers_of(kind, study, store):
     """The numbers of one kind of exhibit."""
-    return kind.numbers(study, made or made_of(study, store), store)
+    found = cells.answers(study, store)
+    return kind.numbers(study, cells.Cells(study, found.results, store.table), store)
 
 
 def cells_of(study, store):
     """The cells of Table 1 and Figures 2 and 3."""
-    made = made_of(study, store)
-    parts = [numbers_of(kind, study, store, made) for kind in (table1, changes)]
+    parts = [numbers_of(kind, study, store) for kind in (table1, changes)]
     return pd.concat([part["cells"] for part in parts if part], ignore_index=True)
 
 
 def drawn(study, store):
     """Every table, by name."""
-    made = made_of(study, store)
-    numbers = [(kind, numbers_of(kind, study, store, made)) for kind in studies.kinds()]
+    numbers = [(kind, numbers_of(kind, study, store)) for kind in studies.kinds()]
     tables = [table for kind, of in numbers if of for table in kind.draw_tables(study, of)]
     return {table.name: table for table in tables}
 
@@ -121,7 +115,7 @@ def level(spec, test, fold, number):
     return 0.3 + 0.1 * (test in spec.train) + 0.02 * fold + 0.01 * number + 0.001 * spec.augment_percent
 
 
-def filled(study, store, leave_out=lambda spec: False, level=level):
+def filled(study, store, leave_out=lambda spec: False, level=level, put=put):
     for case in studies.plan(study):
         if not leave_out(case.spec):
             result = made_result(

@@ -8,7 +8,6 @@ import pytest
 SHOWN = [
     "benchmark.report.escape.markdown",
     "benchmark.report.exhibits.changes.letters",
-    "benchmark.session.pace.end",
     "benchmark.session.pace.lasting",
     "serkit.audio.trimmed",
     "serkit.loader.crop_starts",

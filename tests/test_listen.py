@@ -121,9 +121,9 @@ def test_what_is_printed(everything):
         shares, bands = drawn.time_masks[row, :, 0], drawn.band_masks[row, :, 0]
         assert column.tolist() == [
             f"x{drawn.stretch_rate[row]:.2f}",
-            f"{drawn.shift_share[row]:+.1%}".replace("%", " %"),
             f"{drawn.fade_in_share[row]:.1%}".replace("%", " %"),
             f"{drawn.fade_out_share[row]:.1%}".replace("%", " %"),
+            f"{drawn.shift_share[row]:+.1%}".replace("%", " %"),
             f"{drawn.high_pass_hz[row]:.0f} Hz",
             f"{drawn.low_pass_hz[row]:.0f} Hz",
             f"{drawn.room_size[row]:.2f}",
@@ -271,9 +271,9 @@ def test_some_effects_together_and_each(tmp_path, shown):
     )
     assert [[version.name for version in row] for row in shown] == [
         ["original"],
-        ["shift-1"],
         ["fade-1"],
-        ["shift+fade-1"],
+        ["shift-1"],
+        ["fade+shift-1"],
     ]
 
 
@@ -396,7 +396,7 @@ def test_where_nothing_can_be_written(tmp_path):
         (["."], "File '.' is a directory"),
         (
             ["clip.wav", "--effect", "chorus"],
-            "'chorus' is not one of 'stretch', 'shift', 'fade', 'equalizer'",
+            "'chorus' is not one of 'stretch', 'fade', 'shift', 'equalizer'",
         ),
         (["clip.wav", "--draws", "0"], "0 is not in the range 1<=x<=12"),
         (["clip.wav", "--seed", "-1"], "-1 is not in the range"),

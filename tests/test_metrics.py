@@ -141,3 +141,15 @@ def test_flat_noise_has_levelled_off(noise):
 @pytest.mark.parametrize("losses", [[0.7], [0.7, 0.1]])
 def test_one_evaluation_in_the_tail_cannot_move(losses):
     assert levelled_off(losses, len(losses) - 1)
+
+
+def test_metrics_of_confusion_matrices_are_those_of_clips():
+    random = np.random.default_rng(9)
+    for clips in (1, 3, 50):
+        truth, predicted = random.integers(0, 4, (2, clips))
+        counts = np.zeros((4, 4))
+        np.add.at(counts, (truth, predicted), 1)
+        found = {metric: float(value) for metric, value in metrics.of_confusion(counts).items()}
+        assert found == pytest.approx(metrics.score(truth, predicted))
+    assert np.isnan(metrics.of_confusion(np.zeros((4, 4)))["wF1"])
+    assert metrics.of_confusion(np.ones((5, 2, 4, 4)))["uACC"].shape == (5, 2)

@@ -10,6 +10,7 @@ from benchmark import study as studies
 from benchmark.session.pace import lasting
 from serkit import corpora
 from serkit.job import Loaded
+from serkit.metrics import evaluations
 from serkit.packs import Pack
 from serkit.results import Store
 from serkit.specs import TRAINING, CorpusSpec
@@ -188,7 +189,10 @@ def test_clips_are_those_of_the_sets_a_run_makes(tmp_path, monkeypatch, syntheti
     assert len(of) == len(cases) == 2 * (3 + 1)
     for case in cases:
         sets = split(case.spec, loaded)
-        assert of[case.id] == (3 * len(sets.training), 6 * len(sets.evaluation))
+        recipe = case.spec.recipe
+        times = evaluations(recipe, -(-len(sets.training) // recipe.batch_size) * recipe.epochs).values()
+        scored = sum(len(sets.evaluation) if all_clips else sets.own for all_clips, _ in times)
+        assert of[case.id] == (3 * len(sets.training), scored)
 
 
 def test_a_cap_is_counted(tmp_path):
@@ -199,18 +203,17 @@ def test_a_cap_is_counted(tmp_path):
 
 def test_published_sizes_stand_in_for_absent_corpora(tmp_path):
     study = studies.read("paper")
-    assert {plans.size(spec, tmp_path)[1] for spec in study.corpora} == {"published"}
+    assert {plans.size(spec, tmp_path).source for spec in study.corpora} == {"published"}
     of = works(study, tmp_path)
-    assert len(of) == 415
+    assert len(of) == 430
     assert of["msp-aug0"].trained == pytest.approx(30 * 41_000, rel=0.01)  # about 41,000 clips x 30 epochs
     assert of["cremad-aug20"].trained == 30 * 3924  # 5,606 less twice 15 %
-    assert of["cremad-aug20"].scored == pytest.approx(30 * (841 + 841 + 5531 + 11_012), rel=0.001)
+    # Corpora that are not trained on are scored in the tail and at every fifth evaluation before it.
+    assert of["cremad-aug20"].scored == pytest.approx(30 * 2 * 841 + 10 * (5531 + 11_012), rel=0.001)
 
 
 def test_clips_are_counted_and_nothing_is_decoded(tmp_path):
     votes = {f"{actor}_IEO_ANG_HI": ("A", "A") for actor in range(1001, 1021)}
     corpus_trees.write_votes(tmp_path / "CREMA-D", votes)
     corpus_trees.place(tmp_path / "CREMA-D" / "AudioWAV", votes)  # empty: none could be read
-    folds, source = plans.size(CorpusSpec("one", "crema_d"), tmp_path)
-    assert source == "counted"
-    assert [list(fold.values()) for fold in folds] == [[14, 3, 3]]
+    assert plans.size(CorpusSpec("one", "crema_d"), tmp_path) == ([14], [6], 3, "counted")

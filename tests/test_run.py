@@ -18,6 +18,7 @@ from serkit.corpora import synthetic
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
 from serkit.job import Place, load
 from serkit.labels import LABELS, SWAP
+from serkit.resultfile import TAIL
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import (
@@ -59,12 +60,13 @@ def trainings(monkeypatch):
     """Replaces training by a list of what would have been trained; scores are random, no two clips alike."""
     trained = []
 
-    def pretend(model, loader, training, evaluation, score, report):
+    def pretend(model, loader, training, evaluation, report):
         trained.append(training)
-        scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation)).astype(np.float32)
-        entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **score(scores)}
+        scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation.clips)).astype(np.float32)
+        entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **evaluation.score(scores)}
         return Trained(
             [entry],
+            scores,
             scores,
             train_seconds=1.0,
             evaluate_seconds=1.0,
@@ -86,7 +88,7 @@ def test_a_result_has_all_that_is_documented(finished):
     store, result = finished
     assert set(result) == documented("result.json, schema 1")
     assert result["schema"] == 1
-    assert result["label"] == "large+folded_scrambled-aug0-fold01"
+    assert result["label"] == "folded_scrambled+large-aug0-fold01"
     assert result["key"].startswith(result["label"] + "-")
     assert result["initialisation"] == "random"
     started, ended = (datetime.datetime.fromisoformat(result[when]) for when in ("started", "finished"))
@@ -98,7 +100,8 @@ def test_a_result_has_all_that_is_documented(finished):
         {"iteration", "epoch", "loss", "tests", "validation"}
     ] * 2
     assert [at["epoch"] for at in result["history"]] == [1.0, 2.0]
-    assert set(result["history"][0]["tests"]) == {"large", "folded", "folded_scrambled", "mixed"}
+    own = {"large", "folded", "folded_scrambled"}  # before the tail another corpus is scored now and then
+    assert [set(at["tests"]) for at in result["history"]] == [own, own | {"mixed"}]
     assert (
         set(result["history"][0]["validation"]) == set(result["validation"]) == {"large", "folded_scrambled"}
     )
@@ -107,7 +110,7 @@ def test_a_result_has_all_that_is_documented(finished):
     folder = folder_of(result, store)
     assert json.loads((folder / "result.json").read_text()) == result
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["progress.jsonl", "result.json", "scores.parquet", "spec.json"]
+    assert names == ["embeddings.npy", "progress.jsonl", "result.json", "scores.parquet", "spec.json"]
     assert json.loads((folder / "spec.json").read_text()) == result["spec"]
     who, *lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
     assert who["pid"] == os.getpid()
@@ -167,7 +170,7 @@ def test_the_saved_scores_give_the_last_metrics_again(finished, store, trainings
     """With scikit-learn, under the true key and under the scrambled one."""
     store, result = finished if whose == "a network's" else (store, run(PLAN, Place(store)))
     scores = pd.read_parquet(folder_of(result, store) / "scores.parquet")
-    assert list(scores.columns) == ["corpus", "path", "fold", "label", *LABELS]
+    assert list(scores.columns) == ["corpus", "path", "fold", "speaker", "label", *LABELS, *TAIL]
     assert not scores.duplicated(["corpus", "path"]).any()
     assert scores[list(LABELS)].sum(axis=1).to_numpy() == pytest.approx(np.ones(len(scores)), abs=1e-5)
     assert len(scores) == 24 + 24 + 11
@@ -231,7 +234,7 @@ def test_the_same_spec_gives_the_same_bits(finished, store):
 def test_another_seed_gives_others(finished, store):
     other = run(dataclasses.replace(PLAN, seed=1), Place(store))
     assert other["key"] != finished[1]["key"]
-    assert other["label"] == "large+folded_scrambled-aug0-fold01-seed1"
+    assert other["label"] == "folded_scrambled+large-aug0-fold01-seed1"
     assert [at["loss"] for at in other["history"]] != [at["loss"] for at in finished[1]["history"]]
 
 
@@ -268,7 +271,7 @@ def test_a_cap_is_said_in_the_result_and_another_seed_draws_others(store, traini
     results = [run(dataclasses.replace(capped, seed=seed), Place(store)) for seed in (0, 1)]
     assert [result["training_clips"] for result in results] == [72 + 8] * 2
     assert [sum(result["corpora"]["folded"]["clips"]["train"].values()) for result in results] == [8, 8]
-    first, second = (set(training.row[training.corpus == 1]) for training in trainings)
+    first, second = (set(training.row[training.corpus == 0]) for training in trainings)
     assert first != second
 
 
@@ -298,14 +301,18 @@ def test_an_augmented_run_says_how(augmented):
     ((spec, stored),) = store.all()
     assert (spec.plan(), stored) == (AUGMENTED, result)
     assert store.get(result["key"]) == result
-    assert {path.name for path in folder_of(result, store).iterdir()} == {"result.json", "scores.parquet"}
+    assert {path.name for path in folder_of(result, store).iterdir()} == {
+        "result.json",
+        "scores.parquet",
+        "embeddings.npy",
+    }
 
 
 def test_an_augmented_run_tells_what_share_was(augmented):
     """Of its training clips, epoch by epoch: the seed's draw."""
     result = augmented[1]
     draws = [
-        augment.draw(Augmenting(AUGMENTED.augmentation, 50), 0, epoch, result["training_clips"])
+        augment.draw(Augmenting(AUGMENTED.augmentation, 50), AUGMENTED.draws, epoch, result["training_clips"])
         for epoch in range(3)
     ]
     assert result["affected"] == [draw.affected.mean() for draw in draws]

@@ -15,7 +15,7 @@ from serkit.effects import STRETCH_METHODS, Augmentation
 from serkit.encoders import build
 from serkit.loader import Loader
 from serkit.specs import ModelSpec, Recipe
-from serkit.train import TrainingDiverged, bce_of_softmax, predict, train
+from serkit.train import Evaluation, TrainingDiverged, bce_of_softmax, predict, train
 from tests.made_clips import FRONT_END, RATE_HZ, SHORTEST, SPOKEN, clips_of, noises
 
 PITCHES_HZ = (250, 600, 1400, 3200)
@@ -54,7 +54,7 @@ def trained(
     recipe = Recipe(**{"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, **recipe})
     evaluation = evaluation or clips_of(noises(3, seed=9))
     loader = Loader(FRONT_END, recipe, "cpu", augmenting, seed)
-    done = train(model, loader, training, evaluation, score, progress)
+    done = train(model, loader, training, Evaluation(evaluation, len(evaluation), score), progress)
     return done, model.state_dict()
 
 

@@ -26,7 +26,9 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     assert result["label"] == plan.label, f"it answers {result['label']}, asked was {plan.label}"
     trained_on = plan.trained_on
     for corpus in plan.corpora:
-        about, expected = result["corpora"][corpus.name], 1 if corpus.name in trained_on else corpus.folds
+        about, expected = result["corpora"][corpus.name], corpus.folds
+        if corpus.name in trained_on:
+            expected = len(about["units"][plan.fold_of(corpus.name)]) if "units" in about else 1
         for test in corpus.tests:
             tested, folds = result["tests"][test], result["tests"][test]["folds"]
             assert len(folds) == expected, f"{test}: {len(folds)} folds tested, expected {expected}"

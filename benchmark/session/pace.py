@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from benchmark.session.progress import DONE, RUNNING, CaseState
 from benchmark.study import TrainingSet
-from serkit.specs import TRAINING, RunSpec
+from serkit.specs import TRAINING, Recipe, RunSpec
 
 NEWEST = 20  # finished cases that a rate is taken from: machines and their load change
 
@@ -37,10 +37,23 @@ class Run:
     def __init__(self, spec: RunSpec, result: Mapping[str, Any]) -> None:
         """Counts its work, as the result tells."""
         self.spec, self.result = spec, result
-        counts = [clips for about in result["corpora"].values() for clips in about["clips"].items()]
-        scored = sum(sum(per_label.values()) for part, per_label in counts if part != "train")
-        recipe = spec.recipe
-        self.work = Work(result["training_clips"] * recipe.epochs, scored * recipe.evaluations)
+        own = other = 0
+        for name, about in result["corpora"].items():
+            clips = {part: sum(of.values()) for part, of in about["clips"].items()}
+            if name not in spec.trained_on:
+                other += clips["test"]
+            else:  # folds that share a training validate each other: their clips are scored once
+                own += clips["test"] + (clips["validation"] if len(about.get("tested", "1")) == 1 else 0)
+        self.work = work(spec.recipe, result["training_clips"], own, other)
+
+
+def work(recipe: Recipe, training: int, own: int, other: int) -> Work:
+    """The work of a run by its clips: of training, to score of corpora it learns from, and of others."""
+    from serkit.metrics import evaluations  # numpy comes with it
+
+    times = evaluations(recipe, -(-training // recipe.batch_size) * recipe.epochs).values()
+    scored = own * len(times) + other * sum(all_clips for all_clips, _ in times)
+    return Work(training * recipe.epochs, scored)
 
 
 class Rates(NamedTuple):

@@ -7,6 +7,7 @@ case runs.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from benchmark.session.work import Place
 from serkit.errors import CorpusMissing, ExtraMissing, SerkitError, SpecError
 from serkit.files import house_libraries
 from serkit.results import Result, Store
+from serkit.settings import MAX_SEEDS
 from serkit.specs import Spec
+from serkit.words import shown
 
 pytest.register_assert_rewrite("benchmark.session.checks")
 
@@ -32,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmark", "speech-emotion benchmark")
     about = f"which study to run: {', '.join(studies.names())}, or a .toml file (default: %(default)s)"
     group.addoption("--study", default="paper", help=about)
+    about = "seeds of each condition: 0, 1, ... (default: the study's own)"
+    group.addoption("--seeds", metavar="N", type=_seeds, help=about)
     default = "$SERKIT_RESULTS, else serkit_results of the ini file, else ./results"
     about = f"where results are kept, in a folder for each study (default: {default})"
     group.addoption("--results", metavar="FOLDER", help=about)
@@ -40,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     switches = {
         "--gpus": "give each worker a GPU of its own; CUDA_VISIBLE_DEVICES chooses among them",
         "--rerun": "train again even where a result is stored",
+        "--no-embeddings": "keep no embeddings of test clips (float16, 64 bytes times the width for each)",
         "--tensorboard": "write learning curves into the runs' folders; needs the extra serkit[tensorboard]",
         "--assert-paper": "fail unless every cell is within 0.02 of the published one",
     }
@@ -47,6 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(name, action="store_true", help=about)
     parser.addini("serkit_data", "folder that the corpora lie in; $SERKIT_DATA wins", default="")
     parser.addini("serkit_results", "folder for results; $SERKIT_RESULTS wins", default="")
+
+
+def _seeds(given: str) -> int:
+    if given.isdecimal() and 1 <= int(given) <= MAX_SEEDS:
+        return int(given)
+    raise argparse.ArgumentTypeError(f"{shown(given)}: expected a number of seeds, 1 to {MAX_SEEDS}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,7 +100,7 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         """Raises SerkitError or pytest.UsageError where the session cannot be as it is asked for."""
         chosen = config.getoption
-        self.study = studies.read(chosen("study"))
+        self.study = studies.read(chosen("study"), chosen("seeds"))
         self.store = Store(_results_root(config) / self.study.name)
         if chosen("tensorboard") and importlib.util.find_spec("tensorboard") is None:
             raise ExtraMissing("tensorboard", "tensorboard")  # now, and not after the first epoch
@@ -97,7 +109,8 @@ class Session:
                 f"--assert-paper: study {self.study.name} has no published numbers; use --study paper"
             )
         data = studies.data_folder(config.getini("serkit_data"), config.rootpath)
-        place = Place(self.store, data, rerun=chosen("rerun"), tensorboard=chosen("tensorboard"))
+        switches = {"embeddings": not chosen("no_embeddings"), "tensorboard": chosen("tensorboard")}
+        place = Place(self.store, data, rerun=chosen("rerun"), **switches)
         self.engine = engines.find(chosen("engine"))(config, place)
         self.jobs: dict[str, Callable[[], str]] = {}  # by the id of its case, what waits for each one's key
 

@@ -56,11 +56,11 @@ def standing(seen: Sequence[CaseState]) -> str:
 def command(cases: Sequence[Case], study: str, results: str = "") -> str:
     """What runs some cases, as typed in a shell: each by its whole id; of none or many, all of the study.
 
-    `study` is as the user names it, `results` the results folder if it is not the usual one.
+    `study` is as the user asks for it, `results` the results folder if it is not the usual one.
     """
     chosen = f' -k "{" or ".join(f"[{case.id}]" for case in cases)}"' if 0 < len(cases) <= NAMED else ""
     where = f" --results={shlex.quote(results)}" if results else ""
-    return f"{RUN} {shlex.quote(study)}{where}{chosen}"
+    return f"{RUN} {study}{where}{chosen}"
 
 
 def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> str:

@@ -17,6 +17,7 @@ A reader is a module with, in this order,
 * `generate()`, where there is nothing to find: makes the corpus and returns a folder to look in;
 * `folds(**options)`, where it is neither 1 nor the option `folds`: how many folds the corpus has with
   these options, whatever copy is there; None where the corpus alone can tell;
+* `trainings(**options)`, where folds share their training clips: as `Corpus.trainings`;
 * `read(folder, **options)`: the folder as a `Corpus`; raises CorpusUnfit where labels are missing, damaged or
   not as known, SpecError for an option that cannot be;
 * `facts(corpus, **options)`, where known: the published counts for this version, `{(group, label): n}`, where
@@ -149,6 +150,12 @@ def folds(name: str, options: Mapping[str, Any]) -> int | None:
         raise SpecError(f"{name}: option folds = {chosen!r}; expected a whole number of folds")
     own = getattr(reader(name), "folds", None)
     return own(**filled) if own is not None else chosen or 1
+
+
+def trainings(name: str, options: Mapping[str, Any], folds: int) -> tuple[tuple[int, ...], ...]:
+    """The folds in groups that share their training clips, by the reader; unless it says so, none do."""
+    own = getattr(reader(name), "trainings", None)
+    return own(**checked_options(name, options)) if own else tuple((fold,) for fold in range(folds))
 
 
 def title_of(name: str, options: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ validates nor whether excited is happy: `docs/reading-the-paper.md`, points 3 an
 import re
 from pathlib import Path
 
-from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, table
+from serkit.corpora.reading.corpus import Corpus, fold_by_speaker, shared_trainings, table
 from serkit.corpora.reading.folder import audio_in, label_text, names_in, names_seen
 from serkit.errors import CorpusUnfit
 
@@ -50,6 +50,11 @@ def is_here(folder: Path) -> int:
 def folds(excited: str = "happy") -> int:
     """How many there are, always: one a speaker."""
     return len(SPEAKERS)
+
+
+def trainings(excited: str = "happy") -> tuple[tuple[int, ...], ...]:
+    """One a session: its two speakers validate each other, so both are left out together."""
+    return shared_trainings(PARTNERS)
 
 
 def read(folder: Path, excited: str = "happy") -> Corpus:

@@ -10,7 +10,7 @@ from serkit.effects import Augmentation
 from serkit.errors import SpecError
 from serkit.loader import Loader
 from serkit.specs import ModelSpec, Recipe
-from serkit.train import train
+from serkit.train import Evaluation, train
 from tests.made_clips import clips_of, noises
 
 OF_WAVES = '''
@@ -95,7 +95,7 @@ def test_a_file_is_an_encoder_that_trains(levels):
     loader = Loader(encoders.describe(levels), recipe, "cpu", augmenting)
     model = encoders.build(levels, 0)
     before = [value.clone() for value in model.parameters()]
-    done = train(model, loader, training, evaluation, lambda scores: {})
+    done = train(model, loader, training, Evaluation(evaluation, len(evaluation), lambda scores: {}))
     assert done.scores.shape == (3, 4)
     np.testing.assert_allclose(done.scores.sum(axis=1), 1, atol=1e-6)
     assert not any(map(torch.equal, before, model.parameters()))

@@ -50,7 +50,8 @@ def ran(percent, train_seconds, clips=100.0):
     result = {"training_clips": clips / spec.recipe.epochs, "train_seconds": train_seconds}
     result |= {"evaluate_seconds": 25.0, "wall_seconds": train_seconds + 35.0}
     result["corpora"] = {
-        "one": {"clips": {"train": {"sad": 9}, "test": {"sad": 50 / spec.recipe.evaluations}}}
+        "cremad": {"clips": {"train": {"sad": 9}, "test": {"sad": 50 / 30}, "validation": {"sad": 0}}},
+        "iemocap": {"clips": {"test": {"sad": 0}}},
     }
     return Run(spec, result)
 

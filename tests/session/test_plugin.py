@@ -63,10 +63,10 @@ def pytest_sessionfinish(session):
 """,
     )
     outcome = checkout.runpytest_subprocess("--collect-only", "-q")
-    outcome.stdout.fnmatch_lines(["*heavy: []*", "*419 tests collected*"])
+    outcome.stdout.fnmatch_lines(["*heavy: []*", "*434 tests collected*"])
     ids = collected(outcome)
-    assert len(ids) == len(set(ids)) == 419
-    assert {"msp+iemocap_scrambled-aug50-fold03", "iemocap-aug0-fold03-lr0.01-batch16"} < set(ids)
+    assert len(ids) == len(set(ids)) == 434
+    assert {"iemocap_scrambled+msp-aug50-fold03", "iemocap-aug0-fold03-lr0.01-batch16"} < set(ids)
     assert {"acoustics-iemocap-raw", "acoustics-msp-augmented"} < set(ids)
     assert not (checkout.path / "results").exists()
 
@@ -174,8 +174,8 @@ def do(job, place):
 
 def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
     monkeypatch.setenv("SERKIT_DATA", str(checkout.path))
-    outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold07 and not msp and not lr")
-    outcome.assert_outcomes(skipped=1, deselected=418)
+    outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold04 and not seed and not lr")
+    outcome.assert_outcomes(skipped=1, deselected=433)
     outcome.stdout.fnmatch_lines([f"*no folder at or below {checkout.path} looks like it*docs/corpora.md*"])
 
 

@@ -198,8 +198,7 @@ class Ours:
             self.network,
             Loader(NAMED[spec.model.front_end], self.recipe, self.device, self.augmenting, spec.seed),
             training,
-            self.taken.first(1).training,
-            lambda scores: {},
+            train.Evaluation(self.taken.first(1).training, 1, lambda scores: {}),
         )
         cpu_s = time.process_time() - before
         return Turn(self.recipe.epochs, trained.train_seconds, cpu_s)

@@ -54,6 +54,14 @@ class Corpus:
         """How many folds the corpus is cut into; 1 where the split is predetermined."""
         return max(1, len(self.validation_fold))
 
+    @property
+    def trainings(self) -> tuple[tuple[int, ...], ...]:
+        """The folds in groups whose training clips are the same: one network is tested on all of a group.
+
+        Only two folds that validate each other have the same, as the two speakers of a session in IEMOCAP.
+        """
+        return shared_trainings(self.validation_fold) or ((0,),)
+
     def part(self, fold: int, part: str) -> np.ndarray:
         """The positions in `clips` of a part (one of `PARTS`) of a fold (0..n_folds-1): int64, ascending."""
         if part not in PARTS or not 0 <= fold < self.n_folds:
@@ -139,6 +147,19 @@ def next_validates(n_folds: int) -> tuple[int, ...]:
         (1, 2, 0)
     """
     return tuple((fold + 1) % n_folds for fold in range(n_folds))
+
+
+def shared_trainings(validation_fold: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """`Corpus.trainings` of a validation rule: folds that leave out the same clips.
+
+    Example:
+        >>> shared_trainings((1, 0, 3, 2)), shared_trainings((1, 2, 0))
+        (((0, 1), (2, 3)), ((0,), (1,), (2,)))
+    """
+    groups: dict[frozenset[int], list[int]] = {}
+    for fold, validation in enumerate(validation_fold):
+        groups.setdefault(frozenset((fold, validation)), []).append(fold)
+    return tuple(map(tuple, groups.values()))
 
 
 def some(clips: pd.DataFrame, rows: np.ndarray, most: int, seed: int) -> np.ndarray:
