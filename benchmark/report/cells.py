@@ -6,40 +6,49 @@ interval are read from the same tails of the same runs, each once.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from benchmark.report import intervals
-from benchmark.report.intervals import Learnt, Spread, Tail, Units
+from benchmark.report.clipscores import ClipScores, Table, no_table
+from benchmark.report.evidence import Evidence, Tail
+from benchmark.report.evidence import tail as tail_of
+from benchmark.report.intervals import Units
 from benchmark.study import Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of
-from serkit.metrics import in_tail
 from serkit.resultfile import Result, diverged
 from serkit.results import Store, with_specs
-from serkit.specs import MEASUREMENT, METRICS, Recipe, RunSpec, Spec
+from serkit.specs import MEASUREMENT, METHOD, METRICS, Recipe, Spec
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The results of a study, by what was asked."""
+    """The results of a study, by what was asked.
 
-    results: Mapping[Spec, Result]  # the newest of each run and measurement that is done and counts
-    mixed: tuple[str, ...] = ()  # corpora whose results come from several versions of them (fingerprints)
-    left_out: Mapping[Spec, Result] = field(default_factory=dict)  # runs that diverged
-    unread: tuple[str, ...] = ()  # why stored results could not be read, a message each
+    Attributes:
+        results: for each run and measurement of the plan that is done and counts, its newest result.
+        mixed: corpora whose results come from several versions of them (fingerprints).
+        left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
+        unread: why stored results could not be read, a message each.
+    """
+
+    results: Mapping[Spec, Result]
+    mixed: tuple[str, ...] = ()
+    left_out: Mapping[Spec, Result] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
-def answers(study: Study, store: Store) -> Answers:
-    """Looks up every run and measurement of the study, whatever copy of the corpora it used."""
+def answers(study: Study, store: Store, method: int = METHOD) -> Answers:
+    """Looks up every run and measurement of the study by a method, whatever copy of the corpora it used."""
     wanted = {case.spec for case in plan(study)}
     found: dict[Spec, Result] = {}
     stored, unread = store.results()
-    for spec, result in with_specs(stored):  # oldest first, so the newest stays
+    for spec, result in with_specs(stored, method):  # oldest first, so the newest stays
         if spec.plan() in wanted:
             try:
                 if spec.kind == MEASUREMENT:
@@ -50,9 +59,12 @@ def answers(study: Study, store: Store) -> Answers:
                 found[spec.plan()] = result
     copies = {tuple(copy) for result in found.values() for copy in result["spec"]["fingerprints"]}
     versions = Counter(name for name, _ in copies)
-    mixed = tuple(sorted(name for name, number in versions.items() if number > 1))
-    left_out = {spec: found.pop(spec) for spec, result in [*found.items()] if diverged(result)}
-    return Answers(found, mixed, left_out, tuple(unread))
+    return Answers(
+        results={spec: result for spec, result in found.items() if not diverged(result)},
+        mixed=tuple(sorted(name for name, number in versions.items() if number > 1)),
+        left_out={spec: result for spec, result in found.items() if diverged(result)},
+        unread=tuple(unread),
+    )
 
 
 Tuned = tuple[dict[str, Any], Units]
@@ -62,107 +74,87 @@ Tuned = tuple[dict[str, Any], Units]
 class Cells:
     """The cells of a study, made of the results that are done, by run."""
 
-    def __init__(self, study: Study, results: Mapping[Any, Result]) -> None:
-        """Reads nothing yet."""
-        self.study, self.results = study, results
-        self._tails: dict[Any, list[Tail]] = {}
-
-    def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
-        """The runs of one condition that are done; by another recipe than the study's if given."""
-        runs = self.study.runs(train, rate, recipe)
-        return {run: self.results[run] for run in runs if run in self.results}
-
-    def units(
-        self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None, metric: str = "wF1"
-    ) -> Units:
-        """What a cell is an average of."""
-        folds = next(corpus.folds for corpus in self.study.corpora if corpus.name == corpus_of(test))
-        learnt = corpus_of(test) in map(corpus_of, train)
-        return intervals.units(self._read(train, test, rate, recipe), metric, folds > 1, learnt)
+    def __init__(self, study: Study, results: Mapping[Any, Result], table: Table = no_table) -> None:
+        """Reads nothing yet; `table` gives a run's per-clip scores, as `serkit.results.Store.table`."""
+        self.study = study
+        self.results = results
+        self.evidence = Evidence(study, results, ClipScores(table))
+        self.runs, self.units, self.learnt = self.evidence.runs, self.evidence.units, self.evidence.learnt
 
     def row(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None) -> dict[str, Any]:
         """A cell, NaN where no run is done.
 
         Returns:
             `runs` (done) and `runs_expected`; for each metric `<metric>`, `<metric>_std` (over the tail; NaN
-            of one evaluation), `<metric>_low` and `<metric>_high` (ends of the interval); `wF1_seed_std`
-            (over seeds; NaN with one), `units` and `spread_of` (what the intervals rest on).
+            of one evaluation), `<metric>_low` and `<metric>_high` (ends of the interval, NaN where there is
+            none); `wF1_seed_std` (over seeds; NaN with one), `wF1_tests_std` and `wF1_training_std` (the
+            parts of the interval), `units` and `spread_of` (what the intervals rest on); `<metric>_constant`
+            (the best without listening) and `above` (whether the cell is above it: its interval, or without
+            one its mean).
         """
-        tails = self._read(train, test, rate, recipe)
+        tails = self.evidence.tails(train, test, rate, recipe)
         row: dict[str, Any] = {"runs": len(tails), "runs_expected": len(self.study.runs(train, rate))}
         row |= averages(tails)
         for metric in METRICS:  # wF1 is the last
             spread = self.units(train, test, rate, recipe, metric).around()
-            ends = np.clip(_ends(spread, row[metric]), 0.0, 1.0)  # that of two folds may reach further
+            ends = np.clip((spread.low, spread.high), 0.0, 1.0)  # that of two folds may reach further
             row[f"{metric}_low"], row[f"{metric}_high"] = ends.tolist()
-        return row | {"units": spread.n, "spread_of": spread.of}
+        for part in ("tests", "training"):
+            row[f"{metric}_{part}_std"] = spread.parts.get(part, np.nan)
+        constant = self.evidence.constants(test).best
+        above = (spread.low if spread.known else spread.mean) > constant[metric]
+        row |= {f"{metric}_constant": value for metric, value in constant.items()}
+        return row | {"units": spread.n, "spread_of": spread.of, "above": bool(above)}
 
     def entry(
-        self, exhibit: str, column: str, train: TrainingSet, test: str, rate: int, tuned: Tuned | None = None
+        self,
+        exhibit: str,
+        column: str,
+        train: TrainingSet,
+        test: str,
+        rate: int,
+        tuned: Tuned | None = None,
     ) -> dict[str, Any]:
         """A cell of Table 1 or a figure, or in its place a tuned one by its row and units.
 
         Returns:
             `exhibit`, `column` (A, B, ... in figures), `train` and `test` (titles), `augment_percent`, what
-            `row` gives, `wF1_change` against the tested corpus's baseline at 0 %, with `_low` and `_high`,
-            `baseline_runs` and `baseline_runs_expected`.
+            `row` gives, `wF1_change` against the tested corpus's baseline at 0 % (of the units that both
+            have), with `_low`, `_high` and `_p` (NaN of the baseline itself), `baseline_runs` and
+            `baseline_runs_expected`.
         """
         row, units = tuned or (self.row(train, test, rate), self.units(train, test, rate))
         corpus = corpus_of(test)
         baseline = self.row((corpus,), corpus, 0)
-        change = row["wF1"] - baseline["wF1"]
-        low, high = _ends(intervals.difference(units, self.units((corpus,), corpus, 0)), change)
-        place: dict[str, Any] = dict(exhibit=exhibit, column=column, train=self.study.title_of(train))
-        place |= dict(augment_percent=rate, test=self.study.title_of(test))
-        ends = dict(wF1_change=change, wF1_change_low=low, wF1_change_high=high)
-        return place | row | ends | {f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")}
-
-    def learnt(self, train: TrainingSet, test: str, rate: int) -> Learnt | None:
-        """Whether a training can be told from guessing on a corpus of its own; None: no run is done."""
-        done = self.runs(train, rate)
-        clips = {run.fold: at["corpora"][corpus_of(test)]["clips"]["test"] for run, at in done.items()}
-        return intervals.learnt(self.units(train, test, rate, metric="uACC"), clips.values())
+        change = intervals.difference(units, self.units((corpus,), corpus, 0))
+        title_of = self.study.title_of
+        return {
+            "exhibit": exhibit,
+            "column": column,
+            "train": title_of(train),
+            "augment_percent": rate,
+            "test": title_of(test),
+            **row,
+            "wF1_change": change.mean if change.n else row["wF1"] - baseline["wF1"],
+            "wF1_change_low": change.low,
+            "wF1_change_high": change.high,
+            "wF1_change_p": np.nan if change.mean == 0 and change.p == 1 else change.p,
+            **{f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")},
+        }
 
     def validation(self, train: TrainingSet, rate: int, recipe: Recipe) -> dict[str, float]:
         """The averages of a training set's first corpus on its validation clips."""
-        done = self.runs(train, rate, recipe).values()
-        return averages([_tail(result, "validation", train[0]) for result in done])
-
-    def _read(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None) -> list[Tail]:
-        place = train, test, rate, recipe
-        if place not in self._tails:
-            done = self.runs(train, rate, recipe).values()
-            self._tails[place] = [_tail(result, "tests", test) for result in done]
-        return self._tails[place]
-
-
-def _ends(spread: Spread, value: float) -> tuple[float, float]:
-    """The ends of an interval, moved out to the value that is shown, if need be.
-
-    Where runs are missing the two rest on other folds: a change is of all that are done, its interval of
-    those that both cells have. Easy folds alone must not look like a change.
-    """
-    return min(spread.low, value), max(spread.high, value)
-
-
-def _tail(result: Result, part: Literal["tests", "validation"], name: str) -> Tail:
-    """What one run scored over its tail; of no fold where it has no validation clips."""
-    history, spec = result["history"], result["spec"]
-    fold = spec["fold"] or 0
-    scored = [history[at][part].get(name, {}) for at in in_tail(history, spec["recipe"]["tail"])]
-    if part == "validation" and scored[0]:
-        scored = [{fold: scores} for scores in scored]
-    scores = {metric: np.array([[of[metric] for of in at.values()] for at in scored]) for metric in METRICS}
-    return Tail(spec["seed"], fold, tuple(map(int, scored[0])), scores)
+        done = self.runs(train, rate, recipe).items()
+        return averages([tail_of(run, result, "validation", train[0]) for run, result in done])
 
 
 def averages(tails: Iterable[Tail]) -> dict[str, float]:
     """Tail averages of a cell: over folds at each evaluation, over the tail, over seeds."""
     row: dict[str, float] = {}
     for metric in METRICS:
-        of_seed: dict[int, list[np.ndarray]] = defaultdict(list)
+        of_seed: dict[int, list[np.ndarray]] = {}
         for tail in tails:
-            of_seed[tail.seed].append(tail.curve(metric))
+            of_seed.setdefault(tail.run.seed, []).append(tail.curve(metric))
         curves = [_mean(of_folds) for of_folds in of_seed.values()]
         row[metric] = float(np.mean(curves)) if curves else np.nan
         several = [curve.std() for curve in curves if len(curve) > 1]  # one evaluation shows no deviation

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.report.exhibits.tuning import PAIRED
 from benchmark.study import Study
 from serkit import corpora
 from serkit.effects import EFFECTS, SETTINGS_OF
@@ -24,6 +23,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
     scrambles = {title: ", ".join(map("->".join, pairs)) for title, pairs in scrambled.items()}
     rate, batch = f"constant {recipe.learning_rate:g}, no decay", f"batch {recipe.batch_size}"
     each = f"{recipe.evaluations_per_epoch} evaluation(s) an epoch"
+    unseen = f"corpora that are not trained on before it at every {recipe.evaluate_unseen}. evaluation"
     crops = f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked"
     loudness = "as delivered" if recipe.loudness_dbfs is None else f"{recipe.loudness_dbfs:g} dBFS RMS"
     said = {
@@ -35,7 +35,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
         "width": f"{model.width} channels in the first block (CNN14: 64)",
         "5 head and loss": f"{model.head}; {LOSS}",
         "6 optimiser": f"Adam, {rate}, {recipe.epochs} epochs, {batch}",
-        "7 tail": f"last {recipe.tail:.0%} of iterations, {each}",
+        "7 tail": f"last {recipe.tail:.0%} of iterations, {each}; {unseen}",
         "8 validation": _validation(study),
         "10 clip length": f"{crops}; batches of clips about as long, {POOLED[recipe.pool_by]}",
         **_augmentation(study),
@@ -52,7 +52,8 @@ def _corpus(study: Study, corpus: CorpusSpec) -> str:
     options = corpora.checked_options(corpus.reader, dict(corpus.options))
     on = {option: value for option, value in options.items() if value is not None and option != "folds"}
     parts = [known] * (known != title) + [f"{option}={_words(value)}" for option, value in on.items()]
-    parts += [f"{corpus.folds} folds"] * (corpus.folds > 1)
+    shared = f", {corpus.n_trainings} different trainings" * (corpus.n_trainings < corpus.folds)
+    parts += [f"{corpus.folds} folds{shared}"] * (corpus.folds > 1)
     parts += [f"at most {corpus.max_training_clips} training clips"] if corpus.max_training_clips else []
     return f"{title}: {', '.join(parts) or 'as delivered'}"
 
@@ -69,7 +70,7 @@ def _validation(study: Study) -> str:
     of: dict[str, list[str]] = {}
     for corpus in study.corpora:
         how = "the next fold" if corpus.folds > 1 else "the validation part of its split"
-        if corpus.reader in PAIRED:
+        if corpus.n_trainings < corpus.folds:
             how = "the test speaker's session partner, not trained on either"
         of.setdefault(how, []).append(study.titles[corpus.name])
     return "; ".join(f"{', '.join(titles)}: {how}" for how, titles in of.items())

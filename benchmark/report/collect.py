@@ -23,20 +23,24 @@ from serkit.labels import LABELS
 from serkit.metrics import in_tail
 from serkit.resultfile import GUESSING, Result
 from serkit.results import Store, left_out
-from serkit.specs import MEASUREMENT, METRICS, TRAINING
+from serkit.specs import MEASUREMENT, METHOD, METRICS, TRAINING
 from serkit.words import many
 
 NAMED = 5  # runs in a note; more are counted
+HISTORY = (
+    "Caution: history. These results are by method {} of an earlier serkit, this one's is {}: trainings and"
+    " augmentation have changed, so they are read by today's rules, and compare with no new result."
+)
 
 
 class Report:
     """All that is shown of a study."""
 
-    def __init__(self, study: Study, store: Store) -> None:
-        """Reads whatever of it is done."""
+    def __init__(self, study: Study, store: Store, method: int = METHOD) -> None:
+        """Reads whatever of it is done; by an earlier method, as history."""
         self.study = study
-        self.found = cells.answers(study, store)
-        made = Cells(study, self.found.results)
+        self.found = cells.answers(study, store, method)
+        made = Cells(study, self.found.results, store.table)
         numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds()]
         self.exhibits = [(kind, of) for kind, of in numbers if of]
         self.tables = [table for kind, of in self.exhibits for table in kind.draw_tables(study, of)]
@@ -44,10 +48,12 @@ class Report:
         self.numbers = _saved(of for _, of in self.exhibits)
         self.cells = self.numbers.get("cells", pd.DataFrame())  # of Table 1 and the figures
         self.sentences = verdicts.sentences(made)  # the answer
-        self.notes = list(_notes(made, self.found, self.cells))
+        history = [HISTORY.format(method, METHOD)] if method != METHOD else []
+        self.notes = [*history, *_notes(made, self.found, self.cells)]
         self.choices = choices(study)
         self.conditions = list(_conditions(study, made, store))
-        self.states = list(progress.Progress(study, store).look())
+        # What was asked for then is not known: history has no gaps.
+        self.states = [] if history else list(progress.Progress(study, store).look())
         done = all(state.state == progress.DONE for state in self.states)
         how_far = f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
         self.interim = "" if done else how_far
@@ -131,11 +137,11 @@ def _curves(study: Study, done: Collection[Result]) -> dict[str, Any]:
 
     def over_runs(values: Any) -> list[list[float | None]]:
         """Of [evaluations][values]."""
-        return [[_short(np.mean(of)) for of in values], [_short(np.std(of)) for of in values]]
+        return [[_short(make(of) if of else np.nan) for of in values] for make in (np.mean, np.std)]
 
     tests = {}
-    for test in shortest[0]["tests"]:
-        scored = [[of for at in now for of in at["tests"][test].values()] for now in together]
+    for test in shortest[-1]["tests"]:  # of the tail: before it some evaluations leave out other corpora
+        scored = [[of for at in now for of in at["tests"].get(test, {}).values()] for now in together]
         curves = {metric: over_runs([[of[metric] for of in now] for now in scored]) for metric in METRICS}
         tests[study.title_of(test)] = curves
     epochs = [_short(at["epoch"]) for at in shortest]

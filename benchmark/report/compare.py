@@ -2,8 +2,8 @@
 
 Cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind them; `unlike` says
 where these differ. What runs say of themselves is believed, not what the study's file says today: recipe,
-network and corpora are the study's where a run has them, else those of most runs. Runs by another method are
-compared too, and said.
+network and corpora are the study's where a run has them, else those of most runs. Two sides by two methods
+are compared too, and it is said; of one side's runs only those by its newest method count.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ from tabulate import tabulate
 from benchmark import study
 from benchmark.report import escape, intervals
 from benchmark.report.cells import Cells, devices
+from benchmark.report.clipscores import Table
 from benchmark.study import Grid, Study, TrainingSet
 from serkit.effects import Augmentation
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import corpus_of
 from serkit.resultfile import BUNDLE, Result
 from serkit.results import Store, left_out, stores
-from serkit.specs import METHOD, TRAINING, RunSpec, from_json, in_order, kind_of
+from serkit.specs import TRAINING, RunSpec, as_now, from_json, in_order, kind_of
 from serkit.words import many
 
 WAY = ("model", "recipe", "corpora")
 """What all runs of a study have in common."""
-_way = attrgetter(*WAY)
+
+
+def _way(of: RunSpec | Study) -> tuple[Any, ...]:
+    """Corpora by name, as runs have them."""
+    return of.model, of.recipe, tuple(sorted(of.corpora, key=attrgetter("name")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +51,14 @@ class Side:
         study: what was asked, with the recipe, network, corpora, rates and seeds that the results have.
         results: by run, without fingerprints; the newest of several.
         notes: what a reader must know of it.
+        table: gives a run's per-clip scores (`serkit.results.Store.table`).
     """
 
     name: str
     study: Study
     results: Mapping[RunSpec, Result]
     notes: list[str]
+    table: Table
 
 
 def sides(first: str, second: str, root: Path) -> tuple[Side, Side]:
@@ -82,27 +89,34 @@ def _found(given: str, root: Path) -> tuple[Path, Study | None]:
 
 def _side(name: str, folder: Path, asked: Study | None) -> Side:
     """Reads a folder; `asked` says which exhibits there are, if anything does."""
-    runs: dict[RunSpec, Result] = {}
+    of_method: dict[int, dict[RunSpec, Result]] = {}
     stored, damaged = Store(folder).results()
     unread = []
     for result in (at for at in stored if kind_of(at["spec"]) == TRAINING):
+        method = result["spec"]["method"]
         try:
-            spec = from_json({**result["spec"], "method": METHOD})
+            spec = from_json(as_now(result["spec"], method))
         except SpecError as error:
             unread.append(str(error))
             continue
+        runs = of_method.setdefault(method, {})
         runs[spec.plan()] = result  # type: ignore[index]  # oldest first, so the newest stays
-    if not runs:
+    if not of_method:
         why = f" that this serkit understands ({[*damaged, *unread][0]})" if damaged or unread else ""
         inside = [store.name for store in stores(folder, []) if any(store.all())]
         hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
         raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}{hint}")
+    runs = of_method.pop(max(of_method))
     notes = left_out(damaged)
+    earlier = sum(map(len, of_method.values()))
+    notes += [f"{many(earlier, 'run')} by an earlier method left out: methods are never mixed"] * bool(
+        earlier
+    )
     notes += [f"{many(len(unread), 'run')} left out: {unread[0]}"] if unread else []
     made = _as_made(list(runs), asked, Store(folder.resolve()).name)
     if asked and _way(made) != _way(asked):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")
-    return Side(name, made, runs, notes)
+    return Side(name, made, runs, notes, Store(folder).table)
 
 
 def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
@@ -111,7 +125,9 @@ def _as_made(runs: list[RunSpec], asked: Study | None, name: str) -> Study:
     way = _way(asked) if asked and _way(asked) in ways else ways.most_common(1)[0][0]
     same = [run for run in runs if _way(run) == way]
     own = dict(zip(WAY, way, strict=True))
-    corpora = own["corpora"]
+    places = {corpus.name: place for place, corpus in enumerate(asked.corpora)} if asked else {}
+    corpora = tuple(sorted(own["corpora"], key=lambda corpus: places.get(corpus.name, len(places))))
+    own["corpora"] = corpora
     if asked is None:
         tests = tuple(test for corpus in corpora for test in corpus.tests)
         every = Grid(tuple(dict.fromkeys(run.train for run in same)), tests)
@@ -156,9 +172,9 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
     Returns:
         Columns: `exhibit` (all that show it), `train`, `test` (titles), `augment_percent`, `tuned` (learning
         rate and batch size of a point of the grid, else empty), `A`, `B` (means of the units), `difference`
-        (B - A, of the units they share where they share any), `low`, `high` (its interval), `spread_of`,
-        `runs_A`, `runs_B`, `moved` (0 lies outside the interval). NaN where a side has no runs; then `moved`
-        is false.
+        (B - A, of the units they share), `low`, `high` (its interval), `p`, `spread_of`, `runs_A`, `runs_B`,
+        `holm` (p corrected for how many cells there are), `moved` (it is below 0.05). NaN where a side has no
+        runs, or nothing to say how sure; then `moved` is false.
     """
     shown: dict[Cell, dict[str, None]] = {}
     for side in (first, second):
@@ -166,28 +182,31 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
             if _has(first.study, cell):  # the other's corpora may come in another order
                 cell = cell._replace(train=in_order(cell.train, first.study.corpora))
             shown.setdefault(cell, {})[exhibit] = None
-    rows, both = [], [Cells(side.study, side.results) for side in (first, second)]
+    rows, both = [], [Cells(side.study, side.results, side.table) for side in (first, second)]
     for cell, names in shown.items():
         (ours, n), (theirs, other_n) = (_units(of, cell, metric) for of in both)
         if n == other_n == 0:
             continue
         if _split(first.study, cell.test) != _split(second.study, cell.test):  # no unit has a partner then
-            apart = {(seed, fold + 1_000_000): value for (seed, fold), value in theirs.values.items()}
-            theirs = dataclasses.replace(theirs, values=apart)
-        moved = intervals.difference(theirs, ours)
+            moved = intervals.apart(theirs, ours)
+        else:
+            moved = intervals.difference(theirs, ours)
         namer = first.study if _has(first.study, cell) else second.study
         row: dict[str, Any] = {"exhibit": ", ".join(names), "train": namer.title_of(cell.train)}
         row |= {"test": namer.title_of(cell.test), "augment_percent": cell.augment_percent}
         row |= {"tuned": "lr {:g}, batch {}".format(*cell.tuned) if cell.tuned else ""}
         row |= {"A": ours.mean, "B": theirs.mean, "difference": moved.mean, "low": moved.low}
-        row |= {"high": moved.high, "spread_of": moved.of, "runs_A": n, "runs_B": other_n}
-        rows.append(row | {"moved": moved.clear})
+        row |= {"high": moved.high, "p": moved.p, "spread_of": moved.of, "runs_A": n, "runs_B": other_n}
+        rows.append(row)
     if all(0 in (row["runs_A"], row["runs_B"]) for row in rows):
         raise SpecError(
             f"{first.name} and {second.name} have no cell in common: expected the same training corpora,"
             " tests and rates, by the names that the studies give them"
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    alike = (table["difference"] == 0) & (table["p"] == 1)  # as of two copies: nothing to correct for
+    table["holm"] = intervals.holm(table["p"].mask(alike))
+    return table.assign(moved=table["holm"] < intervals.CHANCE)
 
 
 def _has(of: Study, cell: Cell) -> bool:
@@ -258,13 +277,14 @@ def summary(first: Side, second: Side, table: pd.DataFrame, metric: str) -> list
     said += ["Not made alike:", *(f"   {line}" for line in differing)] if differing else []
     both = table[table["difference"].notna()]
     moved, equal = int(both["moved"].sum()), int((both["difference"] == 0).sum())
-    by_chance = f"by chance alone about {intervals.BY_CHANCE * len(both):.0f} would"
-    changed = f"{moved} of {many(len(both), 'cell')} moved by more than their spread in {metric}"
-    said.append(f"{changed}; {by_chance}. {equal} are equal.")
-    single, uneven = both["spread_of"] == intervals.SINGLE, both["runs_A"] != both["runs_B"]
+    chance = (
+        "p < 0.05 after Holm's correction for so many: by chance alone one does in a comparison of twenty"
+    )
+    said.append(f"{moved} of {many(len(both), 'cell')} moved in {metric} ({chance}). {equal} are equal.")
+    single, uneven = both["low"].isna(), both["runs_A"] != both["runs_B"]
     kinds = {
         "rest on more runs on one side than on the other": uneven,
-        "compare two single runs, by a yardstick and no interval of confidence": single,
+        "have no interval, since nothing tells what another training or fold would give": single,
     }
     said += [f"{n} of them {what}." for what, of in kinds.items() if (n := int(of.sum()))]
     alone = {"A": int(table["B"].isna().sum()), "B": int(table["A"].isna().sum())}

@@ -23,7 +23,8 @@ MARKS = re.compile(
 """What means something to Markdown; the rest stays as it is, for those who read the file itself."""
 FIRST = re.compile(r"^(\d{1,9}(?=[.)]\s|[.)]$)|)([#+=>.)-]|\[(?=[^\]]*\]:))")
 """What makes a paragraph a heading, a list, a quotation or a link's address."""
-NUMBER = re.compile(r"[+-]\d+(\.\d+)?(e[+-]?\d+)?( \[[\w ./,+-]*\])*")
+NUMBER = re.compile(r"[+-]\d+(\.\d+)?(e[+-]?\d+)?( [*°])?( \[[\w ./,+-]*\])*")
+"""A number as we write it, with a table's marks and what stands in brackets."""
 
 
 def line(text: str) -> str:

@@ -1,61 +1,81 @@
-"""How sure a cell is, and a difference between two: intervals from the units that a cell is an average of.
+"""How sure a cell is, and a difference between two: intervals made from what varies, each part by its name.
 
-Units are the folds of the tested corpus where it has several (each its own speakers; seeds of a fold are one
-unit, their mean), else the runs. An interval is Student's, of 95 %. The variance over folds is corrected as
-Nadeau and Bengio (2003, "Inference for the generalization error") do, because networks of different folds
-learnt from mostly the same clips. What units cannot show is added: where one network scored all folds,
-another training would move them together. A single run shows nothing else, so it has a yardstick and no
-interval; `Spread.of` says which of the two a reader looks at. More in `docs/reading-the-page.md`.
+- *Tests*: other speakers would have been tested. Where a corpus has several folds, each has its own
+  speakers, and the variance is that of the folds; where it has one split, that of a bootstrap over the
+  speakers of its clips.
+- *Training*: the same training once more gives another network. Where each fold has networks of its own (a
+  corpus that was trained on), the folds show that already. Where the same networks scored all of a corpus,
+  the variance between them is added; of one network it is taken from other seeds of the study or from its
+  relabelling null, and where there is neither, there is no interval.
+
+Networks of different folds learnt from mostly the same clips. For a corpus that was trained on, the variance
+that is not retraining noise is corrected for that (Nadeau and Bengio, 2003, "Inference for the
+generalization error"); for another it is not. Intervals are Student's, of 95 %, with Satterthwaite's degrees
+of freedom. `docs/statistics.md` shows by simulation what they hold.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 LEVEL = 0.95
-BY_CHANCE = 1 - LEVEL
-"""Share of changes whose interval leaves out 0 where nothing changed."""
-RUN_TO_RUN = 0.01
-"""Deviation of the difference between two trainings of one condition: the paper shows three such pairs."""
+CHANCE = 1 - LEVEL
+"""How often a family of changes has a clear one where nothing changed, and a single one likewise."""
 FEW = 3
 """With fewer units an interval is too wide to tell a good network from guessing."""
 
-FOLDS, RUNS, SINGLE, NONE = "folds", "runs", "single run", "nothing"
-"""What varies: folds of the tested corpus, runs; of a single run a yardstick, no interval of confidence."""
+FOLDS, SPEAKERS, ALONE, NONE = "folds", "speakers", "one training", "nothing"
 
 
-@dataclass(frozen=True, eq=False)
-class Tail:
-    """What one run scored on one test over its tail."""
+@dataclass(frozen=True)
+class Part:
+    """A part of the variance of a mean, and the degrees of freedom by which it is known.
 
-    seed: int
-    fold: int  # that the run left out; 0 where there is none
-    tested: tuple[int, ...]  # the folds that were scored
-    scores: Mapping[str, np.ndarray]  # metric -> float64 [evaluations, folds]
+    Attributes:
+        variance: of the mean.
+        freedom: that of what was seen: the variance and what was taken off it.
+        off: taken off, since another part has it. What is left of a few networks may be 0 by luck.
+    """
 
-    def curve(self, metric: str) -> np.ndarray:
-        """The metric at each evaluation, averaged over folds; NaN where nothing was scored."""
-        scores = self.scores[metric]
-        return scores.mean(axis=1) if self.tested else np.full(len(scores), np.nan)
+    variance: float
+    freedom: float
+    off: float = 0.0
+
+    def times(self, share: float) -> Part:
+        """Of a mean over several."""
+        return Part(self.variance * share, self.freedom, self.off * share)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean of `n` units and how far it may be off; NaN where nothing can be said."""
+    """A mean and how far it may be off; NaN where nothing can be said.
+
+    Attributes:
+        mean: of the units.
+        low: lower end.
+        high: upper end.
+        p: two-sided, that the mean is 0.
+        n: units.
+        of: what they are: `folds` or `speakers` of the tested corpus; `one training`: nothing shows what
+            another would give, so there is no interval; `nothing`: no run is done.
+        parts: the deviation of the mean by what varies, `tests` and `training`.
+    """
 
     mean: float = np.nan
     low: float = np.nan
     high: float = np.nan
+    p: float = np.nan
     n: int = 0
-    of: str = NONE  # what varies
+    of: str = NONE
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
-        """Whether anything can be said: some run is done, and its numbers are numbers."""
+        """Whether there is an interval."""
         return not np.isnan(self.low)
 
     @property
@@ -65,160 +85,189 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
+class Scores:
+    """What networks scored on one test, float64 [networks, columns].
+
+    Attributes:
+        of: by unit of the test; or, where it has one split, under resampled speakers.
+        speakers: how many are resampled; 0: the columns are units.
+    """
+
+    of: np.ndarray
+    speakers: int = 0
+
+    def by_tests(self) -> float:
+        """Variance between the networks' means that is theirs on these clips alone: the tests show it."""
+        networks, columns = self.of.shape
+        if networks < 2 or columns < 2:
+            return 0.0
+        means = self.of.mean(axis=1)
+        apart = self.of - self.of.mean(axis=0) - (means - means.mean())[:, None]
+        variance = float((apart**2).sum()) / (networks - 1) / (columns - 1)
+        return variance if self.speakers else variance / columns
+
+    def by_training(self) -> Part | None:
+        """Variance of one network's mean by training anew; None of a single one."""
+        freedom = len(self.of) - 1
+        if not freedom:
+            return None
+        seen = float(np.var(self.of.mean(axis=1), ddof=1))
+        off = min(seen, self.by_tests())
+        return Part(seen - off, freedom, off)
+
+
+@dataclass(frozen=True, eq=False)
 class Units:
     """What a cell is an average of.
 
-    `values` are the metric's tail averages by (seed, fold), the run's fold where the corpus has one split.
+    Attributes:
+        values: the mean over networks for each unit of the test: the folds that one training leaves out, or
+            the one split, as unit 0.
+        networks: where the same networks scored everything; None where each unit has networks of its own.
+        varied: whether the networks learnt from different clips (folds), not only from other seeds.
+        retraining: variance of one network's score by training anew, as the study knows it; None: it does
+            not.
+        common: where each unit has networks of its own, the share of a change's variance between folds that
+            is not retraining noise, which no two networks share; 1 where that is not known.
     """
 
-    values: Mapping[tuple[int, int], float]
-    hidden: float  # variance of their mean that the units do not show, from training anew
-    of: str  # as `Spread.of`
-
-    @property
-    def folds(self) -> dict[int, list[float]]:
-        """The values of each fold, over seeds."""
-        by_fold = defaultdict(list)
-        for (_, fold), value in self.values.items():
-            by_fold[fold].append(value)
-        return by_fold
-
-    @property
-    def independent(self) -> list[float]:
-        """A value for each fold, the mean over its seeds; where there is one fold, for each seed."""
-        first, *others = self.folds.values()
-        return [float(np.mean(of_fold)) for of_fold in (first, *others)] if others else first
+    values: Mapping[int, float]
+    networks: Scores | None = None
+    varied: bool = False
+    retraining: Part | None = None
+    common: float = 1.0
 
     @property
     def mean(self) -> float:
         """NaN where there are none."""
-        return float(np.mean(self.independent)) if self.values else np.nan
-
-    @property
-    def share(self) -> float:
-        """What of the units' variance is the variance of their mean."""
-        folds = len(self.folds)
-        return 1 / folds + 1 / (folds - 1) if folds > 1 else 1 / len(self.values)
+        return float(np.mean(list(self.values.values()))) if self.values else np.nan
 
     def around(self) -> Spread:
-        """Their mean and its interval; of a single run its yardstick."""
-        if self.of == NONE:
-            return Spread()
-        if self.of == SINGLE:
-            return _yardstick(self.mean, self.hidden)
-        values = self.independent
-        variance = float(np.var(values, ddof=1)) * self.share + self.hidden
-        return _interval(self.mean, variance, len(values) - 1, len(values), self.of)
+        """The mean and its interval."""
+        return _around(self.values, (self,), 1.0) if self.values else Spread()
+
+    def trained(self) -> Part | None:
+        """Variance of one network's score by training anew, as far as it is known."""
+        assert self.networks is not None
+        return self.retraining if self.retraining and not self.varied else self.networks.by_training()
 
 
-NO_UNITS = Units({}, 0.0, NONE)
-
-
-def units(tails: Sequence[Tail], metric: str, by_fold: bool, learnt: bool) -> Units:
-    """The units of one cell, from the tails of its runs that are done.
-
-    `by_fold`: whether the tested corpus has several folds. `learnt`: whether the runs were trained on that
-    corpus, and so each tested on another of its folds.
-    """
-    if not tails:
-        return NO_UNITS
-    values: dict[tuple[int, int], list[float]] = defaultdict(list)
-    for tail in tails:
-        for fold, scores in zip(tail.tested, tail.scores[metric].T.copy(), strict=True):
-            values[tail.seed, fold if by_fold else tail.fold].append(float(np.mean(scores)))
-    means = {unit: float(np.mean(of_unit)) for unit, of_unit in values.items()}
-    several = len({fold for _, fold in means}) > 1
-    kind = FOLDS if by_fold and several else RUNS if len(means) > 1 else SINGLE
-    hidden = 0.0
-    if kind == SINGLE or (by_fold and not learnt):
-        variances = [max(tail.curve(metric).std() ** 2, RUN_TO_RUN**2 / 2) for tail in tails]
-        hidden = sum(variances) / len(variances) ** 2
-    return Units(means, hidden, kind)
+NO_UNITS = Units({})
 
 
 def difference(cell: Units, other: Units) -> Spread:
-    """`cell` minus `other`, with its interval.
-
-    Unit by unit where both have the same kind of units and share at least two (of several folds, or neither
-    has any); else by the pooled t-test, because one of the two is often a single run. Two single runs have a
-    yardstick alone; of one fold and another nothing can be said.
-    """
-    if NONE in (cell.of, other.of):
-        return Spread()
-    hidden = cell.hidden + other.hidden
+    """`cell` minus `other` on the same corpus, unit by unit, with its interval; of no common unit nothing."""
     shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in other.values}
-    pairs = Units(shared, hidden, cell.of)
-    alike = len({len(units.folds) > 1 for units in (cell, other, pairs)}) == 1
-    if cell.of == other.of and alike and len(shared) > 1:
-        return pairs.around()
+    common = max((side.common for side in (cell, other) if not side.networks), default=1.0)
+    return _around(shared, (cell, other), common) if shared else Spread()
+
+
+def apart(cell: Units, other: Units) -> Spread:
+    """`cell` minus `other` where their units are others, such as two cuts of a corpus: nothing is paired."""
+    if not (cell.values and other.values):
+        return Spread()
     mean = cell.mean - other.mean
-    if len(cell.folds) == len(other.folds) == 1 and cell.folds.keys() != other.folds.keys():
-        return Spread(mean)  # other speakers: runs of one fold say nothing of those
-    if cell.of == other.of == SINGLE:
-        return _yardstick(mean, hidden)
-    sides = {side: side.independent for side in (cell, other)}
-    freedom = sum(len(values) - 1 for values in sides.values())
-    variance = sum(len(values) * float(np.var(values)) for values in sides.values()) / freedom
-    # Of the two, a run that stands alone is given the units' variance.
-    hidden = sum(side.hidden for side in sides if side.of != SINGLE)
-    number, of = max((len(values), side.of) for side, values in sides.items())
-    return _interval(mean, variance * (cell.share + other.share) + hidden, freedom, number, of)
+    (ours, n, of), (theirs, _, _) = (_parts(side.values, (side,), 1.0) for side in (cell, other))
+    return _spread(mean, [*ours, *theirs], n, of) if ours and theirs else Spread(mean, n=n, of=ALONE)
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """Whether a training shows, on test clips of a corpus that it learnt from, that it learnt anything."""
-
-    recall: Spread  # its uACC there
-    guessing: float  # the uACC of guesses, whatever they are: 1 / classes among the test clips
-    shown: bool  # whether the recall is above guessing by more than chance gives
-
-    def __str__(self) -> str:
-        """In words: `uACC 0.27 [0.22, 0.32], 0.25 by guessing`."""
-        low, high = np.clip((self.recall.low, self.recall.high), 0, 1)  # that of few folds may reach further
-        return f"uACC {self.recall.mean:.2f} [{low:.2f}, {high:.2f}], {self.guessing:.2f} by guessing"
+def _around(values: Mapping[int, float], sides: Sequence[Units], common: float) -> Spread:
+    """The interval of a mean over units, each a value of one side or the difference of two."""
+    mean = float(np.mean(list(values.values())))
+    parts, n, of = _parts(values, sides, common)
+    return _spread(mean, parts, n, of) if parts else Spread(mean, n=n, of=ALONE)
 
 
-def learnt(units: Units, clips: Iterable[Mapping[str, int]]) -> Learnt | None:
-    """Whether a training can be told from guessing on one of its own corpora; None: nothing is done.
+def _parts(values: Mapping[int, float], sides: Sequence[Units], common: float) -> tuple[list[Part], int, str]:
+    """The parts of a mean's variance, that by the tests first, how many units there are and of what.
 
-    By the lower end of the interval of its uACC. Of fewer units than `FEW` that says nothing; then, and of a
-    single run besides, by two deviations of what guessing gives on so many test clips (by label, of each fold
-    that was tested).
+    There are none where something that varies is not known.
     """
-    recall = units.around()
-    folds = [[n for n in of_fold.values() if n] for of_fold in clips if any(of_fold.values())]
-    if not recall.known or not folds:
+    scores = [side.networks for side in sides if side.networks]
+    if speakers := {of.speakers for of in scores if of.speakers}:
+        n, of, tests = max(speakers), SPEAKERS, _speakers(scores)
+    else:
+        n, of = len(values), FOLDS
+        # Networks of the folds of a corpus that was trained on shared training clips.
+        overlap = common / (n - 1) if n > 1 and len(scores) < len(sides) else 0.0
+        between = float(np.var(list(values.values()), ddof=1)) if n > 1 else np.nan
+        tests = Part(between * (1 / n + overlap), n - 1) if n > 1 else None
+    trained = [(side.trained(), len(side.networks.of)) for side in sides if side.networks]
+    # What both sides take from the study is one estimate, known no better for being used twice.
+    shares: dict[Part, float] = defaultdict(float)
+    for part, networks in trained:
+        if part is None or tests is None:
+            return [], n, of
+        shares[part] += 1 / networks
+    more = [part.times(share) for part, share in shares.items()]
+    return [tests, *more] if tests else [], n, of
+
+
+def _spread(mean: float, parts: Sequence[Part], n: int, of: str) -> Spread:
+    tests, *trained = parts
+    shown = {"tests": tests.variance**0.5, "training": sum(part.variance for part in trained) ** 0.5}
+    # Of two folds the deviation is often far too small: never narrower than the tests alone make it.
+    half = max(_student(parts)[0], _student(parts[:1])[0])
+    p = max(_student(among, abs(mean))[1] for among in (parts, parts[:1]))
+    return Spread(mean, mean - half, mean + half, p, n, of, shown)
+
+
+def _student(parts: Sequence[Part], mean: float = 0.0) -> tuple[float, float]:
+    """Half the interval over parts of a variance, and p of a mean, by Satterthwaite's freedom."""
+    from scipy.special import stdtr, stdtrit  # without the second that scipy.stats takes
+
+    variance = sum(part.variance for part in parts)
+    if not variance:
+        return 0.0, float(not mean)
+    freedom = variance**2 / sum((part.variance + part.off) ** 2 / part.freedom for part in parts)
+    half = stdtrit(freedom, (1 + LEVEL) / 2) * variance**0.5
+    return float(half), float(2 * stdtr(freedom, -mean / variance**0.5))
+
+
+def _speakers(scores: Sequence[Scores]) -> Part | None:
+    """Variance of a mean, or of the difference of two, over resampled speakers; None where there is one."""
+    number = {of.speakers for of in scores}
+    if len(number) > 1 or number == {1}:
         return None
-    guessing = float(np.mean([1 / len(of_fold) for of_fold in folds]))
-    shown = recall.low > guessing
-    if recall.n < FEW:
-        # Of each class's recall, a share of its clips, and of their mean over the classes.
-        one = [sum((1 - 1 / len(of)) / len(of) / n for n in of) / len(of) ** 2 for of in folds]
-        # Runs on one split share their test clips, folds do not.
-        variance = np.mean(one) / (len(folds) if recall.of == FOLDS else 1)
-        enough = recall.mean > guessing + 2 * np.sqrt(variance)
-        shown = bool(enough and (shown or recall.of != SINGLE))
-    return Learnt(recall, guessing, shown)
+    drawn = scores[0].of.mean(axis=0) - (scores[1].of.mean(axis=0) if len(scores) > 1 else 0.0)
+    return Part(float(np.var(drawn, ddof=1)), number.pop() - 1)
+
+
+def retraining(again: Iterable[Scores]) -> Part | None:
+    """Variance of one network's score by training anew, pooled; None where nothing was trained twice.
+
+    Args:
+        again: for each training, what the networks scored that differ by the seed alone.
+    """
+    parts = [part for scores in again if (part := scores.by_training())]
+    freedom = sum(part.freedom for part in parts)
+    pooled = [sum(getattr(part, of) * part.freedom for part in parts) for of in ("variance", "off")]
+    return Part(pooled[0] / freedom, freedom, pooled[1] / freedom) if parts else None
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """p-values corrected for how many there are, after Holm (1979), float64; NaN are none and stay NaN.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    times = np.arange(len(order), 0, -1)
+    corrected = values.copy()
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * times))
+    return corrected
 
 
 def over(spreads: Iterable[tuple[int, str]]) -> str:
-    """What intervals of so many units of a kind rest on: `5 folds or 6 to 10 runs`; empty of single runs."""
-    numbers: dict[str, set[int]] = {FOLDS: set(), RUNS: set()}
+    """What intervals rest on, in words: `5 folds or 24 to 91 speakers`; each is a number and of what."""
+    numbers: dict[str, set[int]] = {FOLDS: set(), SPEAKERS: set()}
     for number, of in spreads:
         numbers.get(of, set()).add(number)
-    spans = {of: sorted({min(found), max(found)}) for of, found in numbers.items() if found}
-    return " or ".join(f"{' to '.join(map(str, span))} {of}" for of, span in spans.items())
-
-
-def _yardstick(mean: float, hidden: float) -> Spread:
-    half = 2 * np.sqrt(hidden)
-    return Spread(mean, mean - half, mean + half, 1, SINGLE)
-
-
-def _interval(mean: float, variance: float, freedom: int, n: int, of: str) -> Spread:
-    """Student's."""
-    from scipy.special import stdtrit  # without the second that scipy.stats takes
-
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * np.sqrt(variance)
-    return Spread(mean, mean - half, mean + half, n, of)
+    return " or ".join(
+        f"{' to '.join(map(str, sorted({min(found), max(found)})))} {of}"
+        for of, found in numbers.items()
+        if found
+    )

@@ -14,6 +14,12 @@ from benchmark.report import escape, intervals
 from serkit.words import printable
 
 MISSING = "--"
+BELOW = " °"
+"""Stands after a cell that a constant predictor has too."""
+CONSTANT = (
+    "Constant: the better of one label always and guesses with the test's own shares, which hear nothing."
+)
+GREY = "not above what is had without listening, so nothing follows from it"
 WIDE = 45
 """Letters of a cell that makes its column one of sentences."""
 
@@ -58,14 +64,12 @@ class Table:
 
 
 def value(row: Mapping[str, Any], metric: str = "wF1") -> str:
-    """A cell's metric with its interval, or the yardstick of a single run."""
+    """A cell's metric with its interval, where there is one; wF1 that is not above a constant's is marked."""
     mean, low, high = (row[f"{metric}{end}"] for end in ("", "_low", "_high"))
     if math.isnan(mean):
         return MISSING
-    ends = f" [{low:.2f}, {high:.2f}]"
-    if row["spread_of"] == intervals.SINGLE:
-        ends = f" ± {max(high - mean, mean - low):.2f}"
-    return f"{mean:.2f}{ends}{share(row)}"
+    ends = "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
+    return f"{mean:.2f}{ends}{BELOW * (metric == 'wF1' and not row['above'])}{share(row)}"
 
 
 def share(row: Mapping[str, Any]) -> str:
@@ -78,10 +82,21 @@ def how_sure(cells: pd.DataFrame) -> list[str]:
     over, said = intervals.over(zip(cells["units"], cells["spread_of"], strict=True)), []
     if over:
         said.append(f"In brackets the 95 % interval over {over}.")
-    if (cells["spread_of"] == intervals.SINGLE).any():
-        yardstick = "twice what it moves over the tail, or two trainings differ by"
-        said.append(f"After ± the yardstick of a single run, which has no interval: {yardstick}.")
+    if (cells["spread_of"] == intervals.ALONE).any():
+        said.append("Without brackets: one training or one fold, and nothing tells what another would give.")
+    if (cells["wF1"].notna() & ~cells["above"]).any():
+        said.append(f"{BELOW.strip()}: {GREY}.")
     return [" ".join(said)] if said else []
+
+
+def corrected(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of one exhibit and what is clear of them.
+
+    Added are `wF1_change_holm`, the change's p corrected for how many cells there are, and `clear`: whether
+    the cell moved by that, and is above what a constant has.
+    """
+    holm = intervals.holm(cells["wF1_change_p"])
+    return cells.assign(wF1_change_holm=holm, clear=(holm < intervals.CHANCE) & cells["above"])
 
 
 def two_digits(number: float) -> str:

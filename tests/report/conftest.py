@@ -53,7 +53,7 @@ def paper():
 
 @pytest.fixture(scope="session")
 def as_published(paper, published, tmp_path_factory):
-    """A store with all 415 runs, whose wF1 are what the paper's numbers make them.
+    """A store with all 430 runs, whose wF1 are what the paper's numbers make them.
 
     Of the tuning grid one point is best on validation and has the paper's tuned wF1; another is best on
     test.

@@ -36,6 +36,22 @@ def test_a_cell_averages_folds_then_the_tail_then_seeds(store):
     assert cell["wF1_change"] == 0
 
 
+def test_a_cell_says_what_its_interval_is_made_of_and_what_a_constant_has(store):
+    study = small()
+    for run in study.runs(("one",), 0):
+        put(store, made_result(run, lambda test, fold, *_, run=run: 0.3 + 0.1 * fold + 0.02 * run.seed))
+    cell = the(cells_of(study, store), "figure2", "ONE", "TWO")
+    assert (cell["units"], cell["spread_of"]) == (2, "folds")
+    assert cell["wF1_tests_std"] == pytest.approx(0.1 / 2)
+    assert cell["wF1_training_std"] == pytest.approx(0.02 / 2)
+    assert (cell["wF1_constant"], cell["uACC_constant"]) == (0.25, 0.25)
+    assert cell["wF1_low"] < 0.25 < cell["wF1"]
+    assert not cell["above"], "by its interval"
+    alone = the(cells_of(study, store), "table1", "ONE", "ONE")
+    assert math.isnan(alone["wF1_low"])
+    assert alone["above"], "by its mean, for want of an interval"
+
+
 def test_a_test_only_corpus_is_averaged_over_all_its_folds(store):
     runs = by_id(study := small(seeds=[0]))
 

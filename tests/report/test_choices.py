@@ -64,7 +64,7 @@ def test_choices_print_the_augmentation():
     said = dict(chosen_by.choices(small()))
     assert said["11 augmentation"] == (
         "50 % of the training clips, drawn afresh each epoch; each of them gets, in this order: stretch,"
-        " shift, fade, equalizer, reverb, noise, specaugment"
+        " fade, shift, equalizer, reverb, noise, specaugment"
     )
     assert [point for point in said if point.startswith("12 ranges")] == [
         f"12 ranges of {effect}" for effect in EFFECTS

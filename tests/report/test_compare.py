@@ -10,7 +10,7 @@ from scipy import stats
 
 from benchmark import cli
 from benchmark import study as studies
-from benchmark.report import compare
+from benchmark.report import compare, intervals
 from serkit.results import Store
 from serkit.specs import METHOD, Recipe
 from tests.made_results import made_result, put
@@ -40,6 +40,7 @@ batch_sizes = [16]
 train = [["one"], ["one", "two"]]
 test = ["one", "two"]
 """
+GRID = studies.Grid((("one",), ("two",)))
 BASE = {0: 0.4, 1: 0.55, 2: 0.501, 3: 0.62}  # by fold: folds differ by far more than what moves
 
 
@@ -102,8 +103,8 @@ def test_what_moved_and_by_how_much(study, tmp_path):
     assert table.loc[~table["moved"], "difference"].abs().max() == 0
     said = "\n".join(compare.summary(a, b, table, "wF1"))
     assert (
-        "1 of 11 cells moved by more than their spread in wF1; by chance alone about 1 would. 10 are equal."
-        in said
+        "1 of 11 cells moved in wF1 (p < 0.05 after Holm's correction for so many: by chance alone one does"
+        " in a comparison of twenty). 10 are equal." in said
     )
     assert "Not made alike" not in said
     back = compare.cells(b, a)
@@ -188,11 +189,31 @@ def test_other_folds_are_not_taken_for_the_same(study, tmp_path):
     table = compare.cells(a, b)
     (row,) = table.query("train == 'One' and test == 'One' and augment_percent == 50").to_dict("records")
     folds = np.array([list(BASE.values()), [BASE[fold] + SHIFTS[fold] for fold in BASE]])
-    pooled = folds.var(axis=1, ddof=1).mean()
-    half = stats.t.ppf(0.975, 6) * np.sqrt(pooled * 2 * (1 / 4 + 1 / 3))
+    variances = folds.var(axis=1, ddof=1)
+    welch = stats.t.ppf(0.975, 3 * variances.sum() ** 2 / (variances**2).sum())
+    alone = stats.t.ppf(0.975, 3) * np.sqrt(variances[1] * (1 / 4 + 1 / 3))  # never narrower than one side
+    half = max(welch * np.sqrt(variances.sum() * (1 / 4 + 1 / 3)), alone)
     np.testing.assert_allclose([row["low"], row["high"]], [0.065 - half, 0.065 + half])
     assert not row["moved"]
     assert "corpus one, options: none in A; folds 4 in B" in compare.unlike(a, b)
+
+
+def test_runs_of_two_methods_in_one_folder_are_never_mixed(study, tmp_path):
+    """As a study that was begun anew beside the bundle of its earlier results."""
+    fill(tmp_path / "a", study, moved=lambda spec, test, fold: -0.3)
+    for number, path in enumerate(list((tmp_path / "a").glob("*/result.json"))):
+        result = json.loads(path.read_text())
+        result["spec"]["method"] = METHOD - 1
+        result["key"] = f"{result['label']}-{number:012x}"
+        path.parent.rename(path.parent.with_name(result["key"]))
+        (tmp_path / "a" / result["key"] / "result.json").write_text(json.dumps(result))
+    earlier = len(list((tmp_path / "a").iterdir()))
+    fill(tmp_path / "a", study, keep=lambda spec: spec.train == ("two",))
+    fill(tmp_path / "b", study)
+    a, b = compare.sides(str(tmp_path / "a"), str(tmp_path / "b"), tmp_path)
+    assert {run.train for run in a.results} == {("two",)}
+    assert a.notes == [f"{earlier} runs by an earlier method left out: methods are never mixed"]
+    assert (compare.cells(a, b)["difference"].dropna() == 0).all()
 
 
 def test_what_was_made_unlike_is_said(study, tmp_path):
@@ -225,9 +246,47 @@ def test_what_was_made_unlike_is_said(study, tmp_path):
         "run on: A device, torch 2.0 in A; A GPU, torch 2.1 in B",
     ):
         assert line in said
-    assert any(line.startswith("augmentation effects: stretch, shift") for line in said)
+    assert any(line.startswith("augmentation effects: stretch, fade") for line in said)
     assert not any("recipe epochs" in line for line in said)
     assert compare.cells(a, b)["difference"].dropna().to_numpy() == pytest.approx(0)
+
+
+def test_of_many_cells_that_moved_by_nothing_none_is_said_to_have_moved(study, tmp_path):
+    """Finding 5: each was held against its own interval, and about one in twenty is outside by chance."""
+    many = dataclasses.replace(study, rates_percent=tuple(range(0, 101, 4)), exhibits={"table1": GRID})
+    noise = np.random.default_rng(5)
+    fill(tmp_path / "one", many)
+    fill(tmp_path / "other", many, lambda *_: noise.normal(0, 0.02))
+    a, b = compare.sides("one", "other", tmp_path)
+    table = compare.cells(a, b)
+    known = table[table["train"] == "one"].query("test == 'one'")
+    assert (known["p"] < 0.05).sum() > 0
+    assert not table["moved"].any()
+    assert table["holm"].tolist() == pytest.approx(intervals.holm(table["p"]).tolist(), nan_ok=True)
+    assert "0 of 104 cells moved in wF1" in "\n".join(compare.summary(a, b, table, "wF1"))
+
+
+def test_cells_that_are_equal_are_not_corrected_for(study, tmp_path):
+    """Two copies of a study in which one cell moved: no other cell could have moved by chance."""
+    fill(tmp_path / "one", study)
+    fill(tmp_path / "other", study, only_one_on_one)
+    a, b = compare.sides("one", "other", tmp_path)
+    (row,) = compare.cells(a, b).query("moved").to_dict("records")
+    assert row["holm"] == row["p"] < 0.05
+
+
+def test_one_training_of_one_split_is_said_to_have_no_interval(study, tmp_path):
+    """Finding 3: such cells had a yardstick, and moved by it."""
+    fill(tmp_path / "one", study)
+    fill(tmp_path / "other", study, lambda spec, test, fold: 0.1 * (test == "two"))
+    a, b = compare.sides("one", "other", tmp_path)
+    table = compare.cells(a, b)
+    moved = table.query("train == 'two' and test == 'two'")
+    assert moved["difference"].tolist() == pytest.approx([0.1, 0.1])
+    assert moved["low"].isna().all()
+    assert not table["moved"].any()
+    said = compare.summary(a, b, table, "wF1")
+    assert "8 of them have no interval, since nothing tells what another training or fold would give." in said
 
 
 # --- the command ---

@@ -49,7 +49,11 @@ def test_no_cell_is_a_formula(text):
 
 
 @pytest.mark.parametrize(
-    "plain", ["RAVDESS+EmoDB: 0.45 [0.34, 0.56] own", "-0.39 [baseline 1/2]", "crema_d, x->y", "5 %", "2 * 3"]
+    "plain",
+    [
+        *("RAVDESS+EmoDB: 0.45 [0.34, 0.56] own", "-0.39 [baseline 1/2]", "-0.27 * [1/2]", "-0.40 °"),
+        *("crema_d, x->y", "5 %", "2 * 3"),
+    ],
 )
 def test_our_own_text_is_left_as_it_is(plain):
     assert escape.markdown(plain) == plain

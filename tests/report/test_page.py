@@ -23,7 +23,7 @@ from benchmark.report.write import assemble
 from benchmark.session import progress
 from serkit.labels import LABELS
 from serkit.results import Store
-from tests.made_results import made_result, put, put_scores
+from tests.made_results import made_result, put, put_clips, put_scores
 from tests.made_studies import SMALL, filled, level, short, small, tuned
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -144,6 +144,28 @@ def test_a_cell_tells_its_number_spread_runs_and_change(store):
     assert made.text.count("†") >= 1, "cells with runs missing are marked"
 
 
+def test_the_null_is_a_row_of_figure_3_and_the_marks_are_told(store):
+    study = small()
+    filled(study, store, level=lambda *place: level(*place) - 0.05 * (place[0].train == ("two_scrambled",)))
+    shown = collect.Report(study, store)
+    text = page.html(shown)
+    rows = re.findall(r'<tr><th scope="row">(\d+ % null, TWO)</th><td colspan="3">([^<]*)</td></tr>', text)
+    ((title, *changed),) = next(table for table in shown.tables if table.name == "figure3-null").rows
+    assert rows == [
+        (f"{rate} % null, {title}", change) for rate, change in zip((0, 50), changed, strict=True)
+    ]
+    assert rows[0][1] == "-0.05 [-0.05, -0.05]"
+    assert text.count(changes.NULL) == 1
+    for name in ("figure2", "figure3"):
+        of_figure = shown.cells[shown.cells["exhibit"] == name]
+        assert html_text(changes._how_many(of_figure)) in text
+    assert "null-cells.csv" in {at.get("download") for at in Page(text).of("a")}
+
+
+def html_text(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")
+
+
 def test_colours_grow_with_the_change_and_a_gap_has_none(store):
     study = small()
     filled(study, store, leave_out=lambda spec: spec.train == ("two_scrambled",) and spec.augment_percent)
@@ -178,7 +200,8 @@ def test_beside_the_paper_each_cell_has_its_number_and_the_difference(tmp_path):
     assert details["Paper"] == "-0.10 (wF1 0.69)"
     cell = shown.cells.query("exhibit == 'figure2' and column == 'A' and test == 'CREMA-D'").iloc[0]
     assert details["Ours - paper"] == f"{cell['wF1_change'] + 0.10:+.3f}"
-    assert "Yardstick (single run)" in details
+    assert details["95 % interval"].startswith("none: one training or one fold, and nothing tells")
+    assert details["Without listening"] == "0.250"
     unknown = dict(made.data["cells"]["figure2-0-0"])
     assert unknown["Change"] == "unknown: the baseline of IEMOCAP is not done"
 
@@ -325,9 +348,9 @@ def test_a_report_is_a_page_tables_and_figures(store):
     filled(study, store)
     text, _ = assemble(study, store)
     written = {path.name for path in store.folder.iterdir() if path.is_file()}
-    tables = ("matrix", "table1", "figure2", "figure2-wf1", "figure3", "figure3-wf1")
+    tables = ("matrix", "table1", "figure2", "figure2-wf1", "figure3", "figure3-null", "figure3-wf1")
     assert written == {
-        *("index.html", "report.md", "cells.csv", "matrix-cells.csv"),
+        *("index.html", "report.md", "cells.csv", "matrix-cells.csv", "null-cells.csv"),
         *(f"{name}.{end}" for name in tables for end in ("md", "csv", "tex")),
         *(f"{name}.{end}" for name in ("figure2", "figure3", "rates") for end in ("png", "svg", "pdf")),
     }
@@ -344,27 +367,36 @@ def test_bold_dagger_and_details_are_of_the_cell_that_they_stand_in(store):
         study,
         store,
         leave_out=lambda spec: spec.train == ("two",) and (spec.seed, spec.augment_percent) == (2, 0),
+        level=lambda *place: level(*place) - 0.1 * (place[0].train == ("two_scrambled",)),
+        put=put_clips,
     )
-    put(store, *(made_result(run, lambda *_: 0.9) for run in study.runs(("one",), 50)))
+    for run in study.runs(("one",), 50):
+        put_clips(store, made_result(run, lambda test, *_: 0.9 if test == "one" else 0.35))
     shown = collect.Report(study, store)
     html = page.html(shown)
     made = Page(html)
-    bold = 0
+    looks = []
     for name in ("figure2", "figure3"):
         of_figure = shown.cells[shown.cells["exhibit"] == name]
         columns = changes.columns_of(of_figure)
         for cell in of_figure.itertuples():
             place = columns.index((cell.column, cell.test))
             (at,) = made.of("td", id=f"{name}-{[0, 50].index(cell.augment_percent)}-{place}")
-            clear = cell.wF1_change_low > 0 or cell.wF1_change_high < 0
-            bold += clear
-            assert ("moved" in at["class"].split()) == clear
-            said = dict(made.data["cells"][at["id"]])["Change"]
-            assert said.endswith("0 is left out" if clear else "0 is within")
+            look = {"moved", "grey"} & set(at["class"].split())
+            assert look == set(["moved"] * cell.clear + ["grey"] * (not cell.above))
+            looks.append(look)
+            details = dict(made.data["cells"][at["id"]])
+            assert details["Without listening"].endswith("not above it, so nothing follows") != cell.above
+            p = (
+                ""
+                if np.isnan(cell.wF1_change_p)
+                else (f", p {cell.wF1_change_p:.3f}, among all cells {cell.wF1_change_holm:.3f}")
+            )
+            assert details["Change"].endswith(f"{cell.wF1_change_high:+.3f}]{p}")
             text = re.search(f'id="{at["id"]}".*?</td>', html)[0]
             missing = cell.runs < cell.runs_expected or cell.baseline_runs < cell.baseline_runs_expected
             assert ("&dagger;" in text) == missing == cell.test.startswith("TWO")
-    assert 0 < bold < len(shown.cells), "else nothing was shown"
+    assert all(look in looks for look in ({"moved"}, {"grey"}, set())), "else little was shown"
     heads = [at for at in made.of("th") if at.get("scope") == "colgroup"]
     assert [at["colspan"] for at in heads] == ["2", "2", "3"]
     firsts = [at["id"] for at in made.of("td") if "first" in at.get("class", "").split()]
@@ -385,10 +417,11 @@ def test_bold_dagger_and_details_are_of_the_cell_that_they_stand_in(store):
     assert [row["high"] for row in made.data["rates"]] == pytest.approx(
         of_figure2["wF1_high"].to_list(), abs=1e-4
     )
+    assert {row["constant"] for row in made.data["rates"]} == {0.25}
 
 
 def test_a_command_runs_what_is_left_and_not_what_runs_now(store):
-    study = dataclasses.replace(short(), given="my studies/small.toml")
+    study = dataclasses.replace(short(), given="'my studies/small.toml'")
     left, runs_now = study.runs(("two",), 0)[:2]
     filled(study, store, leave_out=lambda spec: spec in (left, runs_now))
     with store.claim(runs_now.key):
@@ -466,7 +499,7 @@ def test_a_run_of_one_fold_against_one_of_another_says_nothing_of_a_change(store
     put(store, made_result(baseline, lambda *_: 0.6), made_result(joint, lambda *_: 0.2))
     made = of(study, store)
     (said,) = {dict(cell).get("Change") for cell in made.data["cells"].values()} - {None} - UNKNOWN
-    assert said == "-0.400, of one fold and another: not known how sure"
+    assert said == "-0.400, not known how sure"
     assert not [at for at in made.of("td") if "moved" in at.get("class", "").split()]
 
 

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from benchmark import study as studies
 from benchmark.report import cells, verdicts
@@ -19,7 +18,7 @@ STUDY = {
     "rates_percent": [0, 50],
     "model": {"width": 4, "weights": ""},
     "corpora": {
-        "one": {"reader": "crema_d", "title": "ONE"},
+        "one": {"reader": "made", "options": {"labels": "one"}, "title": "ONE", "folds": 6},
         "two": {"reader": "made", "title": "TWO", "folds": 6, "scramble": SWAP},
     },
     "table1": {"train": [["one"], ["two"]]},
@@ -41,9 +40,11 @@ def said(tmp_path):
     """
     store = Store(tmp_path / "two")
 
-    def say(level, noise=0.005, leave_out=lambda spec: False, recall=lambda value, *_: value, **changes):
+    def say(
+        level, noise=0.005, leave_out=lambda spec: False, recall=lambda value, *_: value, seed=0, **changes
+    ):
         study = studies.from_toml(STUDY | changes, "two")
-        random = np.random.default_rng(0)
+        random = np.random.default_rng(seed)
         for case in studies.plan(study):
             if leave_out(case.spec):
                 continue
@@ -59,7 +60,8 @@ def said(tmp_path):
                     },
                 ),
             )
-        return sentences(study, cells.answers(study, store).results)
+        say.cells = cells.Cells(study, cells.answers(study, store).results)
+        return verdicts.sentences(say.cells)
 
     return say
 
@@ -72,13 +74,15 @@ def memorising(spec, test):
 def test_a_network_that_memorises_each_corpus(said):
     gap, augmentation, scramble = said(memorising)
     assert "-0.20 to -0.19" in gap or "by -0.20;" in gap
-    assert "lower by more than its spread in 2 of 2 pairs" in gap
-    assert "no effect can be told from chance" in augmentation
+    assert "clearly lower in 2 of 2 pairs" in gap
+    assert "clearly up in 0 and down in 0 of 2 cells" in augmentation
+    assert "so no effect can be told from chance" in augmentation
     assert "does not notice (a change of 0.05, up or down, is excluded), as one would that keeps" in scramble
     assert "under the swapped labels and by" in scramble
-    assert "pairs (95 % over 6 folds or 6 runs), where" in gap
-    assert "cells (95 % over " in augmentation
-    assert "where chance alone gives less than 1." in gap
+    assert "pairs (95 % over 6 folds; 2 changes corrected for)." in gap
+    assert "cells (95 % over 6 folds; 2 changes corrected for)" in augmentation
+    assert "labels (95 % over" not in scramble
+    assert " on ONE (95 % over 6 folds; 2 changes corrected for): the network" in scramble
 
 
 def test_a_network_that_learns_emotions_notices(said):
@@ -87,7 +91,7 @@ def test_a_network_that_learns_emotions_notices(said):
         return BASELINE - 0.2 * confused
 
     gap, _, scramble = said(shared)
-    assert "lower by more than its spread in 0 of 2 pairs" in gap
+    assert "clearly lower in 0 of 2 pairs" in gap
     assert "the network notices on TWO and ONE" in scramble
 
 
@@ -107,14 +111,14 @@ def test_augmentation_that_helps_is_counted_and_what_it_leaves_is_said(said):
     rates = {"rates_percent": [0, 20, 50, 70, 100]}
     _, augmentation, _ = said(helped, **rates)
     assert "median +0.10" in augmentation
-    assert "up in 8 and down in 0 of 8 cells" in augmentation
+    assert "clearly up in 8 and down in 0 of 8 cells" in augmentation
     assert "2 of 2 pairs stay clearly below the baseline at every rate" in augmentation
 
 
 def test_wide_spread_claims_nothing(said):
     gap, augmentation, scramble = said(memorising, noise=0.3, recall=lambda *_: 0.6)
-    assert "up in 0 and down in 0 of 2 cells" in augmentation
-    assert "lower by more than its spread in 0 of 2 pairs" in gap
+    assert "clearly up in 0 and down in 0 of" in augmentation
+    assert "clearly lower in 0 of" in gap
     assert (
         "whether the network notices cannot be told, a change of 0.05 or more is not excluded on" in scramble
     )
@@ -124,7 +128,7 @@ def test_wide_spread_claims_nothing(said):
 def test_what_is_not_done_is_said(said):
     gap, augmentation, scramble = said(memorising, leave_out=lambda spec: spec.train != ("one",))
     assert "cannot be said yet" in gap, "a change needs the tested corpus's baseline"
-    assert "(1 of 2 done)" in augmentation
+    assert "(1 of 2 are done and have an interval)" in augmentation
     assert "ONE+TWO-SCRAMBLED or ONE+TWO is not done at 0 %" in scramble
 
 
@@ -149,17 +153,7 @@ def test_it_is_the_lowest_rate_and_single_corpora_that_tell_of_the_gap(said):
     gap, _, _ = said(gap_only_plain, **changes)
     assert "at 0 % augmentation" in gap
     assert "+0.10" in gap
-    assert "in 0 of 2 pairs and higher in 2 (" in gap, "pairs of one true corpus"
-
-
-def test_single_runs_are_said_to_be_yardsticks(said):
-    corpora = {"one": STUDY["corpora"]["one"], "two": {**STUDY["corpora"]["two"], "folds": 1}}
-    gap, augmentation, scramble = said(memorising, corpora=corpora)
-    assert "(2 of them by single runs, a yardstick and no interval)" in gap
-    assert "(2 of them by single runs, a yardstick and no interval)" in augmentation
-    assert (
-        "(2 of them by single runs, a yardstick and no interval): by that yardstick the network" in scramble
-    )
+    assert "clearly lower in 0 of 2 pairs and higher in 2 (" in gap, "pairs of one true corpus"
 
 
 def test_a_pair_that_reaches_the_baseline_at_one_rate_reached_it(said):
@@ -180,17 +174,7 @@ def test_a_pair_that_reaches_the_baseline_at_one_rate_reached_it(said):
     assert "1 of 2 pairs stay clearly below the baseline at every rate" in augmentation
 
 
-@pytest.mark.parametrize(
-    ("clear", "of", "told"),
-    [(0, 8, False), (1, 1, True), (2, 2, True), (1, 2, False), (2, 8, False), (3, 8, True)],
-)
-def test_an_effect_is_claimed_where_chance_seldom_gives_as_many(clear, of, told):
-    by_hand = stats.binomtest(clear, of, 0.05, alternative="greater").pvalue
-    assert verdicts._by_chance(clear, of) == pytest.approx(by_hand)
-    assert (by_hand <= verdicts.SELDOM + 1e-9) == told
-
-
-def test_losses_count_as_an_effect_and_what_is_not_done_as_no_chance(said):
+def test_losses_count_as_an_effect_and_what_is_not_done_as_none(said):
     def falls(spec, test):
         unseen = corpus_of(test) not in {corpus_of(name) for name in spec.train}
         return BASELINE - 0.1 * unseen * (spec.augment_percent > 0)
@@ -203,10 +187,10 @@ def test_losses_count_as_an_effect_and_what_is_not_done_as_no_chance(said):
     }
     _, augmentation, _ = said(falls, noise=0.001, **rates, **few)
     assert (
-        "up in 0 and down in 3 of 3 cells (95 % over 6 folds or 6 runs), where chance alone gives less than 1"
-        " (3 of 20 done)" in augmentation
+        "clearly up in 0 and down in 3 of 3 cells (95 % over 6 folds; 3 changes corrected for)"
+        " (3 of 20 are done and have an interval)" in augmentation
     )
-    assert "chance." not in augmentation
+    assert "from chance" not in augmentation
     assert "stay clearly below" not in augmentation, "no pair is done at every rate"
 
 
@@ -257,6 +241,7 @@ def test_what_a_study_does_not_ask_for_is_no_gap_that_time_would_close(with_tabl
 NOTHING, FALLS, RISES, A_LITTLE, SLIGHTLY, WIDE = "nothing", "falls", "rises", "down", "up", "wide"
 CHANGES = {NOTHING: (-0.01, 0.02), FALLS: (-0.25, -0.15), RISES: (0.15, 0.25), WIDE: (-0.1, 0.02)}
 CHANGES |= {A_LITTLE: (-0.04, -0.01), SLIGHTLY: (0.01, 0.04), "high": (-0.02, 0.1)}
+P = dict.fromkeys(CHANGES, 0.6) | {FALLS: 1e-5, RISES: 1e-5, A_LITTLE: 1e-3, SLIGHTLY: 1e-3}
 COMBINATIONS = [*itertools.product(CHANGES, repeat=2), *itertools.product(CHANGES, repeat=3)]
 
 
@@ -264,7 +249,8 @@ def test_what_is_said_of_a_swap_is_what_it_does():
     for combination in COMBINATIONS:
         does = dict(zip(("ONE", "TWO", "THREE"), combination, strict=False))
         changes = {
-            name: Spread(sum(CHANGES[what]) / 2, *CHANGES[what], 6, FOLDS) for name, what in does.items()
+            name: Spread(sum(CHANGES[what]) / 2, *CHANGES[what], P[what], 6, FOLDS)
+            for name, what in does.items()
         }
         _, said = verdicts._noticed(changes, "")
         falls, rises = ([name for name in does if does[name] == what] for what in (FALLS, RISES))
@@ -307,10 +293,10 @@ def guessing(*corpora):
 
 def test_where_nothing_was_learnt_nothing_is_concluded(said):
     """Folds at chance differ from one another, and from each other's baselines, and mean nothing."""
-    for sentence in said(lambda spec, test: 0.2, noise=0.02, recall=guessing("one", "two")):
+    for sentence in said(lambda spec, test: 0.3, noise=0.02, recall=guessing("one", "two")):
         assert "cannot be said: nothing was learnt (" in sentence
         assert "0.25 by guessing" in sentence
-        for claim in ("lower", "of 2", "chance alone", "notices on", "does not notice", "pairs"):
+        for claim in ("lower", "of 2", "from chance", "notices on", "does not notice", "pairs"):
             assert claim not in sentence
 
 
@@ -337,3 +323,70 @@ def test_a_swap_is_told_by_the_corpus_on_which_something_was_learnt(said):
 
     *_, scramble = said(hurt, recall=guessing("two"))
     assert "the network notices on ONE, so" in scramble
+
+
+# --- what is not above a constant, and what has no interval ---
+
+
+def test_pairs_that_are_not_above_a_constant_take_part_in_no_conclusion(said):
+    """Finding 4: uACC is above guessing, yet wF1 is what one label gives; it moved, and that means nothing.
+
+    Before, such cells were counted as any others.
+    """
+
+    def deaf(spec, test):
+        at_home = 0.6 if spec.train == ("one",) and test == "one" else 0.2
+        return at_home + 0.02 * (spec.augment_percent > 0)
+
+    gap, augmentation, scramble = said(deaf, noise=0.001, recall=lambda *_: 0.6)
+    assert "it is clearly lower in 1 of 1 pair (" in gap, "TWO on ONE, whose baseline is above"
+    assert "; 1 pair whose two cells are not above what is had without listening, left out." in gap
+    assert gap.endswith("In 1 of 1 pair it is not above what is had without listening.")
+    assert augmentation == (
+        "Whether augmentation bridges a gap cannot be said: 2 cells not above what is had without listening,"
+        " with augmentation or without."
+    )
+    assert scramble.endswith("cannot be said: wF1 on TWO and ONE is not above what is had without listening.")
+
+
+def test_of_a_gap_it_is_said_how_many_pairs_are_above_a_constant(said):
+    def half(spec, test):
+        return 0.6 if test in spec.train else {"one": 0.4, "two": 0.2}[corpus_of(test)]
+
+    gap, augmentation, _ = said(half, noise=0.005, recall=lambda *_: 0.6)
+    assert "clearly lower in 2 of 2 pairs" in gap
+    assert "In 1 of 2 pairs it is not above" in gap
+    assert "of 1 cell (95 %" in augmentation
+    assert "; 1 cell not above what is had without listening, with augmentation or without, left out" in (
+        augmentation
+    )
+
+
+def test_a_swap_is_told_by_the_corpus_that_is_above_a_constant(said):
+    def hurt(spec, test):
+        return 0.2 if corpus_of(test) == "two" else 0.6 - 0.2 * ("two_scrambled" in spec.train)
+
+    *_, scramble = said(hurt, recall=lambda *_: 0.6)
+    assert "the network notices on ONE, so" in scramble
+    *_, scramble = said(lambda spec, test: {"two": 0.2}.get(corpus_of(test), 0.6), recall=lambda *_: 0.6)
+    assert "cannot be told, wF1 on TWO is not above what is had without listening" in scramble
+
+
+def test_one_split_and_one_training_have_no_interval_and_no_verdict(said):
+    """Finding 3: a single split had a yardstick of 0.02 and its cells were called clear by that."""
+    corpora = {"one": {"reader": "crema_d", "title": "ONE"}, "two": {**STUDY["corpora"]["two"], "folds": 1}}
+    for sentence in said(memorising, noise=0, corpora=corpora):
+        assert "cannot be said yet: nothing tells what another training or fold would give" in sentence
+        for claim in ("lower", "clearly", "notices on", "does not notice"):
+            assert claim not in sentence
+
+
+def test_many_changes_are_corrected_for(said):
+    """Finding 5: of twenty changes of nothing two are outside their own intervals; none is called clear."""
+    rates = {"rates_percent": list(range(11)), "figure3": {"train": [["one"]], "test": ["one"]}}
+    _, augmentation, _ = said(memorising, noise=0.1, seed=3, recall=lambda *_: 0.6, **rates)
+    (changes,) = [of.changes for of in verdicts.verdicts(said.cells) if of.claim == verdicts.BRIDGED]
+    assert sum(change.clear for change in changes) > 0
+    assert f"clearly up in 0 and down in 0 of {len(changes)} cells" in augmentation
+    assert f"{len(changes)} changes corrected for" in augmentation
+    assert "no effect can be told from chance" in augmentation

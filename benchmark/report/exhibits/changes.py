@@ -12,10 +12,10 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
-from benchmark.report.later import figures, intervals, np, paper, pd, tables
+from benchmark.report.later import figures, np, paper, pd, tables
 from benchmark.study import Grid, Study, training_sets
 from benchmark.study_file import LIST
-from serkit.labels import permuted
+from serkit.labels import corpus_of, is_permuted, permuted
 from serkit.results import Store
 from serkit.settings import check
 from serkit.words import many
@@ -45,6 +45,10 @@ REFERENCE = {
     "figure2": ("Some training sets on some corpora; the order within a set does not matter.", TRUE),
     "figure3": (f"The same with the labels of a corpus permuted, as `{permuted('NAME')}`.", SWAPPED),
 }
+NULL = (
+    "Null: a corpus alone with its labels permuted, minus that with the true ones, with the 95 % interval."
+    " It is the same problem under other names: what training anew changes. No smaller change says anything."
+)
 MIN_LIMIT = 0.1
 """Of wF1: with less at the ends of the colours noise would look like an effect."""
 SAFE = ("#b35c00", "#ffffff", "#0a5a9c")
@@ -64,19 +68,39 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """`cells`: a row a cell of the figures, as of `Cells.entry`; beside the paper, of `paper.beside` too."""
-    rows = [
-        cells.entry(exhibit, letters(number), train, test, rate)
-        for exhibit in NAMES
-        if exhibit in study.exhibits
-        for number, train in enumerate(study.exhibits[exhibit].columns)
-        for test in study.exhibits[exhibit].tests
-        for rate in study.rates_percent
-    ]
-    if not rows:
+    """`cells`: a row a cell of the figures; columns as of `benchmark.report.exhibits.table1`."""
+    made = []
+    for exhibit in [name for name in NAMES if name in study.exhibits]:
+        asked = study.exhibits[exhibit]
+        columns = [
+            (letters(number), train, test)
+            for number, train in enumerate(asked.columns)
+            for test in asked.tests
+        ]
+        rows = [cells.entry(exhibit, *column, rate) for column in columns for rate in study.rates_percent]
+        made.append(tables.corrected(pd.DataFrame(rows)))
+    if not made:
         return {}
-    table = pd.DataFrame(rows)
-    return {"cells": paper.beside(table) if study.paper else table}
+    table = pd.concat(made, ignore_index=True)
+    nulls = {"null-cells": _nulls(study, cells)} if _alone(study) else {}
+    return {"cells": paper.beside(table) if study.paper else table, **nulls}
+
+
+def _alone(study: Study) -> list[str]:
+    """The corpora that Figure 3 trains on alone with permuted labels."""
+    trains = study.exhibits["figure3"].columns if "figure3" in study.exhibits else ()
+    return [corpus_of(name) for name, *others in trains if not others and is_permuted(name)]
+
+
+def _nulls(study: Study, cells: Cells) -> pd.DataFrame:
+    """The relabelling null of each such corpus at each rate: what retraining alone changes."""
+    rows = []
+    for name in _alone(study):
+        for rate in study.rates_percent:
+            null = cells.evidence.null(name, rate)
+            place = {"corpus": study.title_of(name), "augment_percent": rate, "change": null.mean}
+            rows.append(place | {"low": null.low, "high": null.high, "p": null.p})
+    return pd.DataFrame(rows)
 
 
 def letters(number: int) -> str:
@@ -106,11 +130,6 @@ def colour_limit(cells: pd.DataFrame) -> float:
     return max(MIN_LIMIT, float(np.nanmax(shown.abs().to_numpy(), initial=0.0)))
 
 
-def is_clear(cell: Mapping[str, Any]) -> bool:
-    """Whether the interval of a cell's change leaves out 0."""
-    return bool(cell["wF1_change_low"] > 0 or cell["wF1_change_high"] < 0)
-
-
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
     """Each figure with a row a rate, and once more as plain wF1."""
     drawn = []
@@ -124,8 +143,12 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
             as_wf1.append([f"{rate} %", *map(tables.value, here)])
         headers = ["Augment", *(f"{letter}\n{test}" for letter, test in columns_of(cells))]
         trained, title = trained_on(cells), f"{NAMES[name].split(':')[0]} as wF1"
-        legend = (trained, *tables.how_sure(cells))
-        drawn.append(tables.Table(name, NAMES[name], headers, rows, (trained,)))
+        legend = (trained, *tables.how_sure(cells), tables.CONSTANT)
+        as_wf1.append(["constant", *(tables.two_digits(cell["wF1_constant"]) for cell in here)])
+        marks = _how_many(cells, "*", tables.BELOW.strip())
+        drawn.append(tables.Table(name, NAMES[name], headers, rows, (trained, marks)))
+        if name == "figure3" and "null-cells" in numbers:
+            drawn.append(_null(study, numbers["null-cells"]))
         drawn.append(tables.Table(f"{name}-wf1", title, headers, as_wf1, legend, aside=True))
     return drawn
 
@@ -142,7 +165,8 @@ def _change(row: Mapping[str, Any]) -> str:
         return tables.MISSING
     done, expected = row["baseline_runs"], row["baseline_runs_expected"]
     baseline = "" if done == expected else f" [baseline {done}/{expected}]"
-    return f"{tables.signed(row['wF1_change'])}{tables.share(row)}{baseline}"
+    mark = " *" if row["clear"] else "" if row["above"] else tables.BELOW
+    return f"{tables.signed(row['wF1_change'])}{mark}{tables.share(row)}{baseline}"
 
 
 def draw_figures(
@@ -152,19 +176,19 @@ def draw_figures(
     for name, cells in numbers["cells"].groupby("exhibit", sort=False):
         if cells["wF1_change"].isna().all():
             continue
-        legend = f"{trained_on(cells)} Bold: the interval leaves out 0."
+        legend = f"{trained_on(cells)} {_how_many(cells)}"
         yield name, heat_map(cells, NAMES[name], legend, colours)
         if name == "figure2" and len(study.rates_percent) > 1:
             published = "; dotted: published" if study.paper else ""
-            legend = f"Bars: intervals of 95 % over folds and runs, of a single run a yardstick{published}."
+            legend = f"Bars: intervals of 95 %; dashed: what is had without listening{published}."
             yield "rates", rates(cells, "wF1 against the rate of augmentation", legend)
 
 
 def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper") -> Figure:
     """The change in wF1 for each training set and test of a figure, a row a rate.
 
-    Cells whose interval leaves out 0 are bold. Where the paper's numbers are there, they stand below in the
-    same colours, `paper` or `safe`. The legend below says what the letters mean.
+    What is clear is bold, what is not above a constant grey. Where the paper's numbers are there, they stand
+    below in the same colours, `paper` or `safe`. The legend below says what the letters mean.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -183,7 +207,10 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
             image = panel.imshow(changes, colour_map, vmin=-limit, vmax=limit, aspect="auto")
             for y, of_rate in enumerate(rows.values()):
                 for x, cell in enumerate(of_rate):
-                    _write(panel, x, y, cell[value], value == "wF1_change" and is_clear(cell), limit)
+                    ours = value == "wF1_change"
+                    _write(
+                        panel, x, y, cell[value], limit, ours and cell["clear"], ours and not cell["above"]
+                    )
             panel.set_yticks(range(len(rows)), [f"{rate} %" for rate in rows])
             panel.set_ylabel(f"{name}\naugmented" if len(shown) > 1 else "augmented")
             panel.tick_params(length=0)
@@ -196,16 +223,18 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     return figure
 
 
-def _write(panel: Axes, x: int, y: int, change: float, clear: bool, limit: float) -> None:
-    """A cell's number; a missing one is grey and crossed out."""
-    if np.isnan(change):
-        from matplotlib.patches import Rectangle
+def _write(panel: Axes, x: int, y: int, change: float, limit: float, clear: bool, grey: bool) -> None:
+    """A cell's number, on grey where it says nothing; a missing one is crossed out."""
+    from matplotlib.patches import Rectangle
 
-        corner = x - 0.5, y - 0.5
-        panel.add_patch(Rectangle(corner, 1, 1, facecolor="0.93", edgecolor="0.8", hatch="//"))
+    missing = np.isnan(change)
+    if missing or grey:
+        plain = dict(facecolor="0.93", edgecolor="0.8", hatch="//" if missing else "")
+        panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **plain))  # type: ignore[arg-type]
+    if missing:
         return
     look: dict[str, Any] = {"fontsize": 8, "fontweight": "bold" if clear else "normal"}
-    look["color"] = "white" if abs(change) / limit > 0.75 else "black"
+    look["color"] = "0.45" if grey else "white" if abs(change) / limit > 0.75 else "black"
     panel.text(x, y, tables.signed(change), ha="center", va="center", **look)
 
 
@@ -232,6 +261,7 @@ def rates(cells: pd.DataFrame, title: str, legend: str) -> Figure:
             for number, train in enumerate(trains):
                 aside = 1.2 * (number - (len(trains) - 1) / 2)  # percent: no bar hides another at its rate
                 _line(panel, of_test[of_test["train"] == train], number, aside)
+            panel.axhline(of_test["wF1_constant"].iloc[0], color="0.4", linestyle="--", linewidth=0.9)
             panel.set_title(f"tested on {figures.short(test)}", fontsize=9)
             panel.set_xlabel("training clips augmented (%)")
             panel.set_xticks(cells["augment_percent"].unique())
@@ -270,7 +300,13 @@ def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]
         trains = dict(zip(cells["column"], cells["train"], strict=True))
         heat = dict(name=name, trains=trains, columns=columns_of(cells), rows=rows, limit=f"{limit:.2f}")
         heat["title"] = NAMES[name].partition(": ")[2].replace("change", "Change", 1)
-        made.append(Section(name, [("heat_map", heat)], f"Figure {name[-1]}", f"Figure {name[-1]}", data))
+        nulls = (
+            numbers["null-cells"].to_dict("records") if name == "figure3" and "null-cells" in numbers else []
+        )
+        heat["nulls"] = [(f"{at['augment_percent']} % null, {at['corpus']}", _with_ends(at)) for at in nulls]
+        heat["legend"] = [_how_many(cells), *[NULL] * bool(nulls)]
+        parts: list[tuple[str, Any]] = [("heat_map", heat), *[("files", "null-cells")] * bool(nulls)]
+        made.append(Section(name, parts, f"Figure {name[-1]}", f"Figure {name[-1]}", data))
     return made
 
 
@@ -282,9 +318,9 @@ def _cell(study: Study, row: Mapping[str, Any], limit: float, name: str) -> dict
         "id": name,
         "text": tables.signed(change, missing=tables.MISSING),
         "paper": tables.signed(row.get("paper")),
-        "way": "none" if not known else "up" if change >= 0 else "down",
+        "way": "none" if not known else "grey" if not row["above"] else "up" if change >= 0 else "down",
         "strength": round(MAX_STRENGTH * min(1.0, abs(change) / limit)) if known else 0,
-        "moved": known and is_clear(row),
+        "moved": known and bool(row["clear"]),
         "partial": known and partial,
         "details": list(_details(study, row)),
     }
@@ -297,29 +333,58 @@ def _details(study: Study, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Tested on", row["test"]
     yield "Augmented", f"{row['augment_percent']} % of the training clips"
     yield "Runs", f"{row['runs']} of {row['runs_expected']} done ({asked})"
-    change, low, high = (row[f"wF1_change{end}"] for end in ("", "_low", "_high"))
+    change, low, high, p = (row[f"wF1_change{end}"] for end in ("", "_low", "_high", "_p"))
     if not math.isnan(row["wF1"]):
         moves = "" if math.isnan(row["wF1_std"]) else f", std {row['wF1_std']:.3f} over the tail"
         yield "wF1", f"{row['wF1']:.3f}{moves}"
-        single = row["spread_of"] == intervals.SINGLE
-        spread = "Yardstick (single run)" if single else f"95 % interval ({row['units']} {row['spread_of']})"
-        yield spread, f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"
-        sure = f"[{low:+.3f}, {high:+.3f}], 0 is {'left out' if is_clear(row) else 'within'}"
+        if math.isnan(row["wF1_low"]):
+            yield "95 % interval", "none: one training or one fold, and nothing tells what another would give"
+        else:
+            ends = f"{row['wF1_low']:.3f} to {row['wF1_high']:.3f}"
+            yield f"95 % interval ({row['units']} {row['spread_of']})", ends
+        parts = {"wF1_tests_std": "other speakers", "wF1_training_std": "another training"}
+        if moved := [f"{row[part]:.3f} by {what}" for part, what in parts.items() if row[part] > 0]:
+            yield "Deviation", ", ".join(moved)
+        nothing = "" if row["above"] else ": not above it, so nothing follows"
+        yield "Without listening", f"{row['wF1_constant']:.3f}{nothing}"
+        sure = "" if math.isnan(p) else f", p {p:.3f}, among all cells {row['wF1_change_holm']:.3f}"
         if math.isnan(change):
             yield "Change", f"unknown: the baseline of {row['test']} is not done"
         elif math.isnan(low):
-            yield "Change", f"{change:+.3f}, of one fold and another: not known how sure"
+            yield "Change", f"{change:+.3f}, not known how sure"
         else:
-            yield "Change", f"{change:+.3f} {sure}"
+            yield "Change", f"{change:+.3f} [{low:+.3f}, {high:+.3f}]{sure}"
     if not math.isnan(row.get("paper", math.nan)):
         yield "Paper", f"{row['paper']:+.2f} (wF1 {row['paper_wF1']:.2f})"
     if not math.isnan(row.get("difference", math.nan)):
         yield "Ours - paper", f"{row['difference']:+.3f}"
 
 
+def _how_many(cells: pd.DataFrame, clear: str = "Bold", grey: str = "Grey") -> str:
+    """What the marks of a table or picture mean, and over how many cells is corrected."""
+    number = int(cells["wF1_change_p"].notna().sum())
+    corrected = f"p < 0.05 after Holm's correction over {many(number, 'cell')}"
+    return f"{clear}: clear, {corrected}. {grey}: {tables.GREY}."
+
+
+def _null(study: Study, nulls: pd.DataFrame) -> tables.Table:
+    """The relabelling null of each corpus at each rate."""
+    rows = [[str(corpus), *map(_with_ends, of.to_dict("records"))] for corpus, of in nulls.groupby("corpus")]
+    headers = ["Corpus", *(f"{rate} %" for rate in study.rates_percent)]
+    title = "Figure 3, null: change in wF1 by other names of one corpus's labels"
+    return tables.Table("figure3-null", title, headers, rows, (NULL,))
+
+
+def _with_ends(row: Mapping[str, Any]) -> str:
+    if math.isnan(row["change"]):
+        return tables.MISSING
+    ends = "" if math.isnan(row["low"]) else f" [{tables.signed(row['low'])}, {tables.signed(row['high'])}]"
+    return f"{tables.signed(row['change'])}{ends}"
+
+
 def _rates(cells: pd.DataFrame) -> list[dict[str, Any]]:
     """wF1 against the rate, a row a cell that is known."""
     columns = {"train": "train", "test": "test", "augment_percent": "rate", "wF1": "wF1"}
-    columns |= {"wF1_low": "low", "wF1_high": "high", "paper_wF1": "paper"}
+    columns |= {"wF1_low": "low", "wF1_high": "high", "wF1_constant": "constant", "paper_wF1": "paper"}
     known = cells[cells["wF1"].notna()].filter(items=list(columns)).rename(columns=columns).round(4)
     return known.astype(object).where(known.notna(), None).to_dict("records")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.report.exhibits import Section
-from benchmark.report.later import np, pd, tables
+from benchmark.report.later import pd, tables
 from benchmark.study import Study
-from serkit.labels import LABELS, is_permuted
+from serkit.labels import is_permuted
 from serkit.results import Store
-from serkit.specs import TRAINING, CorpusSpec
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
@@ -20,7 +19,7 @@ NAMES: dict[str, str] = {}
 LEGEND = (
     "A row is a training set, a column a tested corpus. Own: the training set holds that corpus, and other"
     " clips of it are tested. The means are of the cells that are own and of those that are not.",
-    "Guesses, and the label that is best said always, show what wF1 is without any learning.",
+    "Guesses (with the test's own shares of labels) and the label that is best said always hear nothing.",
 )
 
 
@@ -29,10 +28,8 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
 
     Returns:
         `matrix-cells`: `train`, `test` (titles), `augment_percent`, `own` (whether the training set holds the
-        test's corpus), and the cell's of `Cells.row`. `guesses`: what is had on each corpus without any
-        learning, by the labels of its test clips: `test` (title), `uniform` (wF1 of a guess among the labels
-        that are there, in the long run), `constant` (wF1 of the label that is best said always) and `label`
-        (which); NaN where no run is done.
+        test's corpus), and the cell's of `Cells.row`. `guesses`: what is had on each corpus without listening
+        (`benchmark.report.constants`): `test` (title), `guessing`, `always` (wF1 each), `label`.
     """
     true = [train for train in study.training_sets() if not any(map(is_permuted, train))]
     rows = []
@@ -44,24 +41,12 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
                 rows.append(place | at | cells.row(train, corpus.name, rate))
     if not rows:
         return {}
-    guesses = [{"test": study.titles[corpus.name], **_guesses(cells, corpus)} for corpus in study.corpora]
+    guesses = []
+    for corpus in study.corpora:
+        found = cells.evidence.constants(corpus.name)
+        about = {"guessing": found.guessing["wF1"], "always": found.always["wF1"], "label": found.label}
+        guesses.append({"test": study.titles[corpus.name], **about})
     return {"matrix-cells": pd.DataFrame(rows), "guesses": pd.DataFrame(guesses)}
-
-
-def _guesses(cells: Cells, corpus: CorpusSpec) -> dict[str, Any]:
-    """By the labels of test clips; of a corpus that every run learnt from, of the folds that were tested."""
-    of_fold: dict[int | None, dict[str, int]] = {}
-    for run, result in cells.results.items():
-        if run.kind == TRAINING:
-            fold = run.fold if corpus.folds > 1 and corpus.name in run.trained_on else None
-            of_fold[fold] = result["corpora"][corpus.name]["clips"]["test"]
-    parts = [of_fold[None]] if None in of_fold else list(of_fold.values())
-    clips = pd.DataFrame(parts, columns=list(LABELS)).sum()
-    shares = clips[clips > 0] / clips.sum()
-    if shares.empty:
-        return dict(uniform=np.nan, constant=np.nan, label="")
-    uniform = sum(2 * share**2 / (len(shares) * share + 1) for share in shares)
-    return dict(uniform=uniform, constant=2 * shares.max() ** 2 / (1 + shares.max()), label=shares.idxmax())
 
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
@@ -70,16 +55,19 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     cells, guesses = numbers["matrix-cells"].query("augment_percent == @rate"), numbers["guesses"]
     rows = []
     for train, of_train in cells.groupby("train", sort=False):
-        shown = of_train.to_dict("records")
-        values = [tables.value(row) + " own" * (row["own"] and row["runs"] > 0) for row in shown]
-        means = [_mean(of_train[of_train["own"] == own]) for own in (True, False)]
-        rows.append([str(train), *values, *means])
+        values = [
+            tables.value(row) + " own" * (row["own"] and row["runs"] > 0)
+            for row in of_train.to_dict("records")
+        ]
+        rows.append(
+            [str(train), *values, *(_mean(of_train[of_train["own"] == own]) for own in (True, False))]
+        )
     other = cells[~cells["own"]]
-    constant = [f"{tables.two_digits(row.constant)} {row.label}".strip() for row in guesses.itertuples()]
+    constant = [f"{tables.two_digits(row.always)} {row.label}".strip() for row in guesses.itertuples()]
     of_tests = [_mean(other[other["test"] == test]) for test in guesses["test"]]
     rows += [
         ["mean, not trained on", *of_tests, "", _mean(other)],
-        ["guesses", *map(tables.two_digits, guesses["uniform"]), "", ""],
+        ["guesses", *map(tables.two_digits, guesses["guessing"]), "", ""],
         ["one label, always", *constant, "", ""],
     ]
     title = f"wF1 of every training set on every corpus, at {rate} % augmentation"

@@ -49,7 +49,7 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
             tuned = cells.entry("table1", "", train, train[0], 0, tuning.chosen(study, cells))
             rows.append(tuned | {"train": tuned["train"] + paper.TUNED})
         rows += [cells.entry("table1", "", train, train[0], rate) for rate in study.rates_percent]
-    table = pd.DataFrame(rows)
+    table = tables.corrected(pd.DataFrame(rows))
     return {"cells": paper.beside(table) if study.paper else table}
 
 
@@ -59,15 +59,15 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     rows = []
     for train, of_train in numbers["cells"].groupby("train", sort=False):
         at = {row["augment_percent"]: row for row in of_train.to_dict("records")}
-        lines = {"ours": _line(at, rates, tables.value)}
+        lines = {"ours": _line(at, rates, tables.value), "constant": _constant(at, rates)}
         if study.paper:
             lines["ours, over the tail"] = _line(at, rates, _over_the_tail)
             lines |= _published(str(train), at, rates)
         for name, line in lines.items():
-            rows.append([str(train) * (name == "ours"), *[name] * study.paper, *line])
-    headers = ["Train/test", *[""] * study.paper]
+            rows.append([str(train) * (name == "ours"), name, *line])
+    headers = ["Train/test", ""]
     headers += [f"{metric}\n0 %" for metric in METRICS] + [f"wF1\n{rate} %" for rate in rates]
-    legend = tables.how_sure(numbers["cells"])
+    legend = [*tables.how_sure(numbers["cells"]), tables.CONSTANT]
     if study.paper:
         legend.append("In parentheses the standard deviation over the tail, as the paper prints it.")
     return [tables.Table("table1", NAMES["table1"], headers, rows, tuple(legend))]
@@ -76,6 +76,12 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 def _line(at: Mapping[int, Any], rates: list[int], write: Callable[[Any, str], str]) -> list[str]:
     first = [write(at[0], metric) if 0 in at else tables.MISSING for metric in METRICS]
     return first + [write(at[rate], "wF1") if rate in at else "" for rate in rates]
+
+
+def _constant(at: Mapping[int, Any], rates: list[int]) -> list[str]:
+    """What is had without listening, of each metric."""
+    first = [tables.two_digits(at[0][f"{metric}_constant"]) if 0 in at else "" for metric in METRICS]
+    return first + [""] * len(rates)
 
 
 def _published(train: str, at: Mapping[int, Any], rates: list[int]) -> dict[str, list[str]]:

@@ -33,8 +33,6 @@ SETTINGS = {
     "batch_sizes": ([16, 128], "its columns."),
 }
 REFERENCE = {"tuning": (SAID, SETTINGS)}
-PAIRED = ("iemocap",)
-"""Readers whose folds validate each other in pairs, so that the two of a pair learn from the same clips."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def _legend(study: Study, table: pd.DataFrame) -> tuple[str, ...]:
         " 1. Marked ^ is the highest test wF1; to read that as what tuning gives is optimistic, since it is"
         " picked on the clips it is measured on. Of equals the first is marked, row by row.",
     ]
-    if any(corpus.reader in PAIRED for corpus in study.corpora if corpus.name in asked.train):
+    if any(corpus.n_trainings < corpus.folds for corpus in study.corpora if corpus.name in asked.train):
         legend.append(
             f"Caution: folds of {title} validate each other in pairs, and the two of a pair learn from the"
             " same clips. Over all folds the validation clips are therefore the test clips, scored by equal"

@@ -99,10 +99,11 @@
     const values = data.rates.map((row) => ({ ...row, at: row.rate + 1.1 * (trains.indexOf(row.train) - (trains.length - 1) / 2) }));  // bars beside each other
     const color = { field: "train", type: "nominal", title: "Trained on", scale: lines(trains), legend: legend(trains) };
     const strokeDash = { ...color, scale: strokes(trains) };
-    const details = [["train", "Trained on"], ["test", "Tested on"], ["rate", "Augmented (%)"], ["wF1", "wF1"], ["low", "from"], ["high", "to"], ["paper", "Paper"]]
+    const details = [["train", "Trained on"], ["test", "Tested on"], ["rate", "Augmented (%)"], ["wF1", "wF1"], ["low", "from"], ["high", "to"], ["constant", "Without listening"], ["paper", "Paper"]]
       .filter(([field]) => field in (data.rates[0] ?? {})).map(([field, title]) => ({ field, title, type: typeof data.rates[0][field] === "string" ? "nominal" : "quantitative" }));
     const y = (field) => ({ field, type: "quantitative", title: "wF1", scale: { zero: false } });
     const layer = [
+      { mark: { type: "rule", strokeDash: [5, 4], opacity: 0.5 }, encoding: { y: y("constant") } },
       { mark: { type: "rule", opacity: 0.6 }, encoding: { x, y: y("low"), y2: { field: "high" }, color } },
       { mark: { type: "line" }, encoding: { x, y: y("wF1"), color, strokeDash } },
       { mark: { type: "point", filled: true, size: 50, opacity: 1 }, encoding: { x, y: y("wF1"), color, tooltip: details } },

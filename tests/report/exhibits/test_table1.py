@@ -24,8 +24,9 @@ def test_metrics_are_not_mixed_up(store):
     put(store, made_result(runs["one-aug0"], flat({"uACC": 0.1, "wACC": 0.2, "wF1": 0.3})))
     cell = the(cells_of(study, store), "table1", "ONE", "ONE")
     assert [cell["uACC"], cell["wACC"], cell["wF1"]] == pytest.approx([0.1, 0.2, 0.3])
-    assert drawn(study, store)["table1"].rows[0] == [
-        *("ONE", "0.10 ± 0.01", "0.20 ± 0.01", "0.30 ± 0.01", "--")
+    assert drawn(study, store)["table1"].rows[:2] == [
+        ["ONE", "ours", "0.10", "0.20", "0.30", "--"],
+        ["", "constant", "0.25", "0.25", "0.25", ""],
     ]
 
 
@@ -44,7 +45,7 @@ def test_what_is_missing_or_partly_done_is_seen(store):
     assert missing["runs"] == 0
     assert all(math.isnan(missing[column]) for column in ("uACC", "wACC", "wF1", "wF1_std", "wF1_change"))
     rows = {name: table.rows for name, table in drawn(study, store).items()}
-    assert rows["table1"][1] == ["TWO", *["0.60 ± 0.01 [1/2]"] * 3, "--"]
+    assert rows["table1"][2] == ["TWO", "ours", *["0.60 [1/2]"] * 3, "--"]
     assert rows["figure2"] == [
         ["0 %", "-0.10 [baseline 1/2]", "+0.00", "-0.20 [1/2] [baseline 1/2]", "-0.10 [1/2]"],
         ["50 %", "--", "--", "--", "--"],
@@ -75,7 +76,7 @@ def test_the_tuned_row_has_the_interval_of_the_chosen_point(store):
 def test_deviations_are_written_as_in_the_paper(store, std, written):
     runs = by_id(study := small(seeds=[0], paper=True))
     put(store, made_result(runs["one-aug0"], curves(fold0=[0.5 - std, 0.5 + std])))
-    row = drawn(study, store)["table1"].rows[1]
+    row = drawn(study, store)["table1"].rows[2]
     assert (row[1], row[4]) == ("ours, over the tail", f"0.50 ({written})")
 
 
@@ -85,4 +86,4 @@ def test_one_evaluation_has_no_deviation(store, seeds):
     put(store, *(made_result(run, flat(0.3)) for run in study.runs(("one",), 0)))
     cell = the(cells_of(study, store), "table1", "ONE", "ONE")
     assert math.isnan(cell["wF1_std"])
-    assert drawn(study, store)["table1"].rows[1][4] == "0.30"
+    assert drawn(study, store)["table1"].rows[2][4] == "0.30"

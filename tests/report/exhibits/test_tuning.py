@@ -86,9 +86,11 @@ def test_validation_chooses_and_the_best_test_is_only_shown(store):
     assert "optimistic" in of["tuning"].legend[1]
     assert len(of["tuning"].legend) == 2  # nothing is missing
     # The tuned row stands above its corpus, at 0 % only, with the chosen point's numbers on the test clips.
-    assert of["table1"].rows[1:] == [
-        ["TWO (tuned)", *["0.70 [0.70, 0.70]"] * 3, ""],
-        ["TWO", *["0.40 [0.40, 0.40]"] * 3, "--"],
+    assert of["table1"].rows[2:] == [
+        ["TWO (tuned)", "ours", *["0.70 [0.70, 0.70]"] * 3, ""],
+        ["", "constant", *["0.25"] * 3, ""],
+        ["TWO", "ours", *["0.40 [0.40, 0.40]"] * 3, "--"],
+        ["", "constant", *["0.25"] * 3, ""],
     ]
     cell = the(cells_of(study, store), "table1", "TWO (tuned)", "TWO")
     assert (cell["runs"], cell["runs_expected"], cell["column"]) == (8, 8, "")
@@ -137,10 +139,8 @@ def test_only_complete_points_are_marked_and_gaps_are_seen(store):
         ["0.01", "--", "0.500 / 0.500 ^"],
     ]
     assert of["tuning"].legend[-1].startswith("2 of 4 points have all of their runs;")
-    assert of["table1"].rows[1][:2] == [
-        "TWO (tuned)",
-        "0.40 [0.40, 0.40] [5/8]",
-    ]  # runs of the grid: it may still move
+    # Runs of the grid: it may still move.
+    assert of["table1"].rows[2][:3] == ["TWO (tuned)", "ours", "0.40 [0.40, 0.40] [5/8]"]
 
 
 def test_the_choice_on_paired_folds_is_said_to_be_optimistic(paper, store):
@@ -156,7 +156,7 @@ def test_nothing_is_chosen_before_a_point_is_complete(store):
     assert marked(study, store, "chosen") == marked(study, store, "best_on_test") == []
     of = drawn(study, store)
     assert of["tuning"].rows[1] == ["0.01", "--", "0.500 / 0.500 [1/2]"]
-    assert of["table1"].rows[1] == ["TWO (tuned)", "--", "--", "--", ""]
+    assert of["table1"].rows[2] == ["TWO (tuned)", "ours", "--", "--", "--", ""]
 
 
 def test_without_validation_clips_nothing_is_chosen(store):
@@ -169,7 +169,7 @@ def test_without_validation_clips_nothing_is_chosen(store):
     assert marked(study, store, "chosen") == []
     of = drawn(study, store)
     assert of["tuning"].rows[0] == ["0.001", "-- / 0.500 ^", "-- / 0.500"]
-    assert of["table1"].rows[1] == ["TWO (tuned)", "--", "--", "--", ""]
+    assert of["table1"].rows[2] == ["TWO (tuned)", "ours", "--", "--", "--", ""]
 
 
 @pytest.mark.usefixtures("numbers_only")

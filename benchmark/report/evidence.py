@@ -1,0 +1,237 @@
+"""What a study's runs say of a cell: its units, and what varies between them, pooled over the study.
+
+Retraining noise is never assumed. A study knows it of a tested corpus where something was trained twice: by
+other seeds, or on one corpus alone with its labels permuted, which is the same problem under other names.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.report.clipscores import ClipScores
+from benchmark.report.constants import Constants, constants
+from benchmark.report.intervals import (
+    FEW,
+    FOLDS,
+    NO_UNITS,
+    Part,
+    Scores,
+    Spread,
+    Units,
+    difference,
+    retraining,
+)
+from benchmark.study import Study, TrainingSet
+from serkit.labels import corpus_of, permuted
+from serkit.metrics import in_tail
+from serkit.resultfile import Result
+from serkit.specs import METRICS, TRAINING, CorpusSpec, Recipe, RunSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """What one run scored on one test over its tail.
+
+    Attributes:
+        run: it.
+        key: of its result.
+        test: the name of the test.
+        scores: metric -> float64 [evaluations, units]; no units where it has no validation clips. A unit is
+            the folds that one training leaves out, their mean.
+    """
+
+    run: RunSpec
+    key: str
+    test: str
+    scores: Mapping[str, np.ndarray]
+
+    def curve(self, metric: str) -> np.ndarray:
+        """The metric at each evaluation, over units; NaN where nothing was scored."""
+        scores = self.scores[metric]
+        return scores.mean(axis=1) if scores.shape[1] else np.full(len(scores), np.nan)
+
+    def mean(self, metric: str) -> float:
+        """The metric over units and the tail."""
+        return float(self.curve(metric).mean())
+
+
+def tail(run: RunSpec, result: Result, part: Literal["tests", "validation"], test: str) -> Tail:
+    """Reads the tail of a result."""
+    history = result["history"]
+    scored = [history[at][part].get(test, {}) for at in in_tail(history, run.recipe.tail)]
+    if part == "validation" and scored[0]:
+        scored = [{"": scores} for scores in scored]
+    units = [[str(fold) for fold in unit] for unit in result["corpora"][corpus_of(test)].get("units", ())]
+    units = [unit for unit in units if set(unit) <= set(scored[0])] or [[fold] for fold in scored[0]]
+
+    def of(metric: str) -> np.ndarray:
+        return np.array([[np.mean([at[fold][metric] for fold in unit]) for unit in units] for at in scored])
+
+    return Tail(run, result["key"], test, {metric: of(metric) for metric in METRICS})
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Whether a training shows, on test clips of a corpus of its own, that it learnt anything."""
+
+    recall: Spread  # its uACC there
+    guessing: float  # the uACC of guesses, whatever they are: 1 / classes among the test clips
+    shown: bool  # whether the recall is above guessing by more than chance gives
+
+    def __str__(self) -> str:
+        """In words: `uACC 0.27 [0.22, 0.32], 0.25 by guessing`."""
+        low, high = np.clip((self.recall.low, self.recall.high), 0, 1)  # that of few folds may reach further
+        interval = f" [{low:.2f}, {high:.2f}]" if self.recall.known else ""
+        return f"uACC {self.recall.mean:.2f}{interval}, {self.guessing:.2f} by guessing"
+
+
+class Evidence:
+    """The units of a study's cells, read from the results that are done."""
+
+    def __init__(self, study: Study, results: Mapping[Any, Result], clips: ClipScores) -> None:
+        """Reads nothing yet."""
+        self.study, self.results, self.clips = study, results, clips
+        self._tails: dict[Any, list[Tail]] = {}
+        self._units: dict[Any, Units] = {}
+        self._known: dict[Any, Part | None] = {}
+
+    def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
+        """The runs of one condition that are done; by another recipe than the study's if given."""
+        runs = self.study.runs(train, rate, recipe)
+        return {run: self.results[run] for run in runs if run in self.results}
+
+    def tails(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None) -> list[Tail]:
+        """What the runs of a condition scored."""
+        place = train, test, rate, recipe
+        if place not in self._tails:
+            done = self.runs(train, rate, recipe).items()
+            self._tails[place] = [tail(run, result, "tests", test) for run, result in done]
+        return self._tails[place]
+
+    def units(
+        self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None, metric: str = "wF1"
+    ) -> Units:
+        """What a cell is an average of."""
+        place = train, test, rate, recipe, metric
+        if place not in self._units:
+            self._units[place] = self._made(*place)
+        return self._units[place]
+
+    def _made(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None, metric: str) -> Units:
+        tails, corpus = self.tails(train, test, rate, recipe), self._corpus(test)
+        own = corpus.name in map(corpus_of, train)
+        if not tails:
+            return NO_UNITS
+        if own and corpus.folds > 1:
+            return Units(_by_fold(tails, metric), common=self._common(corpus, metric))
+        scores = self._scores(tails, metric)
+        values = dict(enumerate(scores.of.mean(axis=0).tolist()))
+        if corpus.folds == 1:  # resampled means may be off it
+            values = {0: float(np.mean([tail.mean(metric) for tail in tails]))}
+        varied = len({tail.run.fold for tail in tails}) > 1
+        return Units(values, scores, varied, self.retraining(corpus, own, metric))
+
+    def null(self, name: str, rate: int) -> Spread:
+        """wF1 of a corpus alone with its labels permuted, minus that with the true ones: retraining alone."""
+        swapped = permuted(name)
+        return difference(self.units((swapped,), swapped, rate), self.units((name,), name, rate))
+
+    def retraining(self, corpus: CorpusSpec, own: bool, metric: str) -> Part | None:
+        """Variance of one network's score on a corpus by training anew, over all that was trained twice.
+
+        Args:
+            corpus: that is tested.
+            own: of the networks that learnt from it, or of the others.
+            metric: `uACC`, `wACC` or `wF1`.
+        """
+        place = corpus.name, own, metric
+        if place not in self._known:
+            again: dict[Any, list[Tail]] = defaultdict(list)
+            for same, tails in self._conditions(corpus, own):
+                for tail in tails:
+                    again[same, tail.run.fold].append(tail)
+            twice = [tails for tails in again.values() if len(tails) > 1]
+            self._known[place] = retraining(self._scores(tails, metric) for tails in twice)
+        return self._known[place]
+
+    def constants(self, test: str) -> Constants:
+        """What is had on a test without listening."""
+        return constants(list(self._clips(corpus_of(test)).values()))
+
+    def learnt(self, train: TrainingSet, test: str, rate: int) -> Learnt | None:
+        """Whether a training shows that it learnt anything of a corpus of its own; None: no run is done.
+
+        By the lower end of its recall's interval. Where there is none, or one of fewer than `FEW` folds, by
+        two deviations of what guesses have on so many test clips.
+        """
+        recall = self.units(train, test, rate, metric="uACC").around()
+        folds = [list(filter(None, of.values())) for of in self._clips(corpus_of(test)).values()]
+        folds = [of for of in folds if of]
+        if np.isnan(recall.mean) or not folds:
+            return None
+        guessing = float(np.mean([1 / len(of) for of in folds]))
+        shown = recall.low > guessing
+        if not recall.known or (recall.of == FOLDS and recall.n < FEW):
+            # Of each class's recall, a share of its clips, and of their mean over the classes and folds.
+            one = [sum((1 - 1 / len(of)) / len(of) / n for n in of) / len(of) ** 2 for of in folds]
+            shown = recall.mean > guessing + 2 * float(np.mean(one) / len(folds)) ** 0.5
+        return Learnt(recall, guessing, bool(shown))
+
+    def _corpus(self, test: str) -> CorpusSpec:
+        return next(corpus for corpus in self.study.corpora if corpus.name == corpus_of(test))
+
+    def _clips(self, corpus: str) -> dict[str, Mapping[str, int]]:
+        """Test clips of a corpus by fold and label; where folds are not known, of all together, as ""."""
+        found: dict[str, Mapping[str, int]] = {}
+        for run, result in self.results.items():
+            if run.kind == TRAINING and corpus in result["corpora"]:
+                about = result["corpora"][corpus]
+                # Results from before counted the clips of all folds together.
+                fold = str(run.fold or 0) if corpus in run.trained_on else ""
+                found |= about.get("tested") or {fold: about["clips"]["test"]}
+        return {fold: of for fold, of in found.items() if fold} or found
+
+    def _conditions(self, corpus: CorpusSpec, own: bool) -> Iterator[tuple[Any, list[Tail]]]:
+        """Each condition, by what is learnt in it, and what its runs score under the labels they learnt."""
+        swapped = permuted(corpus.name)
+        for train in self.study.training_sets():
+            if own == (corpus.name in map(corpus_of, train)):
+                same = (corpus.name,) if train == (swapped,) else train
+                for rate in self.study.rates_percent:
+                    yield (same, rate), self.tails(train, swapped if swapped in train else corpus.name, rate)
+
+    def _common(self, corpus: CorpusSpec, metric: str) -> float:
+        """`Units.common` of a corpus: of what changes against its baseline vary by from fold to fold."""
+        known = self.retraining(corpus, True, metric)
+        baseline = _by_fold(self.tails((corpus.name,), corpus.name, 0), metric)
+        varies = []
+        for same, tails in self._conditions(corpus, True):
+            values = _by_fold(tails, metric) if same != ((corpus.name,), 0) else {}
+            changes = [value - baseline[fold] for fold, value in values.items() if fold in baseline]
+            varies += [np.var(changes, ddof=1)] if len(changes) > 1 else []
+        if known is None or not varies:
+            return 1.0
+        noise = 2 * known.variance / len(self.study.seeds)
+        return float(np.clip(1 - noise / np.mean(varies), 0.0, 1.0)) if np.mean(varies) else 1.0
+
+    def _scores(self, tails: Sequence[Tail], metric: str) -> Scores:
+        """What runs scored: a column a unit; of one split, under resampled speakers where they are known."""
+        name = corpus_of(tails[0].test)
+        if self._corpus(name).folds > 1:
+            return Scores(np.array([tail.scores[metric].mean(axis=0) for tail in tails]))
+        codes = [tail.run.codes(tail.test) for tail in tails]
+        drawn = self.clips.resampled([tail.key for tail in tails], name, codes, metric)
+        return drawn or Scores(np.array([[tail.mean(metric)] for tail in tails]))
+
+
+def _by_fold(tails: Sequence[Tail], metric: str) -> dict[int, float]:
+    """The mean over seeds of each fold's networks on the folds that they left out."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for tail in tails:
+        found[tail.run.fold or 0].append(tail.mean(metric))
+    return {fold: float(np.mean(values)) for fold, values in found.items()}

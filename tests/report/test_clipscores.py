@@ -1,0 +1,91 @@
+"""Per-clip scores as counts: against the metrics of the clips, and a bootstrap written plainly."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.report.clipscores import DRAWS, ClipScores
+from serkit import metrics
+from serkit.errors import ResultsUnreadable
+from serkit.labels import LABELS
+from serkit.resultfile import TAIL
+
+SWAPPED = (1, 0, 3, 2)
+
+
+def table(clips=400, speakers=20, seed=0, folds=1):
+    random = np.random.default_rng(seed)
+    who = random.integers(0, speakers, clips)
+    truth = random.integers(0, 4, clips)
+    said = np.where(random.uniform(size=clips) < 0.4 + 0.02 * who, truth, random.integers(0, 4, clips))
+    frame = pd.DataFrame(np.eye(4)[said] + random.uniform(0, 0.5, (clips, 4)), columns=list(LABELS))
+    frame[list(TAIL)] = frame[list(LABELS)]
+    about = {"corpus": "one", "path": [f"{i}.wav" for i in range(clips)], "fold": who % folds}
+    return frame.assign(**about, speaker=[f"s{i:02d}" for i in who], label=[LABELS[i] for i in truth])
+
+
+def read(*tables):
+    return ClipScores(lambda key, name: tables[int(key)])
+
+
+def plainly(frame, codes, metric, draws=300):
+    """A bootstrap over speakers, clip by clip."""
+    random = np.random.default_rng(1)
+    truth = np.array(codes)[[LABELS.index(label) for label in frame["label"]]]
+    predicted = frame[list(TAIL)].to_numpy().argmax(axis=1)
+    clips = [np.flatnonzero(frame["speaker"] == who) for who in sorted(set(frame["speaker"]))]
+    for _ in range(draws):
+        rows = np.concatenate([clips[i] for i in random.integers(0, len(clips), len(clips))])
+        yield metrics.score(truth[rows], predicted[rows])[metric]
+
+
+@pytest.mark.parametrize(("codes", "metric"), [((0, 1, 2, 3), "wF1"), (SWAPPED, "wF1"), (SWAPPED, "uACC")])
+def test_resampled_speakers_deviate_as_a_plain_bootstrap_does(codes, metric):
+    frame = table()
+    found = read(frame).resampled(["0"], "one", [codes], metric)
+    plain = np.array(list(plainly(frame, codes, metric)))
+    assert found.of.shape == (1, DRAWS)
+    assert found.speakers == 20
+    assert found.of.mean() == pytest.approx(plain.mean(), abs=0.006)
+    assert found.of.std() == pytest.approx(plain.std(), rel=0.15)
+
+
+def test_two_runs_are_resampled_alike():
+    one, other = table(), table()
+    said = np.array(LABELS)[other[list(TAIL)].to_numpy().argmax(axis=1)]
+    clip = int(np.flatnonzero((said == "angry") & (other["label"] == "angry"))[0])
+    other.loc[clip, list(TAIL)] = [0.0, 1.0, 0.0, 0.0]  # angry comes first, so this is wrong
+    first, second = (read(one, other).resampled([key], "one", [range(4)], "wACC").of for key in "01")
+    assert 0 < (first - second).std() < 0.01 < first.std()
+
+
+def test_clips_of_nobody_known_are_resampled_one_by_one():
+    frame = table().assign(speaker="Unknown")
+    found = read(frame).resampled(["0"], "one", [range(4)], "wACC")
+    right = metrics.score(
+        np.array([LABELS.index(label) for label in frame["label"]]),
+        frame[list(TAIL)].to_numpy().argmax(axis=1),
+    )["wACC"]
+    assert found.speakers == 400
+    assert found.of.std() == pytest.approx(np.sqrt(right * (1 - right) / 400), rel=0.1)
+
+
+def test_results_from_before_have_no_speakers_and_no_tail():
+    frame = table().drop(columns=["speaker", *TAIL])
+    assert read(frame).resampled(["0"], "one", [range(4)], "wF1").speakers == 400
+
+
+def test_what_the_tail_says_counts_and_not_the_last_evaluation():
+    frame = table()
+    frame[list(LABELS)] = 0.25
+    assert read(frame).of("0", "one").clips.sum(axis=(0, 1)).min() > 50
+
+
+def test_runs_without_a_table_or_of_other_clips_are_not_resampled():
+    def gone(key, name):
+        raise ResultsUnreadable("gone")
+
+    assert ClipScores(gone).resampled(["0"], "one", [range(4)] * 2, "wF1") is None
+    other = table(speakers=19)
+    assert read(table(), other).resampled(["0", "1"], "one", [range(4)] * 2, "wF1") is None
+    assert read(table()).of("0", "two") is None
