@@ -142,10 +142,11 @@ def _augmentation(cells: Cells) -> Verdict:
             stays_below[train, test] = all(change.high < 0 for change in beside)
     needed = [(train, rate) for train, _ in pairs for rate in (lowest, *rates)]
     counted, done, said = _count(cells, changes, needed, "no such condition is done at two rates")
-    left = f"{many(silent, 'cell')} not above what is had without listening, with augmentation or without"
+    deaf = "above what is had without listening, with augmentation or without"
     if silent and not any(changes.values()):
-        return Verdict(BRIDGED, UNTOLD, f"{question} cannot be said: {left}.")
-    said += f"; {left}, left out" * bool(silent)
+        why = f"none of {many(silent, 'cell')} is {deaf}"
+        return Verdict(BRIDGED, UNTOLD, f"{question} cannot be said: {why}.")
+    said += f"; {many(silent, 'cell')} not {deaf}, left out" * bool(silent)
     if not done:
         return Verdict(BRIDGED, UNTOLD, f"{question} {said}.")
     up, down = _clear(done)
