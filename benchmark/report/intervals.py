@@ -25,6 +25,8 @@ import numpy as np
 LEVEL = 0.95
 CHANCE = 1 - LEVEL
 """How often a family of changes has a clear one where nothing changed, and a single one likewise."""
+ALIKE = 1e-12
+"""Less is rounding: units do not differ."""
 FEW = 3
 """With fewer units an interval is too wide to tell a good network from guessing."""
 
@@ -37,8 +39,8 @@ class Part:
 
     Attributes:
         variance: of the mean.
-        freedom: that of what was seen: the variance and what was taken off it.
-        off: taken off, since another part has it. What is left of a few networks may be 0 by luck.
+        freedom: of all that was seen, which is the variance and what is taken off.
+        off: taken off, since the tests show it. Of a few networks 0 may be left by luck.
     """
 
     variance: float
@@ -149,7 +151,10 @@ class Units:
     def trained(self) -> Part | None:
         """Variance of one network's score by training anew, as far as it is known."""
         assert self.networks is not None
-        return self.retraining if self.retraining and not self.varied else self.networks.by_training()
+        if self.retraining and not self.varied:
+            return self.retraining
+        own = self.networks.by_training()
+        return own and Part(own.variance, own.freedom)  # each side has one: what is off hardly matters
 
 
 NO_UNITS = Units({})
@@ -175,7 +180,9 @@ def _around(values: Mapping[int, float], sides: Sequence[Units], common: float) 
     """The interval of a mean over units, each a value of one side or the difference of two."""
     mean = float(np.mean(list(values.values())))
     parts, n, of = _parts(values, sides, common)
-    return _spread(mean, parts, n, of) if parts else Spread(mean, n=n, of=ALONE)
+    # Units that all moved by just as much did by chance, as of few clips: it is not that nothing varies.
+    alike = parts and len(sides) > 1 and parts[0].variance < ALIKE < abs(mean)
+    return _spread(mean, parts, n, of) if parts and not alike else Spread(mean, n=n, of=ALONE)
 
 
 def _parts(values: Mapping[int, float], sides: Sequence[Units], common: float) -> tuple[list[Part], int, str]:
@@ -241,8 +248,8 @@ def retraining(again: Iterable[Scores]) -> Part | None:
     """
     parts = [part for scores in again if (part := scores.by_training())]
     freedom = sum(part.freedom for part in parts)
-    pooled = [sum(getattr(part, of) * part.freedom for part in parts) for of in ("variance", "off")]
-    return Part(pooled[0] / freedom, freedom, pooled[1] / freedom) if parts else None
+    variance, off = (sum(getattr(of, name) * of.freedom for of in parts) for name in ("variance", "off"))
+    return Part(variance / freedom, freedom, off / freedom) if parts else None
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
