@@ -23,7 +23,7 @@ def choices(study: Study) -> list[tuple[str, str]]:
     scrambles = {title: ", ".join(map("->".join, pairs)) for title, pairs in scrambled.items()}
     rate, batch = f"constant {recipe.learning_rate:g}, no decay", f"batch {recipe.batch_size}"
     each = f"{recipe.evaluations_per_epoch} evaluation(s) an epoch"
-    unseen = f"corpora that are not trained on before it at every {recipe.evaluate_unseen}. evaluation"
+    unseen = f"corpora that are not trained on also at 1 in {recipe.evaluate_unseen} before it"
     crops = f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked"
     loudness = "as delivered" if recipe.loudness_dbfs is None else f"{recipe.loudness_dbfs:g} dBFS RMS"
     said = {

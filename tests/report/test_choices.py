@@ -98,3 +98,8 @@ def test_choices_print_the_grid():
     assert dict(chosen_by.choices(tuned()))["14 tuning"] == (
         "TWO: learning rates 0.001, 0.01 x batch sizes 16, 128, at 0 %; chosen on validation wF1"
     )
+
+
+def test_when_corpora_that_are_not_trained_on_are_scored_is_said():
+    said = dict(chosen_by.choices(studies.read("paper")))
+    assert said["7 tail"].endswith("; corpora that are not trained on also at 1 in 5 before it")
