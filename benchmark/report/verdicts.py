@@ -191,8 +191,8 @@ def _count(
     counted = tuple(change for pair in pairs for change in known[pair])
     done, asked = (sum(map(len, of.values())) for of in (known, changes))
     if not done:
-        unsure = any(change.n for of in changes.values() for change in of)
-        return pairs, counted, _not_done(cells.study, needed, what + " with an interval" * unsure)
+        every = [change for of in changes.values() for change in of]
+        return pairs, counted, _not_done(cells.study, needed, what, every)
     if not counted:
         return pairs, counted, f"cannot be said: nothing was learnt ({guessing})"
     said = f"{_basis(counted)}"
@@ -263,9 +263,8 @@ def _joint(cells: Cells, train: TrainingSet) -> Verdict:
     who = title_of([corpus_of(name) for name in train if is_permuted(name)])
     question = f"Whether the network notices when {who}'s labels are swapped in joint training"
     if not all(change.known for change in changes.values()):
-        unsure = all(change.n for change in changes.values())
-        what = f"{title_of(train)} or {title_of(true)} is not done at {rate} %" + " with an interval" * unsure
-        why = _not_done(cells.study, [(train, rate), (true, rate)], what)
+        what = f"{title_of(train)} or {title_of(true)} is not done at {rate} %"
+        why = _not_done(cells.study, [(train, rate), (true, rate)], what, changes.values())
         return Verdict(NOTICES, UNTOLD, f"{question} {why}.")
     learnt = {name: cells.learnt(true, corpus_of(name), rate) for name in changes}
     guessed = [name for name, one in learnt.items() if one and not one.shown]

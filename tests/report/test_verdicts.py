@@ -390,15 +390,3 @@ def test_many_changes_are_corrected_for(said):
     assert f"clearly up in 0 and down in 0 of {len(changes)} cells" in augmentation
     assert f"{len(changes)} changes corrected for" in augmentation
     assert "no effect can be told from chance" in augmentation
-
-
-def test_what_is_done_and_has_no_interval_is_not_called_missing(said):
-    """One training on one split each; nothing says what another would give."""
-    corpora = {
-        "one": {"reader": "synthetic", "options": {"role": "A"}, "title": "ONE"},
-        "two": {"reader": "synthetic", "options": {"role": "C"}, "title": "TWO", "scramble": SWAP},
-    }
-    gap, augmentation, scramble = said(memorising, corpora=corpora)
-    assert gap.endswith("no such pair is done with an interval.")
-    assert augmentation.endswith("no such condition is done at two rates with an interval.")
-    assert scramble.endswith("ONE+TWO-SCRAMBLED or ONE+TWO is not done at 0 % with an interval.")
