@@ -154,7 +154,7 @@ def test_the_null_is_a_row_of_figure_3_and_the_marks_are_told(store):
     assert rows == [
         (f"{rate} % null, {title}", change) for rate, change in zip((0, 50), changed, strict=True)
     ]
-    assert rows[0][1] == "-0.05 [-0.05, -0.05]"
+    assert rows[0][1] == "-0.05", "both folds moved alike, so nothing says how sure that is"
     assert text.count(changes.NULL) == 1
     for name in ("figure2", "figure3"):
         of_figure = shown.cells[shown.cells["exhibit"] == name]

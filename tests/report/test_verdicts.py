@@ -343,8 +343,8 @@ def test_pairs_that_are_not_above_a_constant_take_part_in_no_conclusion(said):
     assert "; 1 pair whose two cells are not above what is had without listening, left out." in gap
     assert gap.endswith("In 1 of 1 pair it is not above what is had without listening.")
     assert augmentation == (
-        "Whether augmentation bridges a gap cannot be said: 2 cells not above what is had without listening,"
-        " with augmentation or without."
+        "Whether augmentation bridges a gap cannot be said: none of 2 cells is above what is had without"
+        " listening, with augmentation or without."
     )
     assert scramble.endswith("cannot be said: wF1 on TWO and ONE is not above what is had without listening.")
 
