@@ -264,6 +264,7 @@ def test_both_ways_train_on_the_same_clips(tmp_path, monkeypatch):
         clips = pd.DataFrame({"path": [f"{clip}.wav" for clip in range(6)], "label": [*LABELS, *LABELS[:2]]})
         parts = {"train": np.array([1, 2, 5]), "validation": np.array([0]), "test": np.array([3, 4])}
         corpus = SimpleNamespace(folder=folder, clips=clips, part=lambda fold, part, of=parts: of[part])
+        corpus.trainings = [(fold,) for fold in range(5)]
         loaded[name] = SimpleNamespace(corpus=corpus, pack=Pack(samples, offsets, 16000, ""))
     monkeypatch.setattr(epoch, "corpora_of", lambda *_: loaded)
     taken = epoch.delivered("study", spec, None)
