@@ -57,7 +57,7 @@ def real(tmp_path_factory):
     root = tmp_path_factory.mktemp("real")
     shutil.copy(ROOT / "results" / f"ravdess-emodb{BUNDLE}", root)
     store = Store(root / "ravdess-emodb")
-    assemble(studies.read("ravdess-emodb"), store)
+    assemble(studies.read("ravdess-emodb"), store, method=2)  # history
     return store.folder / pages.NAME
 
 
@@ -155,7 +155,7 @@ def test_the_theme_follows_the_system_and_the_reader(real, opened):
 
 def test_colours_can_be_told_apart_by_everybody_on_request(real, opened):
     page = opened(real)
-    colour = "getComputedStyle(document.querySelector('td.cell.down.moved')).backgroundColor"
+    colour = "getComputedStyle(document.querySelector('td.cell.down')).backgroundColor"
     before = page.evaluate(colour)
     page.select_option("#colours", "safe")
     assert page.evaluate(colour) != before

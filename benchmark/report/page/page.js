@@ -103,8 +103,8 @@
       .filter(([field]) => field in (data.rates[0] ?? {})).map(([field, title]) => ({ field, title, type: typeof data.rates[0][field] === "string" ? "nominal" : "quantitative" }));
     const y = (field) => ({ field, type: "quantitative", title: "wF1", scale: { zero: false } });
     const layer = [
-      { mark: { type: "rule", strokeDash: [5, 4], opacity: 0.5 }, encoding: { y: y("constant") } },
-      { mark: { type: "rule", opacity: 0.6 }, encoding: { x, y: y("low"), y2: { field: "high" }, color } },
+      { mark: { type: "rule", strokeDash: [5, 4], opacity: 0.5, aria: false }, encoding: { y: y("constant") } },
+      { mark: { type: "rule", opacity: 0.6, aria: false }, encoding: { x, y: y("low"), y2: { field: "high" }, color } },
       { mark: { type: "line" }, encoding: { x, y: y("wF1"), color, strokeDash } },
       { mark: { type: "point", filled: true, size: 50, opacity: 1 }, encoding: { x, y: y("wF1"), color, tooltip: details } },
     ];
