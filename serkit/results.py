@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
 """What an attempt writes for those who watch."""
 PARTS = "part-*.parquet"
+REFUSED = (OSError, NotImplementedError)
+"""What a file system raises that lets us not write or lock, the latter where it has no locks."""
 MAX_NAMED = 5
 """Files that cannot be read are named up to so many."""
 
@@ -183,7 +185,7 @@ class Store:
                 return False
         except filelock.Timeout:
             return True
-        except (OSError, NotImplementedError):
+        except REFUSED:
             return None
 
     def _lock_path(self, key: str) -> Path:
@@ -329,7 +331,7 @@ def unwritable(path: Path, error: Exception) -> ResultsUnwritable:
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, NotImplementedError) as error:  # the latter of file systems without locks
+    except REFUSED as error:
         raise unwritable(path, error) from error
 
 
