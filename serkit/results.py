@@ -24,7 +24,7 @@ from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
 from serkit.files import append_line, open_file, write_by, write_whole
 from serkit.resultfile import BUNDLE, EMBEDDINGS, TABLE_OF, Result, read, read_table, unreadable
-from serkit.specs import METHOD, Spec, as_now, from_json
+from serkit.specs import METHOD, Spec, from_json
 from serkit.words import many
 
 if TYPE_CHECKING:
@@ -315,9 +315,8 @@ def stores(root: Path, unread: list[str]) -> list[Store]:
 def with_specs(results: Iterable[Result], method: int = METHOD) -> Iterator[tuple[Spec, Result]]:
     """Results with their specs, but those by another method; by an earlier one they are history."""
     for result in results:
-        spec = result["spec"] if method == METHOD else as_now(result["spec"], method)
         with suppress(SpecError):
-            yield from_json(spec), result
+            yield from_json(result["spec"], method), result
 
 
 def unwritable(path: Path, error: Exception) -> ResultsUnwritable:

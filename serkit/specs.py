@@ -339,21 +339,18 @@ HISTORY = {2: 1}
 """Earlier methods of runs, each with that of the measurements beside them: read, and never mixed in."""
 
 
-def as_now(data: Mapping[str, Any], method: int) -> dict[str, Any]:
-    """A stored spec by an earlier method as if by this one; by another still. Its key is its own no more."""
-    name, then, now = "method", method, METHOD
-    if kind_of(data) == MEASUREMENT:
-        name, then, now = "acoustics_method", HISTORY.get(method, 0), ACOUSTICS_METHOD
-    return {**data, name: now} if data.get(name) == then else {**data, name: 0}
+def from_json(data: Mapping[str, Any], method: int = METHOD) -> Spec:
+    """The inverse of `Keyed.to_json`; of an earlier method of runs, what it asked, whose key is not its own.
 
-
-def from_json(data: Mapping[str, Any]) -> Spec:
-    """The inverse of `Keyed.to_json`. Raises SpecError: of another method's number, or not a spec."""
+    Raises SpecError: of another method's number, or not a spec.
+    """
     try:
         of: type[Spec] = AcousticsSpec if kind_of(data) == MEASUREMENT else RunSpec
-        ((name, ours),) = of.method.items()
+        ((name, read),) = of.method.items()
+        if method != METHOD:
+            read = method if of is RunSpec else HISTORY.get(method, 0)
         written = data.get(name)
-        check(written == ours, f"result written by method {written}; this version reads method {ours}")
+        check(written == read, f"result written by method {written}; this version reads method {read}")
         fields = {field.name for field in dataclasses.fields(of)}
         odd = sorted(data.keys() ^ {*fields, name})  # missing, or unknown
         check(not odd, f"not a run spec: {shown(odd)[1:-1]}")

@@ -30,7 +30,7 @@ from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import corpus_of
 from serkit.resultfile import BUNDLE, Result
 from serkit.results import Store, left_out, stores
-from serkit.specs import TRAINING, RunSpec, as_now, from_json, in_order, kind_of
+from serkit.specs import TRAINING, RunSpec, from_json, in_order, kind_of
 from serkit.words import many
 
 WAY = ("model", "recipe", "corpora")
@@ -95,7 +95,7 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
     for result in (at for at in stored if kind_of(at["spec"]) == TRAINING):
         method = result["spec"]["method"]
         try:
-            spec = from_json(as_now(result["spec"], method))
+            spec = from_json(result["spec"], method)
         except SpecError as error:
             unread.append(str(error))
             continue
