@@ -27,9 +27,7 @@ class Split:
     evaluation: ClipSet  # each once, with its true label; first those of the corpora that it learns from
     own: int  # how many these are
     tests: dict[tuple[str, int], np.ndarray]
-    validation: dict[
-        str, list[np.ndarray]
-    ]  # one for each fold that is left out; without corpora that have none
+    validation: dict[str, list[np.ndarray]]  # by fold that is left out; without corpora that have none
 
 
 def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
@@ -77,12 +75,10 @@ def tested(spec: RunSpec, name: str, corpus: Corpus) -> Sequence[int]:
 
 def used(spec: RunSpec, name: str, corpus: Corpus) -> dict[str, np.ndarray]:
     """The clips of a corpus that a run uses, rows by part; of one it does not learn from, the tests."""
-    folds = tested(spec, name, corpus)
-    parts = {part: np.unique(np.concatenate([corpus.part(k, part) for k in folds])) for part in PARTS}
-    if name not in spec.trained_on:
-        return {"test": parts["test"]}
+    folds, wanted = tested(spec, name, corpus), PARTS if name in spec.trained_on else ("test",)
+    parts = {part: np.unique(np.concatenate([corpus.part(k, part) for k in folds])) for part in wanted}
     most = spec.corpus(name).max_training_clips
-    if most is not None:
+    if most is not None and "train" in parts:
         parts["train"] = some(corpus.clips, parts["train"], most, spec.seed)
     return parts
 
