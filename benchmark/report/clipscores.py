@@ -1,4 +1,4 @@
-"""Per-clip scores of runs, each table read once and kept as counts: what resampling speakers needs."""
+"""Per-clip scores of runs, each table read once and kept as counts: of speakers, and confusion."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Counts:
     """What one run decided on the test clips of one corpus.
 
     Attributes:
-        fold: int64 [speakers], of each speaker's clips (of one in several folds there are several rows).
         speaker: str [speakers]; where none is known, each clip has a row.
-        clips: float64 [speakers, truth, predicted].
+        clips: float64 [speakers, truth, predicted], by its probabilities over the tail.
+        last: int64 [truth, predicted], by those of the last evaluation.
     """
 
-    fold: np.ndarray
     speaker: np.ndarray
     clips: np.ndarray
+    last: np.ndarray
 
 
 class ClipScores:
@@ -51,16 +51,21 @@ class ClipScores:
         self._table = table
         self._read: dict[str, dict[str, Counts]] = {}
 
-    def of(self, key: str, corpus: str) -> Counts | None:
-        """The counts of a run on a corpus; None where its table cannot be read, or has no such clips."""
+    def read(self, key: str) -> dict[str, Counts]:
+        """The counts of a run by corpus; none where its table cannot be read."""
         if key not in self._read:
             try:
                 table = self._table(key, "scores")
             except ResultsUnreadable:
                 self._read[key] = {}
             else:
-                self._read[key] = {str(name): _counts(of_it) for name, of_it in table.groupby("corpus")}
-        return self._read[key].get(corpus)
+                by_corpus = table.groupby("corpus", sort=False)
+                self._read[key] = {str(name): _counts(of_it) for name, of_it in by_corpus}
+        return self._read[key]
+
+    def of(self, key: str, corpus: str) -> Counts | None:
+        """The counts of a run on a corpus; None where its table cannot be read, or has no such clips."""
+        return self.read(key).get(corpus)
 
     def resampled(
         self, keys: Sequence[str], corpus: str, codes: Sequence[Sequence[int]], metric: str
@@ -97,12 +102,14 @@ def _weights(corpus: str, speakers: int) -> np.ndarray:
 
 
 def _counts(table: pd.DataFrame) -> Counts:
-    scores = table[list(TAIL if TAIL[0] in table else LABELS)].to_numpy()
+    last, tail = (
+        table[list(of)].to_numpy().argmax(axis=1) for of in (LABELS, TAIL if TAIL[0] in table else LABELS)
+    )
     truth = pd.Categorical(table["label"], categories=list(LABELS)).codes
     speaker = table["speaker"] if "speaker" in table else pd.Series(UNKNOWN_SPEAKER, table.index)
-    speaker = speaker.where(speaker != UNKNOWN_SPEAKER, "?" + table["path"])
-    row, places = pd.factorize(pd.MultiIndex.from_arrays([table["fold"], speaker]), sort=True)
-    clips = np.zeros((len(places), len(LABELS), len(LABELS)))
-    np.add.at(clips, (row, truth, scores.argmax(axis=1)), 1.0)
-    fold, who = (np.asarray(places.get_level_values(level)) for level in (0, 1))
-    return Counts(fold, who, clips)
+    row, who = pd.factorize(speaker.where(speaker != UNKNOWN_SPEAKER, "?" + table["path"]), sort=True)
+    clips = np.zeros((len(who), len(LABELS), len(LABELS)))
+    np.add.at(clips, (row, truth, tail), 1.0)
+    confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+    np.add.at(confusion, (truth, last), 1)
+    return Counts(np.asarray(who), clips, confusion)

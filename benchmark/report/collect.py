@@ -15,10 +15,10 @@ import pandas as pd
 from benchmark.report import cells, paper, verdicts
 from benchmark.report.cells import Answers, Cells
 from benchmark.report.choices import choices
+from benchmark.report.clipscores import ClipScores
 from benchmark.report.tables import MISSING
 from benchmark.session import progress, status
 from benchmark.study import Study, kinds, plan
-from serkit.errors import ResultsUnreadable
 from serkit.labels import LABELS
 from serkit.metrics import in_tail
 from serkit.resultfile import GUESSING, Result
@@ -51,7 +51,7 @@ class Report:
         history = [HISTORY.format(method, METHOD)] if method != METHOD else []
         self.notes = [*history, *_notes(made, self.found, self.cells)]
         self.choices = choices(study)
-        self.conditions = list(_conditions(study, made, store))
+        self.conditions = list(_conditions(study, made))
         # What was asked for then is not known: history has no gaps.
         self.states = [] if history else list(progress.Progress(study, store).look())
         done = all(state.state == progress.DONE for state in self.states)
@@ -113,14 +113,14 @@ def _done(study: Study, found: Answers) -> str:
     return f"{counts} done, {many(len(study.seeds), 'seed')}, {hours:.2f} hours in all."
 
 
-def _conditions(study: Study, cells: Cells, store: Store) -> Iterator[dict[str, Any]]:
+def _conditions(study: Study, cells: Cells) -> Iterator[dict[str, Any]]:
     """Of every condition that has a finished run its learning curves and confusion, for the page's script."""
     for train in study.training_sets():
         for rate in study.rates_percent:
             if done := cells.runs(train, rate).values():
                 expected = len(study.runs(train, rate))
                 about = dict(train=study.title_of(train), rate=rate, runs=len(done), expected=expected)
-                yield about | _curves(study, done) | _confusion(study, done, store)
+                yield about | _curves(study, done) | _confusion(study, done, cells.evidence.clips)
 
 
 def _curves(study: Study, done: Collection[Result]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _short(value: float) -> float | None:
     return round(float(value), 4) if np.isfinite(value) else None
 
 
-def _confusion(study: Study, done: Collection[Result], store: Store) -> dict[str, Any]:
+def _confusion(study: Study, done: Collection[Result], clips: ClipScores) -> dict[str, Any]:
     """Test clips by corpus's title and [true][predicted] label at the last evaluation, over folds and seeds.
 
     And `counted`, of how many runs: a table of scores may be gone or damaged.
@@ -162,15 +162,9 @@ def _confusion(study: Study, done: Collection[Result], store: Store) -> dict[str
     counted = 0
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((len(LABELS), len(LABELS)), dtype=np.int64))
     for result in done:
-        try:
-            scores = store.table(result["key"], "scores")
-        except ResultsUnreadable:
-            continue
-        counted += 1
-        predicted = scores[list(LABELS)].to_numpy().argmax(axis=1)
-        truth = pd.Categorical(scores["label"], categories=list(LABELS)).codes
-        for name in scores["corpus"].unique():
+        of_run = clips.read(result["key"])
+        counted += bool(of_run)
+        for name, of_corpus in of_run.items():
             if name in study.titles:
-                here = (scores["corpus"] == name).to_numpy()
-                np.add.at(counts[study.titles[name]], (truth[here], predicted[here]), 1)
+                counts[study.titles[name]] += of_corpus.last
     return {"counted": counted, "confusion": {title: of.tolist() for title, of in counts.items()}}
