@@ -6,10 +6,11 @@ other seeds, or on one corpus alone with its labels permuted, which is the same 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -90,39 +91,45 @@ class Learnt:
         return f"uACC {self.recall.mean:.2f}{interval}, {self.guessing:.2f} by guessing"
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _kept(method: Method) -> Method:
+    """A method of `Evidence` that works each answer out once: cells share most of what they ask for."""
+
+    @functools.wraps(method)
+    def answer(self: Evidence, *args: Any, **more: Any) -> Any:
+        asked = method.__name__, args, tuple(more.items())
+        if asked not in self._answers:
+            self._answers[asked] = method(self, *args, **more)
+        return self._answers[asked]
+
+    return answer  # type: ignore[return-value]
+
+
 class Evidence:
     """The units of a study's cells, read from the results that are done."""
 
     def __init__(self, study: Study, results: Mapping[Any, Result], clips: ClipScores) -> None:
         """Reads nothing yet."""
         self.study, self.results, self.clips = study, results, clips
-        self._tails: dict[Any, list[Tail]] = {}
-        self._units: dict[Any, Units] = {}
-        self._known: dict[Any, Part | None] = {}
+        self._answers: dict[Any, Any] = {}
 
     def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
         """The runs of one condition that are done; by another recipe than the study's if given."""
         runs = self.study.runs(train, rate, recipe)
         return {run: self.results[run] for run in runs if run in self.results}
 
+    @_kept
     def tails(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None) -> list[Tail]:
         """What the runs of a condition scored."""
-        place = train, test, rate, recipe
-        if place not in self._tails:
-            done = self.runs(train, rate, recipe).items()
-            self._tails[place] = [tail(run, result, "tests", test) for run, result in done]
-        return self._tails[place]
+        return [tail(run, result, "tests", test) for run, result in self.runs(train, rate, recipe).items()]
 
+    @_kept
     def units(
         self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None, metric: str = "wF1"
     ) -> Units:
         """What a cell is an average of."""
-        place = train, test, rate, recipe, metric
-        if place not in self._units:
-            self._units[place] = self._made(*place)
-        return self._units[place]
-
-    def _made(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None, metric: str) -> Units:
         tails, corpus = self.tails(train, test, rate, recipe), self._corpus(test)
         own = corpus.name in map(corpus_of, train)
         if not tails:
@@ -141,6 +148,7 @@ class Evidence:
         swapped = permuted(name)
         return difference(self.units((swapped,), swapped, rate), self.units((name,), name, rate))
 
+    @_kept
     def retraining(self, corpus: CorpusSpec, own: bool, metric: str) -> Part | None:
         """Variance of one network's score on a corpus by training anew, over all that was trained twice.
 
@@ -149,15 +157,11 @@ class Evidence:
             own: of the networks that learnt from it, or of the others.
             metric: `uACC`, `wACC` or `wF1`.
         """
-        place = corpus.name, own, metric
-        if place not in self._known:
-            again: dict[Any, list[Tail]] = defaultdict(list)
-            for same, tails in self._conditions(corpus, own):
-                for tail in tails:
-                    again[same, tail.run.fold].append(tail)
-            twice = [tails for tails in again.values() if len(tails) > 1]
-            self._known[place] = retraining(self._scores(tails, metric) for tails in twice)
-        return self._known[place]
+        again: dict[Any, list[Tail]] = defaultdict(list)
+        for same, tails in self._conditions(corpus, own):
+            for tail in tails:
+                again[same, tail.run.fold].append(tail)
+        return retraining(self._scores(tails, metric) for tails in again.values() if len(tails) > 1)
 
     def constants(self, test: str) -> Constants:
         """What is had on a test without listening."""
@@ -185,6 +189,7 @@ class Evidence:
     def _corpus(self, test: str) -> CorpusSpec:
         return next(corpus for corpus in self.study.corpora if corpus.name == corpus_of(test))
 
+    @_kept
     def _clips(self, corpus: str) -> dict[str, Mapping[str, int]]:
         """Test clips of a corpus by fold and label; where folds are not known, of all together, as ""."""
         found: dict[str, Mapping[str, int]] = {}
@@ -205,6 +210,7 @@ class Evidence:
                 for rate in self.study.rates_percent:
                     yield (same, rate), self.tails(train, swapped if swapped in train else corpus.name, rate)
 
+    @_kept
     def _common(self, corpus: CorpusSpec, metric: str) -> float:
         """`Units.common` of a corpus: of what changes against its baseline vary by from fold to fold."""
         known = self.retraining(corpus, True, metric)
