@@ -25,8 +25,19 @@ from serkit import encoders, labels
 from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
-from serkit.settings import check, number, one_line, plain
-from serkit.specs import MEASUREMENT, TRAINING, CorpusSpec, ModelSpec, Recipe, RunSpec, Spec, frozen, in_order
+from serkit.settings import check, number, one_line, one_of, plain
+from serkit.specs import (
+    MEASUREMENT,
+    TRAINING,
+    CorpusSpec,
+    ModelSpec,
+    Recipe,
+    RunSpec,
+    Spec,
+    check_name,
+    frozen,
+    in_order,
+)
 from serkit.words import did_you_mean, printable, shown
 
 BUILT_IN = Path(__file__).parent / "studies"
@@ -42,12 +53,19 @@ SPECS = {"model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}
 TrainingSet = tuple[str, ...]
 
 
+class How(NamedTuple):
+    """What is trained, and by which recipe."""
+
+    model: ModelSpec
+    recipe: Recipe
+
+
 class Condition(NamedTuple):
     """Trainings that are averaged, those of `study.runs(*condition)`: all folds and seeds."""
 
     train: TrainingSet
     augment_percent: int
-    recipe: Recipe | None = None  # another than the study's
+    how: How | None = None  # otherwise than the study
 
 
 @dataclass(frozen=True)
@@ -143,18 +161,27 @@ class Study:
                 return f"{title} ({known}): {why}"
         return message
 
+    def corpus(self, name: str) -> CorpusSpec:
+        """The corpus behind a name of a training set or a test."""
+        return next(corpus for corpus in self.corpora if corpus.name == labels.corpus_of(name))
+
     def training_sets(self) -> list[TrainingSet]:
         """The training sets of all exhibits, each once."""
         asked = [condition for exhibit in self.exhibits.values() for condition in exhibit.conditions(self)]
         return list(dict.fromkeys(condition.train for condition in asked))
 
-    def runs(self, train: TrainingSet, augment_percent: int, recipe: Recipe | None = None) -> list[RunSpec]:
-        """The runs of one condition: its folds and seeds; by the study's recipe unless another is given."""
+    @property
+    def how(self) -> How:
+        """How its conditions are trained unless they say otherwise."""
+        return How(self.model, self.recipe)
+
+    def runs(self, train: TrainingSet, augment_percent: int, how: How | None = None) -> list[RunSpec]:
+        """The runs of one condition: its folds and seeds; as the study trains unless `how` says otherwise."""
         names = {labels.corpus_of(name) for name in train}
         most = max(corpus.n_trainings for corpus in self.corpora if corpus.name in names)
-        how = self.model, recipe or self.recipe, self.augmentation if augment_percent else None
+        way = *(how or self.how), self.augmentation if augment_percent else None
         return [
-            _run(train, self.corpora, augment_percent, fold, seed, *how)
+            _run(train, self.corpora, augment_percent, fold, seed, *way)
             for seed in self.seeds
             for fold in (range(most) if most > 1 else [None])
         ]
@@ -168,7 +195,7 @@ class Case:
         spec: without fingerprints.
         exhibits: in the order of a report; the first is the one whose file in `cases/` holds the case.
         cost: expected training clips over all epochs, or as much time.
-        tuned: whether its recipe is another than the study's.
+        tuned: whether its recipe is another than the study's, and its network the same.
         turn: when it is run: 0 baselines, which every change is relative to; 1 all else at the lowest rate,
             which augmentation is compared with; 2 the rest. So an interim report has something to say.
     """
@@ -205,7 +232,7 @@ def _case(study: Study, spec: Spec, names: tuple[str, ...]) -> Case:
         return Case(spec, names, MEASURED_CLIP_COST * min(spec.clips, expected[spec.corpus.name]))
     caps = {name: spec.corpus(name).max_training_clips for name in spec.trained_on}
     clips = sum(min(expected[name], cap or expected[name]) for name, cap in caps.items())
-    tuned, turn = spec.recipe != study.recipe, 2
+    tuned, turn = spec.model == study.model and spec.recipe != study.recipe, 2
     if not tuned and spec.augment_percent <= min(study.rates_percent):
         alone = len(spec.train) == 1 and spec.train == spec.trained_on
         turn = 0 if alone and spec.augment_percent == 0 else 1
@@ -298,13 +325,21 @@ def training_sets(
     given = table.get("train", ())
     for column in given:
         check_value(f"{where}.train", column, LIST)
-    known = [test for corpus in study.corpora for test in corpus.tests]
     for word in (*tests, *(corpus for column in given for corpus in column)):
-        check(word in known, f"{where}: no corpus {shown(word)}; expected one of {', '.join(known)}")
+        check(isinstance(word, str), f"{where}: {shown(word)}: expected the name of a corpus")
+        check_name(f"{where}: corpus", word, study.corpora)
     check(bool(given), f"{where}: train is missing; expected a list of training sets")
     columns = [in_order(column, study.corpora) for column in given]
     check_value(f"{where}.train, in the order of [corpora]", [list(column) for column in columns], LIST)
     return tuple(columns)
+
+
+def rates(where: str, table: Mapping[str, Any], study: Study) -> tuple[int, ...]:
+    """The rates under `rates_percent` of an exhibit, some of the study's; the lowest unless it says so."""
+    given = tuple(table.get("rates_percent", (min(study.rates_percent),)))
+    for rate in given:
+        one_of(f"{where}.rates_percent", rate, study.rates_percent)
+    return given
 
 
 def data_folder(ini: str = "", root: Path | None = None) -> Path | None:

@@ -16,7 +16,7 @@ from typing import Any
 from serkit import corpora as readers
 from serkit.errors import SpecError
 from serkit.files import read_bytes
-from serkit.labels import TITLE_ENDING
+from serkit.labels import ending_of
 from serkit.settings import check, number, one_line
 from serkit.specs import CorpusSpec, frozen
 from serkit.words import did_you_mean, shown
@@ -149,6 +149,7 @@ def titles(corpora: Sequence[CorpusSpec], tables: Mapping[str, Any]) -> dict[str
         check("+" not in title, f"{given}: expected no +, which joins training sets")
         taken = title in found.values()
         check(not taken, f"{where}: another corpus has the title {title!r} too; tables go by titles")
-        check(not title.endswith(TITLE_ENDING), f"{given}: {TITLE_ENDING} is the study's own ending")
+        ending = ending_of(title)
+        check(not ending, f"{given}: {ending} is an ending that the study gives to other labels")
         found[corpus.name] = title
     return found

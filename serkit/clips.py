@@ -37,6 +37,10 @@ class ClipSet:
         firsts = np.cumsum([0, *map(len, of_packs)])
         return np.concatenate(of_packs)[firsts[self.corpus] + self.row]
 
+    def __getitem__(self, clips: np.ndarray) -> ClipSet:
+        """Some clips of the set, by their positions."""
+        return ClipSet(self.packs, self.corpus[clips], self.row[clips], self.label[clips])
+
     def read(self, clips: np.ndarray, starts: np.ndarray, lengths: np.ndarray, into: np.ndarray) -> None:
         """Puts clips (positions in this set) from their starts on into int16 [batch, longest], then zeros."""
         first = self.first_samples[clips] + starts

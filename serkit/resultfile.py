@@ -164,7 +164,7 @@ def _check(result: Result, folder: str) -> None:
     if spec["method"] == METHOD:
         run = cast(RunSpec, from_json(spec))
         hash(run)  # results are found by it
-        asked = {test for corpus in run.corpora for test in corpus.tests}
+        asked = {test for corpus in run.corpora for test in run.tests_of(corpus)}
         check(set(result["tests"]) == asked, "tests are not those of the spec")
 
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from serkit import encoders, metrics, splits
+from serkit import encoders, metrics, probe, splits
 from serkit.augment import Augmenting
 from serkit.device import on_gpu
 from serkit.job import Made, Place, load, once, read
+from serkit.labels import LABELS
 from serkit.loader import Loader
 from serkit.provenance import environment
 from serkit.resultfile import Result
-from serkit.specs import RunSpec
+from serkit.specs import STATISTICS, RunSpec
 from serkit.train import Evaluation, embed, train
 
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
@@ -61,16 +62,21 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
     def do() -> Made:
         clips = splits.split(spec, loaded)
         augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
-        model = encoders.build(spec.model, spec.draws)
+        model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
         loader = Loader(encoder, spec.recipe, place.device, augmenting, spec.draws)
         evaluation = Evaluation(
-            clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores)
+            clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
         )
+        probed = probe.chosen(clips.evaluation.corpus)
+        before = embed(model, clips.evaluation[probed], loader)
         trained = train(model, loader, clips.training, evaluation, report)
         table = splits.clip_scores(clips, loaded, trained)
-        embeddings = None
-        if place.embeddings:
-            embeddings = embed(model, clips.evaluation, loader)[np.concatenate(list(clips.tests.values()))]
+        embeddings = embed(model, clips.evaluation, loader)
+        read_from = {"statistics": before, "outputs": np.log(trained.tail[probed].clip(min=1e-6))}
+        if spec.model.encoder != STATISTICS.encoder:
+            plain = encoders.build(dataclasses.replace(STATISTICS, front_end=spec.model.front_end), 0)
+            read_from |= {"before": before, "embedding": embeddings[probed]}
+            read_from["statistics"] = embed(plain, clips.evaluation[probed], loader)
         clips_seen = spec.recipe.epochs * len(clips.training)
         tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
         tests = tail[-1]["tests"]
@@ -84,12 +90,14 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             },
             "tail_evaluations": len(tail),
             "affected": trained.affected,
+            "probe": probe.probe(read_from, splits.scored_clips(clips, loaded, probed)),
             "history": trained.history,
             "environment": {**environment(place.device), "bf16": on_gpu(place.device)},
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
             "clips_per_second": round(clips_seen / trained.train_seconds, 1),
         }
-        return result, table, embeddings
+        kept = embeddings[np.concatenate(list(clips.tests.values()))].astype(np.float16)
+        return result, table, kept if place.embeddings else None
 
     return once(spec, place, do)

@@ -42,15 +42,12 @@ BOUNDS = {
     "corpus.expected_training_clips": Bounds(1, 10**9, "it orders cases, nothing else"),
     "corpus.max_training_clips": Bounds(4, 10**9, "there are four classes to learn"),
     "model.width": Bounds(1, 256, "CNN14 has 64; at 256 the last block alone takes 2.4 GB"),
+    "model.dropout": Bounds(0, 1, "1 is the stock network's", whole=False),
     "recipe.learning_rate": Bounds(0, 1e6, "beyond, the first step overflows", whole=False, above=True),
     "recipe.batch_size": Bounds(1, 65_536, "a batch is in memory at once, 1.3 MB a clip of 10 s"),
     "recipe.epochs": Bounds(1, 100_000, "each is shown, and kept with the result"),
     "recipe.evaluations_per_epoch": Bounds(0, 100, "each scores every test corpus", whole=False, above=True),
-    "recipe.evaluate_unseen": Bounds(
-        1,
-        100_000,
-        "the tail is always scored",
-    ),
+    "recipe.evaluate_unseen": Bounds(1, 100_000, "the tail is always scored"),
     "recipe.tail": Bounds(0, 1, "a share of the iterations", whole=False, above=True),
     "recipe.max_seconds": Bounds(0.1, 600, "shorter is no word; longer fills memory", whole=False),
     "recipe.loudness_dbfs": Bounds(-90, -1, "16 bits end at -90 dB; 0 dB RMS is a square wave", whole=False),
@@ -72,10 +69,10 @@ def check(holds: object, message: str) -> None:
         raise SpecError(message)
 
 
-def one_of(what: str, value: Any, known: Iterable[str]) -> None:
+def one_of(what: str, value: Any, known: Iterable[Any]) -> None:
     """Raises SpecError where a value is none of those known."""
     known = tuple(known)
-    check(value in known, f"{what} {shown(value)}: expected one of {', '.join(known)}")
+    check(value in known, f"{what} {shown(value)}: expected one of {', '.join(map(str, known))}")
 
 
 def is_number(value: Any) -> bool:

@@ -17,7 +17,20 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from serkit.effects import Augmentation
 from serkit.errors import SpecError
-from serkit.labels import LABELS, Scramble, codes_of, corpus_of, is_permutation, permuted
+from serkit.labels import (
+    LABELS,
+    SCRAMBLED,
+    TREATMENTS,
+    Scramble,
+    codes_of,
+    corpus_of,
+    is_permutation,
+    is_permuted,
+    is_treatment,
+    permuted,
+    spelt,
+    treatment_of,
+)
 from serkit.settings import MAX_EVALUATIONS, check, check_numbers, number, one_of, plain
 from serkit.words import shown
 
@@ -33,10 +46,12 @@ gives; a change to the augmentations may have to raise both."""
 
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
 HEADS, POOLED_BY = ("linear", "relu-linear"), ("stretched", "own")
+OUTPUTS, SCHEDULES = ("shared", "per-corpus"), ("constant", "one-cycle")
 CHECKPOINTS = {"cnn14-32k": "Cnn14_mAP=0.431.pth", "cnn14-16k": "Cnn14_16k_mAP=0.438.pth"}
 CHECKPOINT_OF = {name: "cnn14-16k" if name == "native-16k" else "cnn14-32k" for name in FRONT_ENDS}
 """The checkpoint whose network each front end feeds."""
-BEFORE = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
+BEFORE: dict[str, Any] = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
+BEFORE |= {"dropout": 1.0, "outputs": "shared", "schedule": "constant"}
 """Later settings, at the value that runs had before: left out of keys there, so that results stand."""
 
 MAX_IN_NAME, MAX_IN_LABEL = 40, 200
@@ -96,7 +111,19 @@ class CorpusSpec:
 def in_order(train: Iterable[str], corpora: Sequence[CorpusSpec]) -> tuple[str, ...]:
     """The names of a training set in the order of the corpora: one set is one run, however it is written."""
     places = {corpus.name: place for place, corpus in enumerate(corpora)}
-    return tuple(sorted(train, key=lambda name: (places[corpus_of(name)], name)))
+    names = (spelt(name, corpora[places[corpus_of(name)]].scramble) for name in train)
+    return tuple(sorted(names, key=lambda name: (places[corpus_of(name)], name)))
+
+
+def check_name(what: str, name: str, corpora: Sequence[CorpusSpec]) -> None:
+    """Raises SpecError unless a name is that of a corpus, as it is or under a treatment that it can have."""
+    by_name, treatment = {corpus.name: corpus for corpus in corpora}, treatment_of(name)
+    one_of(what, corpus_of(name), by_name)
+    known = "\n".join(f"  {pattern}: {does}" for pattern, does in TREATMENTS.items())
+    given, plain = f"{what} {shown(name)}", name == corpus_of(name)
+    check(plain or is_treatment(treatment), f"{given}: expected after the corpus and a _ one of\n{known}")
+    own = f"corpus {corpus_of(name)} has no scramble; add [corpora.{corpus_of(name)}.scramble]"
+    check(treatment != SCRAMBLED or by_name[corpus_of(name)].scramble, f"{given}: {own}")
 
 
 @dataclass(frozen=True)
@@ -109,6 +136,10 @@ class ModelSpec:
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
         encoder: the network: a file of `serkit/encoders/`; the settings above are those of `cnn14`.
+        dropout: times CNN14's own, 0.2 after each block and 0.5 around its embedding; a narrow network learns
+            little at 1.
+        outputs: `shared`, a class is one output for all corpora; or `per-corpus`, each training corpus has
+            four of its own, and on others their probabilities are added up.
     """
 
     width: int = 64
@@ -116,11 +147,14 @@ class ModelSpec:
     head: str = "linear"
     weights: str | None = "cnn14-32k"
     encoder: str = "cnn14"
+    dropout: float = 1.0
+    outputs: str = "shared"
 
     def __post_init__(self) -> None:
         check_numbers(self, "model", "model ")
         one_of("front end", self.front_end, FRONT_ENDS)
         one_of("head", self.head, HEADS)
+        one_of("model outputs", self.outputs, OUTPUTS)
         if self.weights is None:
             return
         one_of("weights", self.weights, CHECKPOINTS)
@@ -130,12 +164,16 @@ class ModelSpec:
         check(self.weights == fitting, f"{front_end} goes with the weights {fitting}, not {self.weights}")
 
 
+STATISTICS = ModelSpec(width=1, weights=None, encoder="logmel_statistics")
+"""The baseline of log-mel statistics, `serkit.encoders.logmel_statistics`."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a run trains. Defaults: §3 and §2.2; where they are silent, docs/reading-the-paper.md.
 
     Attributes:
-        learning_rate: Adam's, constant.
+        learning_rate: Adam's; of a schedule its highest.
         batch_size: clips a step.
         epochs: passes over the training clips.
         evaluations_per_epoch: evaluations of every test corpus, evenly spread; 0.5 is one every second epoch.
@@ -147,6 +185,8 @@ class Recipe:
         pool_by: what clips are sorted by before batches are filled (`serkit.loader`): `stretched`, their
             length as the network gets it, or `own`, as delivered. Studies from before there was a choice have
             `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %.
+        schedule: of the learning rate: `constant`, or `one-cycle`, up over the first quarter of the steps and
+            down to 0 by half a cosine (Smith and Topin, 2019).
     """
 
     learning_rate: float = 1e-4
@@ -158,10 +198,12 @@ class Recipe:
     loudness_dbfs: float | None = None
     evaluate_unseen: int = 5
     pool_by: str = "stretched"
+    schedule: str = "constant"
 
     def __post_init__(self) -> None:
         check_numbers(self, "recipe", "recipe ")
         one_of("recipe pool_by =", self.pool_by, POOLED_BY)
+        one_of("recipe schedule =", self.schedule, SCHEDULES)
         asked = f"epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}"
         most = f"expected {MAX_EVALUATIONS:,} evaluations at most (each is kept with the result)"
         check(self.evaluations <= MAX_EVALUATIONS, f"recipe {asked}: {most}")
@@ -218,7 +260,7 @@ class RunSpec(Keyed):
     kind: ClassVar[Literal["training"]] = TRAINING
     method: ClassVar[dict[str, int]] = {"method": METHOD}
 
-    train: tuple[str, ...]  # put in the order of `corpora`; `<name>_scrambled` has permuted labels
+    train: tuple[str, ...]  # put in the order of `corpora`; names as of `serkit.labels`
     corpora: tuple[CorpusSpec, ...]  # trained on or only tested on; put in the order of their names
     augment_percent: int  # share of the training clips that are augmented, 0..100
     fold: int | None  # which training of every training corpus that has several, by what they leave out
@@ -235,9 +277,8 @@ class RunSpec(Keyed):
         check(fits, f"{asked}: expected one above 0 % and none at 0 %")
         number("run.seed", self.seed, "seed")
         check(self.train, "a run needs at least one training corpus")
-        known = [name for corpus in self.corpora for name in corpus.tests]
         for name in self.train:
-            one_of("training corpus", name, known)
+            check_name("training corpus", name, self.corpora)
         # In whatever order a study names them, equal corpora are one run.
         object.__setattr__(self, "corpora", tuple(sorted(self.corpora, key=lambda corpus: corpus.name)))
         object.__setattr__(self, "train", in_order(self.train, self.corpora))
@@ -270,7 +311,19 @@ class RunSpec(Keyed):
 
     def _what(self) -> str:
         fold = "" if self.fold is None else f"-fold{self.fold:02d}"
-        return f"{'+'.join(self.train)}-aug{self.augment_percent}{fold}"
+        model = f"-{self.model.encoder}" * (self.model.encoder != BEFORE["encoder"])
+        model += f"-{self.model.outputs}" * (self.model.outputs != BEFORE["outputs"])
+        return f"{'+'.join(self.train)}{model}-aug{self.augment_percent}{fold}"
+
+    @property
+    def label_sets(self) -> int:
+        """How often the network has an output for each label: once, or for each of its training corpora."""
+        return 1 if self.model.outputs == "shared" else len(self.train)
+
+    def tests_of(self, corpus: CorpusSpec) -> tuple[str, ...]:
+        """The names under which it scores a corpus: the corpus's own, and that of permuted labels it learns."""
+        taught = [name for name in self.train if corpus_of(name) == corpus.name and is_permuted(name)]
+        return tuple(dict.fromkeys((*corpus.tests, *taught)))
 
     def corpus(self, name: str) -> CorpusSpec:
         """The corpus behind a name of a training set or a test."""

@@ -12,10 +12,11 @@ from serkit.clips import ClipSet, join
 from serkit.corpora.reading.corpus import PARTS, UNKNOWN_SPEAKER, Corpus, some
 from serkit.errors import CorpusUnfit
 from serkit.job import Loaded
-from serkit.labels import LABELS, corpus_of
+from serkit.labels import LABELS, corpus_of, learnt
 from serkit.packs import Pack
 from serkit.resultfile import TAIL
 from serkit.specs import RunSpec
+from serkit.streams import TREATED, stream
 from serkit.train import Trained
 
 
@@ -25,7 +26,8 @@ class Split:
 
     training: ClipSet  # with the labels to learn
     evaluation: ClipSet  # each once, with its true label; first those of the corpora that it learns from
-    own: int  # how many these are
+    corpora: tuple[str, ...]  # their names in this order
+    own: int  # how many clips are of those that it learns from
     tests: dict[tuple[str, int], np.ndarray]
     validation: dict[str, list[np.ndarray]]  # by fold that is left out; without corpora that have none
 
@@ -36,20 +38,21 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
     A corpus that is trained on is tested on the folds that it leaves out, another on all its folds; the
     validation clips of the training corpora are scored too. Raises CorpusUnfit: a part has no clips.
     """
-    learnt: list[tuple[Pack, np.ndarray, np.ndarray]] = []
-    for name in spec.train:
+    training: list[tuple[Pack, np.ndarray, np.ndarray]] = []
+    for number, name in enumerate(spec.train):
         here = loaded[corpus_of(name)]
-        rows = used(spec, corpus_of(name), here.corpus)["train"]
+        rows, codes = taught(spec, name, here.corpus)
         if len(rows) == 0:
             raise CorpusUnfit(f"corpus {name} has no training clips in fold {spec.fold_of(name)}")
-        codes = np.asarray(spec.codes(name))
-        learnt.append((here.pack, rows, codes[true_codes(here.corpus)[rows]]))
+        outputs = number % spec.label_sets * len(LABELS)  # the first of those that its labels have
+        training.append((here.pack, rows, outputs + codes))
 
     scored: list[tuple[Pack, np.ndarray, np.ndarray]] = []
     tests: dict[tuple[str, int], np.ndarray] = {}
     validation: dict[str, list[np.ndarray]] = {}
     trained_on = {corpus_of(name): name for name in spec.train}
-    for name, here in sorted(loaded.items(), key=lambda item: item[0] not in trained_on):
+    order = sorted(loaded, key=lambda name: name not in trained_on)
+    for name, here in ((name, loaded[name]) for name in order):
         folds = tested(spec, name, here.corpus)
         parts = {part: [here.corpus.part(fold, part) for fold in folds] for part in ("test", "validation")}
         if name not in trained_on:
@@ -65,7 +68,7 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
         if any(map(len, parts["validation"])):
             validation[trained_on[name]] = [first + np.searchsorted(rows, of) for of in parts["validation"]]
     own = sum(len(rows) for _, rows, _ in scored[: len(trained_on)])
-    return Split(join(learnt), join(scored), own, tests, validation)
+    return Split(join(training), join(scored), tuple(order), own, tests, validation)
 
 
 def tested(spec: RunSpec, name: str, corpus: Corpus) -> Sequence[int]:
@@ -81,6 +84,14 @@ def used(spec: RunSpec, name: str, corpus: Corpus) -> dict[str, np.ndarray]:
     if most is not None and "train" in parts:
         parts["train"] = some(corpus.clips, parts["train"], most, spec.seed)
     return parts
+
+
+def taught(spec: RunSpec, name: str, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    """The training clips of a name, and the class index that a run is taught of each; both int64 [clips]."""
+    rows = used(spec, corpus_of(name), corpus)["train"]
+    random = stream(TREATED, spec.draws, spec.train.index(name))
+    codes = learnt(name, true_codes(corpus)[rows], spec.corpus(name).scramble, random)
+    return rows[codes >= 0], codes[codes >= 0]
 
 
 def true_codes(corpus: Corpus) -> np.ndarray:
@@ -102,13 +113,21 @@ def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
 
     tests: dict[str, dict[str, Any]] = {}
     for (corpus, fold), positions in clips.tests.items():
-        for name in spec.corpus(corpus).tests if positions[-1] < len(scores) else ():
+        for name in spec.tests_of(spec.corpus(corpus)) if positions[-1] < len(scores) else ():
             tests.setdefault(name, {})[str(fold)] = under(name, positions)
     validation = {}
     for name, folds in clips.validation.items():
         of = [under(name, positions) for positions in folds]
         validation[name] = {metric: float(np.mean([each[metric] for each in of])) for metric in of[0]}
     return {"tests": tests, "validation": validation}
+
+
+def scored_clips(clips: Split, loaded: Mapping[str, Loaded], chosen: np.ndarray) -> pd.DataFrame:
+    """Whose clips those are that are scored: a row each of the chosen positions; corpus, speaker, label."""
+    tables = [loaded[name].corpus.clips.assign(corpus=name) for name in clips.corpora]
+    firsts, some = np.cumsum([0, *map(len, tables)]), clips.evaluation[chosen]
+    rows = firsts[some.corpus] + some.row
+    return pd.concat(tables, ignore_index=True).loc[rows, ["corpus", "speaker", "label"]]
 
 
 def clip_scores(clips: Split, loaded: Mapping[str, Loaded], trained: Trained) -> pd.DataFrame:
@@ -131,6 +150,8 @@ def clip_scores(clips: Split, loaded: Mapping[str, Loaded], trained: Trained) ->
 def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
     """What a result says of a corpus: as delivered, clips per part and label, speakers on both sides."""
     clips, parts = here.corpus.clips, used(spec, name, here.corpus)
+    if name in spec.trained_on:
+        parts["train"], _ = taught(spec, spec.train[spec.trained_on.index(name)], here.corpus)
     said = here.delivered() | {"clips": {part: per_label(clips.iloc[rows]) for part, rows in parts.items()}}
     folds = {fold: clips.iloc[here.corpus.part(fold, "test")] for fold in tested(spec, name, here.corpus)}
     said["tested"] = {str(fold): per_label(of) for fold, of in folds.items()}

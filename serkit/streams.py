@@ -7,7 +7,7 @@ whatever the order of batches, the worker or the device. Adding a purpose at the
 import numpy as np
 
 ORDER, CROP, AFFECTED, STRETCH, SHIFT, FADE, EQUALIZER, REVERB, NOISE = range(9)
-TIME_MASKS, BAND_MASKS, NOISE_BANK = range(9, 12)
+TIME_MASKS, BAND_MASKS, NOISE_BANK, TREATED = range(9, 13)
 
 
 def stream(purpose: int, seed: int, epoch: int) -> np.random.Generator:

@@ -1,8 +1,8 @@
 """One training: the loop, the loss, the evaluations (§3, §2.2).
 
-Adam at a constant rate, softmax, binary cross entropy of the probabilities against the one-hot label, no
-early stopping, evaluation at regular iterations. On a CPU the result is bit-identical from run to run with
-the same number of threads.
+Adam, at a constant rate unless the recipe has a schedule; softmax, binary cross entropy of the probabilities
+against the one-hot label, no early stopping, evaluation at regular iterations. On a CPU the result is
+bit-identical from run to run with the same number of threads.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
 from serkit.labels import LABELS
 from serkit.loader import Loader, sorted_batches
+from serkit.settings import check
 from serkit.specs import Recipe
 
+RISE = 0.25  # of the steps: then the rate of `one-cycle` is at its highest
 EVALUATED = 2  # times the longest batch of training: without gradients it takes less memory
 
 
@@ -54,6 +56,21 @@ class Evaluation:
     clips: ClipSet  # their labels are not used
     own: int  # at the other times only so many, the first: those of the corpora that are trained on
     score: Callable[[np.ndarray], dict[str, Any]]  # makes metrics of probabilities, float32 [clips or own, 4]
+    label_sets: int = 1  # how many outputs each label has: one, or one for each corpus that is trained on
+
+    def of_labels(self, outputs: np.ndarray) -> np.ndarray:
+        """The probability of each label, float32 [clips, 4], from those of all outputs.
+
+        Of a corpus with outputs of its own it is theirs, brought to a sum of 1; of another the sum over all.
+        """
+        if self.label_sets == 1:
+            return outputs
+        by_set = outputs.reshape(len(outputs), self.label_sets, len(LABELS))
+        corpus, found = self.clips.corpus[: len(outputs)], by_set.sum(axis=1)
+        for number in range(self.label_sets):  # the corpora that are trained on come first, in their order
+            own = by_set[corpus == number, number]
+            found[corpus == number] = own / own.sum(axis=1, keepdims=True).clip(min=np.finfo(np.float32).tiny)
+        return found
 
 
 def train(
@@ -74,13 +91,19 @@ def train(
 
     Raises:
         TrainingDiverged: loss or scores are not finite at an evaluation.
+        SpecError: more than one evaluation of an encoder that is fitted at once.
     """
     recipe, device = loader.recipe, loader.device
+    if hasattr(model, "fit"):
+        return _fitted(model, loader, training, evaluation, report)
     torch.manual_seed(loader.seed)
     optimiser = prepare(model, recipe, device)
     per_epoch = -(-len(training) // recipe.batch_size)
     total = per_epoch * recipe.epochs
     due = metrics.evaluations(recipe, total)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: share_of_rate(recipe.schedule, (step + 0.5) / total)
+    )
     tail = np.zeros((len(evaluation.clips), len(LABELS)), dtype=np.float64)
 
     history: list[dict[str, Any]] = []
@@ -95,13 +118,15 @@ def train(
             model.train()
             inputs = model.inputs(loader.load(training, batch, epoch))
             losses += step(model, optimiser, inputs, send(training.label[batch], device))
+            schedule.step()
             iteration += 1
             if iteration not in due:
                 continue
             loss = losses.item() / (iteration - evaluated_at)
             before = time.perf_counter()
             all_clips, in_tail = due[iteration]
-            scores = predict(model, evaluation.clips, loader, None if all_clips else evaluation.own)
+            outputs = predict(model, evaluation.clips, loader, None if all_clips else evaluation.own)
+            scores = evaluation.of_labels(outputs)
             if in_tail:
                 tail += scores / sum(in_tail for _, in_tail in due.values())
             evaluate_seconds += time.perf_counter() - before
@@ -126,10 +151,60 @@ def train(
     return Trained(history, scores, tail.astype(np.float32), train_seconds, evaluate_seconds, affected)
 
 
+def _fitted(
+    model: Any,
+    loader: Loader,
+    training: ClipSet,
+    evaluation: Evaluation,
+    report: Callable[[dict[str, Any]], None] | None,
+) -> Trained:
+    """As `train`, of an encoder with a `fit`: to what it makes of the clips of all epochs, as one step."""
+    recipe = loader.recipe
+    asked = f"recipe asks for {recipe.evaluations} evaluations of an encoder that is fitted at once"
+    check(recipe.evaluations == 1, f"{asked}; set epochs = 1 and evaluations_per_epoch = 1")
+    model.to(loader.device).eval()
+    started = time.perf_counter()
+    made, affected = [], []
+    with torch.inference_mode():
+        for number in range(recipe.epochs):
+            epoch = loader.epoch(training, number)
+            affected.append(epoch.affected)
+            made += [
+                (model.embed(*model.inputs(loader.load(training, batch, epoch))), batch)
+                for batch in epoch.batches
+            ]
+        features, target = (
+            torch.cat([of for of, _ in made]),
+            training.label[np.concatenate([at for _, at in made])],
+        )
+    model.fit(features.cpu().numpy(), target)
+    train_seconds = time.perf_counter() - started
+    with torch.inference_mode():
+        loss = bce_of_softmax(model(features).float(), send(target, loader.device)).item()
+    scores = evaluation.of_labels(predict(model, evaluation.clips, loader))
+    entry = {"iteration": 1, "epoch": float(recipe.epochs), "loss": loss, **evaluation.score(scores)}
+    if report is not None:
+        report({**entry, "of": 1})
+    evaluate_seconds = time.perf_counter() - started - train_seconds
+    return Trained([entry], scores, scores, train_seconds, evaluate_seconds, affected)
+
+
 def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
-    """Moves a network to its device, channels last, and makes its optimiser: Adam at a constant rate (§3)."""
+    """Moves a network to its device, channels last, and makes its optimiser, Adam (§3)."""
     model.to(device).to(memory_format=torch.channels_last)
     return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+
+
+def share_of_rate(schedule: str, done: float) -> float:
+    """How much of its rate a training learns by, in [0, 1], once a share of its steps is `done`.
+
+    Example:
+        >>> [round(share_of_rate("one-cycle", done), 2) for done in (0, 0.125, 0.25, 0.625, 1)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if schedule == "constant":
+        return 1.0
+    return done / RISE if done < RISE else (1 + math.cos(math.pi * (done - RISE) / (1 - RISE))) / 2
 
 
 def step(model: Encoder, optimiser: torch.optim.Optimizer, inputs: Inputs, target: Tensor) -> Tensor:
@@ -159,13 +234,14 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def predict(model: Encoder, clips: ClipSet, loader: Loader, first: int | None = None) -> np.ndarray:
-    """Class probabilities of all clips or the first, float32 [clips, 4]; long ones count by their start."""
+    """Probabilities of all clips or the first, float32 [clips, outputs]; long ones count by their start."""
     return _outputs(model, lambda inputs: torch.softmax(model(*inputs).float(), dim=1), clips, loader, first)
 
 
 def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
-    """The embedding of every clip, float16 [clips, width]; long ones count by their start."""
-    return _outputs(model, lambda inputs: model.embed(*inputs).half(), clips, loader)
+    """The embedding of every clip, float32 [clips, width]; long ones count by their start."""
+    model.to(loader.device)
+    return _outputs(model, lambda inputs: model.embed(*inputs).float(), clips, loader)
 
 
 @torch.inference_mode()

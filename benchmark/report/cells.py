@@ -18,12 +18,12 @@ from benchmark.report.clipscores import ClipScores, Table, no_table
 from benchmark.report.evidence import Evidence, Tail
 from benchmark.report.evidence import tail as tail_of
 from benchmark.report.intervals import Units
-from benchmark.study import Study, TrainingSet, plan
+from benchmark.study import How, Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of
 from serkit.resultfile import Result, diverged
 from serkit.results import Store, with_specs
-from serkit.specs import MEASUREMENT, METHOD, METRICS, Recipe, Spec
+from serkit.specs import MEASUREMENT, METHOD, METRICS, Spec
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def answers(study: Study, store: Store, method: int = METHOD) -> Answers:
 
 
 Tuned = tuple[dict[str, Any], Units]
-"""A row of Table 1 by another recipe: its `Cells.row` and its units."""
+"""A row of Table 1 trained otherwise: its `Cells.row` and its units."""
 
 
 class Cells:
@@ -81,7 +81,7 @@ class Cells:
         self.evidence = Evidence(study, results, ClipScores(table))
         self.runs, self.units, self.learnt = self.evidence.runs, self.evidence.units, self.evidence.learnt
 
-    def row(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None) -> dict[str, Any]:
+    def row(self, train: TrainingSet, test: str, rate: int, how: How | None = None) -> dict[str, Any]:
         """A cell, NaN where no run is done.
 
         Returns:
@@ -92,11 +92,11 @@ class Cells:
             (the best without listening) and `above` (whether the cell is above it: its interval, or without
             one its mean).
         """
-        tails = self.evidence.tails(train, test, rate, recipe)
+        tails = self.evidence.tails(train, test, rate, how)
         row: dict[str, Any] = {"runs": len(tails), "runs_expected": len(self.study.runs(train, rate))}
         row |= averages(tails)
         for metric in METRICS:  # wF1 is the last
-            spread = self.units(train, test, rate, recipe, metric).around()
+            spread = self.units(train, test, rate, how, metric).around()
             ends = np.clip((spread.low, spread.high), 0.0, 1.0)  # that of two folds may reach further
             row[f"{metric}_low"], row[f"{metric}_high"] = ends.tolist()
         for part in ("tests", "training"):
@@ -142,9 +142,9 @@ class Cells:
             **{f"baseline_{name}": baseline[name] for name in ("runs", "runs_expected")},
         }
 
-    def validation(self, train: TrainingSet, rate: int, recipe: Recipe) -> dict[str, float]:
+    def validation(self, train: TrainingSet, rate: int, how: How) -> dict[str, float]:
         """The averages of a training set's first corpus on its validation clips."""
-        done = self.runs(train, rate, recipe).items()
+        done = self.runs(train, rate, how).items()
         return averages([tail_of(run, result, "validation", train[0]) for run, result in done])
 
 

@@ -159,8 +159,10 @@ class Cell(NamedTuple):
 def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
     """The cells that a study's exhibits show, each with the exhibit; one may be in several."""
     for name, asked in of.exhibits.items():
-        for train, rate, recipe in asked.conditions(of):
-            if recipe != of.recipe:  # else it is a condition of Table 1
+        for train, rate, how in asked.conditions(of):
+            if how and how.model != of.model:
+                continue  # another network's: cells are compared as a study trains
+            if (recipe := how and how.recipe) != of.recipe:  # else it is a condition of Table 1
                 point = recipe and (recipe.learning_rate, recipe.batch_size)
                 for test in asked.tests or train:
                     yield Cell(train, test, rate, point), name
@@ -217,11 +219,12 @@ def _units(of: Cells, cell: Cell, metric: str) -> tuple[intervals.Units, int]:
     """The units of a cell on one side, and how many runs they are of; none where it has not the corpora."""
     if not _has(of.study, cell):
         return intervals.NO_UNITS, 0
-    recipe = of.study.recipe
+    how = of.study.how
     if cell.tuned:
-        recipe = dataclasses.replace(recipe, learning_rate=cell.tuned[0], batch_size=cell.tuned[1])
-    units = of.units(cell.train, cell.test, cell.augment_percent, recipe, metric)
-    return units, len(of.runs(cell.train, cell.augment_percent, recipe))
+        rate, size = cell.tuned
+        how = how._replace(recipe=dataclasses.replace(how.recipe, learning_rate=rate, batch_size=size))
+    units = of.units(cell.train, cell.test, cell.augment_percent, how, metric)
+    return units, len(of.runs(cell.train, cell.augment_percent, how))
 
 
 def _split(of: Study, test: str) -> list[tuple[Any, ...]]:

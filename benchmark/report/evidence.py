@@ -27,11 +27,11 @@ from benchmark.report.intervals import (
     difference,
     retraining,
 )
-from benchmark.study import Study, TrainingSet
+from benchmark.study import How, Study, TrainingSet
 from serkit.labels import corpus_of, permuted
 from serkit.metrics import in_tail
 from serkit.resultfile import Result
-from serkit.specs import METRICS, TRAINING, CorpusSpec, Recipe, RunSpec
+from serkit.specs import METRICS, TRAINING, CorpusSpec, RunSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,22 +115,22 @@ class Evidence:
         self.study, self.results, self.clips = study, results, clips
         self._answers: dict[Any, Any] = {}
 
-    def runs(self, train: TrainingSet, rate: int, recipe: Recipe | None = None) -> dict[RunSpec, Result]:
-        """The runs of one condition that are done; by another recipe than the study's if given."""
-        runs = self.study.runs(train, rate, recipe)
+    def runs(self, train: TrainingSet, rate: int, how: How | None = None) -> dict[RunSpec, Result]:
+        """The runs of one condition that are done; otherwise than the study trains if given."""
+        runs = self.study.runs(train, rate, how)
         return {run: self.results[run] for run in runs if run in self.results}
 
     @_kept
-    def tails(self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None) -> list[Tail]:
+    def tails(self, train: TrainingSet, test: str, rate: int, how: How | None = None) -> list[Tail]:
         """What the runs of a condition scored."""
-        return [tail(run, result, "tests", test) for run, result in self.runs(train, rate, recipe).items()]
+        return [tail(run, result, "tests", test) for run, result in self.runs(train, rate, how).items()]
 
     @_kept
     def units(
-        self, train: TrainingSet, test: str, rate: int, recipe: Recipe | None = None, metric: str = "wF1"
+        self, train: TrainingSet, test: str, rate: int, how: How | None = None, metric: str = "wF1"
     ) -> Units:
         """What a cell is an average of."""
-        tails, corpus = self.tails(train, test, rate, recipe), self._corpus(test)
+        tails, corpus = self.tails(train, test, rate, how), self._corpus(test)
         own = corpus.name in map(corpus_of, train)
         if not tails:
             return NO_UNITS

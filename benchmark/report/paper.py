@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from serkit.labels import TITLE_ENDING
+from serkit.labels import permuted, title_of
 
 PAPER = Path(__file__).parent.parent / "paper"
 AGREES_WITHIN = 0.02  # the paper's own two trainings of one condition differ by 0.01
@@ -44,7 +44,7 @@ def beside(cells: pd.DataFrame) -> pd.DataFrame:
     cells["difference"] = cells["wF1"].where(absolute, cells["wF1_change"]) - cells["paper"]
     plain = table1().query("metric == 'wF1' and augment_pct == 0 and condition == 'default'")
     baselines = dict(zip(plain["train_test"], plain["value"], strict=True))
-    baselines |= {name + TITLE_ENDING: value for name, value in baselines.items()}
+    baselines |= {title_of(permuted("it"), {"it": name}): value for name, value in baselines.items()}
     cells["paper_wF1"] = cells["paper"].where(absolute, cells["paper"] + cells["test"].map(baselines))
     agrees = cells["difference"].abs() <= AGREES_WITHIN + 1e-9
     cells["agrees"] = agrees.where(cells["difference"].notna()).astype("boolean")

@@ -13,6 +13,7 @@ import pkgutil
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from serkit.labels import LABELS
 from serkit.settings import one_of
 from serkit.specs import ModelSpec
 
@@ -51,7 +52,7 @@ class Encoder(Protocol):
         """Float [clips, width of the embedding]."""
 
     def forward(self, *inputs: Any) -> Tensor:
-        """Class scores before the softmax, float [clips, 4], in the order of the labels."""
+        """Scores before the softmax, float [clips, outputs], in the order of the labels; perhaps repeated."""
 
     # As every module's:
     def __call__(self, *inputs: Any) -> Tensor: ...  # noqa: D102
@@ -81,9 +82,9 @@ def verify(model: ModelSpec) -> None:
     _of(model).verify(model)
 
 
-def build(model: ModelSpec, seed: int) -> Encoder:
+def build(model: ModelSpec, seed: int, outputs: int = len(LABELS)) -> Encoder:
     """An encoder, initialised from `seed` and from its checkpoint. Raises WeightsMissing as `verify` does."""
-    return _of(model).build(model, seed)
+    return _of(model).build(model, seed, outputs)
 
 
 def check(model: ModelSpec) -> None:

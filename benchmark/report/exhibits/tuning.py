@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import pd, tables
-from benchmark.study import Condition, Study, TrainingSet, training_sets
+from benchmark.study import Condition, How, Study, TrainingSet, training_sets
 from benchmark.study_file import LIST
 from serkit.results import Store
 from serkit.settings import check, number
@@ -51,7 +51,7 @@ class Tuning:
 
     def conditions(self, study: Study) -> list[Condition]:
         """A condition a point."""
-        return [Condition(self.train, 0, recipe) for recipe in self.recipes(study)]
+        return [Condition(self.train, 0, How(study.model, recipe)) for recipe in self.recipes(study)]
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Tuning:
@@ -86,7 +86,8 @@ def points(study: Study, cells: Cells) -> pd.DataFrame:
     for recipe in asked.recipes(study):
         rate, size = recipe.learning_rate, recipe.batch_size
         point = dict(train=study.title_of(corpus), learning_rate=rate, batch_size=size)
-        row, validation = cells.row(asked.train, corpus, 0, recipe), cells.validation(asked.train, 0, recipe)
+        how = How(study.model, recipe)
+        row, validation = cells.row(asked.train, corpus, 0, how), cells.validation(asked.train, 0, how)
         rows.append(point | row | {f"validation_{column}": value for column, value in validation.items()})
     table = pd.DataFrame(rows)
     complete = table["runs"] == table["runs_expected"]
@@ -101,7 +102,8 @@ def chosen(study: Study, cells: Cells) -> Tuned:
     table, asked = points(study, cells), study.exhibits["tuning"]
     runs = {name: int(table[name].sum()) for name in ("runs", "runs_expected")}
     known = cells if table["chosen"].any() else type(cells)(study, {})  # of no results
-    place = asked.train, asked.train[0], 0, asked.recipes(study)[table["chosen"].argmax()]
+    how = How(study.model, asked.recipes(study)[table["chosen"].argmax()])
+    place = asked.train, asked.train[0], 0, how
     row = {name: value for name, value in known.row(*place).items() if name not in runs}
     return row | runs, known.units(*place)
 

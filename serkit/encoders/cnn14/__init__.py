@@ -54,10 +54,10 @@ def verify(model: ModelSpec) -> None:
         checkpoints.verify(model.weights)
 
 
-def build(model: ModelSpec, seed: int) -> Cnn14:
+def build(model: ModelSpec, seed: int, outputs: int = len(LABELS)) -> Cnn14:
     """A network initialised from `seed` and, where the spec says so, its checkpoint. Raises as `verify`."""
     torch.manual_seed(seed)
-    network = Cnn14(model.width, model.head, NAMED[model.front_end])
+    network = Cnn14(model.width, model.head, NAMED[model.front_end], model.dropout, outputs)
     if model.weights is not None:
         load_stock(network, checkpoints.load_state(model.weights))
     return network
@@ -110,10 +110,19 @@ class Cnn14(nn.Module):
     """CNN14; parameters are called as in the stock class (`bn0`, `conv_block1`, `fc1`), but for `head`."""
 
     def __init__(
-        self, width: int = 64, head: str = "linear", front_end: FrontEnd = NAMED["paper-loaded"]
+        self,
+        width: int = 64,
+        head: str = "linear",
+        front_end: FrontEnd = NAMED["paper-loaded"],
+        dropout: float = 1.0,
+        outputs: int = len(LABELS),
     ) -> None:
-        """As the stock class: Xavier weights, zero biases; `width` channels, doubled by each block."""
+        """As the stock class: Xavier weights, zero biases; `width` channels, doubled by each block.
+
+        `dropout` is times the stock class's, `outputs` how many scores the head gives.
+        """
         super().__init__()
+        self.dropout = dropout
         stock = stock_models()
         channels = [1, *(width * 2**i for i in range(BLOCKS))]
         embedding = channels[-1]
@@ -121,7 +130,7 @@ class Cnn14(nn.Module):
         for number, (taken, given) in enumerate(itertools.pairwise(channels), start=1):
             self.add_module(f"conv_block{number}", stock.ConvBlock(taken, given))
         self.fc1 = nn.Linear(embedding, embedding)
-        last = nn.Linear(embedding, len(LABELS))
+        last = nn.Linear(embedding, outputs)
         projection = [nn.Linear(embedding, embedding), nn.ReLU()] if head == "relu-linear" else []
         self.head = nn.Sequential(*projection, last)
         for layer in (self.fc1, *self.head):
@@ -136,7 +145,7 @@ class Cnn14(nn.Module):
         return self.logmel.inputs(parts)
 
     def forward(self, logmel: Tensor, frames: np.ndarray, masked: Tensor | None = None) -> Tensor:
-        """Class scores before the softmax, float [clips, 4] in the order of `serkit.labels.LABELS`.
+        """Class scores before the softmax, float [clips, outputs] in the order of `serkit.labels.LABELS`.
 
         Args:
             logmel: float32 [clips, frames, 64] in dB, padded.
@@ -161,9 +170,11 @@ class Cnn14(nn.Module):
                 x, frames = F.avg_pool2d(x, 2), frames // 2
                 outside = rows_outside(frames, x.shape[2], x.device)
                 x = empty(x, outside)  # a window astride a clip's end holds half a frame: it is left out
-            x = F.dropout(x, BLOCK_DROPOUT, self.training)
+            x = self._dropped(x, BLOCK_DROPOUT)
         x = x.mean(dim=3)  # [clips, channels, frames]
         # The frames past a clip's end are 0, and none is less: they change neither its maximum nor its sum.
         x = x.amax(dim=2) + x.sum(dim=2) / send(frames, x.device)[:, None]
-        x = F.relu(self.fc1(F.dropout(x, EMBEDDING_DROPOUT, self.training)))
-        return F.dropout(x, EMBEDDING_DROPOUT, self.training)
+        return self._dropped(F.relu(self.fc1(self._dropped(x, EMBEDDING_DROPOUT))), EMBEDDING_DROPOUT)
+
+    def _dropped(self, x: Tensor, stock: float) -> Tensor:
+        return F.dropout(x, stock * self.dropout, self.training)
