@@ -33,14 +33,59 @@ class Counts:
     """What one run decided on the test clips of one corpus.
 
     Attributes:
-        speaker: str [speakers]; where none is known, each clip has a row.
-        clips: float64 [speakers, truth, predicted], by its probabilities over the tail.
+        speaker: str [rows], one for each speaker and fold; where none is known, each clip has a row.
+        fold: int [rows].
+        clips: float64 [rows, truth, predicted], by its probabilities over the tail.
         last: int64 [truth, predicted], by those of the last evaluation.
     """
 
     speaker: np.ndarray
+    fold: np.ndarray
     clips: np.ndarray
     last: np.ndarray
+
+    def of_fold(self, fold: int) -> np.ndarray:
+        """Clips of a fold, float64 [truth, predicted]."""
+        return self.clips[self.fold == fold].sum(axis=0)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of clips, in shares of each label's: the mean over labels of how often they are called so.
+
+    Attributes:
+        terms: pairs of a weight and, for each true label, the index of what it is called; None: it does not
+            count. With several terms their weighted sum.
+    """
+
+    terms: tuple[tuple[float, tuple[int | None, ...]], ...]
+
+    def __call__(self, counts: np.ndarray) -> np.ndarray:
+        """Of confusion matrices [..., truth, predicted]; NaN where no label that counts has a clip."""
+        clips = counts.sum(axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = np.where(clips[..., None] > 0, counts / clips[..., None], np.nan)
+        total = np.zeros(counts.shape[:-2])
+        for weight, codes in self.terms:
+            counted = [label for label, code in enumerate(codes) if code is not None]
+            of = np.stack([shares[..., label, codes[label]] for label in counted], axis=-1)
+            known = ~np.isnan(of)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                total = total + weight * np.where(known, of, 0.0).sum(axis=-1) / known.sum(axis=-1)
+        return total
+
+    def plus(self, weight: float, other: Said) -> Said:
+        """Both, the other by a weight."""
+        return Said((*self.terms, *((weight * own, codes) for own, codes in other.terms)))
+
+
+def said(*codes: int | None) -> Said:
+    """One mapping from true labels to what they are called."""
+    return Said(((1.0, codes),))
+
+
+RECALL = said(*range(len(LABELS)))
+"""Mean recall."""
 
 
 class ClipScores:
@@ -68,7 +113,7 @@ class ClipScores:
         return self.read(key).get(corpus)
 
     def resampled(
-        self, keys: Sequence[str], corpus: str, codes: Sequence[Sequence[int]], metric: str
+        self, keys: Sequence[str], corpus: str, codes: Sequence[Sequence[int]], metric: str | Said
     ) -> Scores | None:
         """What runs score on a corpus of one split under resampled speakers; None where that is not known.
 
@@ -78,7 +123,7 @@ class ClipScores:
             keys: of the runs.
             corpus: its name.
             codes: for each run the class that is expected of each true one (permuted labels).
-            metric: `uACC`, `wACC` or `wF1`.
+            metric: `uACC`, `wACC`, `wF1`, or what is said.
         """
         found = [counts for key in keys if (counts := self.of(key, corpus))]
         if len(found) < len(keys) or any(not np.array_equal(of.speaker, found[0].speaker) for of in found):
@@ -90,7 +135,8 @@ class ClipScores:
             expected = np.zeros_like(counts.clips)
             expected[:, list(expected_of)] = counts.clips  # labels are permuted, so each class comes once
             sums = weights @ expected.reshape(speakers, -1).astype(np.float32)
-            drawn.append(of_confusion(sums.reshape(DRAWS, len(LABELS), len(LABELS)))[metric])
+            counted = sums.reshape(DRAWS, len(LABELS), len(LABELS))
+            drawn.append(of_confusion(counted)[metric] if isinstance(metric, str) else metric(counted))
         return Scores(np.array(drawn, dtype=np.float64), speakers)
 
 
@@ -107,9 +153,11 @@ def _counts(table: pd.DataFrame) -> Counts:
     )
     truth = pd.Categorical(table["label"], categories=list(LABELS)).codes
     speaker = table["speaker"] if "speaker" in table else pd.Series(UNKNOWN_SPEAKER, table.index)
-    row, who = pd.factorize(speaker.where(speaker != UNKNOWN_SPEAKER, "?" + table["path"]), sort=True)
+    speaker = speaker.where(speaker != UNKNOWN_SPEAKER, "?" + table["path"])
+    rows = pd.MultiIndex.from_arrays([speaker, table["fold"]])
+    row, who = pd.factorize(rows, sort=True)
     clips = np.zeros((len(who), len(LABELS), len(LABELS)))
     np.add.at(clips, (row, truth, tail), 1.0)
     confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
     np.add.at(confusion, (truth, last), 1)
-    return Counts(np.asarray(who), clips, confusion)
+    return Counts(np.asarray(who.get_level_values(0)), np.asarray(who.get_level_values(1)), clips, confusion)

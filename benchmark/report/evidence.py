@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from benchmark.report.clipscores import ClipScores
+from benchmark.report.clipscores import ClipScores, Counts, Said
 from benchmark.report.constants import Constants, constants
 from benchmark.report.intervals import (
     FEW,
@@ -28,7 +28,7 @@ from benchmark.report.intervals import (
     retraining,
 )
 from benchmark.study import How, Study, TrainingSet
-from serkit.labels import corpus_of, permuted
+from serkit.labels import LABELS, corpus_of, is_permuted, permuted
 from serkit.metrics import in_tail
 from serkit.resultfile import Result
 from serkit.specs import METRICS, TRAINING, CorpusSpec, RunSpec
@@ -143,6 +143,46 @@ class Evidence:
         varied = len({tail.run.fold for tail in tails}) > 1
         return Units(values, scores, varied, self.retraining(corpus, own, metric))
 
+    @_kept
+    def said(self, train: TrainingSet, corpus: str, rate: int, what: Said, how: How | None = None) -> Units:
+        """What the networks of a condition say of a corpus's test clips, by probabilities over the tail.
+
+        As units of a cell; of runs whose clip scores cannot be read there are none.
+        """
+        spec = self._corpus(corpus)
+        read = {
+            run: self.clips.of(result["key"], corpus) for run, result in self.runs(train, rate, how).items()
+        }
+        counts = {run: of for run, of in read.items() if of is not None}
+        if not counts:
+            return NO_UNITS
+        if spec.folds == 1:
+            codes = [tuple(range(len(LABELS)))] * len(counts)
+            keys = [self.results[run]["key"] for run in counts]
+            drawn = self.clips.resampled(keys, corpus, codes, what)
+            mean = float(np.mean([what(of.clips.sum(axis=0)) for of in counts.values()]))
+            networks = drawn or Scores(np.array([[mean]]))
+            return Units({0: mean}, networks, len({run.fold for run in counts}) > 1)
+        by_unit = {run: self._by_unit(run, of, corpus, what) for run, of in counts.items()}
+        if corpus in map(corpus_of, train):
+            found: dict[int, list[float]] = defaultdict(list)
+            for run, units in by_unit.items():
+                found[run.fold or 0] += units
+            values = {fold: float(np.mean(of)) for fold, of in found.items()}
+            return Units({fold: value for fold, value in values.items() if not np.isnan(value)})
+        scores = np.array(list(by_unit.values()))
+        known = ~np.isnan(scores).any(axis=0)
+        values = dict(enumerate(scores.mean(axis=0)))
+        values = {unit: float(value) for unit, value in values.items() if known[unit]}
+        return Units(values, Scores(scores[:, known]), len({run.fold for run in counts}) > 1)
+
+    def _by_unit(self, run: RunSpec, counts: Counts, corpus: str, what: Said) -> list[float]:
+        """What is said in each unit of a test: the folds that one training leaves out, their mean."""
+        folds = {int(fold) for fold in np.unique(counts.fold)}
+        units = self.results[run]["corpora"][corpus].get("units") or [[fold] for fold in sorted(folds)]
+        here = [unit for unit in units if set(unit) <= folds]
+        return [float(np.mean([what(counts.of_fold(fold)) for fold in unit])) for unit in here]
+
     def null(self, name: str, rate: int) -> Spread:
         """wF1 of a corpus alone with its labels permuted, minus that with the true ones: retraining alone."""
         swapped = permuted(name)
@@ -203,12 +243,13 @@ class Evidence:
 
     def _conditions(self, corpus: CorpusSpec, own: bool) -> Iterator[tuple[Any, list[Tail]]]:
         """Each condition, by what is learnt in it, and what its runs score under the labels they learnt."""
-        swapped = permuted(corpus.name)
         for train in self.study.training_sets():
-            if own == (corpus.name in map(corpus_of, train)):
-                same = (corpus.name,) if train == (swapped,) else train
+            here = [name for name in train if corpus_of(name) == corpus.name]
+            if own == bool(here):
+                permuted_here = bool(here) and is_permuted(here[0])
+                same = (corpus.name,) if permuted_here and len(train) == 1 else train
                 for rate in self.study.rates_percent:
-                    yield (same, rate), self.tails(train, swapped if swapped in train else corpus.name, rate)
+                    yield (same, rate), self.tails(train, here[0] if permuted_here else corpus.name, rate)
 
     @_kept
     def _common(self, corpus: CorpusSpec, metric: str) -> float:

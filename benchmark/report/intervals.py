@@ -17,8 +17,8 @@ of freedom. `docs/statistics.md` shows by simulation what they hold.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,6 +27,8 @@ CHANCE = 1 - LEVEL
 """How often a family of changes has a clear one where nothing changed, and a single one likewise."""
 ALIKE = 1e-12
 """Less is rounding: units do not differ."""
+WIDEST = 4.0
+"""A share of which nothing is known within so much is not known."""
 FEW = 3
 """With fewer units an interval is too wide to tell a good network from guessing."""
 
@@ -162,9 +164,64 @@ NO_UNITS = Units({})
 
 def difference(cell: Units, other: Units) -> Spread:
     """`cell` minus `other` on the same corpus, unit by unit, with its interval; of no common unit nothing."""
-    shared = {unit: value - other.values[unit] for unit, value in cell.values.items() if unit in other.values}
-    common = max((side.common for side in (cell, other) if not side.networks), default=1.0)
-    return _around(shared, (cell, other), common) if shared else Spread()
+    return contrast([cell], [other])
+
+
+def contrast(plus: Sequence[Units], minus: Sequence[Units]) -> Spread:
+    """The sum of some cells minus that of others, as many on the same corpus; else as `difference`."""
+    sides, n = (*plus, *minus), len(plus)
+    signs = [1.0] * n + [-1.0] * len(minus)
+    shared = {
+        unit: sum(sign * side.values[unit] for sign, side in zip(signs, sides, strict=True))
+        for unit in sides[0].values
+        if all(unit in side.values for side in sides)
+    }
+    common = max((side.common for side in sides if not side.networks), default=1.0)
+    return _around(shared, sides, common, signs) if shared else Spread()
+
+
+def scaled(cell: Units, times: float) -> Units:
+    """A cell times a number, as an interval after Fieller asks for."""
+    values = {unit: times * value for unit, value in cell.values.items()}
+    networks = cell.networks and replace(cell.networks, of=times * cell.networks.of)
+    known = cell.retraining and cell.retraining.times(times**2)
+    return replace(cell, values=values, networks=networks, retraining=known)
+
+
+def average(cells: Sequence[Units]) -> Units:
+    """The mean of some cells on the same corpus, each of networks of its own, as one."""
+    shared = set.intersection(*(set(cell.values) for cell in cells)) if cells else set()
+    values = {unit: float(np.mean([cell.values[unit] for cell in cells])) for unit in sorted(shared)}
+    scores = [cell.networks for cell in cells if cell.networks]
+    if not shared or not scores:
+        return Units(values, common=max((cell.common for cell in cells), default=1.0))
+    networks = min(len(of.of) for of in scores)
+    mean = Scores(np.mean([of.of[:networks] for of in scores], axis=0), scores[0].speakers)
+    return Units(values, mean, varied=all(cell.varied for cell in cells))
+
+
+def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
+    """A share of two means and its interval, after Fieller (1954): all shares of which nothing is clear.
+
+    Takes what is left of the one when a share of the other is taken off. Gives the share and the ends of its
+    interval; NaN where the other mean is not clearly above 0, so that any share would do.
+    """
+    from scipy.optimize import brentq
+
+    whole, rest = left(0.0).mean, left(1.0).mean
+    if not whole > rest or not left(0.0).known:  # NaN too
+        return np.nan, np.nan, np.nan
+    share, ends = whole / (whole - rest), []
+
+    def inside(at: float) -> float:
+        spread = left(at)
+        return (spread.high - spread.low) / 2 - abs(spread.mean)
+
+    for far in (share - WIDEST, share + WIDEST):
+        if inside(far) >= 0:
+            return share, np.nan, np.nan
+        ends.append(float(brentq(inside, share, far, xtol=1e-3)))
+    return share, ends[0], ends[1]
 
 
 def apart(cell: Units, other: Units) -> Spread:
@@ -176,23 +233,27 @@ def apart(cell: Units, other: Units) -> Spread:
     return _spread(mean, [*ours, *theirs], n, of) if ours and theirs else Spread(mean, n=n, of=ALONE)
 
 
-def _around(values: Mapping[int, float], sides: Sequence[Units], common: float) -> Spread:
-    """The interval of a mean over units, each a value of one side or the difference of two."""
+def _around(
+    values: Mapping[int, float], sides: Sequence[Units], common: float, signs: Sequence[float] = (1.0,)
+) -> Spread:
+    """The interval of a mean over units, each a value of one side or the sum of several by their signs."""
     mean = float(np.mean(list(values.values())))
-    parts, n, of = _parts(values, sides, common)
+    parts, n, of = _parts(values, sides, common, signs)
     # Units that all moved by just as much did by chance, as of few clips: it is not that nothing varies.
     alike = parts and len(sides) > 1 and parts[0].variance < ALIKE < abs(mean)
     return _spread(mean, parts, n, of) if parts and not alike else Spread(mean, n=n, of=ALONE)
 
 
-def _parts(values: Mapping[int, float], sides: Sequence[Units], common: float) -> tuple[list[Part], int, str]:
+def _parts(
+    values: Mapping[int, float], sides: Sequence[Units], common: float, signs: Sequence[float] = (1.0,)
+) -> tuple[list[Part], int, str]:
     """The parts of a mean's variance, that by the tests first, how many units there are and of what.
 
     There are none where something that varies is not known.
     """
     scores = [side.networks for side in sides if side.networks]
     if speakers := {of.speakers for of in scores if of.speakers}:
-        n, of, tests = max(speakers), SPEAKERS, _speakers(scores)
+        n, of, tests = max(speakers), SPEAKERS, _speakers(scores, signs)
     else:
         n, of = len(values), FOLDS
         # Networks of the folds of a corpus that was trained on shared training clips.
@@ -231,12 +292,12 @@ def _student(parts: Sequence[Part], mean: float = 0.0) -> tuple[float, float]:
     return float(half), float(2 * stdtr(freedom, -mean / variance**0.5))
 
 
-def _speakers(scores: Sequence[Scores]) -> Part | None:
-    """Variance of a mean, or of the difference of two, over resampled speakers; None where there is one."""
+def _speakers(scores: Sequence[Scores], signs: Sequence[float]) -> Part | None:
+    """Variance of a sum of means by their signs over resampled speakers; None where there is one speaker."""
     number = {of.speakers for of in scores}
     if len(number) > 1 or number == {1}:
         return None
-    drawn = scores[0].of.mean(axis=0) - (scores[1].of.mean(axis=0) if len(scores) > 1 else 0.0)
+    drawn = sum(sign * of.of.mean(axis=0) for sign, of in zip(signs, scores, strict=True))
     return Part(float(np.var(drawn, ddof=1)), number.pop() - 1)
 
 

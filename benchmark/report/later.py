@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from benchmark.report import figures, intervals, paper, tables
+    from benchmark.report import clipscores, figures, intervals, paper, tables
 else:
     np, pd = Later("numpy"), Later("pandas")
-    names = ("figures", "intervals", "paper", "tables")
-    figures, intervals, paper, tables = (Later(f"benchmark.report.{name}") for name in names)
+    names = ("clipscores", "figures", "intervals", "paper", "tables")
+    clipscores, figures, intervals, paper, tables = (Later(f"benchmark.report.{name}") for name in names)
 
-__all__ = ["figures", "intervals", "np", "paper", "pd", "tables"]
+__all__ = ["clipscores", "figures", "intervals", "np", "paper", "pd", "tables"]

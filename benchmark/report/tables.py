@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,16 @@ def value(row: Mapping[str, Any], metric: str = "wF1") -> str:
         return MISSING
     ends = "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
     return f"{mean:.2f}{ends}{BELOW * (metric == 'wF1' and not row['above'])}{share(row)}"
+
+
+def ends(
+    row: Mapping[str, Any], name: str, low: str, high: str, write: Callable[[float], str] | None = None
+) -> str:
+    """A number of a row with its interval, where there is one, each by the names of their columns."""
+    write = write or two_digits
+    if math.isnan(row[name]):
+        return MISSING
+    return write(row[name]) + ("" if math.isnan(row[low]) else f" [{write(row[low])}, {write(row[high])}]")
 
 
 def share(row: Mapping[str, Any]) -> str:

@@ -2,24 +2,53 @@
 
 A test of what the corpora share that involves no contradiction. A network whose labels mean the same in both
 corpora knows the label from the other one; a network that keeps a set of labels for each corpus never says it
-there. Beside it stand the recall with the label (joint training) and that of the other corpora alone.
+there. Recall alone would not do: a network that calls everything angry has it too. So beside it stands how
+often the corpus's other clips are called by that label, and what counts is the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmark.report.exhibits import Section
+from benchmark.report.later import clipscores, figures, intervals, np, pd, tables
 from benchmark.study import Condition, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import LABELS, treated, treatment_of
 from serkit.results import Store
 from serkit.settings import check
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from benchmark.report.cells import Cells
+    from benchmark.report.clipscores import Said
+    from benchmark.report.intervals import Spread, Units
+
 PLACE = 5
 NAMES = {"heldout": "Held-out cells: recall of a label that a corpus lacks in joint training"}
 KEYS = {"train": LIST, "rates_percent": LIST}
+SAID = "Joint training in which one corpus lacks a label: does the network know it from the other?"
+SETTINGS = {
+    "train": (
+        [["mine", "emodb"]],
+        "its training sets, of two corpora or more; each lacks each label in turn.",
+    ),
+    "rates_percent": ([0], "some of the study's; the lowest unless given."),
+}
+REFERENCE = {"heldout": (SAID, SETTINGS)}
+ALL = "all four"
+LEGEND = (
+    "Held out: of a corpus's test clips of a label, how many are called by it when the corpus's training"
+    " clips lack it and those of the others have it. Others: how many of its test clips of the other labels"
+    " are called so, by the same networks. Above: held out less others, with the 95 % interval; it is 0"
+    " where the label is not known from the other corpora, whatever else the network has learnt.",
+    "With it: the same recall when nothing is left out; others alone: of networks that learnt from the other"
+    " corpora only. Share: held out as a share of with it, with its interval after Fieller, none where the"
+    " latter is not clearly above 0. By probabilities over the tail.",
+)
 
 
 @dataclass(frozen=True)
@@ -32,15 +61,12 @@ class HeldOut:
 
     def conditions(self, study: Study) -> list[Condition]:
         """Joint training, the others alone, and joint training without each label of each corpus."""
-        return [
-            Condition(train, rate)
-            for rate in self.rates
-            for joint in self.columns
-            for train in [
-                joint,
-                *(of for name in joint for of in (others(joint, name), *lacking(joint, name))),
-            ]
-        ]
+        of: list[TrainingSet] = []
+        for joint in self.columns:
+            of.append(joint)
+            for name in joint:
+                of += [others(joint, name), *lacking(joint, name)]
+        return [Condition(train, rate) for rate in self.rates for train in of]
 
 
 def others(joint: TrainingSet, corpus: str) -> TrainingSet:
@@ -65,16 +91,164 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> HeldOut:
     return HeldOut(columns, rates(name, table, study))
 
 
-def numbers(study: Study, cells: Any, store: Store) -> dict[str, Any]:
-    """None yet."""
-    return {}
+def recall_of(label: int) -> Said:
+    """How often clips of a label are called by it."""
+    return clipscores.said(*(label if truth == label else None for truth in range(len(LABELS))))
 
 
-def draw_tables(study: Study, numbers: Mapping[str, Any]) -> list[Any]:
-    """None yet."""
-    return []
+def called(label: int) -> Said:
+    """How often clips of the other labels are called by a label, their mean."""
+    return clipscores.said(*(None if truth == label else label for truth in range(len(LABELS))))
 
 
-def sections(study: Study, numbers: Mapping[str, Any]) -> list[Any]:
-    """None yet."""
-    return []
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """What is known of a label, or the mean over all four, on a corpus that lacks it in training."""
+
+    held: Units
+    called: Units
+    joint: Units
+    alone: Units
+
+    def above(self) -> Spread:
+        """Held out less what other clips are called so."""
+        return intervals.difference(self.held, self.called)
+
+    def share(self) -> tuple[float, float, float]:
+        """Held out as a share of the recall with the label, and its interval."""
+        return intervals.ratio(lambda at: intervals.difference(self.held, intervals.scaled(self.joint, at)))
+
+
+def by_label(cells: Cells, joint: TrainingSet, corpus: str, rate: int) -> list[Cell]:
+    """The cell of each label on a corpus, and last their mean."""
+    found = []
+    for label, train in enumerate(lacking(joint, corpus)):
+        held, false = (
+            cells.evidence.said(train, corpus, rate, of) for of in (recall_of(label), called(label))
+        )
+        full, alone = (
+            cells.evidence.said(of, corpus, rate, recall_of(label)) for of in (joint, others(joint, corpus))
+        )
+        found.append(Cell(held, false, full, alone))
+    parts = [[getattr(cell, name) for cell in found] for name in ("held", "called", "joint", "alone")]
+    return [*found, Cell(*map(intervals.average, parts))]
+
+
+def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
+    """`heldout-cells`: a row a joint training, rate, corpus that lacks a label, and label or all."""
+    if "heldout" not in study.exhibits:
+        return {}
+    asked = study.exhibits["heldout"]
+    rows: list[dict[str, Any]] = []
+    for joint in asked.columns:
+        for rate in asked.rates:
+            for corpus in joint:
+                rows += _rows(study, cells, joint, corpus, rate)
+    table = pd.DataFrame(rows)
+    return {"heldout-cells": table.assign(holm=intervals.holm(table["p"]))}
+
+
+def _rows(study: Study, cells: Cells, joint: TrainingSet, corpus: str, rate: int) -> Iterator[dict[str, Any]]:
+    sets = lacking(joint, corpus)
+    runs = [len(cells.runs(train, rate)) for train in sets]
+    expected = [len(study.runs(train, rate)) for train in sets]
+    place = {"train": study.title_of(joint), "augment_percent": rate, "lacks": study.title_of(corpus)}
+    names = (*LABELS, ALL)
+    for name, cell, done, of in zip(
+        names,
+        by_label(cells, joint, corpus, rate),
+        [*runs, sum(runs)],
+        [*expected, sum(expected)],
+        strict=True,
+    ):
+        above, held = cell.above(), cell.held.around()
+        share = cell.share() if name == ALL else (np.nan,) * 3
+        yield {
+            **place,
+            "label": name,
+            "runs": done,
+            "runs_expected": of,
+            **{"heldout": held.mean, "heldout_low": held.low, "heldout_high": held.high},
+            "called": cell.called.mean,
+            **{"above": above.mean, "low": above.low, "high": above.high},
+            "p": above.p if name == ALL else np.nan,  # one question a corpus and rate
+            **{"joint": cell.joint.mean, "alone": cell.alone.mean},
+            **dict(zip(("share", "share_low", "share_high"), share, strict=True)),
+        }
+
+
+def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
+    """A row a corpus, rate and label."""
+    rows = [
+        [
+            f"{row['train']}, {row['augment_percent']} %" if row["label"] == LABELS[0] else "",
+            row["lacks"],
+            row["label"],
+            tables.ends(row, "heldout", "heldout_low", "heldout_high") + tables.share(row),
+            tables.two_digits(row["called"]),
+            tables.ends(row, "above", "low", "high", tables.signed),
+            tables.two_digits(row["joint"]),
+            tables.two_digits(row["alone"]),
+            tables.ends(row, "share", "share_low", "share_high") if row["label"] == ALL else "",
+        ]
+        for row in numbers["heldout-cells"].to_dict("records")
+    ]
+    headers = [
+        "Trained on",
+        "Lacks",
+        "Label",
+        "Held out",
+        "Others",
+        "Above",
+        "With it",
+        "Others alone",
+        "Share",
+    ]
+    return [tables.Table("heldout", NAMES["heldout"], [*headers, "Share"], rows, LEGEND)]
+
+
+def draw_figures(
+    study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
+) -> Iterator[tuple[str, Figure]]:
+    """Held out, beside what else is called so and the recall with the label: a panel a corpus."""
+    table = numbers["heldout-cells"].query("label == @ALL")
+    if table["heldout"].isna().all():
+        return
+    panels_of = list(table.groupby(["train", "lacks"], sort=False))
+    legend = (
+        "Held out, with its 95 % interval: mean recall of the label that the corpus lacks in training."
+        " Others: clips of its other labels that are called so. With it: recall where nothing is left out."
+    )
+    size = (1.4 + 2.6 * len(panels_of), 3.2)
+    with figures.drawn(NAMES["heldout"], legend, size, 1, len(panels_of), sharey=True) as (figure, panels):
+        for (_, of_corpus), panel in zip(panels_of, panels[0], strict=True):
+            _panel(panel, of_corpus.to_dict("records"))
+        panels[0, 0].set_ylabel("recall")
+        panels[0, -1].legend(frameon=False, fontsize=8)
+    yield "heldout", figure
+
+
+def _panel(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    at = np.arange(len(rows))
+    kinds = {"held out": ("heldout", "o"), "others": ("called", "_"), "with it": ("joint", "^")}
+    for number, (name, (column, mark)) in enumerate(kinds.items()):
+        values, colour = np.array([row[column] for row in rows]), figures.COLOURS[number]
+        panel.plot(at, values, mark, color=colour, label=name)
+        if column == "heldout":
+            ends = np.array([[row["heldout_low"], row["heldout_high"]] for row in rows]).T
+            panel.errorbar(at, values, abs(ends - values), fmt="none", ecolor=colour, capsize=3)
+    panel.set_title(f"{rows[0]['train']}:\n{rows[0]['lacks']} lacks it", fontsize=9, loc="left")
+    panel.set_xticks(at, [f"{row['augment_percent']} %" for row in rows])
+    panel.set_xlabel("augmented")
+    panel.set_xlim(-0.5, len(rows) - 0.5)
+    panel.set_ylim(0, 1)
+
+
+def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """Picture, table, numbers."""
+    said = "Recall of labels that a corpus lacks in training"
+    parts = [
+        ("picture", ("heldout", said, f"{said}; the numbers are in the table below.")),
+        ("table", "heldout"),
+    ]
+    return [Section("heldout", [*parts, ("files", "heldout-cells")], "Held out", "Held-out cells")]
