@@ -173,12 +173,9 @@ def how_sure(cells: pd.DataFrame, ways: tuple[str, str], what: str) -> list[str]
     among = f"of {many(int(known.sum()), 'cell')} whose difference has an interval"
     said = f"{what.format('clearly above')} in {above} and clearly below in {below} {among}"
     clear = "p < 0.05 after Holm's correction over these, and the higher is above the constant"
-    return [
-        *tables.how_sure(sides),
-        f"{OWN} Differences are over the folds that both have.",
-        f"{said} (*: {clear}). The others may differ by chance, or by more than so few folds can show.",
-        tables.CONSTANT,
-    ]
+    counted = f"{said} (*: {clear}). The others may differ by chance, or by more than so few folds can show."
+    own = f"{OWN} Differences are over the folds that both have."
+    return [*tables.how_sure(sides), own, *[counted] * bool(known.any()), tables.CONSTANT]
 
 
 def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:

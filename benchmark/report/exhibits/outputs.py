@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmark.report.exhibits import Section, baseline
+from benchmark.report.later import pd, tables
 from benchmark.study import Condition, How, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import treatment_of
 from serkit.results import Store
 from serkit.settings import check
 
+if TYPE_CHECKING:
+    from benchmark.report.cells import Cells
+
 PLACE = 8
 NAMES = {"outputs": "One output for each corpus and label, against one for each label"}
 KEYS = {"train": LIST, "rates_percent": LIST}
+SAID = "Joint training with an output for each corpus and label, beside one for each label."
+TRAINS = [["mine", "emodb"]], "its training sets, of two corpora or more under their true labels."
+REFERENCE = {"outputs": (SAID, {"train": TRAINS, "rates_percent": baseline.RATES})}
+WAYS = ("apart", "shared")
+LEGEND = (
+    "Apart: each corpus that is trained on has four outputs of its own, so its labels cannot contradict those"
+    " of another corpus, by construction; all layers below are shared. Its test clips are scored by its own"
+    " outputs: the network is told whose clips they are, which shared outputs are not, and may be better for"
+    " that alone. Clips of other corpora are scored by the sum over the corpora's outputs.",
+    "Where shared outputs do as well, the labels of these corpora do not stand in each other's way; it says"
+    " no more than that. That no difference is clear does not mean that there is none: the interval says how"
+    " large it may be.",
+)
 
 
 @dataclass(frozen=True)
@@ -46,16 +64,24 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Outputs:
     return Outputs(columns, rates(name, table, study))
 
 
-def numbers(study: Study, cells: Any, store: Store) -> dict[str, Any]:
-    """None yet."""
-    return {}
+def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
+    """`outputs-cells`: outputs `apart` minus `shared` ones, as of `baseline.compared`."""
+    if "outputs" not in study.exhibits:
+        return {}
+    ways = dict(zip(WAYS, (apart(study), None), strict=True))
+    return {"outputs-cells": baseline.compared(study, cells, study.exhibits["outputs"], ways)}
 
 
-def draw_tables(study: Study, numbers: Mapping[str, Any]) -> list[Any]:
-    """None yet."""
-    return []
+def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
+    """Both, what they differ by, and what is had without listening."""
+    cells = numbers["outputs-cells"]
+    sure = baseline.how_sure(cells, WAYS, "With outputs apart wF1 is {} that with shared ones")
+    headers = [*baseline.PLACES, *WAYS, "apart minus\nshared", "constant"]
+    title, rows = f"{NAMES['outputs']}: wF1", baseline.drawn(cells, WAYS)
+    return [tables.Table("outputs", title, headers, rows, (*LEGEND, *sure))]
 
 
-def sections(study: Study, numbers: Mapping[str, Any]) -> list[Any]:
-    """None yet."""
-    return []
+def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """The table, and every digit as a file."""
+    parts = [("table", "outputs"), ("files", "outputs-cells")]
+    return [Section("outputs", parts, "Outputs apart", "One output for each corpus and label")]
