@@ -5,14 +5,15 @@ every label no clip can be right under both.
 """
 
 from benchmark.session.checks import assert_valid
-from serkit.labels import corpus_of, is_permuted
+from serkit.labels import corpus_of, is_permuted, permutation_of, treatment_of
 
 
 def test_scrambled(case):
     result = case.result()
     assert_valid(result, case.spec, case.settled)
     for name in case.spec.train:
-        moved = all(true != scrambled for true, scrambled in case.spec.corpus(name).scramble)
+        key = permutation_of(treatment_of(name), case.spec.corpus(name).scramble)
+        moved = all(true != other for true, other in key)
         if is_permuted(name) and moved:
             scrambled, true = result["tests"][name], result["tests"][corpus_of(name)]
             assert scrambled["wACC"]["mean"] + true["wACC"]["mean"] <= 1 + 1e-9

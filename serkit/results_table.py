@@ -11,7 +11,7 @@ from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of, is_permuted
 from serkit.resultfile import Result
 from serkit.results import Store, left_out, stores
-from serkit.specs import METHOD, METRICS, TRAINING, kind_of
+from serkit.specs import BEFORE, METHOD, METRICS, TRAINING, kind_of
 
 COLUMNS = {
     name: dtype
@@ -28,12 +28,14 @@ COLUMNS = {
         ("bool", ["trained_on"]),
         ("float64", [f"{metric}{ending}" for metric in METRICS for ending in ("", "_std")]),
         ("Int64", ["tail_evaluations"]),
-        ("string", ["front_end", "head", "initialisation"]),
+        ("string", ["encoder", "front_end", "head", "initialisation"]),
         ("int64", ["width"]),
+        ("float64", ["dropout"]),
+        ("string", ["outputs"]),
         ("float64", ["learning_rate"]),
         ("int64", ["batch_size", "epochs"]),
         ("float64", ["evaluations_per_epoch", "tail", "max_seconds", "loudness_dbfs"]),
-        ("string", ["pool_by"]),
+        ("string", ["pool_by", "schedule"]),
         ("Int64", ["training_clips"]),
         ("string", ["train_fingerprint", "test_fingerprint"]),
         ("Int64", ["method", "schema"]),
@@ -105,7 +107,7 @@ def _rows(study: str, result: Result) -> Iterator[dict[str, Any]]:
     fingerprints = dict(spec["fingerprints"])
     trained_on = [corpus_of(name) for name in spec["train"]]
     of_run = {
-        "pool_by": "own",  # of results from before there was a choice
+        **{name: BEFORE[name] for name in COLUMNS if name in BEFORE},  # of results that do not say
         **{name: part[name] for part in parts for name in COLUMNS if name in part},
         "study": study,
         "train": "+".join(spec["train"]),

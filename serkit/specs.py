@@ -119,9 +119,9 @@ def check_name(what: str, name: str, corpora: Sequence[CorpusSpec]) -> None:
     """Raises SpecError unless a name is that of a corpus, as it is or under a treatment that it can have."""
     by_name, treatment = {corpus.name: corpus for corpus in corpora}, treatment_of(name)
     one_of(what, corpus_of(name), by_name)
-    known = "\n".join(f"  {pattern}: {does}" for pattern, does in TREATMENTS.items())
+    known = "; ".join(f"{pattern} ({does})" for pattern, does in TREATMENTS.items())
     given, plain = f"{what} {shown(name)}", name == corpus_of(name)
-    check(plain or is_treatment(treatment), f"{given}: expected after the corpus and a _ one of\n{known}")
+    check(plain or is_treatment(treatment), f"{given}: expected after the corpus and a _ one of {known}")
     own = f"corpus {corpus_of(name)} has no scramble; add [corpora.{corpus_of(name)}.scramble]"
     check(treatment != SCRAMBLED or by_name[corpus_of(name)].scramble, f"{given}: {own}")
 
@@ -321,7 +321,7 @@ class RunSpec(Keyed):
         return 1 if self.model.outputs == "shared" else len(self.train)
 
     def tests_of(self, corpus: CorpusSpec) -> tuple[str, ...]:
-        """The names under which it scores a corpus: the corpus's own, and that of permuted labels it learns."""
+        """The names it scores a corpus under: the corpus's own, and that of permuted labels it learns."""
         taught = [name for name in self.train if corpus_of(name) == corpus.name and is_permuted(name)]
         return tuple(dict.fromkeys((*corpus.tests, *taught)))
 

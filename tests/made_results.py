@@ -96,7 +96,7 @@ def made_result(
             "tests": {
                 test: {str(fold): metrics(values, test, fold, number) for fold in folds}
                 for corpus, folds in tested.items()
-                for test in corpus.tests
+                for test in spec.tests_of(corpus)
             },
             "validation": {
                 name: metrics(validation or values, name, spec.fold or 0, number) for name in spec.train

@@ -14,7 +14,7 @@ import pytest
 
 from serkit import resultfile
 from serkit.errors import ResultsUnreadable
-from serkit.labels import LABELS
+from serkit.labels import LABELS, is_treatment
 from serkit.resultfile import SCHEMA
 from serkit.results import Store
 from serkit.results_table import load_all
@@ -265,6 +265,74 @@ def test_a_damaged_measurement_does_not_fit(validator, key):
         validator.validate(result)
 
 
+LATER = {"run": ("probe",), "measurement": ()}  # stored results lack them
+
+
+def probed(**changes):
+    """A stored result with a probe, and something else in it."""
+    recalls = {"emodb": {"statistics": 0.5, "embedding": None}}
+    probe = {
+        "clips": {"emodb": 9},
+        "speakers": {"emodb": 0},
+        "corpus": {},
+        "speaker": recalls,
+        "label": recalls,
+    }
+    return stored("emodb-aug0") | {"probe": probe | changes}
+
+
+def test_a_probe_fits_the_schema(validator):
+    validator.validate(probed())
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"clips": {"emodb": 9.5}}, "not of type 'integer'"),
+        ({"speakers": {"emodb": -1}}, "less than the minimum"),
+        ({"corpus": {"emodb+ravdess": {"outputs": 1.01}}}, "greater than the maximum"),
+        ({"speaker": {"emodb": 0.5}}, "not of type 'object'"),
+        ({"label": {"emodb": {"embedding": "high"}}}, "not of type 'number', 'null'"),
+    ],
+)
+def test_a_damaged_probe_does_not_fit(validator, changes, why):
+    with pytest.raises(jsonschema.ValidationError, match=why):
+        validator.validate(probed(**changes))
+
+
+def test_a_probe_without_one_of_its_parts_does_not_fit(validator):
+    for part in ("clips", "speakers", "corpus", "speaker", "label"):
+        result = probed()
+        del result["probe"][part]
+        with pytest.raises(jsonschema.ValidationError, match=part):
+            validator.validate(result)
+
+
+@pytest.mark.parametrize(
+    "treatment",
+    [
+        *("", "scrambled", "near", "far", "snha", "near1", "far99", "hasn50", "shuffled", "without-sad"),
+        *(
+            "swapped",
+            "far0",
+            "far100",
+            "far050",
+            "scrambled50",
+            "shuffled3",
+            "without-",
+            "without-calm",
+            "FAR",
+        ),
+    ],
+)
+def test_the_schema_knows_the_treatments(validator, treatment):
+    """A name is a test of a run as it is one of a training set."""
+    result = stored("emodb-aug0")
+    result["spec"]["train"] = [name := f"emodb_{treatment}" if treatment else "emodb"]
+    result["tests"][name] = result["tests"]["emodb"]
+    assert validator.is_valid(result) == (not treatment or is_treatment(treatment))
+
+
 def test_the_schema_has_the_number_of_the_code_and_the_documented_keys(validator):
     schema = validator.schema
     assert schema["properties"]["schema"] == {"const": SCHEMA}
@@ -274,4 +342,6 @@ def test_the_schema_has_the_number_of_the_code_and_the_documented_keys(validator
         table = readme.split(f"## {section}, schema {SCHEMA}\n")[1].split("\n## ")[0]
         first = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
         documented = {word.split(".")[0] for word in first.replace("`", " ").replace(",", " ").split()}
-        assert documented == {*schema["required"], *schema["$defs"][kind]["required"]}
+        required = {*schema["required"], *schema["$defs"][kind]["required"]}
+        assert documented == required | {*LATER[kind]}
+        assert {*LATER[kind]} <= schema["$defs"][kind]["properties"].keys()

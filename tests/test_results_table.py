@@ -1,5 +1,6 @@
 """Everything that is finished as one table: what the files say, in the documented columns."""
 
+import dataclasses
 import json
 import lzma
 import statistics
@@ -99,6 +100,20 @@ def test_the_columns_and_their_types(store):
     assert last["train_seconds"] == 3.5
     assert first["train_seconds"] == 30
     assert last["finished"] == pd.Timestamp("2026-01-01", tz="UTC")
+
+
+def test_networks_and_recipes_are_told_apart(store):
+    """A result that does not say, of before there was a choice, is shown at the value that all had then."""
+    model = dataclasses.replace(RUN.model, outputs="per-corpus", dropout=0.5, encoder="logmel_statistics")
+    recipe = dataclasses.replace(RUN.recipe, schedule="one-cycle")
+    other = dataclasses.replace(RUN, model=model, recipe=recipe)
+    put(store, made_result(RUN, value), made_result(other, value))
+    table = load_all(store.folder.parent).set_index("key")
+    assert not {"outputs", "dropout", "encoder"} & made_result(RUN, value)["spec"]["model"].keys()
+    for run, values in ((RUN, ("cnn14", 1.0, "shared", "constant")), (other, ("logmel_statistics", 0.5))):
+        row = table.loc[made_result(run, value)["key"]].iloc[0]
+        expected = (*values, model.outputs, recipe.schedule)[:4]
+        assert tuple(row[["encoder", "dropout", "outputs", "schedule"]]) == expected
 
 
 def test_every_column_is_documented():

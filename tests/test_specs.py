@@ -77,6 +77,8 @@ OTHERS = {
         "head": "relu-linear",
         "weights": "cnn14-32k",
         "encoder": "other",
+        "dropout": 0.5,
+        "outputs": "per-corpus",
     },
     Recipe: {
         "learning_rate": 1e-3,
@@ -88,6 +90,7 @@ OTHERS = {
         "loudness_dbfs": -20,
         "evaluate_unseen": 2,
         "pool_by": "own",
+        "schedule": "one-cycle",
     },
     Augmentation: {
         "effects": ("stretch", "fade", "equalizer", "reverb", "noise", "specaugment"),
@@ -259,7 +262,7 @@ def test_evaluations(recipe, evaluations):
 
 
 RATE = r"expected a whole number in 0\.\.100 \(percent of the training clips\)"
-KNOWN = "iemocap, iemocap_scrambled, msp, ravdess"
+KNOWN = "iemocap, msp, ravdess"
 FIVE = replace(RAVDESS, folds=5)
 
 
@@ -283,7 +286,15 @@ FIVE = replace(RAVDESS, folds=5)
         ({"train": ("msp",)}, "msp have one split, no fold 3"),
         ({"train": ()}, "at least one training corpus"),
         ({"train": ("emodb",)}, f"training corpus 'emodb': expected one of {KNOWN}"),
-        ({"train": ("msp_scrambled",)}, f"training corpus 'msp_scrambled': expected one of {KNOWN}"),
+        ({"train": ("emodb_far",)}, f"training corpus 'emodb': expected one of {KNOWN}"),
+        (
+            {"train": ("msp_scrambled",)},
+            r"training corpus 'msp_scrambled': corpus msp has no scramble; add \[corpora\.msp\.scramble\]",
+        ),
+        (
+            {"train": ("msp", "iemocap_fra")},
+            r"training corpus 'iemocap_fra': expected after the corpus and a _ one of scrambled \(.*without-",
+        ),
         ({"train": ("iemocap", "iemocap_scrambled")}, "iemocap, iemocap_scrambled: the same corpus twice"),
         (
             {"train": ("iemocap", "ravdess"), "corpora": (IEMOCAP, FIVE)},
@@ -313,6 +324,11 @@ ALL_FOUR = "expected a permutation of all of angry, happy, neutral, sad"
         (ModelSpec, {"front_end": "mfcc"}, "front end 'mfcc': expected one of paper-loaded, paper-rebuilt"),
         (ModelSpec, {"head": "mlp"}, "head 'mlp': expected one of linear, relu-linear"),
         (ModelSpec, {"weights": "cnn10"}, "weights 'cnn10': expected one of cnn14-32k, cnn14-16k"),
+        *(
+            (ModelSpec, {"dropout": share}, rf"model dropout = {share}: expected a number in 0\.\.1 ")
+            for share in (-0.1, 1.01, float("nan"))
+        ),
+        (ModelSpec, {"outputs": "own"}, "model outputs 'own': expected one of shared, per-corpus"),
         (ModelSpec, {"width": 16}, "width 16 has no pretrained weights: set width = 64 or weights = ''"),
         (
             ModelSpec,
@@ -333,6 +349,7 @@ ALL_FOUR = "expected a permutation of all of angry, happy, neutral, sad"
         ),
         (Recipe, {"loudness_dbfs": 0}, r"loudness_dbfs = 0: expected a number in -90\.\.-1"),
         (Recipe, {"pool_by": "length"}, "recipe pool_by = 'length': expected one of stretched, own"),
+        (Recipe, {"schedule": "cosine"}, "recipe schedule = 'cosine': expected one of constant, one-cycle"),
         (Recipe, {"loudness_dbfs": 3.0}, "recipe loudness_dbfs = 3.0"),
     ],
 )

@@ -271,7 +271,7 @@ def test_a_small_grid_by_hand(tmp_path):
     ]
     assert not any(case.tuned for case in [*cases[:12], *cases[24:]])
     assert study.runs(("two",), 0) == [case.spec for case in grid[:4]]
-    assert study.runs(("two",), 0, recipes[1]) == [case.spec for case in grid[8:12]]
+    assert study.runs(("two",), 0, studies.How(study.model, recipes[1])) == [case.spec for case in grid[8:12]]
 
 
 def test_a_grid_without_the_studys_own_recipe_shares_nothing(tmp_path):
@@ -372,7 +372,10 @@ def test_where_data_and_results_lie(monkeypatch, tmp_path):
     ("name", "message"),
     [
         ("papr", r"^no study 'papr'; expected one of open, .*, or a \.toml file; did you mean 'paper'\?$"),
-        ("quite-another", r"^no study 'quite-another'; expected one of open, paper, .*, or a \.toml file$"),
+        (
+            "quite-another",
+            r"^no study 'quite-another'; expected one of open, open-small, paper, .*, or a \.toml file$",
+        ),
         ("../paper", r"^no study '\.\./paper'; expected one of"),
         ("no/such.toml", r"^study file no/such\.toml cannot be read: No such file or directory$"),
     ],
@@ -424,16 +427,21 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         ),
         (
             changed('["one", "two"]', '["one", "tow"]'),
-            "figure2: no corpus 'tow'; expected one of one, two, two_scr",
+            "figure2: corpus 'tow': expected one of one, two",
         ),
         (
             changed('["two_scrambled", "two"]', '["emodb"]'),
-            "figure3: no corpus 'emodb'; expected one of one, two",
+            "figure3: corpus 'emodb': expected one of one, two",
         ),
         (
             changed('["one", "two_scrambled"]', '["one_scrambled"]'),
-            "figure3: no corpus 'one_scrambled'; expected one",
+            "figure3: corpus 'one_scrambled': corpus one has no scramble; add [corpora.one.scramble]",
         ),
+        (
+            changed('["one", "two_scrambled"]', '["one", "two_swapped"]'),
+            "figure3: corpus 'two_swapped': expected after the corpus and a _ one of scrambled (",
+        ),
+        (changed('["two_scrambled", "two"]', "[2]"), "figure3: 2: expected the name of a corpus"),
         # what is missing
         (changed('title = "Two corpora"\n', ""), "title is missing"),
         (changed('reader = "crema_d"\n', ""), "corpora.one: reader is missing"),
@@ -441,7 +449,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         (SMALL.split("[corpora.one]")[0] + "[table1]\ntrain = []", "corpora is missing"),
         (
             SMALL.split("[table1]")[0],
-            "no exhibit is asked for; expected at least one of table1, tuning, figure2, figure3",
+            "no exhibit is asked for; expected at least one of table1, tuning, baseline, figure2, figure3",
         ),
         (changed('train = [["one"], ["one", "two"]]\n', ""), "figure2: train is missing"),
         (changed('test = ["two", "one"]\n', ""), "figure2: test is missing"),
@@ -538,7 +546,7 @@ PAIRS = 'neutral = "sad", sad = "neutral", happy = "angry", angry = "happy"'
         (tuned('[["two"]]', "[]"), "tuning.train = []: expected a list"),
         (tuned('[["two"]]', '"two"'), "tuning.train = 'two': expected a list"),
         (tuned('[["two"]]', '["two"]'), "tuning.train = 'two': expected a list"),
-        (tuned('[["two"]]', '[["tow"]]'), "tuning: no corpus 'tow'; expected one of one, two, two_scrambled"),
+        (tuned('[["two"]]', '[["tow"]]'), "tuning: corpus 'tow': expected one of one, two"),
         (
             tuned('[["two"]]', '[["two"], ["one"]]'),
             "tuning.train = [['two'], ['one']]: expected one training set of one corpus, as [['two']]",
@@ -609,7 +617,13 @@ def test_a_mistake_is_one_clear_message(tmp_path, text, message):
 
 def test_runs_must_settle_unless_a_study_says_that_it_is_too_short():
     settled = {name: studies.read(name).settled for name in studies.names()}
-    assert settled == {"open": True, "paper": True, "ravdess-emodb": True, "synthetic": False}
+    assert settled == {
+        "open": True,
+        "open-small": False,
+        "paper": True,
+        "ravdess-emodb": True,
+        "synthetic": False,
+    }
 
 
 # --- Figure 4 ---

@@ -137,7 +137,10 @@ ABSURD = {
         PLAIN.replace('"audformat"', '"emodb"\nmax_training_clips = 9'),
         "corpora.two is corpora.one again: networks would be tested on the clips that they learnt from",
     ),
-    "scrambled": (one('title = "A-SCRAMBLED"'), "-SCRAMBLED is the study's own ending"),
+    "scrambled": (
+        one('title = "A-SCRAMBLED"'),
+        "-SCRAMBLED is an ending that the study gives to other labels",
+    ),
     # what fits the study and would fail in the run
     "other folds": (one("folds = 3"), "corpora.one.folds = 3: with these options it has 5; leave folds out"),
     "folds twice": (

@@ -29,17 +29,17 @@ def verify(model):
     pass
 
 
-def build(model, seed):
+def build(model, seed, outputs):
     torch.manual_seed(seed)
-    return Levels()
+    return Levels(outputs)
 
 
 class Levels(nn.Module):
     """The loudness of a clip, whole and at its start."""
 
-    def __init__(self):
+    def __init__(self, outputs):
         super().__init__()
-        self.head = nn.Linear(2, 4)
+        self.head = nn.Linear(2, outputs)
 
     def inputs(self, parts):
         parts = list(parts)
@@ -66,7 +66,7 @@ def levels(tmp_path, monkeypatch):
 
 
 def test_the_encoders_are_the_modules_of_their_folder():
-    assert encoders.names() == ["cnn14"]
+    assert encoders.names() == ["cnn14", "logmel_statistics"]
 
 
 def test_another_name_is_refused_with_the_known_ones():
@@ -87,7 +87,7 @@ def test_cnn14_is_described_before_it_is_built():
 
 
 def test_a_file_is_an_encoder_that_trains(levels):
-    assert encoders.names() == ["cnn14", "levels"]
+    assert encoders.names() == ["cnn14", "levels", "logmel_statistics"]
     encoders.verify(levels)
     training, evaluation = clips_of(noises(9, 500, 4000)), clips_of(noises(3, 500, 4000, seed=1))
     augmenting = Augmenting(Augmentation(effects=("shift", "fade")), 50)

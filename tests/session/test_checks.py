@@ -62,6 +62,15 @@ def test_validation_goes_by_the_key_that_was_learnt(plans):
         assert_valid(result, plan)
 
 
+def test_a_run_that_learns_permuted_labels_must_be_scored_under_them(plans):
+    plan = dataclasses.replace(plans["iemocap_scrambled+msp-aug0-fold04"], train=("iemocap_far", "msp"))
+    result = valid(plan)
+    assert_valid(result, plan)
+    del result["tests"]["iemocap_far"]
+    with pytest.raises(KeyError, match="iemocap_far"):
+        assert_valid(result, plan)
+
+
 def test_a_tuned_run_needs_clips_to_choose_on():
     """A valid run that no recipe can be chosen on."""
     case = next(case for case in studies.plan(studies.read("paper")) if case.tuned)

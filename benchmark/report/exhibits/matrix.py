@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.report.exhibits import Section
 from benchmark.report.later import pd, tables
 from benchmark.study import Study
-from serkit.labels import is_permuted
+from serkit.labels import treatment_of
 from serkit.results import Store
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
         test's corpus), and the cell's of `Cells.row`. `guesses`: what is had on each corpus without listening
         (`benchmark.report.constants`): `test` (title), `guessing`, `always` (wF1 each), `label`.
     """
-    true = [train for train in study.training_sets() if not any(map(is_permuted, train))]
+    true = [train for train in study.training_sets() if not any(map(treatment_of, train))]
     rows = []
     for train in sorted(true, key=len):
         for corpus in study.corpora:

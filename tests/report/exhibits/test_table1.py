@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from benchmark.study import How
 from tests.made_results import made_result, put
 from tests.made_studies import (
     by_id,
@@ -58,7 +59,7 @@ def test_the_tuned_row_has_the_interval_of_the_chosen_point(store):
     assert (cell["units"], cell["spread_of"]) == (0, "nothing")
     put_grid(store, study, dict.fromkeys(itertools.product((0.001, 0.01), (16, 128)), (0.5, 0.5)))
     of_chosen = study.exhibits["tuning"].recipes(study)[2]
-    for run, wf1 in zip(study.runs(("two",), 0, of_chosen), (0.60, 0.61), strict=True):
+    for run, wf1 in zip(study.runs(("two",), 0, How(study.model, of_chosen)), (0.60, 0.61), strict=True):
         put(store, made_result(run, flat(wf1)))
     cell = the(cells_of(study, store), "table1", "TWO (tuned)", "TWO")
     assert cell["units"] == 2
