@@ -28,14 +28,14 @@ def shown(value: Any) -> str:
     return written if len(written) <= MAX_SHOWN else f"{written[: MAX_SHOWN - 4]} ..."
 
 
-def many(number: int, what: str) -> str:
-    """A number of things.
+def many(number: int, what: str, several: str = "") -> str:
+    """A number of things; `several` is their plural where no s makes it.
 
     Example:
         >>> many(1, "pair"), many(2000, "pair")
         ('1 pair', '2,000 pairs')
     """
-    return f"{number:,} {what}{'s' * (number != 1)}"
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

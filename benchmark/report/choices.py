@@ -22,6 +22,10 @@ def choices(study: Study) -> list[tuple[str, str]]:
     scrambled = {study.titles[corpus.name]: corpus.scramble for corpus in study.corpora if corpus.scramble}
     scrambles = {title: ", ".join(map("->".join, pairs)) for title, pairs in scrambled.items()}
     rate, batch = f"constant {recipe.learning_rate:g}, no decay", f"batch {recipe.batch_size}"
+    if recipe.schedule != "constant":
+        rate = f"{recipe.schedule} up to {recipe.learning_rate:g} and down to 0"
+    narrow = f", dropout {model.dropout:g} times its own" * (model.dropout != 1)
+    apart = ", outputs of its own for each corpus that is trained on" * (model.outputs != "shared")
     each = f"{recipe.evaluations_per_epoch} evaluation(s) an epoch"
     unseen = f"corpora that are not trained on also at 1 in {recipe.evaluate_unseen} before it"
     crops = f"at most {recipe.max_seconds:g} s: random crop in training, first part in evaluation; masked"
@@ -32,8 +36,8 @@ def choices(study: Study) -> list[tuple[str, str]]:
         "scrambling": "; ".join(f"{title}: {pairs}" for title, pairs in scrambles.items()) or "none",
         "4 front end": model.front_end,
         "weights": model.weights or "from random initialisation",
-        "width": f"{model.width} channels in the first block (CNN14: 64)",
-        "5 head and loss": f"{model.head}; {LOSS}",
+        "width": f"{model.width} channels in the first block (CNN14: 64){narrow}",
+        "5 head and loss": f"{model.head}{apart}; {LOSS}",
         "6 optimiser": f"Adam, {rate}, {recipe.epochs} epochs, {batch}",
         "7 tail": f"last {recipe.tail:.0%} of iterations, {each}; {unseen}",
         "8 validation": _validation(study),

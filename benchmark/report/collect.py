@@ -47,7 +47,10 @@ class Report:
         self.sections = [section for kind, of in self.exhibits for section in kind.sections(study, of)]
         self.numbers = _saved(of for _, of in self.exhibits)
         self.cells = self.numbers.get("cells", pd.DataFrame())  # of Table 1 and the figures
-        self.sentences = verdicts.sentences(made)  # the answer
+        every = {name: frame for _, of in self.exhibits for name, frame in of.items()}
+        self.verdicts = verdicts.verdicts(made, every)
+        self.answer = verdicts.answer(self.verdicts)
+        self.judged = verdicts.table(self.verdicts)
         history = [HISTORY.format(method, METHOD)] if method != METHOD else []
         self.notes = [*history, *_notes(made, self.found, self.cells)]
         self.choices = choices(study)

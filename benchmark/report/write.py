@@ -38,8 +38,9 @@ def assemble(
             pictures = _write(report, store.folder, colours)
         except OSError as error:
             raise unwritable(Path(error.filename2 or error.filename or store.folder), error) from error
-    files = [page.NAME, "report.md", *(f"{name}.csv" for name in report.numbers)]
-    kinds = {"": files, "as .md, .csv, .tex: ": [table.name for table in report.tables]}
+    files = [page.NAME, "report.md", "verdicts.json", *(f"{name}.csv" for name in report.numbers)]
+    names = [table.name for table in (report.judged, *report.tables)]
+    kinds = {"": files, "as .md, .csv, .tex: ": names}
     kinds["as .png, .svg, .pdf: "] = pictures
     written = "; ".join(f"{kind}{', '.join(names)}" for kind, names in kinds.items() if names)
     return printable(_terminal(report, f"written to {store.folder}: {written}")), report.cells
@@ -49,7 +50,8 @@ def _write(report: Report, folder: Path, colours: str) -> list[str]:
     """Writes every file whole, so that nobody reads half of one; returns the names of the pictures."""
     for name, numbers in report.numbers.items():
         write_whole(folder / f"{name}.csv", escape.csv(numbers))
-    for table in report.tables:
+    write_whole(folder / "verdicts.json", verdicts.as_json(report.verdicts))
+    for table in (report.judged, *report.tables):
         write_whole(folder / f"{table.name}.md", f"{table.markdown()}\n")
         write_whole(folder / f"{table.name}.tex", table.latex())
         write_whole(folder / f"{table.name}.csv", table.csv())
@@ -74,9 +76,9 @@ def _draw(report: Report, folder: Path, colours: str) -> dict[str, bytes]:
 
 def _markdown(report: Report, pictures: dict[str, bytes]) -> str:
     first, *notes = report.notes  # the first is the study's caution, or how its networks began
-    said = [report.interim, verdicts.QUESTION, first, " ".join(report.sentences), *notes]
+    said = [report.interim, verdicts.QUESTION, first, *report.answer, *notes]
     parts = [f"# {escape.markdown(report.study.title)}", *map(escape.paragraph, filter(None, said))]
-    parts += [table.markdown("##") for table in report.tables]
+    parts += [report.judged.markdown("##"), *(table.markdown("##") for table in report.tables)]
     parts += [f"![{name}]({name}.png)" for name in pictures]
     chosen = "What was chosen where the paper is silent"
     parts.append(Table("choices", chosen, ["Point", "Choice"], report.choices).markdown("##"))
@@ -88,4 +90,7 @@ def _terminal(report: Report, written: str) -> str:
     shown = [table for table in report.tables if not table.aside]
     parts += ["\n".join([table.title, "", table.text("simple"), *table.legend]) for table in shown]
     parts.append("\n".join(f"{point}: {choice}" for point, choice in report.choices))
-    return "\n\n".join([*parts, *report.sentences, written])
+    parts += [
+        f"{verdict.answer.upper()}: {verdict.claim}\n  {verdict.sentence}" for verdict in report.verdicts
+    ]
+    return "\n\n".join([*parts, *report.answer, written])

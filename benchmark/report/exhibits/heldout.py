@@ -193,17 +193,7 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
         ]
         for row in numbers["heldout-cells"].to_dict("records")
     ]
-    headers = [
-        "Trained on",
-        "Lacks",
-        "Label",
-        "Held out",
-        "Others",
-        "Above",
-        "With it",
-        "Others alone",
-        "Share",
-    ]
+    headers = ["Trained on", "Lacks", "Label", "Held out", "Others", "Above", "With it", "Others alone"]
     return [tables.Table("heldout", NAMES["heldout"], [*headers, "Share"], rows, LEGEND)]
 
 

@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report import escape, verdicts
+from benchmark.report.claims import claims, printed
 from benchmark.report.coverage import cost, coverage, versions
+from benchmark.report.judging import MARGIN
+from benchmark.report.page.sketch import sketch
 from benchmark.report.tables import Table
 from benchmark.session import status
 from serkit.files import cache_folder, read_bytes, write_whole
@@ -42,7 +45,7 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
     Heat maps open in the `colours` `paper` or `safe`; a reader may switch.
     """
     study, results = report.study, report.found.results.values()
-    spent = cost(results)
+    spent, published = cost(results), {name: printed(claim).answer for name, claim in claims().items()}
     choices = Table("choices", "Points and choices", ["Point", "Choice"], report.choices)
     tables = [*report.tables, *coverage(study, report.found, report.states), choices, spent]
     data: dict[str, Any] = {"labels": LABELS, "metrics": METRICS, "conditions": report.conditions}
@@ -54,6 +57,9 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
         report=report,
         study=study,
         question=verdicts.QUESTION,
+        margin=MARGIN,
+        published=published,
+        sketches=[sketch(verdict.changes) for verdict in report.verdicts],
         colours=colours,
         tables={table.name: table for table in tables},
         downloads=_downloads(report, tables),

@@ -1,0 +1,125 @@
+"""A study's own questions: one cell against another, judged as the paper's claims are.
+
+They have no table of their own: their verdicts stand with the others (`benchmark.report.verdicts.asked`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.exhibits import Section
+from benchmark.study import Condition, Study, TrainingSet
+from benchmark.study_file import LIST, NUMBER, TABLE, TEXT, WHOLE, check_values
+from serkit.results import Store
+from serkit.settings import check, one_line, one_of
+from serkit.specs import check_name, in_order
+from serkit.words import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.report.cells import Cells
+    from benchmark.report.tables import Table
+
+PLACE = 10
+NAMES = {"questions": "The study's own questions"}
+KEYS = {"ask": LIST}
+EXPECTS = ("above", "below", "within")
+QUESTION = {"claim": TEXT, "of": TABLE, "less": TABLE, "expect": TEXT, "margin": NUMBER}
+CELL = {"train": LIST, "test": TEXT, "augment_percent": WHOLE}
+EXAMPLE = [
+    {
+        "claim": "EmoDB teaches more of mine than mine of EmoDB",
+        "of": {"train": ["emodb"], "test": "mine"},
+        "less": {"train": ["mine"], "test": "mine"},
+        "expect": "above",
+    }
+]
+SAID = (
+    "Its own questions. Each is a claim in a line, and a cell less another on one corpus (train, test and,"
+    " unless it is the lowest of the study, augment_percent)."
+)
+SETTINGS = {
+    "ask": (
+        EXAMPLE,
+        "a table each; expect: above or below 0, or within the margin (0.05 unless given) of it.",
+    ),
+}
+REFERENCE = {"questions": (SAID, SETTINGS)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim, and the two cells (training set, test, rate) whose difference decides it."""
+
+    claim: str
+    of: tuple[TrainingSet, str, int]
+    less: tuple[TrainingSet, str, int]
+    expect: str
+    margin: float
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a study asks by itself."""
+
+    asked: tuple[Question, ...]
+    tests = measurements = ()
+
+    def conditions(self, study: Study) -> list[Condition]:
+        """The trainings of both cells of each."""
+        return [Condition(train, rate) for each in self.asked for train, _, rate in (each.of, each.less)]
+
+
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Questions:
+    """Questions, each checked."""
+    given = table.get("ask", ())
+    check(bool(given), f"{name}: ask is missing; expected one or more [[{name}.ask]]")
+    return Questions(
+        tuple(_question(f"{name}.ask {number + 1}", of, study) for number, of in enumerate(given))
+    )
+
+
+def _question(where: str, table: Any, study: Study) -> Question:
+    check_values(where, table, QUESTION)
+    for key in ("claim", "of", "less", "expect"):
+        check(key in table, f"{where}: {key} is missing")
+    one_of(f"{where}: expect", table["expect"], EXPECTS)
+    of, less = (_cell(f"{where}.{key}", table[key], study) for key in ("of", "less"))
+    one_test = study.corpus(of[1]).name == study.corpus(less[1]).name
+    check(
+        one_test, f"{where}: {of[1]} less {less[1]}: expected two cells on one corpus, clip by clip the same"
+    )
+    check(of != less, f"{where}: a cell less itself")
+    margin = float(table.get("margin", 0.05))
+    check(0 < margin < 1, f"{where}: margin = {shown(margin)}: expected a change of wF1, between 0 and 1")
+    return Question(one_line(f"{where}: claim", table["claim"]), of, less, table["expect"], margin)
+
+
+def _cell(where: str, table: Mapping[str, Any], study: Study) -> tuple[TrainingSet, str, int]:
+    check_values(where, table, CELL)
+    for key in ("train", "test"):
+        check(key in table, f"{where}: {key} is missing")
+    for word in (*table["train"], table["test"]):
+        check(isinstance(word, str), f"{where}: {shown(word)}: expected the name of a corpus")
+        check_name(f"{where}: corpus", word, study.corpora)
+    rate = table.get("augment_percent", min(study.rates_percent))
+    one_of(f"{where}: augment_percent", rate, study.rates_percent)
+    return in_order(table["train"], study.corpora), table["test"], rate
+
+
+def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
+    """None: what they rest on stands in the other exhibits or in the verdict."""
+    return {}
+
+
+def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Table]:
+    """None."""
+    return []
+
+
+def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """None."""
+    return []

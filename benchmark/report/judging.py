@@ -1,0 +1,244 @@
+"""How a claim is judged: which changes count, what they say together, and how many units could tell.
+
+A sentence never claims more than the spread of its numbers allows (`benchmark.report.intervals`): a change is
+clear where it is so after Holm's correction over all changes that the claim rests on. "Does not hold" needs
+intervals that leave out what would count, `MARGIN`. What has no interval, is not done or not asked for, is
+said. A change does not count where neither of its cells is above what a constant predictor has, nor where a
+training it rests on cannot be told from guessing: a network that guesses has no gap to bridge and no labels
+to notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmark.report import intervals
+from benchmark.report.intervals import Spread
+from benchmark.report.tables import signed
+from benchmark.study import How, Study, TrainingSet
+from serkit.labels import corpus_of
+from serkit.words import many
+
+if TYPE_CHECKING:
+    from benchmark.report.cells import Cells
+
+HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
+MARGIN = 0.05
+"""A change of wF1 or recall that counts. Ours, because the paper gives none: as much as other names for the
+labels of one corpus change there, and below the 0.08 that it calls an improvement."""
+ABOVE, BELOW, WITHIN = "above", "below", "within"
+"""What a claim expects of its changes: some clearly up, some clearly down, all smaller than the margin."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study says of a claim.
+
+    Attributes:
+        name: the claim's, under which `benchmark/paper/claims.toml` has the paper's own, if it makes it.
+        claim: in a line.
+        answer: `HOLDS`, `FAILS` or `UNTOLD`.
+        sentence: the numbers that say so.
+        changes: what it rests on, each with what it is of.
+        unit: of the changes.
+    """
+
+    name: str
+    claim: str
+    answer: str
+    sentence: str
+    changes: tuple[tuple[str, Spread], ...] = ()
+    unit: str = "wF1"
+
+
+class Place(NamedTuple):
+    """A cell: a training set on a test, at a rate."""
+
+    train: TrainingSet
+    test: str
+    rate: int
+    how: How | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A sum of cells on one corpus minus that of others, and whether it counts."""
+
+    name: str  # in words
+    plus: tuple[Place, ...]
+    minus: tuple[Place, ...]
+    spread: Spread
+    heard: bool  # one of its cells is above what is had without listening
+    guessed: tuple[str, ...]  # trainings it rests on that cannot be told from guessing, in words
+
+
+def change(cells: Cells, name: str, plus: Sequence[Place], minus: Sequence[Place]) -> Change:
+    """The change of wF1 between some cells."""
+    spread = intervals.contrast(*([cells.units(*place) for place in side] for side in (plus, minus)))
+    places = (*plus, *minus)
+    heard = any(cells.row(*place)["above"] for place in places)
+    trains = dict.fromkeys(place.train for place in places)
+    guessed = filter(None, (guessing(cells, train) for train in trains))
+    return Change(name, tuple(plus), tuple(minus), spread, heard, tuple(guessed))
+
+
+def guessing(cells: Cells, train: TrainingSet) -> str:
+    """That a training on true labels cannot be told from guessing on its corpora, in words; else empty."""
+    true, rate = tuple(map(corpus_of, train)), min(cells.study.rates_percent)
+    known = {name: learnt for name in true if (learnt := cells.learnt(true, name, rate))}
+    if not known or any(learnt.shown for learnt in known.values()):
+        return ""
+    title_of = cells.study.title_of
+    return f"{title_of(true)}: {'; '.join(f'{title_of(name)} {of}' for name, of in known.items())}"
+
+
+@dataclass(frozen=True)
+class Family:
+    """The changes that a claim rests on, sorted by whether they count.
+
+    Those that the study does not train for are left out, unless it trains for none.
+    """
+
+    study: Study
+    changes: Sequence[Change]
+    counted: list[Change] = field(default_factory=list)
+    silent: list[Change] = field(default_factory=list)
+    unlearnt: list[Change] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        asked = [each for each in self.changes if not self._unasked([each])]
+        object.__setattr__(self, "changes", asked or self.changes)
+        for each in self.changes:
+            if each.spread.known:
+                place = self.unlearnt if each.guessed else self.counted if each.heard else self.silent
+                place.append(each)
+
+    @property
+    def spreads(self) -> list[Spread]:
+        """Of the changes that count."""
+        return [each.spread for each in self.counted]
+
+    def clear(self) -> tuple[list[Change], list[Change]]:
+        """Those that are clear after Holm's correction: up, and down."""
+        clear = intervals.holm([spread.p for spread in self.spreads]) < intervals.CHANCE
+        found = [each for each, so in zip(self.counted, clear, strict=True) if so]
+        up = [each for each in found if each.spread.mean > 0]
+        return up, [each for each in found if each.spread.mean < 0]
+
+    def answer(self, expects: str, margin: float = MARGIN) -> str:
+        """Whether a claim holds that expects something of the changes that count."""
+        up, down = self.clear()
+        if not self.counted:
+            return UNTOLD
+        if expects == WITHIN:
+            if all(-margin < of.low and of.high < margin for of in self.spreads):
+                return HOLDS
+            return FAILS if any(reaches(each.spread, margin) for each in (*up, *down)) else UNTOLD
+        found, against = (up, down) if expects == ABOVE else (down, up)
+        if found:
+            return HOLDS
+        sides = [of.high if expects == ABOVE else -of.low for of in self.spreads]
+        return FAILS if all(side < margin for side in sides) or len(against) == len(self.counted) else UNTOLD
+
+    def why_not(self) -> str:
+        """Why nothing counts: what is not done, not asked for, has no interval, was not learnt or heard."""
+        if self.unlearnt:
+            return f"cannot be said: nothing was learnt ({self._unlearnt()})"
+        if self.silent:
+            pairs = many(len(self.silent), "pair of cells", "pairs of cells")
+            return f"cannot be said: none of {pairs} is above what is had without listening"
+        if missing := self._unasked(self.changes):
+            named = " or ".join(f"{self.study.title_of(train)} at {rate} %" for train, rate in missing)
+            return f"cannot be said: this study does not train on {named}"
+        if any(each.spread.of == intervals.ALONE for each in self.changes):
+            why = "nothing tells what another training or fold would give, so there is no interval"
+            return f"cannot be said yet: {why}"
+        return "cannot be said yet: its runs are not done"
+
+    def _unasked(self, changes: Sequence[Change]) -> list[tuple[TrainingSet, int]]:
+        """The training sets and rates that some changes rest on, and that the study does not train."""
+        asked = {at[:2] for exhibit in self.study.exhibits.values() for at in exhibit.conditions(self.study)}
+        places = [place for each in changes for place in (*each.plus, *each.minus)]
+        needed = dict.fromkeys((place.train, place.rate) for place in places)
+        return [at for at in needed if at not in asked]
+
+    def _unlearnt(self) -> str:
+        return "; ".join(dict.fromkeys(word for each in self.unlearnt for word in each.guessed))
+
+    def said(self, unit: str = "wF1") -> str:
+        """The changes in words: range, median, how many are clear, what is left out."""
+        up, down = self.clear()
+        n, means = len(self.counted), [spread.mean for spread in self.spreads]
+        span = " to ".join(dict.fromkeys((signed(min(means)), signed(max(means)))))
+        if n == 1:
+            (of,) = self.spreads
+            span = f"{signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
+        median = f", median {signed(float(np.median(means)))}" * (n > 2)
+        over = intervals.over((of.n, of.of) for of in self.spreads)
+        corrected = f"; {many(n, 'change')} corrected for" * (n > 1)
+        clear = (
+            f"clearly up in {len(up)} and down in {len(down)} of {n}" if n > 1 else "clear" * bool(up or down)
+        )
+        clear = clear or "not clear"
+        return f"{unit} changes by {span}{median}: {clear} (95 % over {over}{corrected}){self.left_out()}"
+
+    def left_out(self) -> str:
+        """What does not count, in words; empty where everything does."""
+        undone = len(self.changes) - len(self.counted) - len(self.silent) - len(self.unlearnt)
+        said = [
+            f"{undone} not done or without an interval" * bool(undone),
+            f"{len(self.silent)} not above what is had without listening" * bool(self.silent),
+            f"{len(self.unlearnt)} where nothing was learnt ({self._unlearnt()})" * bool(self.unlearnt),
+        ]
+        left = ", ".join(filter(None, said))
+        return f"; left out: {left}" if left else ""
+
+    def could(self, margin: float = MARGIN) -> str:
+        """How many units would tell, in words; empty where that is not known."""
+        from benchmark.report.claims import needed
+
+        units = [needed(of, margin, intervals.CHANCE, len(self.counted)) for of in self.spreads]
+        known = [unit for unit in units if unit]
+        if not known:
+            return ""
+        of = intervals.over([(max(known), self.spreads[0].of)])
+        return f"A change of {margin} would be seen in four of five studies with {of}"
+
+
+def reaches(spread: Spread, margin: float) -> bool:
+    """Whether a change may be as large as what counts, in its own direction."""
+    return spread.low <= -margin if spread.mean < 0 else spread.high >= margin
+
+
+def verdict(
+    name: str, claim: str, family: Family, expects: str, asks: str, then: str = "", margin: float = MARGIN
+) -> Verdict:
+    """A claim's verdict from a family of changes.
+
+    Args:
+        name: the claim's.
+        claim: in a line.
+        family: what it rests on.
+        expects: `ABOVE`, `BELOW` or `WITHIN`.
+        asks: the question, as `Whether augmentation helps`; what is said where nothing counts begins so.
+        then: what the changes are of, before them: `Trained on one corpus and tested on another, `.
+        margin: what counts as a change.
+    """
+    changes = tuple((each.name, each.spread) for each in family.counted)
+    if not changes:
+        return Verdict(name, claim, UNTOLD, f"{asks} {family.why_not()}.")
+    answer, said = family.answer(expects, margin), f"{then}{family.said()}."
+    if answer == FAILS and expects == WITHIN:
+        large = [each.name for of in family.clear() for each in of if reaches(each.spread, margin)]
+        said += f" It is clear, and may be {margin:g} or more, for {' and '.join(large)}."
+    elif answer == FAILS:
+        said += f" A {'gain' if expects == ABOVE else 'loss'} of {margin:g} is excluded in all of them."
+    elif answer == HOLDS and expects == WITHIN:
+        said += f" A change of {margin:g}, up or down, is excluded."
+    elif answer == UNTOLD and (could := family.could(margin)):
+        said += f" {could}."
+    return Verdict(name, claim, answer, said, changes)

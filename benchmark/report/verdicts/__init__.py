@@ -1,0 +1,100 @@
+"""What a study says of each question: a verdict, made from its numbers alone.
+
+A question is a module of this folder, found by name, with `PLACE` (its order) and `judge(cells, numbers)`,
+which gives verdicts: a claim, whether it holds, does not hold or cannot be told, and a sentence with the
+numbers that say so. `numbers` are those of the exhibits. What questions have in common is in
+`benchmark.report.judging`; the paper's own numbers are judged in `benchmark.report.claims`.
+
+A claim holds, or does not, only where intervals decide it; all else cannot be told, and how many units could
+is said. Where nothing was learnt, that is said first and nothing else is concluded.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import math
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.claims import claims, printed
+from benchmark.report.intervals import Spread
+from benchmark.report.judging import FAILS, Verdict
+from benchmark.report.tables import Table
+
+if TYPE_CHECKING:
+    from benchmark.report.cells import Cells
+
+QUESTION = (
+    "Does data augmentation bridge the gap between speech-emotion corpora, and does the network learn"
+    " emotions at all, or does it memorise each corpus?"
+)
+
+
+@functools.cache
+def questions() -> tuple[ModuleType, ...]:
+    """The questions, in their order."""
+    found = [
+        importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+    ]
+    return tuple(sorted(found, key=lambda question: question.PLACE))
+
+
+PARTS = {
+    "Bridging the gap": ("transfer", "bridge", "unseen-augmented", "unseen-falls"),
+    "Emotions or corpora": ("separates", "unnoticed", "joint", "joint-unseen"),
+}
+"""The two parts of the question, and the claims that answer each."""
+
+
+def answer(found: Sequence[Verdict]) -> list[str]:
+    """The answer to the question: a sentence a part, each made of verdicts and of nothing else."""
+    by_name = {verdict.name: verdict for verdict in found}
+    if (learnt := by_name.get("learnt")) and learnt.answer == FAILS:
+        return [f"Nothing was learnt, so nothing is concluded. {learnt.sentence}"]
+    said = []
+    for part, names in PARTS.items():
+        claims = [f"{by_name[name].claim}: {by_name[name].answer}" for name in names if name in by_name]
+        said.append(f"{part}. {'; '.join(claims) or 'This study does not ask'}.")
+    return said
+
+
+def table(found: Sequence[Verdict]) -> Table:
+    """The verdicts as a table: claim, verdict, what the paper's own numbers say of it, and why."""
+    published = {name: printed(claim).answer for name, claim in claims().items()}
+    rows = [[of.claim, of.answer, published.get(of.name, ""), of.sentence] for of in found]
+    legend = "Of the paper: what its printed numbers decide of the same claim (docs/reading-the-paper.md)."
+    return Table("verdicts", "Verdicts", ["Claim", "Here", "In print", "Why"], rows, (legend,), aside=True)
+
+
+def as_json(found: Sequence[Verdict]) -> str:
+    """The verdicts with every digit, a JSON list; what is not known is null."""
+    ends = ("mean", "low", "high", "p")
+    every = [
+        {
+            **{name: getattr(of, name) for name in ("name", "claim", "answer", "sentence", "unit")},
+            "changes": [
+                {
+                    "of": name,
+                    **{end: _number(getattr(spread, end)) for end in ends},
+                    "n": spread.n,
+                    "over": spread.of,
+                }
+                for name, spread in of.changes
+            ],
+        }
+        for of in found
+    ]
+    return json.dumps(every, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def verdicts(cells: Cells, numbers: Mapping[str, Any] | None = None) -> list[Verdict]:
+    """All verdicts, from the runs that are done; the first says whether anything was learnt."""
+    return [verdict for question in questions() for verdict in question.judge(cells, numbers or {})]

@@ -1,0 +1,88 @@
+"""What do permuted labels of one corpus change in joint training? On it, on the others, on unseen corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.judging import BELOW, WITHIN, Change, Family, Place, Verdict, change, verdict
+from benchmark.study import TrainingSet
+from serkit.labels import corpus_of, is_permuted
+
+if TYPE_CHECKING:
+    from benchmark.report.cells import Cells
+
+PLACE = 4
+UNNOTICED = "Permuted labels of one corpus go unnoticed in joint training"
+THIRD = "Permuted labels of one corpus lower wF1 on corpora that were not trained on"
+FALLS = "On the permuted corpus, augmentation costs more than under its true labels"
+
+
+def contradictions(cells: Cells) -> list[TrainingSet]:
+    """The joint training sets in which the labels of one corpus are permuted, and those of others are not."""
+    return [
+        train
+        for train in cells.study.training_sets()
+        if 0 < sum(map(is_permuted, train)) < len(train) and _plain(train)
+    ]
+
+
+def _plain(train: TrainingSet) -> bool:
+    return all(is_permuted(name) or name == corpus_of(name) for name in train)
+
+
+def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
+    """Three verdicts, over all such trainings; none of a study without."""
+    sets, rates = contradictions(cells), sorted(cells.study.rates_percent)
+    if not sets:
+        return []
+    study, rate = cells.study, rates[0]
+    own: list[Change] = []
+    unseen: list[Change] = []
+    falls: list[Change] = []
+    for train in sets:
+        for corpus in study.corpora:
+            taught = [name for name in train if corpus_of(name) == corpus.name]
+            here = own if taught else unseen
+            here.append(of_place(cells, train, (taught or [corpus.name])[0], rate))
+            if taught and is_permuted(taught[0]):
+                falls += [_fall(cells, train, taught[0], at) for at in rates[1:]]
+    then = (
+        f"With one corpus's labels permuted in joint training, against the same on true labels, at {rate} %: "
+    )
+    found = [
+        verdict(
+            "unnoticed",
+            UNNOTICED,
+            Family(study, own),
+            WITHIN,
+            "Whether permuted labels are noticed",
+            f"{then}on the corpora trained on, each under the labels that it was taught, ",
+        )
+    ]
+    if unseen:
+        asks = "Whether permuted labels matter to other corpora"
+        found.append(verdict("third", THIRD, Family(study, unseen), BELOW, asks, f"{then}other corpora "))
+    if falls:
+        then = (
+            f"On the permuted corpus under the labels that it was taught, from {rate} % to higher rates, less"
+            " the same under true labels: "
+        )
+        asks = "Whether augmentation costs more under permuted labels"
+        found.append(verdict("scrambled-falls", FALLS, Family(study, falls), BELOW, asks, then))
+    return found
+
+
+def of_place(cells: Cells, train: TrainingSet, test: str, rate: int) -> Change:
+    """What permuted labels change on a test, each under the labels that it was taught."""
+    true = tuple(map(corpus_of, train))
+    places = [Place(train, test, rate)], [Place(true, corpus_of(test), rate)]
+    return change(cells, f"{cells.study.title_of(train)} on {cells.study.title_of(corpus_of(test))}", *places)
+
+
+def _fall(cells: Cells, train: TrainingSet, test: str, rate: int) -> Change:
+    """What augmentation changes under permuted labels, less what it changes under true ones."""
+    true, lowest = tuple(map(corpus_of, train)), min(cells.study.rates_percent)
+    plus = [Place(train, test, rate), Place(true, corpus_of(test), lowest)]
+    minus = [Place(train, test, lowest), Place(true, corpus_of(test), rate)]
+    return change(cells, f"{cells.study.title_of(train)}, {rate} %", plus, minus)
