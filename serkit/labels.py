@@ -136,7 +136,7 @@ def title_of(name: str, titles: Mapping[str, str]) -> str:
 def ending_of(title: str) -> str:
     """The ending of a title that `title_of` would give it, as `-SCRAMBLED`; empty where it has none."""
     found = re.search("|".join(f"-{pattern}$" for pattern in TREATMENTS), title, re.IGNORECASE)
-    return found[0] if found else ""
+    return found[0] if found and is_treatment(found[0][1:].lower()) else ""
 
 
 def is_permutation(pairs: Iterable[tuple[object, object]]) -> bool:
