@@ -10,7 +10,9 @@ import pytest
 from serkit.corpora.reading.corpus import some
 from serkit.labels import LABELS, SWAP
 from serkit.results import Store
-from serkit.splits import scored, split
+from serkit.specs import OUTPUTS
+from serkit.splits import about, scored, scored_clips, split
+from serkit.train import Evaluation
 from tests.made_runs import FOLDED, LARGE, MIXED, PLAN, forget, loaded
 
 
@@ -128,3 +130,107 @@ def test_metrics_of_hand_made_scores(corpora):
     assert said["tests"]["folded_scrambled"]["1"] == {"uACC": 0.0, "wACC": 0.0, "wF1": 0.0}
     assert said["validation"]["large"]["wACC"] == 1.0
     assert said["validation"]["folded_scrambled"]["wACC"] == 0.0
+
+
+# --- treatments, and outputs per corpus ---
+
+
+def plan(*train, fold=1, seed=0, outputs="shared"):
+    model = dataclasses.replace(PLAN.model, outputs=outputs)
+    return dataclasses.replace(PLAN, train=train, fold=fold, seed=seed, model=model)
+
+
+def taught_of_folded(corpora, name, **how):
+    """Rows and what is taught of them, of the corpus `folded` under a name."""
+    training = split(plan("large", name, **how), corpora).training
+    here = training.corpus == 0
+    return training.row[here], training.label[here]
+
+
+def test_a_label_that_is_left_out_is_missing_in_training_and_tested(corpora):
+    every, true = taught_of_folded(corpora, "folded")
+    for number, label in enumerate(LABELS):
+        name = f"folded_without-{label}"
+        rows, told = taught_of_folded(corpora, name)
+        assert rows.tolist() == every[true != number].tolist()
+        assert set(told) == set(range(4)) - {number}
+        clips = split(plan("large", name), corpora)
+        assert (clips.training.corpus == 1).sum() == 72  # the other corpus has it
+        tested = clips.evaluation.label[clips.tests["folded", 1]]
+        assert np.bincount(tested).tolist() == [6, 6, 6, 6]
+        said = about(plan("large", name), "folded", corpora["folded"])
+        assert said["clips"]["train"] == {of: 6 * (of != label) for of in LABELS}
+        assert said["clips"]["test"] == dict.fromkeys(LABELS, 6)
+
+
+def test_shuffled_labels_are_those_of_the_seed_and_the_fold(corpora):
+    def told(**how):
+        return taught_of_folded(corpora, "folded_shuffled", **how)
+
+    rows, first = told()
+    np.testing.assert_array_equal(first, told()[1])
+    assert np.bincount(first).tolist() == [6, 6, 6, 6]
+    assert rows.tolist() == taught_of_folded(corpora, "folded")[0].tolist()
+    assert (first != told(seed=1)[1]).any()
+    folds = {
+        fold: dict(zip(*taught_of_folded(corpora, "folded_shuffled", fold=fold), strict=True))
+        for fold in (0, 1, 2)
+    }
+    assert len({tuple(of.values()) for of in folds.values()}) == 3
+
+
+def test_shares_are_of_the_clips_that_a_larger_one_has(corpora):
+    _, true = taught_of_folded(corpora, "folded")
+    far = np.asarray([3, 2, 1, 0])
+    changed = [np.zeros(24, dtype=bool)]
+    for share, clips in ((10, 2), (30, 7), (50, 12), (99, 24)):
+        _, told = taught_of_folded(corpora, f"folded_far{share}")
+        changed.append(told != true)
+        assert changed[-1].sum() == clips
+        np.testing.assert_array_equal(told, np.where(changed[-1], far[true], true))
+    assert all((less <= more).all() for less, more in itertools.pairwise(changed))
+
+
+@pytest.mark.parametrize("train", [("large", "folded"), ("mixed", "folded_far", "large"), ("large",)])
+def test_each_corpus_has_outputs_of_its_own_in_the_order_of_training(corpora, train):
+    fold = 1 if len(train) > 1 else None
+    shared, apart = (split(plan(*train, fold=fold, outputs=outputs), corpora).training for outputs in OUTPUTS)
+    np.testing.assert_array_equal(shared.row, apart.row)
+    np.testing.assert_array_equal(shared.corpus, apart.corpus)
+    assert set(shared.label) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(apart.label, shared.label + 4 * shared.corpus)
+    assert len(set(apart.label)) == 4 * len(train)
+
+
+def test_what_is_scored_and_its_outputs_are_in_one_order(corpora):
+    """A network that is always right, each corpus by its own outputs, is right on every corpus it knows."""
+    run = plan("mixed", "folded_far", outputs="per-corpus")
+    clips = split(run, corpora)
+    evaluation = Evaluation(clips.evaluation, clips.own, lambda scores: {}, run.label_sets)
+    outputs = np.full((len(clips.evaluation), 8), 1e-3, dtype=np.float32)
+    far = np.asarray([3, 2, 1, 0])
+    own = clips.evaluation.corpus < 2
+    assert clips.corpora[:2] == ("folded", "mixed")
+    assert own.sum() == clips.own
+    told = np.where(clips.evaluation.corpus == 0, far[clips.evaluation.label], clips.evaluation.label)
+    outputs[np.flatnonzero(own), told[own] + 4 * clips.evaluation.corpus[own]] = 0.1
+    outputs[np.flatnonzero(own), 3 - told[own] + 4 * (1 - clips.evaluation.corpus[own])] = 0.5  # others'
+    outputs[np.flatnonzero(~own), clips.evaluation.label[~own] + 4] = 0.9
+    said = scored(run, clips, evaluation.of_labels(outputs))["tests"]
+    wrong, right = ({"uACC": value, "wACC": value, "wF1": value} for value in (0.0, 1.0))
+    assert said["folded"]["1"] == wrong
+    assert said["folded_far"]["1"] == right
+    assert said["mixed"]["0"] == said["large"]["0"] == right
+
+
+def test_scored_clips_say_whose_they_are(corpora):
+    clips = split(PLAN, corpora)
+    at = np.arange(len(clips.evaluation))[::-3]
+    table = scored_clips(clips, corpora, at)
+    assert list(table) == ["corpus", "speaker", "label"]
+    assert set(table["corpus"]) == {"folded", "large", "mixed"}
+    for (_, said), position in zip(table.iterrows(), at, strict=True):
+        name = clips.corpora[clips.evaluation.corpus[position]]
+        there = corpora[name].corpus.clips.iloc[clips.evaluation.row[position]]
+        assert said.to_dict() == {"corpus": name, "speaker": there["speaker"], "label": there["label"]}
+        assert LABELS[clips.evaluation.label[position]] == there["label"]

@@ -14,8 +14,17 @@ from serkit.clips import ClipSet
 from serkit.effects import STRETCH_METHODS, Augmentation
 from serkit.encoders import build
 from serkit.loader import Loader
-from serkit.specs import ModelSpec, Recipe
-from serkit.train import Evaluation, TrainingDiverged, bce_of_softmax, predict, train
+from serkit.specs import SCHEDULES, ModelSpec, Recipe
+from serkit.train import (
+    RISE,
+    Evaluation,
+    TrainingDiverged,
+    bce_of_softmax,
+    predict,
+    share_of_rate,
+    step,
+    train,
+)
 from tests.made_clips import FRONT_END, RATE_HZ, SHORTEST, SPOKEN, clips_of, noises
 
 PITCHES_HZ = (250, 600, 1400, 3200)
@@ -361,3 +370,118 @@ def test_evaluation_is_never_augmented():
     assert len(seen) == 2
     augmenting = Loader(FRONT_END, Recipe(), "cpu", Augmenting(FADE))
     np.testing.assert_array_equal(predict(model, clips_of(waves), augmenting), seen[-1])
+
+
+# --- the schedule ---
+
+
+def rates_of_torch(epochs, peak):
+    """PyTorch's own rise and half cosine, one after the other, after each of `epochs` steps."""
+    optimiser = torch.optim.Adam([torch.zeros(1)], lr=peak, fused=True)
+    rise = epochs // 4
+    parts = [
+        torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=1e-12, total_iters=rise),
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=epochs - rise),
+    ]
+    schedule = torch.optim.lr_scheduler.SequentialLR(optimiser, parts, milestones=[rise])
+    rates = [optimiser.param_groups[0]["lr"]]
+    for _ in range(epochs):
+        optimiser.step()
+        schedule.step()
+        rates.append(optimiser.param_groups[0]["lr"])
+    return rates
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_one_cycle_is_torchs_linear_rise_and_half_cosine():
+    ours = [0.3 * share_of_rate("one-cycle", done / 80) for done in range(81)]
+    np.testing.assert_allclose(ours, rates_of_torch(80, peak=0.3), atol=1e-9)
+
+
+def test_the_rate_at_the_ends_and_at_its_highest():
+    for done, share in ((0, 0), (RISE, 1), (1, 0)):
+        assert share_of_rate("one-cycle", done) == pytest.approx(share, abs=1e-12)
+    assert {share_of_rate("constant", done) for done in np.linspace(0, 1, 9)} == {1.0}
+    shares = [share_of_rate("one-cycle", done) for done in np.linspace(0, 1, 1001)]
+    assert np.argmax(shares) == 1000 * RISE
+    assert 0 <= min(shares) <= max(shares) <= 1
+    # a mean of 1/2: as far in all as at half the rate
+    assert np.mean(shares) == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_each_step_is_at_the_rate_of_its_middle(schedule, monkeypatch):
+    used = []
+
+    def spy(model, optimiser, inputs, target):
+        used.append(optimiser.param_groups[0]["lr"])
+        return step(model, optimiser, inputs, target)
+
+    monkeypatch.setattr("serkit.train.step", spy)
+    trained(clips_of(noises(9)), epochs=2, batch_size=2, learning_rate=0.01, schedule=schedule)
+    middles = (np.arange(10) + 0.5) / 10
+    assert used == pytest.approx([0.01 * share_of_rate(schedule, done) for done in middles])
+    assert used == [0.01] * 10 if schedule == "constant" else 0 < used[-1] < used[0] < max(used) <= 0.01
+
+
+def test_another_schedule_is_another_training():
+    states = [trained(clips_of(noises(8)), schedule=schedule, epochs=1)[1] for schedule in SCHEDULES]
+    assert not same(*states)
+
+
+# --- one output per corpus and label ---
+
+
+def evaluated(corpus, label_sets):
+    """An evaluation of clips that are of such corpora, those that are trained on first."""
+    nothing = np.zeros(len(corpus), dtype=np.int64)
+    clips = ClipSet((), np.asarray(corpus), nothing, nothing)
+    return Evaluation(clips, len(corpus), lambda scores: {}, label_sets)
+
+
+def outputs_of(clips, label_sets, seed=0):
+    random = np.random.default_rng(seed)
+    return random.dirichlet(np.ones(4 * label_sets), clips).astype(np.float32)
+
+
+def test_shared_outputs_are_the_labels():
+    outputs = outputs_of(5, 1)
+    assert evaluated([0, 0, 1, 2, 2], 1).of_labels(outputs) is outputs
+
+
+@pytest.mark.parametrize("scored", [12, 8], ids=["all", "the first"])
+def test_a_corpus_is_scored_by_its_own_outputs_and_another_by_all(scored):
+    corpus = np.asarray([0] * 4 + [1] * 4 + [2] * 2 + [3] * 2)
+    outputs = outputs_of(12, 2)[:scored]
+    found = evaluated(corpus, 2).of_labels(outputs)
+    assert found.shape == (scored, 4)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    logits = torch.from_numpy(outputs).log()
+    for row, of in enumerate(corpus[:scored]):
+        if of < 2:  # of the conditional probabilities: softmax over its own outputs alone
+            expected = logits[row, 4 * of : 4 * of + 4].softmax(dim=0).numpy()
+        else:
+            expected = [outputs[row, label] + outputs[row, 4 + label] for label in range(4)]
+        np.testing.assert_allclose(found[row], expected, atol=1e-6)
+
+
+def test_outputs_of_which_nothing_is_left_give_numbers():
+    outputs = np.zeros((2, 8), dtype=np.float32)
+    outputs[:, 5] = 1  # float32 leaves nothing of the others
+    found = evaluated([0, 1], 2).of_labels(outputs)
+    assert np.isfinite(found).all()
+    assert found[1].tolist() == [0, 1, 0, 0]
+
+
+def test_a_network_of_more_outputs_trains_them_all():
+    training, evaluation = clips_of(noises(16), labels=np.arange(16) % 8), clips_of(noises(3, seed=9))
+    model = build(ModelSpec(width=1, weights=None), 0, outputs=8)
+    before = model.head[-1].weight.clone()
+    loader = Loader(FRONT_END, Recipe(epochs=1, batch_size=8), "cpu")
+    seen = []
+    done = train(model, loader, training, Evaluation(evaluation, 3, lambda s: seen.append(s) or {}, 2))
+    assert before.shape == (8, 32)
+    assert (model.head[-1].weight != before).any(dim=1).all()
+    assert done.scores.shape == seen[0].shape == (3, 4)
+    np.testing.assert_array_equal(done.scores, seen[0])
