@@ -43,9 +43,9 @@ LEGEND = (
     " probabilities. These are not equally wide, and of what is wider a linear probe reads more.",
     "Clips are those that the fold's network did not learn from, at most 500 a corpus. Of a corpus that was"
     " trained on these are the fold's validation and test clips, so each fold reads others (a clip that"
-    " validates in one fold and tests in another is in two); in brackets the 95 % interval over the folds."
-    " Of another corpus every fold reads the same clips: there are no brackets, since folds do not show what"
-    " other clips would give.",
+    " validates in one fold and tests in another is in two); in brackets the 95 % interval over the folds,"
+    " each the mean of its seeds. Of another corpus every fold reads the same clips: there are no brackets,"
+    " since folds do not show what other clips would give.",
     "That the corpus is read says that the network can tell the corpora apart, not that it does so to"
     " label. Where log-mel statistics or the untrained network give it as well, training did not bring it"
     " about. Corpora may differ by language, text and voices, too, not by the recording alone. By training:"
@@ -157,7 +157,8 @@ def _table(
         line = [f"{_what(row)}{partial}", *read, change + " *" * bool(row["clear"])]
         rows.append([place * (place != before), *line, tables.two_digits(row["chance"])])
         before = place
-    headers = ["Trained on", "What is read", *READ_FROM.values(), "by training", "chance"]
+    read_from = [name.replace(" ", "\n", 1) for name in READ_FROM.values()]
+    headers = ["Trained on", "What is read", *read_from, "by\ntraining", "chance"]
     return tables.Table(name, title, headers, rows, legend, aside)
 
 
@@ -173,7 +174,8 @@ def draw_figures(
     cells = numbers["probe-cells"]
     cells = cells[cells["own"] & (cells["read"] != "speaker")]
     if cells[list(READ_FROM)].notna().any(axis=None):
-        yield "probe", picture(cells, "What a linear probe reads", BARS)
+        partial = " Not all runs are done." * bool((cells["runs"] < cells["runs_expected"]).any())
+        yield "probe", picture(cells, "What a linear probe reads", BARS + partial)
 
 
 def picture(cells: pd.DataFrame, title: str, legend: str) -> Figure:
