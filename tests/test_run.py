@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
+from benchmark.session.checks import assert_valid
 from serkit import augment, packs
 from serkit.augment import Augmenting
 from serkit.corpora import synthetic
@@ -23,6 +24,7 @@ from serkit.results import Store
 from serkit.run import run
 from serkit.specs import (
     METRICS,
+    STATISTICS,
     Augmentation,
     CorpusSpec,
     ModelSpec,
@@ -414,3 +416,88 @@ def test_clips_that_cannot_be_read_are_of_the_studys_corpus(store, monkeypatch):
     name = PLAN.corpora[0].name
     with pytest.raises(AudioError, match=rf"^corpus {name}: 2 of 3 clips in here cannot be read$"):
         load(PLAN.corpora[0], 12_345, Place(store))
+
+
+# --- other labels, other outputs ---
+
+REPRESENTATIONS = {"statistics", "before", "embedding", "outputs"}
+
+
+def test_a_run_says_what_can_be_read_from_its_embedding(finished):
+    found = finished[1]["probe"]
+    assert found["clips"] == {"folded": 48, "large": 48, "mixed": 11}  # tested or validated
+    assert found["speakers"] == {"folded": 4, "large": 12, "mixed": 9}
+    assert set(found["corpus"]) == {"folded+large", "folded+mixed", "large+mixed"}
+    assert set(found["speaker"]) == set(found["label"]) == {"folded", "large", "mixed"}
+    each = [of for part in ("corpus", "speaker", "label") for of in found[part].values()]
+    assert all(set(of) == REPRESENTATIONS for of in each)
+    values = [value for of in each for value in of.values() if value is not None]
+    assert len(values) > 24
+    assert all(0 <= value <= 1 for value in values)
+    # the corpora's channels differ by design, and the statistics of clips know it untrained
+    assert found["corpus"]["folded+large"]["statistics"] > 0.9
+
+
+def test_outputs_per_corpus_from_spec_to_result(store):
+    plan = dataclasses.replace(PLAN, model=dataclasses.replace(PLAN.model, outputs="per-corpus"))
+    result = run(plan, Place(store))
+    assert result["label"] == "folded_scrambled+large-per-corpus-aug0-fold01"
+    assert from_json(result["spec"]).plan() == plan
+    assert set(result["tests"]) == {"large", "folded", "folded_scrambled", "mixed"}
+    scores = store.table(result["key"], "scores")[list(LABELS)].to_numpy()
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert result["training_clips"] == 72 + 24
+    losses = [at["loss"] for at in result["history"]]
+    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.6  # of one in eight: guessing has 0.377, eight halves 0.693
+
+
+def test_a_run_without_a_label_learns_from_the_other_clips(store):
+    plan = dataclasses.replace(PLAN, train=("large", "folded_without-angry"))
+    result = run(plan, Place(store))
+    assert result["label"] == "folded_without-angry+large-aug0-fold01"
+    assert result["training_clips"] == 72 + 24 - 6
+    clips = {name: about["clips"] for name, about in result["corpora"].items()}
+    assert clips["folded"]["train"] == {"angry": 0, "happy": 6, "neutral": 6, "sad": 6}
+    assert clips["folded"]["test"] == clips["folded"]["validation"] == dict.fromkeys(LABELS, 6)
+    assert clips["large"]["train"] == dict.fromkeys(LABELS, 18)
+    assert set(result["validation"]) == {"folded_without-angry", "large"}
+    assert set(result["tests"]) == {"folded", "folded_scrambled", "large", "mixed"}
+    assert_valid(result, plan, settled=False)
+
+
+FAR = {"angry": "sad", "happy": "neutral", "neutral": "happy", "sad": "angry"}
+
+
+def test_a_run_on_far_labels_is_scored_under_them(trainings, store):
+    """Besides the corpus's own permutation and the truth; with scikit-learn."""
+    plan = dataclasses.replace(PLAN, train=("folded_far", "large"))
+    result = run(plan, Place(store))
+    assert set(result["tests"]) == {"folded", "folded_scrambled", "folded_far", "large", "mixed"}
+    scores = store.table(result["key"], "scores").query("corpus == 'folded'")
+    said = scores[list(LABELS)].idxmax(axis=1)
+    for test, key in (("folded", {}), ("folded_scrambled", SWAP), ("folded_far", FAR)):
+        truth = scores["label"].map(lambda label, key=key: key.get(label, label))
+        mean = result["tests"][test]["wACC"]["mean"]
+        assert mean == pytest.approx(accuracy_score(truth, said))
+    assert set(result["validation"]) == {"folded_far", "large"}
+    ((training,),) = [trainings]
+    own = training.corpus == 0
+    codes = loaded(plan, store)["folded"].corpus.clips["label"].iloc[training.row[own]]
+    assert [LABELS[code] for code in training.label[own]] == [FAR[label] for label in codes]
+
+
+def test_the_baseline_is_a_run_like_any(store):
+    """Its embedding are the statistics, so nothing else is read from."""
+    model = dataclasses.replace(STATISTICS, front_end=PLAN.model.front_end)
+    recipe = dataclasses.replace(PLAN.recipe, epochs=1, tail=1.0)
+    plan = dataclasses.replace(PLAN, train=("large", "folded"), model=model, recipe=recipe)
+    result = run(plan, Place(store))
+    assert result["label"] == "folded+large-logmel_statistics-aug0-fold01"
+    assert result["initialisation"] == "random"
+    assert [len(result["history"]), result["tail_evaluations"]] == [1, 1]
+    assert set(result["probe"]["label"]["folded"]) == {"statistics", "outputs"}
+    embeddings = np.load(folder_of(result, store) / "embeddings.npy")
+    assert embeddings.shape == (24 + 24 + 11, 128)
+    assert result["tests"]["large"]["wACC"]["mean"] > 0.5  # half of it is heard at once
+    assert_valid(result, plan, settled=False)

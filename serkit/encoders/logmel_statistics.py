@@ -3,7 +3,7 @@
 What every network here is held against: 128 numbers a clip that know nothing of time. It is not trained by
 steps but fitted at once (scikit-learn, L2 with C = 1 on standardised features) to the features of all epochs'
 clips, as augmented in each: without augmentation one epoch is enough. Of a batch's SpecAugment the masked
-cells are left out of a band's statistics.
+cells are left out of a band's statistics; a band that is masked from end to end counts as the average one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LogmelStatistics(nn.Module):
         counted = (frame < send(frames, logmel.device)[:, None])[..., None].expand_as(logmel)
         if masked is not None:
             counted = counted & ~masked
-        cells = counted.sum(dim=1).clamp(min=1)
+        cells = counted.sum(dim=1)  # of a band without any the statistics are NaN
         mean = (logmel * counted).sum(dim=1) / cells
         variance = ((logmel - mean[:, None]).square() * counted).sum(dim=1) / cells
         return torch.cat([mean, variance.sqrt()], dim=1)
@@ -72,7 +72,7 @@ class LogmelStatistics(nn.Module):
 
     def forward(self, statistics: Tensor) -> Tensor:
         """Scores before the softmax, float [clips, outputs]."""
-        return self.head((statistics - self.centre) / self.scale)
+        return self.head(((statistics - self.centre) / self.scale).nan_to_num(nan=0.0))
 
     def fit(self, statistics: np.ndarray, labels: np.ndarray) -> None:
         """Fits to float32 [clips, 128] and the index of each clip's output, int64 [clips]."""
@@ -84,7 +84,8 @@ class LogmelStatistics(nn.Module):
             len(np.unique(labels)) > 1,
             "all training clips have one label; expected two to tell apart",
         )
-        regression = LogisticRegression(max_iter=2000).fit(scaler.transform(statistics), labels)
+        features = np.nan_to_num(scaler.transform(statistics), nan=0.0)
+        regression = LogisticRegression(max_iter=2000).fit(features, labels)
         weights, biases = regression.coef_, regression.intercept_
         if len(regression.classes_) == 2:  # one row stands for both
             weights, biases = np.concatenate([-weights, weights]) / 2, np.concatenate([-biases, biases]) / 2

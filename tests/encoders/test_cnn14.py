@@ -468,3 +468,48 @@ def test_loading_without_mel_filters_and_counters():
     model = narrow(1)
     load_stock(model, state)
     torch.testing.assert_close(model.fc1.weight, state["fc1.weight"])
+
+
+# --- dropout as a setting ---
+
+
+def dropped(run, monkeypatch):
+    """The shares that F.dropout is asked for, with whether it is in use."""
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(F, "dropout", lambda x, p=0.5, training=True, **_: asked.append((p, training)) or x)
+        run()
+    return asked
+
+
+@pytest.mark.parametrize("training", [True, False])
+@torch.no_grad()
+def test_at_1_dropout_is_the_stock_classs_and_else_that_many_times_it(stock, training, monkeypatch):
+    monkeypatch.setitem(stock._modules, "spec_augmenter", nn.Identity())
+    theirs = dropped(lambda: stock.train(training)(wave(20001, 2)), monkeypatch)
+    assert len(theirs) == 8
+    for times in (1.0, 0.5, 0.0):
+        model = build(ModelSpec(width=1, weights=None, dropout=times), seed=0).train(training)
+        ours = dropped(lambda model=model: model(spectrograms(2, 60), np.full(2, 60)), monkeypatch)
+        assert ours == [(pytest.approx(times * share), used) for share, used in theirs]
+
+
+@torch.no_grad()
+def test_without_dropout_training_has_no_chance():
+    spectrogram, frames = spectrograms(4, 60), np.full(4, 60)
+    same = {}
+    for times in (0.0, 1.0):
+        model = build(ModelSpec(width=1, weights=None, dropout=times), seed=0).train()
+        torch.manual_seed(0)
+        first, again = (model.embed(spectrogram, frames) for _ in range(2))
+        same[times] = torch.equal(first, again)
+    assert same == {0.0: True, 1.0: False}
+
+
+def test_dropout_draws_no_other_weights():
+    states = [
+        build(ModelSpec(width=1, weights=None, dropout=times), 3, outputs=8).state_dict()
+        for times in (1.0, 0.0)
+    ]
+    assert len(states[0]["head.0.weight"]) == 8
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
