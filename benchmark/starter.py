@@ -113,7 +113,16 @@ def _table(name: str, said: str = "") -> str:
 def _line(key: str, value: Any, said: str = "", table: str = "", off: bool = False) -> str:
     """A key at a value, under what it means and, of a table with bounds, what it may be."""
     comment = _comment(said + _expected(f"{table}.{key}"))
-    return f"{comment}{'# ' * off}{key} = {json.dumps(value, ensure_ascii=False)}\n"
+    return f"{comment}{'# ' * off}{key} = {_toml(value)}\n"
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it: as JSON, but for tables."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(of)}" for key, of in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _expected(setting: str) -> str:
