@@ -26,8 +26,8 @@ MOST = 500
 """Clips of a corpus, evenly spread: recalls are known to 0.02, and the widest embedding takes seconds."""
 FOLDS = 5
 PENALTY = 0.1
-"""Times the clips: a direction in which they vary by a tenth of a feature's own variance counts by half. Fixed:
-to choose one in each fold takes ten times as long."""
+"""Times the clips: a direction in which they vary by a tenth of a feature's own variance counts by half.
+Fixed: to choose one in each fold takes ten times as long."""
 
 Recalls = dict[str, float | None]
 """By representation; None: the clips have too few speakers or classes."""

@@ -249,6 +249,7 @@ KNOWN = {
     ("serkit/corpora/__init__.py", "import_module"),  # a reader by its name in READERS
     ("serkit/encoders/__init__.py", "import_module"),  # an encoder by its name among the files of its folder
     ("benchmark/study.py", "import_module"),  # exhibits, as their folder lists them
+    ("benchmark/report/verdicts/__init__.py", "import_module"),  # questions, likewise
     ("benchmark/session/engines/__init__.py", "import_module"),  # an engine by its name among the files there
     ("serkit/later.py", "import_module"),  # the rest: by a name in our own code
     ("serkit/encoders/cnn14/__init__.py", "import_module"),
