@@ -154,10 +154,12 @@ def _counts(table: pd.DataFrame) -> Counts:
     truth = pd.Categorical(table["label"], categories=list(LABELS)).codes
     speaker = table["speaker"] if "speaker" in table else pd.Series(UNKNOWN_SPEAKER, table.index)
     speaker = speaker.where(speaker != UNKNOWN_SPEAKER, "?" + table["path"])
-    rows = pd.MultiIndex.from_arrays([speaker, table["fold"]])
-    row, who = pd.factorize(rows, sort=True)
+    person, people = pd.factorize(speaker, sort=True)
+    folds, fold = np.unique(table["fold"], return_inverse=True)
+    place, row = np.unique(person * len(folds) + fold, return_inverse=True)
+    who, in_fold = np.asarray(people)[place // len(folds)], folds[place % len(folds)]
     clips = np.zeros((len(who), len(LABELS), len(LABELS)))
     np.add.at(clips, (row, truth, tail), 1.0)
     confusion = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
     np.add.at(confusion, (truth, last), 1)
-    return Counts(np.asarray(who.get_level_values(0)), np.asarray(who.get_level_values(1)), clips, confusion)
+    return Counts(who, in_fold, clips, confusion)

@@ -21,7 +21,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.claims import claims, printed
-from benchmark.report.intervals import Spread
 from benchmark.report.judging import FAILS, Verdict
 from benchmark.report.tables import Table
 

@@ -43,23 +43,14 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     for train in sets:
         for corpus in study.corpora:
             taught = [name for name in train if corpus_of(name) == corpus.name]
-            here = own if taught else unseen
-            here.append(of_place(cells, train, (taught or [corpus.name])[0], rate))
+            changes = own if taught else unseen
+            changes.append(of_place(cells, train, (taught or [corpus.name])[0], rate))
             if taught and is_permuted(taught[0]):
                 falls += [_fall(cells, train, taught[0], at) for at in rates[1:]]
-    then = (
-        f"With one corpus's labels permuted in joint training, against the same on true labels, at {rate} %: "
-    )
-    found = [
-        verdict(
-            "unnoticed",
-            UNNOTICED,
-            Family(study, own),
-            WITHIN,
-            "Whether permuted labels are noticed",
-            f"{then}on the corpora trained on, each under the labels that it was taught, ",
-        )
-    ]
+    then = f"With one corpus's labels permuted in joint training, against true ones, at {rate} %: on "
+    here = f"{then}the corpora trained on, each under the labels that it was taught, "
+    asks = "Whether permuted labels are noticed"
+    found = [verdict("unnoticed", UNNOTICED, Family(study, own), WITHIN, asks, here)]
     if unseen:
         asks = "Whether permuted labels matter to other corpora"
         found.append(verdict("third", THIRD, Family(study, unseen), BELOW, asks, f"{then}other corpora "))

@@ -1,0 +1,143 @@
+"""Results of made networks whose way with labels is known: what the verdicts must say of them."""
+
+import numpy as np
+import pandas as pd
+
+from benchmark import study as studies
+from benchmark.report import cells, verdicts
+from serkit.labels import LABELS, corpus_of, permutation_of, treatment_of
+from serkit.metrics import of_confusion
+from serkit.resultfile import TAIL
+from tests.made_results import made_result
+
+SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
+READERS = {
+    "one": {"reader": "made", "options": {"labels": "one"}, "title": "ONE", "folds": 5},
+    "two": {"reader": "made", "title": "TWO", "folds": 5, "scramble": SWAP},
+    "three": {"reader": "made", "options": {"labels": "three"}, "title": "THREE", "folds": 5},
+}
+STUDY = {
+    "title": "Three corpora",
+    "rates_percent": [0],
+    "model": {"width": 4, "weights": ""},
+    "corpora": READERS,
+    "table1": {"train": [["one"], ["two"], ["three"]]},
+    "figure2": {"train": [["one"], ["two"], ["one", "two"]], "test": ["one", "two", "three"]},
+    "figure3": {
+        "train": [["two_scrambled"], ["one", "two_scrambled"]],
+        "test": ["two_scrambled", "one", "three"],
+    },
+    "heldout": {"train": [["one", "two"]]},
+}
+HERE = {label: number for number, label in enumerate(LABELS)}
+
+
+def spread(right):
+    """Clips of each label called so with a probability, and by each other label alike: [truth, predicted]."""
+    return np.full((4, 4), (1 - right) / 3) + np.eye(4) * (right - (1 - right) / 3)
+
+
+def moved(table, codes):
+    """A matrix whose predictions are renamed: what was called `label` is called `codes[label]`."""
+    renamed = np.zeros_like(table)
+    renamed[:, codes] = table
+    return renamed
+
+
+SWAPPED = [HERE[SWAP[label]] for label in LABELS]
+
+
+def partners(right, partner):
+    """Clips called rightly, by their partner under the swap, and the rest by the two other labels."""
+    table = np.full((4, 4), (1 - right - partner) / 2)
+    table[range(4), range(4)], table[range(4), SWAPPED] = right, partner
+    return table
+
+
+class World:
+    """How made networks answer: a matrix [truth, predicted] for a training set on a corpus."""
+
+    own, elsewhere, held, called = 0.75, 0.45, 0.02, 0.02
+
+    def joint(self, corpus):
+        """On true labels."""
+        return spread(self.own)
+
+    def swapped(self, corpus):
+        """With the labels of TWO swapped; on TWO as it was taught, before its labels are renamed."""
+        return self.joint(corpus)
+
+    def alone(self, name, corpus):
+        """Of one corpus."""
+        return spread(self.own if corpus_of(name) == corpus else self.elsewhere)
+
+    def unseen(self, train):
+        """Of joint training on THREE."""
+        return spread(self.elsewhere)
+
+    def lacking(self, label):
+        """On the corpus that lacks a label."""
+        table = spread(self.own)
+        others = [other for other in range(4) if other != label]
+        table[others] *= (1 - self.called) / (1 - table[others, label])[:, None]
+        table[others, label] = self.called
+        table[label, others], table[label, label] = (1 - self.held) / 3, self.held
+        return table
+
+    def says(self, spec, corpus):
+        """Of a run on a corpus."""
+        names = {corpus_of(name): name for name in spec.train}
+        name = names.get(corpus)
+        treatment = treatment_of(name or "")
+        if treatment.startswith("without-"):
+            return self.lacking(LABELS.index(treatment.removeprefix("without-")))
+        key = dict(permutation_of(treatment, spec.corpus(corpus).scramble)) if treatment else {}
+        codes = [HERE[key.get(label, label)] for label in LABELS]
+        if len(spec.train) == 1:
+            return moved(self.alone(spec.train[0], corpus), codes if name else range(4))
+        if name is None:
+            return self.unseen(spec.train)
+        swapped = any(treatment_of(of) == "scrambled" for of in spec.train)
+        return moved(self.swapped(corpus) if swapped else self.joint(corpus), codes)
+
+
+def made_cells(world, number=40, leave_out=lambda spec: False, seed=0, **changes):
+    """The cells of a study of a world's networks, with so many test clips of each label in a fold."""
+    study, random = studies.from_toml(STUDY | changes, "made"), np.random.default_rng(seed)
+    results, tables = {}, {}
+    for case in studies.plan(study):
+        if case.spec.kind == "training" and not leave_out(case.spec):
+            result, table = made_run(case.spec, world, random, number)
+            results[case.spec], tables[result["key"]] = result, table
+    return cells.Cells(study, results, lambda key, name: tables[key])
+
+
+def made_run(spec, world, random, number):
+    """A run's result and its table of scores: the metrics are those of its clips, of six speakers a fold."""
+    parts, scored = [], {}
+    truth = np.tile(np.arange(4), number)
+    for corpus in spec.corpora:
+        table = world.says(spec, corpus.name)
+        limits = (table / table.sum(axis=1, keepdims=True)).cumsum(axis=1)[truth, :3]
+        for fold in [spec.fold] if corpus.name in spec.trained_on else range(corpus.folds):
+            said = (random.random(len(truth))[:, None] > limits).sum(axis=1)
+            parts.append((corpus.name, fold, said))
+            for test in spec.tests_of(corpus):
+                counts = np.zeros((4, 4))
+                np.add.at(counts, (np.asarray(spec.codes(test))[truth], said), 1)
+                scored[test, fold] = {name: float(of) for name, of in of_confusion(counts).items()}
+    result = made_result(spec, lambda test, fold, _: scored[test, fold], lambda *_: 0.5, evaluations=1)
+    n, said = len(truth), np.concatenate([of for *_, of in parts])
+    table = pd.DataFrame({"corpus": np.repeat([name for name, *_ in parts], n)})
+    table["fold"] = np.repeat([fold for _, fold, _ in parts], n)
+    table["path"] = [f"{at}.wav" for at in range(len(said))]
+    table["speaker"] = table["corpus"] + np.tile(np.arange(n) % 6, len(parts)).astype(str)
+    table["label"] = np.array(LABELS)[np.tile(truth, len(parts))]
+    shares = np.eye(4, dtype=np.float32)[said]
+    scores = pd.DataFrame(np.hstack([shares, shares]), columns=[*LABELS, *TAIL])
+    return result, pd.concat([table, scores], axis=1)
+
+
+def judged(made):
+    """The verdicts by name."""
+    return {verdict.name: verdict for verdict in verdicts.verdicts(made)}
