@@ -124,6 +124,17 @@ def test_a_null_that_is_not_done_is_a_gap(store):
     assert drawn(study, store)["figure3-null"].rows == [["TWO", "--", "--"]]
 
 
+def test_the_null_is_under_the_corpuss_own_permutation(store):
+    """Another one alone, or a share of it, is a training like any: nothing is asked of the own beside it."""
+    figure3 = {"train": [["two_far"], ["one_near"], ["two_near50"]], "test": ["two", "two_far"]}
+    study = small(figure3=figure3)
+    assert "null-cells" not in numbers_of(changes, study, store)
+    for name, nulls in (("two_hasn", ["TWO"]), ("two_scrambled", ["TWO"])):
+        other = small(figure3=figure3 | {"train": [*figure3["train"], [name]]})
+        found = numbers_of(changes, other, store)["null-cells"]
+        assert list(found["corpus"].unique()) == nulls
+
+
 def test_a_study_without_permuted_labels_has_no_null(store):
     study = small(figure3={"train": [["one", "two_scrambled"]], "test": ["two_scrambled"]})
     assert "null-cells" not in numbers_of(changes, study, store)

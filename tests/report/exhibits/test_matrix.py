@@ -71,3 +71,13 @@ def test_a_mean_of_some_cells_is_none(store):
     rows = {row[0]: row[1:] for row in drawn(study, store)["matrix"].rows}
     assert rows["TWO"] == ["--", "--", "--", "--"]
     assert rows["mean, not trained on"] == ["--", "0.50", "", "--"]
+
+
+def test_training_sets_under_other_labels_are_not_in_the_matrix(store):
+    """Whatever was done to them: a mean over own and other corpora is of true labels alone."""
+    odd = [f"two_{of}" for of in ("scrambled", "far", "far50", "shuffled", "without-sad")]
+    columns = [["one"], ["two"], *([name] for name in odd), *(["one", name] for name in odd)]
+    study = small(seeds=[0], figure2={"train": columns, "test": ["two", "one"]})
+    assert len(study.training_sets()) == len(columns)
+    cells = numbers_of(matrix, study, store)["matrix-cells"]
+    assert set(cells["train"]) == {"ONE", "TWO"}
