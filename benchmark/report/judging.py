@@ -236,7 +236,8 @@ def verdict(
         large = [each.name for of in family.clear() for each in of if reaches(each.spread, margin)]
         said += f" It is clear, and may be {margin:g} or more, for {' and '.join(large)}."
     elif answer == FAILS:
-        said += f" A {'gain' if expects == ABOVE else 'loss'} of {margin:g} is excluded in all of them."
+        where = " in all of them" * (len(changes) > 1)
+        said += f" A {'gain' if expects == ABOVE else 'loss'} of {margin:g} is excluded{where}."
     elif answer == HOLDS and expects == WITHIN:
         said += f" A change of {margin:g}, up or down, is excluded."
     elif answer == UNTOLD and (could := family.could(margin)):

@@ -37,9 +37,7 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     lost = [title for title, shown in known.items() if not shown]
     said = f"wF1 on its own test clips at {rate} %: {'; '.join(words)}"
     if lost:
-        said += (
-            f". Nothing was learnt of {' and '.join(lost)} that can be told from guessing, so nothing that"
-        )
-        said += " rests on it alone is concluded"
+        said += f". Nothing that can be told from guessing was learnt of {' and '.join(lost)}"
+        said += ", so nothing that rests on it alone is concluded"
     answer = HOLDS if not lost else FAILS if len(lost) == len(known) else UNTOLD
     return [Verdict(NAME, CLAIM, answer, f"{said}.", tuple(changes), "wF1 above a constant's")]

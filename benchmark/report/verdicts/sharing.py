@@ -110,7 +110,12 @@ def _direction(cells: Cells) -> Evidence | None:
         said = f"of {of.lost().mean:.2f} lost on {where} {_share(of.share())} goes to the partner label"
         parts.append(said + ", clearly more than the third of an even spread" * so)
     begin = f"Direction of errors: recall is clearly lost in {len(costly)} of {many(len(lost), 'case')}"
-    end = "" if any(drawn) else ". A loss that is not clearly drawn there is no sign of shared labels"
+    elsewhere = all(of.share()[2] < 1 for of in costly)
+    end = ". Whether more than a third goes there cannot be told"
+    if any(drawn):
+        end = ""
+    elif elsewhere:
+        end = ". A loss that spreads like this is a disturbance, and no sign of shared labels"
     speaks = SHARED if any(drawn) else NEITHER
     return Evidence(speaks, f"{begin}: {'; '.join(parts)}{end}.", tuple(changes))
 

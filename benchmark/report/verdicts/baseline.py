@@ -1,0 +1,38 @@
+"""Is the network better than log-mel statistics and a logistic regression, on its own corpora?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.exhibits.baseline import statistics
+from benchmark.report.judging import ABOVE, Family, Place, Verdict, change, verdict
+from serkit.labels import treatment_of
+
+if TYPE_CHECKING:
+    from benchmark.report.cells import Cells
+
+PLACE = 0.2
+CLAIM = "The network is better than log-mel statistics and a logistic regression"
+
+
+def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
+    """One verdict, over training sets on their own corpora; none of a study without the baseline."""
+    study, asked = cells.study, cells.study.exhibits.get("baseline")
+    if asked is None:
+        return []
+    rate, how = min(asked.rates), statistics(study)
+    changes = [
+        change(
+            cells,
+            f"{study.title_of(train)} on {study.title_of(name)}",
+            [Place(train, name, rate)],
+            [Place(train, name, rate, how)],
+        )
+        for train in asked.columns
+        for name in train
+        if not any(map(treatment_of, train))
+    ]
+    then = f"The network against the statistics, at {rate} %, on test clips of the corpora trained on: "
+    asks = "Whether the network is better than log-mel statistics"
+    return [verdict("baseline", CLAIM, Family(study, changes), ABOVE, asks, then)]
