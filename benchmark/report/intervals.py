@@ -192,12 +192,21 @@ def average(cells: Sequence[Units]) -> Units:
     """The mean of some cells on the same corpus, each of networks of its own, as one."""
     shared = set.intersection(*(set(cell.values) for cell in cells)) if cells else set()
     values = {unit: float(np.mean([cell.values[unit] for cell in cells])) for unit in sorted(shared)}
-    scores = [cell.networks for cell in cells if cell.networks]
+    scores = [_on(cell, sorted(shared)) for cell in cells if cell.networks]
     if not shared or not scores:
         return Units(values, common=max((cell.common for cell in cells), default=1.0))
     networks = min(len(of.of) for of in scores)
     mean = Scores(np.mean([of.of[:networks] for of in scores], axis=0), scores[0].speakers)
     return Units(values, mean, varied=all(cell.varied for cell in cells))
+
+
+def _on(cell: Units, units: Sequence[int]) -> Scores:
+    """What a cell's networks scored on some of its units; under resampled speakers there is one unit."""
+    assert cell.networks is not None
+    if cell.networks.speakers:
+        return cell.networks
+    places = [list(cell.values).index(unit) for unit in units]
+    return replace(cell.networks, of=cell.networks.of[:, places])
 
 
 def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
@@ -217,8 +226,10 @@ def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
         spread = left(at)
         return (spread.high - spread.low) / 2 - abs(spread.mean)
 
+    if not inside(share) > 0:  # units that all have the same share, as of few clips: they show no spread
+        return share, np.nan, np.nan
     for far in (share - WIDEST, share + WIDEST):
-        if inside(far) >= 0:
+        if not inside(far) < 0:  # NaN too
             return share, np.nan, np.nan
         ends.append(float(brentq(inside, share, far, xtol=1e-3)))
     return share, ends[0], ends[1]

@@ -45,6 +45,7 @@ class Verdict:
         sentence: the numbers that say so.
         changes: what it rests on, each with what it is of.
         unit: of the changes.
+        margin: a change that counts.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Verdict:
     sentence: str
     changes: tuple[tuple[str, Spread], ...] = ()
     unit: str = "wF1"
+    margin: float = MARGIN
 
 
 class Place(NamedTuple):
@@ -242,4 +244,4 @@ def verdict(
         said += f" A change of {margin:g}, up or down, is excluded."
     elif answer == UNTOLD and (could := family.could(margin)):
         said += f" {could}."
-    return Verdict(name, claim, answer, said, changes)
+    return Verdict(name, claim, answer, said, changes, margin=margin)

@@ -56,8 +56,9 @@ def answer(found: Sequence[Verdict]) -> list[str]:
         return [f"Nothing was learnt, so nothing is concluded. {learnt.sentence}"]
     said = []
     for part, names in PARTS.items():
-        claims = [f"{by_name[name].claim}: {by_name[name].answer}" for name in names if name in by_name]
-        said.append(f"{part}. {'; '.join(claims) or 'This study does not ask'}.")
+        asked = [by_name[name] for name in names if name in by_name]
+        parts = [f"{of.claim[0].lower()}{of.claim[1:]} ({of.answer})" for of in asked]
+        said.append(f"{part}: {'; '.join(parts) or 'this study does not ask'}.")
     return said
 
 

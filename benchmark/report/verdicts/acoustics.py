@@ -29,7 +29,8 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         both = both.query("condition == 'augmented' and other_condition == 'augmented'")
         both = both[both["wasserstein_closed_low"].notna()]
     if both.empty:
-        why = "the measurements are not done" if len(cells.study.corpora) > 1 else "there is one corpus"
+        several = len({spec.corpus.name for spec in cells.study.exhibits["figure4"].measurements}) > 1
+        why = "the measurements are not done" if several else "there is one corpus"
         return [Verdict(NAME, CLAIM, UNTOLD, f"{ASKS} cannot be said yet: {why}.")]
     changes = []
     for row in both.to_dict("records"):
