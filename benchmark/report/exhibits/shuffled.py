@@ -187,8 +187,8 @@ def _legend(cells: pd.DataFrame) -> Iterator[str]:
     yield REMEMBERED
     if over:
         yield (
-            "In brackets the 95 % interval: of losses over the folds that are done, of the share after Fieller,"
-            f" of test clips over {over}."
+            "In brackets the 95 % interval: of losses over the folds that are done, of the share after"
+            f" Fieller, of test clips over {over}."
         )
     judged, leaks = int(cells["uACC_p"].notna().sum()), int(cells["leaks"].sum())
     found = f"Clearly above it (*: p < 0.05 after Holm's correction) in {leaks} of {many(judged, 'cell')}"
