@@ -226,7 +226,7 @@ def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
         spread = left(at)
         return (spread.high - spread.low) / 2 - abs(spread.mean)
 
-    if not inside(share) > 0:  # units that all have the same share, as of few clips: they show no spread
+    if not inside(share) > ALIKE:  # units that all have the same share, as of few clips: they show no spread
         return share, np.nan, np.nan
     for far in (share - WIDEST, share + WIDEST):
         if not inside(far) < 0:  # NaN too

@@ -148,6 +148,8 @@ class Family:
 
     def why_not(self) -> str:
         """Why nothing counts: what is not done, not asked for, has no interval, was not learnt or heard."""
+        if not self.changes:
+            return "is not asked by this study"
         if self.unlearnt:
             return f"cannot be said: nothing was learnt ({self._unlearnt()})"
         if self.silent:

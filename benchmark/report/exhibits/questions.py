@@ -107,7 +107,9 @@ def _cell(where: str, table: Mapping[str, Any], study: Study) -> tuple[TrainingS
         check_name(f"{where}: corpus", word, study.corpora)
     rate = table.get("augment_percent", min(study.rates_percent))
     one_of(f"{where}: augment_percent", rate, study.rates_percent)
-    return in_order(table["train"], study.corpora), table["test"], rate
+    (train, (test,)) = (in_order(names, study.corpora) for names in (table["train"], [table["test"]]))
+    one_of(f"{where}: test", test, study.runs(train, rate)[0].tests_of(study.corpus(test)))
+    return train, test, rate
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
