@@ -44,6 +44,7 @@ MOST_UNITS = 1_000_000
 REPETITION = "repetition"
 """What a printed number is one of: each condition trained anew, all its folds, tested on the same clips."""
 ABOVE, BELOW, WITHIN = "above", "below", "within"
+"""What a claim has of its changes: up, down, or all smaller than a margin."""
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 
 Score = tuple[str, str, int]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmark.report import intervals
+from benchmark.report.claims import ABOVE, BELOW, FAILS, HOLDS, UNTOLD, WITHIN, needed
 from benchmark.report.intervals import Spread
 from benchmark.report.tables import signed
 from benchmark.study import How, Study, TrainingSet
@@ -26,12 +27,9 @@ from serkit.words import many
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
-HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 MARGIN = 0.05
 """A change of wF1 or recall that counts. Ours, because the paper gives none: as much as other names for the
 labels of one corpus change there, and below the 0.08 that it calls an improvement."""
-ABOVE, BELOW, WITHIN = "above", "below", "within"
-"""What a claim expects of its changes: some clearly up, some clearly down, all smaller than the margin."""
 
 
 @dataclass(frozen=True)
@@ -203,8 +201,6 @@ class Family:
 
     def could(self, margin: float = MARGIN) -> str:
         """How many units would tell, in words; empty where that is not known."""
-        from benchmark.report.claims import needed
-
         units = [needed(of, margin, intervals.CHANCE, len(self.counted)) for of in self.spreads]
         known = [unit for unit in units if unit]
         if not known:

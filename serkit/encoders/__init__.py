@@ -2,7 +2,8 @@
 
 An encoder is a module of this folder, or a package of several, with the functions `describe`, `verify` and
 `build` below; its name is `ModelSpec.encoder`, and no list holds it. The loader gives augmented waves, the
-encoder makes of them what it takes, an embedding, and class scores. Naming encoders needs no torch.
+encoder makes of them what it takes, an embedding, and class scores. One that has a `fit` is not trained by
+steps but fitted at once to its embeddings (`logmel_statistics`). Naming encoders needs no torch.
 """
 
 from __future__ import annotations
