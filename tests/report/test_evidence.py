@@ -6,7 +6,7 @@ import pytest
 
 from benchmark import study as studies
 from benchmark.report import cells, intervals
-from benchmark.report.clipscores import DRAWS
+from benchmark.report.clipscores import DRAWS, RECALL, said
 from benchmark.report.constants import constants
 from benchmark.report.intervals import ALONE, FOLDS, SPEAKERS, Part
 from serkit.labels import LABELS
@@ -165,6 +165,85 @@ def test_one_split_without_its_clips_has_no_interval(store):
     fill(study, store, ("split",), lambda run, test, fold: 0.5 + 0.02 * run.seed)
     found = evidence(study, store).units(("split",), "split", 0).around()
     assert (found.mean, found.known, found.of) == (pytest.approx(0.51), False, ALONE)
+
+
+# --- what is said of clips ---
+
+
+def put_tested(study, store, run, right=0.5):
+    """Clips of four labels on every fold that a run is tested on, each fold's by its own draw."""
+    tables = []
+    for corpus in study.corpora:
+        for fold in made_result(run, flat(0.5))["corpora"][corpus.name]["tested"]:
+            of = dict(speakers=4, clips=8, seed=100 * (run.fold or 0) + int(fold) + run.seed, fold=int(fold))
+            tables.append(made_clips(corpus.name, right, **of))
+    clips = pd.concat(tables, ignore_index=True)
+    put_scores(store, made_result(run, flat(0.5)), clips)
+    return clips
+
+
+def recall(clips, label=None):
+    """Mean recall of some clips, or that of one label, one by one."""
+    called = np.array(LABELS)[clips[[f"{label}_tail" for label in LABELS]].to_numpy().argmax(axis=1)]
+    right = called == clips["label"]
+    return np.mean([right[clips["label"] == of].mean() for of in ([label] if label else LABELS)])
+
+
+def test_what_is_said_has_the_units_of_a_cell(store):
+    study = asked(seeds=[0, 1])
+    clips = {run: put_tested(study, store, run) for run in study.runs(("folds",), 0)}
+    found = evidence(study, store)
+    here = found.said(("folds",), "folds", 0, RECALL)
+    for fold in range(4):
+        of_fold = [recall(of.query("corpus == 'folds'")) for run, of in clips.items() if run.fold == fold]
+        assert here.values[fold] == pytest.approx(np.mean(of_fold))
+    assert here.networks is None, "each fold has its own"
+    away = found.said(("folds",), "pairs", 0, RECALL)
+    of_pair = [
+        [
+            np.mean([recall(of[(of["corpus"] == "pairs") & (of["fold"] == fold)]) for fold in pair])
+            for pair in ((0, 1), (2, 3), (4, 5))
+        ]
+        for of in clips.values()
+    ]
+    assert away.networks.of == pytest.approx(np.array(of_pair))
+    assert list(away.values.values()) == pytest.approx(np.mean(of_pair, axis=0))
+    assert away.varied
+    split = found.said(("folds",), "split", 0, RECALL)
+    assert split.values == {
+        0: pytest.approx(np.mean([recall(of.query("corpus == 'split'")) for of in clips.values()]))
+    }
+    assert (split.networks.speakers, split.networks.of.shape) == (4, (8, DRAWS))
+
+
+def test_of_a_fold_without_a_clip_of_a_label_nothing_is_said_of_it(store):
+    study, angry = asked(), said(0, None, None, None)
+    clips = {}
+    for run in study.runs(("folds",), 0):
+        of = put_tested(study, store, run)
+        of = of[~(of["corpus"].isin(["folds", "pairs"]) & (of["fold"] == 2) & (of["label"] == "angry"))]
+        put_scores(store, made_result(run, flat(0.5)), of)
+        clips[run] = of
+    found = evidence(study, store)
+    here, away = (found.said(("folds",), corpus, 0, angry) for corpus in ("folds", "pairs"))
+    assert sorted(here.values) == [0, 1, 3]
+    assert here.values[1] == pytest.approx(
+        *(recall(of.query("corpus == 'folds'"), "angry") for run, of in clips.items() if run.fold == 1)
+    )
+    assert sorted(away.values) == [0, 2], "folds 2 and 3 are a unit there"
+    assert away.networks.of.shape == (4, 2)
+    whole = found.said(("folds",), "pairs", 0, said(None, 1, None, None))
+    mean = intervals.average([away, whole])
+    assert (sorted(mean.values), mean.networks.of.shape) == ([0, 2], (4, 2))
+
+
+def test_runs_whose_clips_cannot_be_read_say_nothing(store):
+    study = asked()
+    fill(study, store, ("folds",), lambda run, test, fold: 0.5)
+    assert evidence(study, store).said(("folds",), "folds", 0, RECALL) is intervals.NO_UNITS
+    clips = put_tested(study, store, study.runs(("folds",), 0)[3])
+    found = evidence(study, store).said(("folds",), "folds", 0, RECALL)
+    assert found.values == {3: pytest.approx(recall(clips.query("corpus == 'folds'")))}
 
 
 # --- retraining noise ---

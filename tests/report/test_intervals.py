@@ -238,6 +238,163 @@ def test_a_family_has_a_clear_change_as_seldom_as_one_alone():
     assert np.mean(families.min(axis=1) < 0.05) > 0.7, "uncorrected"
 
 
+# --- sums, shares and means of cells ---
+
+OVERLAP = np.sqrt(1 / 5 + 1 / 4)
+"""Of the deviation between five folds that were trained on, that of their mean."""
+
+
+def test_a_change_of_two_cells_is_a_contrast_either_way_round():
+    random = np.random.default_rng(11)
+    ours, theirs = own(random.normal(0.6, 0.1, 5)), own(random.normal(0.5, 0.1, 5))
+    found, turned = intervals.contrast([ours], [theirs]), intervals.contrast([theirs], [ours])
+    assert found == difference(ours, theirs)
+    assert (turned.mean, turned.low, turned.high) == pytest.approx((-found.mean, -found.high, -found.low))
+    assert turned.p == pytest.approx(found.p)
+
+
+def test_a_contrast_of_four_cells_is_taken_unit_by_unit():
+    """What augmentation changes under one labelling less what it does under another: four cells a fold."""
+    cells = np.random.default_rng(12).normal(0.5, 0.1, (4, 5))
+    one, two, three, four = map(own, cells)
+    found = intervals.contrast([one, two], [three, four])
+    of_fold = cells[0] + cells[1] - cells[2] - cells[3]
+    error = of_fold.std(ddof=1) * OVERLAP
+    assert found.mean == pytest.approx(of_fold.mean())
+    assert half(found) == pytest.approx(stats.t.ppf(0.975, 4) * error)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(of_fold.mean()) / error, 4))
+    short = own(cells[3][:3])
+    fewer = intervals.contrast([one, two], [three, short])
+    assert (fewer.n, fewer.mean) == (3, pytest.approx(of_fold[:3].mean())), "of the units that all have"
+    assert intervals.contrast([one, two], [three, intervals.NO_UNITS]) == Spread()
+
+
+def test_each_network_of_a_contrast_is_trained_anew_for_itself():
+    folds = np.random.default_rng(13).normal(0.5, 0.1, (4, 1, 5))
+    known = Part(0.05**2, 20)
+    cells = [all_by(of, retraining=known) for of in folds]
+    found = intervals.contrast(cells[:2], cells[2:])
+    of_fold = (folds[0] + folds[1] - folds[2] - folds[3])[0]
+    assert found.parts == pytest.approx({"tests": stats.sem(of_fold), "training": 0.05 * 2})
+    once = intervals.contrast([all_by(of) for of in folds[:2]], [all_by(of) for of in folds[2:]])
+    assert (once.known, once.of) == (False, ALONE)
+
+
+def test_a_contrast_of_one_split_is_of_the_same_resampled_speakers():
+    random = np.random.default_rng(14)
+    speakers = random.normal(0.5, 0.2, (4, 30))
+    weights = random.multinomial(30, np.full(30, 1 / 30), 4000) / 30
+    cells = [
+        Units({0: of.mean()}, Scores((weights @ of)[None], 30), retraining=Part(1e-8, 30)) for of in speakers
+    ]
+    found = intervals.contrast(cells[:2], cells[2:])
+    of_speaker = speakers[0] + speakers[1] - speakers[2] - speakers[3]
+    assert found.mean == pytest.approx(of_speaker.mean())
+    assert found.parts["tests"] == pytest.approx(stats.sem(of_speaker), rel=0.05)
+    assert (found.n, found.of) == (30, SPEAKERS)
+
+
+@pytest.mark.parametrize("times", [0.0, 0.3, -2.0])
+def test_a_scaled_cell_is_scaled_in_all_that_is_known_of_it(times):
+    random = np.random.default_rng(15)
+    for cell in (
+        own(random.normal(0.5, 0.1, 5), common=0.4),
+        all_by(random.normal(0.5, 0.1, (3, 5)), varied=True),
+        all_by(random.normal(0.5, 0.1, (1, 5)), retraining=Part(0.02**2, 9, 0.01**2)),
+    ):
+        found, before = intervals.scaled(cell, times).around(), cell.around()
+        assert found.mean == pytest.approx(times * before.mean)
+        assert half(found) == pytest.approx(abs(times) * half(before))
+        if times:
+            assert found.p == pytest.approx(before.p)
+
+
+def test_the_mean_of_cells_is_taken_unit_by_unit():
+    scores = np.random.default_rng(16).normal(0.5, 0.1, (4, 5))
+    found = intervals.average(list(map(own, scores)))
+    assert list(found.values.values()) == pytest.approx(scores.mean(axis=0))
+    assert half(found.around()) == pytest.approx(
+        stats.t.ppf(0.975, 4) * scores.mean(axis=0).std(ddof=1) * OVERLAP
+    )
+    fewer = intervals.average([own(scores[0]), Units({3: 0.5, 1: 0.4})])
+    assert fewer.values == pytest.approx({1: (scores[0][1] + 0.4) / 2, 3: (scores[0][3] + 0.5) / 2})
+    for nothing in ([], [own(scores[0]), intervals.NO_UNITS]):
+        assert intervals.average(nothing).around() == Spread()
+
+
+def test_the_mean_of_cells_has_the_mean_networks_on_the_units_that_all_have():
+    scores = np.random.default_rng(17).normal(0.5, 0.1, (2, 3, 5))
+    found = intervals.average([all_by(of, varied=True) for of in scores])
+    assert found.networks.of == pytest.approx(scores.mean(axis=0))
+    expected = all_by(scores.mean(axis=0), varied=True).around()
+    assert (found.around().mean, half(found.around())) == pytest.approx((expected.mean, half(expected)))
+    # A fold without a clip of a label has no recall of it: that cell lacks the unit.
+    kept = [0, 2, 3, 4]
+    lacking = Units(dict(zip(kept, scores[1][:, kept].mean(axis=0), strict=True)), Scores(scores[1][:, kept]))
+    found = intervals.average([all_by(scores[0]), lacking])
+    assert list(found.values) == kept
+    assert found.networks.of == pytest.approx(scores.mean(axis=0)[:, kept])
+    split = [Units({0: of.mean()}, Scores(of, 20)) for of in scores]
+    assert intervals.average(split).networks.speakers == 20
+
+
+def share_of(ours, whole, **more):
+    """A share of a mean, as an interval after Fieller asks for it."""
+    return intervals.ratio(lambda at: difference(own(ours, **more), intervals.scaled(own(whole, **more), at)))
+
+
+def fieller(y, x, factor):
+    """The shares r at which a paired t test of y - r x is at its 5 %: roots of a quadratic in r."""
+    t = stats.t.ppf(0.975, len(x) - 1) * factor
+    (yy, xy), (_, xx) = np.cov(y, x) * t**2
+    roots = np.roots([x.mean() ** 2 - xx, -2 * (x.mean() * y.mean() - xy), y.mean() ** 2 - yy])
+    return sorted(roots.real)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_share_has_fieller_s_interval(seed):
+    random = np.random.default_rng(seed)
+    whole = random.normal(0.5, 0.05, 6)
+    ours = 0.4 * whole + random.normal(0, 0.04, 6)
+    share, low, high = share_of(ours, whole)
+    assert share == pytest.approx(ours.mean() / whole.mean())
+    assert [low, high] == pytest.approx(fieller(ours, whole, np.sqrt(1 / 6 + 1 / 5)), abs=2e-3)
+    _, low, high = share_of(ours, whole, common=0.0)
+    assert [low, high] == pytest.approx(fieller(ours, whole, np.sqrt(1 / 6)), abs=2e-3)
+
+
+def test_of_a_whole_that_is_not_clearly_above_0_any_share_would_do():
+    random = np.random.default_rng(18)
+    ours, unclear = random.normal(0.5, 0.05, 5), np.array([0.4, -0.3, 0.2, -0.1, 0.1])
+    share, low, high = share_of(ours, unclear)
+    assert share == pytest.approx(ours.mean() / unclear.mean())
+    assert np.isnan([low, high]).all()
+    for whole in (-abs(unclear), unclear - unclear.mean(), unclear * np.nan):
+        assert np.isnan(share_of(ours, whole)).all(), "there is nothing to have a share of"
+    assert np.isnan(share_of([0.5], [0.6])).all(), "of one unit there is no interval"
+
+
+def test_units_that_all_have_the_same_share_show_no_certainty():
+    """Of few clips: by rounding, both ends of the search had one sign."""
+    whole = np.array([0.1, 0.3, 0.7, 0.45, 0.2])
+    for times in (1 / 3, 0.7, 1.0):
+        share, low, high = share_of(times * whole, whole)
+        assert share == pytest.approx(times)
+        assert np.isnan([low, high]).all()
+
+
+def test_a_share_covers_what_is_true_as_often_as_it_says():
+    """Networks that were not trained on the tests have no overlap: 95 % of intervals."""
+    random, covered = np.random.default_rng(19), []
+    for _ in range(150):
+        whole = random.normal(0.5, 0.1, 6)
+        _, low, high = share_of(0.4 * whole + random.normal(0, 0.05, 6), whole, common=0.0)
+        covered.append(low < 0.4 < high)
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 150) < np.mean(covered) <= 1
+
+
+# --- simulations ---
+
 ROWS = [
     row
     for row in statistics.rows()
