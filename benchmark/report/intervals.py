@@ -93,20 +93,26 @@ class Scores:
     """What networks scored on one test, float64 [networks, columns].
 
     Attributes:
-        of: by unit of the test; or, where it has one split, under resampled speakers.
+        of: by unit of the test; or, where it has one split, under resampled speakers; NaN under such as have
+            no clip of a label that is asked for.
         speakers: how many are resampled; 0: the columns are units.
     """
 
     of: np.ndarray
     speakers: int = 0
 
+    @property
+    def _known(self) -> np.ndarray:
+        return self.of[:, ~np.isnan(self.of).any(axis=0)]
+
     def by_tests(self) -> float:
         """Variance between the networks' means that is theirs on these clips alone: the tests show it."""
-        networks, columns = self.of.shape
+        of = self._known
+        networks, columns = of.shape
         if networks < 2 or columns < 2:
             return 0.0
-        means = self.of.mean(axis=1)
-        apart = self.of - self.of.mean(axis=0) - (means - means.mean())[:, None]
+        means = of.mean(axis=1)
+        apart = of - of.mean(axis=0) - (means - means.mean())[:, None]
         variance = float((apart**2).sum()) / (networks - 1) / (columns - 1)
         return variance if self.speakers else variance / columns
 
@@ -115,7 +121,7 @@ class Scores:
         freedom = len(self.of) - 1
         if not freedom:
             return None
-        seen = float(np.var(self.of.mean(axis=1), ddof=1))
+        seen = float(np.var(self._known.mean(axis=1), ddof=1))
         off = min(seen, self.by_tests())
         return Part(seen - off, freedom, off)
 
@@ -309,7 +315,7 @@ def _speakers(scores: Sequence[Scores], signs: Sequence[float]) -> Part | None:
     if len(number) > 1 or number == {1}:
         return None
     drawn = sum(sign * of.of.mean(axis=0) for sign, of in zip(signs, scores, strict=True))
-    return Part(float(np.var(drawn, ddof=1)), number.pop() - 1)
+    return Part(float(np.nanvar(drawn, ddof=1)), number.pop() - 1)
 
 
 def retraining(again: Iterable[Scores]) -> Part | None:

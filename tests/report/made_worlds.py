@@ -119,7 +119,8 @@ def made_run(spec, world, random, number):
     for corpus in spec.corpora:
         table = world.says(spec, corpus.name)
         limits = (table / table.sum(axis=1, keepdims=True)).cumsum(axis=1)[truth, :3]
-        for fold in [spec.fold] if corpus.name in spec.trained_on else range(corpus.folds):
+        own = corpus.name in spec.trained_on
+        for fold in [spec.fold_of(corpus.name)] if own else range(corpus.folds):
             said = (random.random(len(truth))[:, None] > limits).sum(axis=1)
             parts.append((corpus.name, fold, said))
             for test in spec.tests_of(corpus):

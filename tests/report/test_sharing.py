@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.report import verdicts
 from benchmark.report.judging import FAILS, HOLDS, UNTOLD
-from tests.report.made_worlds import World, judged, made_cells, partners, spread
+from tests.report.made_worlds import READERS, World, judged, made_cells, partners, spread
 
 
 def say(world, **changes):
@@ -180,3 +180,12 @@ def test_noise_alone_decides_nothing(seed):
     found = say(Noisy, seed=seed, number=10)
     assert found["separates"].answer == UNTOLD or "known from the other in" not in found["separates"].sentence
     assert np.isfinite([change.mean for _, change in found["separates"].changes]).all()
+
+
+@pytest.mark.parametrize(("world", "answer"), [(Shared, FAILS), (Separate, HOLDS)])
+def test_the_same_is_told_of_corpora_of_one_split(world, answer):
+    """Speakers are resampled there, and some draws have no clip of a label."""
+    corpora = {name: {**table, "folds": 1} for name, table in READERS.items()}
+    found = say(world, corpora=corpora, seeds=[0, 1], number=100)["separates"]
+    assert found.answer == answer
+    assert "Held-out cells: a label that a corpus lacks in joint training is" in found.sentence
