@@ -238,6 +238,10 @@ def verdict(
     elif answer == FAILS:
         where = " in all of them" * (len(changes) > 1)
         said += f" A {'gain' if expects == ABOVE else 'loss'} of {margin:g} is excluded{where}."
+    elif answer == HOLDS and expects != WITHIN and len(changes) > 1:
+        up, down = family.clear()
+        said += f" Clear {'gains' if expects == ABOVE else 'losses'}: "
+        said += f"{'; '.join(each.name for each in (up if expects == ABOVE else down))}."
     elif answer == HOLDS and expects == WITHIN:
         said += f" A change of {margin:g}, up or down, is excluded."
     elif answer == UNTOLD and (could := family.could(margin)):

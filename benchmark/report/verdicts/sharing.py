@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 
 PLACE = 6
 NAME, CLAIM = "separates", "The network keeps a set of labels for each corpus"
+UNIT = "recall, of unseen corpora wF1"
 SHARED, SEPARATE, NEITHER = "shared", "separate", "neither"
+APPLIED = (
+    "So what is taught of one corpus is applied to clips of the other: because labels are shared, or because"
+    " clips are taken for the other corpus's, which this does not tell."
+)
 HARDLY = 0.1
 """Recall of a label that a corpus lacks, above what else is called so: less is hardly knowing it. Ours."""
 
@@ -62,11 +67,13 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     said = " ".join(of.words for of in found)
     if probe := _probe(cells):
         said += f" {probe}"
+    if answer == FAILS:
+        said += f" {APPLIED}"
     if shared and separate:
         said += " The evidence disagrees, so neither is concluded."
     elif not shared and not separate:
         said += " None of this says whether labels are shared or kept apart."
-    return [Verdict(NAME, CLAIM, answer, said, tuple(each for of in found for each in of.changes), "recall")]
+    return [Verdict(NAME, CLAIM, answer, said, tuple(each for of in found for each in of.changes), UNIT)]
 
 
 def _nothing(cells: Cells) -> str:
