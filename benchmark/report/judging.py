@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmark.report import intervals
-from benchmark.report.claims import ABOVE, BELOW, FAILS, HOLDS, UNTOLD, WITHIN, needed
+from benchmark.report.claims import ABOVE, FAILS, HOLDS, UNTOLD, WITHIN, needed
+from benchmark.report.claims import BELOW as BELOW  # for the questions, with the others
 from benchmark.report.intervals import Spread
 from benchmark.report.tables import signed
 from benchmark.study import How, Study, TrainingSet
