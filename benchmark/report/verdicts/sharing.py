@@ -107,18 +107,19 @@ def _direction(cells: Cells) -> Evidence | None:
         span = " to ".join(dict.fromkeys((signed(min(means)), signed(max(means)))))
         words = f"permuted labels cost no recall clearly ({span} in {many(len(lost), 'case')})"
         return Evidence(NEITHER, f"Direction of errors: {words}, so there is no loss to follow.")
-    above = [of.to_partner(permuted.EVEN) for of in costly]
-    to_partner = intervals.holm([even.p for even in above]) < intervals.CHANCE
-    drawn = [even.mean > 0 and bool(so) for even, so in zip(above, to_partner, strict=True)]
+    beyond = [of.beyond() for of in costly]
+    to_partner = intervals.holm([of.p for of in beyond]) < intervals.CHANCE
+    drawn = [of.mean > 0 and bool(so) for of, so in zip(beyond, to_partner, strict=True)]
     changes, parts = [], []
-    for of, even, so in zip(costly, above, drawn, strict=True):
+    for of, more, so in zip(costly, beyond, drawn, strict=True):
         where = f"{cells.study.titles[of.corpus]} ({cells.study.title_of(of.train)})"
-        changes.append((f"to the partner above even, {where}", even))
+        changes.append((f"to the partner beyond the usual, {where}", more))
         said = f"of {of.lost().mean:.2f} lost on {where} {_share(of.share())} goes to the partner label"
-        parts.append(said + ", clearly more than the third of an even spread" * so)
+        said += f" ({of.usual():.0%} of the errors on true labels do)"
+        parts.append(said + ", clearly more than errors do anyway" * so)
     begin = f"Direction of errors: recall is clearly lost in {len(costly)} of {many(len(lost), 'case')}"
     elsewhere = all(of.share()[2] < 1 for of in costly)
-    end = ". Whether more than a third goes there cannot be told"
+    end = ". Whether more goes there than errors do anyway cannot be told"
     if any(drawn):
         end = ""
     elif elsewhere:
