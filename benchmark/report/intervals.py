@@ -118,10 +118,10 @@ class Scores:
 
     def by_training(self) -> Part | None:
         """Variance of one network's mean by training anew; None of a single one."""
-        freedom = len(self.of) - 1
-        if not freedom:
+        freedom, known = len(self.of) - 1, self._known
+        if not freedom or not known.size:
             return None
-        seen = float(np.var(self._known.mean(axis=1), ddof=1))
+        seen = float(np.var(known.mean(axis=1), ddof=1))
         off = min(seen, self.by_tests())
         return Part(seen - off, freedom, off)
 
@@ -310,12 +310,13 @@ def _student(parts: Sequence[Part], mean: float = 0.0) -> tuple[float, float]:
 
 
 def _speakers(scores: Sequence[Scores], signs: Sequence[float]) -> Part | None:
-    """Variance of a sum of means by their signs over resampled speakers; None where there is one speaker."""
+    """Variance of a sum of means by their signs over resampled speakers; None where none are known."""
     number = {of.speakers for of in scores}
     if len(number) > 1 or number == {1}:
         return None
     drawn = sum(sign * of.of.mean(axis=0) for sign, of in zip(signs, scores, strict=True))
-    return Part(float(np.nanvar(drawn, ddof=1)), number.pop() - 1)
+    known = drawn[~np.isnan(drawn)]
+    return Part(float(np.var(known, ddof=1)), number.pop() - 1) if len(known) > 1 else None
 
 
 def retraining(again: Iterable[Scores]) -> Part | None:

@@ -294,6 +294,24 @@ def test_a_contrast_of_one_split_is_of_the_same_resampled_speakers():
     assert (found.n, found.of) == (30, SPEAKERS)
 
 
+@pytest.mark.filterwarnings("error")
+def test_resamples_without_a_clip_of_a_label_say_nothing():
+    random = np.random.default_rng(20)
+    drawn = random.normal(0.5, 0.1, (2, 400))
+    some = drawn.copy()
+    some[:, ::4] = np.nan
+    ours, without = (
+        Units({0: of.mean()}, Scores(of, 20)) for of in (drawn[:, np.arange(400) % 4 > 0], drawn)
+    )
+    found = Units({0: without.mean}, Scores(some, 20)).around()
+    assert found.parts == pytest.approx(ours.around().parts)
+    for kept in (0, 1):
+        few = drawn.copy()
+        few[:, kept:] = np.nan
+        nothing = Units({0: 0.5}, Scores(few, 20)).around()
+        assert (nothing.known, nothing.of) == (False, ALONE)
+
+
 @pytest.mark.parametrize("times", [0.0, 0.3, -2.0])
 def test_a_scaled_cell_is_scaled_in_all_that_is_known_of_it(times):
     random = np.random.default_rng(15)
