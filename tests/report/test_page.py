@@ -17,8 +17,12 @@ from _pytest.mark.expression import Expression
 from sklearn.metrics import confusion_matrix
 
 from benchmark import study as studies
-from benchmark.report import cells, collect, coverage, page
+from benchmark.report import cells, collect, coverage, page, verdicts
+from benchmark.report.claims import claims, printed
 from benchmark.report.exhibits import changes
+from benchmark.report.intervals import Spread
+from benchmark.report.judging import MARGIN, UNTOLD
+from benchmark.report.page.sketch import MOST, STEP, WIDTH, sketch
 from benchmark.report.write import assemble
 from benchmark.session import progress
 from serkit.labels import LABELS
@@ -301,7 +305,7 @@ def test_every_table_can_be_saved_as_it_is(store):
         for at in Page(page.html(shown)).of("a")
         if "download" in at
     }
-    for table in shown.tables:
+    for table in (shown.judged, *shown.tables):
         assert saved[f"{table.name}.csv"] == table.csv()
         assert saved[f"{table.name}.tex"] == table.latex()
     for name in ("coverage", "gaps", "choices", "cost"):
@@ -315,9 +319,14 @@ def test_every_table_can_be_saved_as_it_is(store):
 
 @pytest.mark.parametrize("name", studies.names())
 def test_before_anything_is_done_the_page_is_there_and_says_so(name, tmp_path):
-    made = of(studies.read(name), Store(tmp_path / "nothing"))
+    study, store = studies.read(name), Store(tmp_path / "nothing")
+    made = of(study, store)
     text = " ".join("".join(made.text).split())
-    assert text.count("cannot be said yet") == 3
+    found = collect.Report(study, store).verdicts
+    assert {verdict.answer for verdict in found} == {UNTOLD}
+    assert text.count("cannot be said yet") == len(found), "nothing that is asked for is in vain"
+    for verdict in found:
+        assert " ".join(verdict.sentence.split()) in text
     assert "†" not in text, "it marks averages of some runs, not gaps"
     assert not made.of("section", id="condition")
     assert "pytest cases/ --study " + name in text
@@ -326,7 +335,63 @@ def test_before_anything_is_done_the_page_is_there_and_says_so(name, tmp_path):
 def test_a_study_of_acoustics_alone_has_a_page(tmp_path):
     asked = {"title": "Rooms", "corpora": {"one": {"reader": "crema_d"}}, "figure4": {"corpora": ["one"]}}
     made = of(studies.from_toml(asked, "rooms"), Store(tmp_path / "rooms"))
-    assert "is not asked by this study" in "".join(made.text)
+    text = "".join(made.text)
+    for part in verdicts.PARTS:
+        assert f"{part}: " in text
+    assert "Whether a network of one corpus works on another is not asked by this study." in text
+    assert "Whether anything was learnt cannot be said yet: no corpus is trained on alone." in text
+
+
+def test_the_page_begins_with_the_answer_and_a_line_a_verdict(store):
+    study = short()
+    filled(study, store)
+    shown = collect.Report(study, store)
+    html = page.html(shown)
+    made = Page(html)
+    text = " ".join("".join(made.text).split())
+    for sentence in shown.answer:
+        assert f'<p class="sentence">{html_text(sentence)}</p>' in html
+    lines = re.findall(r'<li class="([^"]*)"><p><strong>([^<]*)</strong> (.*?)</li>', html, re.DOTALL)
+    assert [(of.answer.replace(" ", "-"), of.answer) for of in shown.verdicts] == [line[:2] for line in lines]
+    for verdict, (_, _, line) in zip(shown.verdicts, lines, strict=True):
+        assert line.startswith(html_text(verdict.claim))
+        assert f'<p class="why">{html_text(verdict.sentence)}</p>' in line
+        published = claims().get(verdict.name)
+        assert ("the paper's printed numbers: " in line) == (published is not None)
+        assert published is None or f"numbers: {printed(published).answer}<" in line
+        assert line.count("<svg ") == any(not np.isnan(of.mean) for _, of in verdict.changes)
+        assert f"{len(verdict.changes)} changes in {html_text(verdict.unit)}" in line or not verdict.changes
+    assert any(verdict.changes for verdict in shown.verdicts)
+    assert (
+        text.index(shown.answer[0]) < text.index(shown.verdicts[0].claim) < text.index("Words on this page")
+    )
+
+
+def test_a_verdict_s_picture_has_a_line_a_change_around_0():
+    changes = [Spread(0.1, 0.05, 0.15), Spread(-0.02, -0.2, 0.16), Spread(0.03), Spread()]
+    found = sketch([("", change) for change in changes])
+    assert (found.zero, found.scale, found.more) == (WIDTH / 2, 0.2, 0)
+    assert found.margins == pytest.approx((WIDTH * 0.375, WIDTH * 0.625))
+    heights, lows, highs, middles, clear = zip(*found.lines, strict=True)
+    assert heights == (STEP, 2 * STEP, 3 * STEP), "one has no number"
+    assert found.height == 4 * STEP
+    assert lows == pytest.approx((WIDTH * 0.625, 0, WIDTH * 0.575))
+    assert highs == pytest.approx((WIDTH * 0.875, WIDTH * 0.9, WIDTH * 0.575))
+    assert middles == pytest.approx((WIDTH * 0.75, WIDTH * 0.45, WIDTH * 0.575))
+    assert clear == (True, False, False)
+
+
+def test_a_verdict_s_picture_shows_what_counts_and_stays_within_its_edges():
+    narrow = sketch([("", Spread(0.001, 0.0, 0.002))])
+    assert narrow.scale == 2 * MARGIN, "what counts is always in it"
+    assert narrow.margins == (WIDTH / 4, WIDTH * 3 / 4)
+    assert sketch([("", Spread(0.001, 0.0, 0.002))], 0.2).scale == 0.4
+    wide = sketch([("", Spread(0.5, -3.0, 4.0))])
+    assert wide.lines[0][1:3] == (0.0, WIDTH)
+    assert wide.scale == 1
+    many = sketch([("", Spread(0.1, 0.05, 0.15))] * (MOST + 3))
+    assert (len(many.lines), many.more) == (MOST, 3)
+    assert sketch([]) is sketch([("", Spread())]) is None
 
 
 def test_vega_is_packed_once_and_kept(monkeypatch, tmp_path):
@@ -348,17 +413,24 @@ def test_a_report_is_a_page_tables_and_figures(store):
     filled(study, store)
     text, _ = assemble(study, store)
     written = {path.name for path in store.folder.iterdir() if path.is_file()}
-    tables = ("matrix", "table1", "figure2", "figure2-wf1", "figure3", "figure3-null", "figure3-wf1")
+    tables = ("verdicts", "matrix", "table1", "figure2", "figure2-wf1")
+    tables += ("figure3", "figure3-null", "figure3-wf1")
     assert written == {
-        *("index.html", "report.md", "cells.csv", "matrix-cells.csv", "null-cells.csv"),
+        *("index.html", "report.md", "verdicts.json", "cells.csv", "matrix-cells.csv", "null-cells.csv"),
         *(f"{name}.{end}" for name in tables for end in ("md", "csv", "tex")),
         *(f"{name}.{end}" for name in ("figure2", "figure3", "rates") for end in ("png", "svg", "pdf")),
     }
     for name in ("index.html", "figure2", "rates"):
         assert name in text.splitlines()[-1]
-    for sentence in collect.Report(study, store).sentences:
+    shown = collect.Report(study, store)
+    markdown = (store.folder / "report.md").read_text()
+    for sentence in shown.answer:
         assert sentence in text
-        assert sentence in (store.folder / "report.md").read_text()
+        assert sentence in markdown
+    for verdict in shown.verdicts:
+        assert f"{verdict.answer.upper()}: {verdict.claim}\n  {verdict.sentence}" in text
+    assert shown.judged.markdown("##") in markdown
+    assert (store.folder / "verdicts.json").read_text() == verdicts.as_json(shown.verdicts)
 
 
 def test_bold_dagger_and_details_are_of_the_cell_that_they_stand_in(store):

@@ -761,12 +761,17 @@ HOSTILE = (
 )
 
 
+HOSTILE_CORPORA = {
+    name: of | {"title": title} for (name, of), title in zip(STUDY["corpora"].items(), HOSTILE, strict=True)
+}
+
+
 @pytest.fixture(scope="module")
 def every_sentence():
-    """Verdicts that hold, fail, cannot be told, are not done, and claims that are markup or a formula."""
+    """Verdicts of each answer, and titles and claims that are markup or a formula."""
     found = [
         *verdicts.verdicts(made(memorising, questions={"ask": [asked(claim) for claim in HOSTILE]})),
-        *verdicts.verdicts(made(memorising, noise=0.3, recall=lambda *_: BASELINE)),
+        *verdicts.verdicts(made(memorising, noise=0.3, recall=lambda *_: BASELINE, corpora=HOSTILE_CORPORA)),
         *verdicts.verdicts(made(lambda spec, test: 0.3, noise=0.02, recall=guessing("one", "two"))),
         *verdicts.verdicts(made(memorising, leave_out=lambda spec: True, figure4={})),
         *verdicts.verdicts(made(lambda *_: np.nan)),

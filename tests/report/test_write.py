@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import re
 import threading
 
@@ -102,9 +103,8 @@ def test_a_title_is_text_wherever_it_is_written(store):
     for path in store.folder.glob("*.md"):
         tokens = [at for of in markdown.parse(path.read_text()) for at in (of, *(of.children or ()))]
         shown = "".join(at.content for at in tokens if at.type in ("text", "text_special"))
-        of_it = (
-            HOSTILE[1:] if path.name == "figure3-null.md" else HOSTILE
-        )  # it shows the permuted corpus alone
+        # One shows the permuted corpus alone, the other what is done.
+        of_it = {"figure3-null.md": HOSTILE[1:], "verdicts.md": HOSTILE[:1]}.get(path.name, HOSTILE)
         assert all(title in shown for title in of_it)
         for kind in ("html_inline", "html_block", "link_open", "em_open", "code_inline", "bullet_list_open"):
             assert kind not in {at.type for at in tokens}, path.name
@@ -130,9 +130,11 @@ def test_assemble_writes_every_exhibit(paper, as_published, shown, monkeypatch):
     folder = as_published.folder
     written = {path.name for path in folder.iterdir() if path.is_file()}
     names = ["matrix", "table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-null", "figure3-wf1"]
+    names.append("verdicts")
     assert written == {
         "index.html",
         "report.md",
+        "verdicts.json",
         "matrix-cells.csv",
         "cells.csv",
         "tuning-cells.csv",
@@ -151,7 +153,7 @@ def test_assemble_writes_every_exhibit(paper, as_published, shown, monkeypatch):
     assert chosen["wF1"] == pytest.approx(0.68)
 
     report = (folder / "report.md").read_text()
-    for table in shown.tables:
+    for table in (shown.judged, *shown.tables):
         assert f"## {table.title}" in report
         assert table.text("github") in report
         rows = list(csv.reader((folder / f"{table.name}.csv").open()))
@@ -159,8 +161,11 @@ def test_assemble_writes_every_exhibit(paper, as_published, shown, monkeypatch):
         assert [len(row) for row in rows] == [len(table.headers)] * len(rows)
         assert "\n" not in "".join(rows[0])
         _assert_latex((folder / f"{table.name}.tex").read_text(), len(table.headers), len(table.rows))
-        if not table.name.endswith("-wf1"):
+        if not table.aside:
             assert table.title in text
+    saved = json.loads((folder / "verdicts.json").read_text())
+    assert [of["sentence"] for of in saved] == [verdict.sentence for verdict in shown.verdicts]
+    assert all(verdict.sentence in text for verdict in shown.verdicts)
     for line in (
         "430 of 430 runs, 0 of 4 measurements done, 2 seeds, 4.30 hours in all.",  # 36 s each
         "Run on: A device, torch 2.0.",
