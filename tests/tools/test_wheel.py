@@ -67,6 +67,15 @@ def test_every_module_and_case_is_in_the_wheel(installed):
         assert here <= {path.relative_to(site / within) for path in (site / within).rglob("*.py")}
 
 
+def test_every_file_that_is_read_is_in_the_wheel(installed):
+    (site,) = installed.parent.parent.glob("lib/python*/site-packages")
+    for folder in ("serkit", "benchmark"):
+        files = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        read = {path for path in files if path.suffix not in (".py", ".pyc")}
+        assert {path for path in read if not (site / path).is_file()} == set()
+        assert len(read) > 3
+
+
 def test_results_go_where_the_option_says(installed, tmp_path):
     there = tmp_path / "there"
     there.mkdir()
