@@ -27,7 +27,7 @@ CHANCE = 1 - LEVEL
 """How often a family of changes has a clear one where nothing changed, and a single one likewise."""
 ALIKE = 1e-12
 """Less is rounding: units do not differ."""
-WIDEST = 4.0
+WIDEST = 20.0
 """A share of which nothing is known within so much is not known."""
 FEW = 3
 """With fewer units an interval is too wide to tell a good network from guessing."""

@@ -1,11 +1,11 @@
 """How a claim is judged: which changes count, what they say together, and how many units could tell.
 
-A sentence never claims more than the spread of its numbers allows (`benchmark.report.intervals`): a change is
-clear where it is so after Holm's correction over all changes that the claim rests on. "Does not hold" needs
-intervals that leave out what would count, `MARGIN`. What has no interval, is not done or not asked for, is
-said. A change does not count where neither of its cells is above what a constant predictor has, nor where a
-training it rests on cannot be told from guessing: a network that guesses has no gap to bridge and no labels
-to notice.
+A sentence never claims more than the spread of its numbers allows (`benchmark.report.intervals`): a change
+is clear where it is so after Holm's correction over all changes that the claim rests on. That nothing
+counts needs intervals that leave out what would, `MARGIN`, of every change, also of those that do not
+count. What has no interval, is not done or not asked for, is said. A change does not count where neither of
+its cells is above what a constant predictor has, nor where a training it rests on cannot be told from
+guessing: a network that guesses has no gap to bridge and no labels to notice.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from serkit.words import many
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
+EITHER = "either"
+"""Some clearly changed, up or down."""
 MARGIN = 0.05
 """A change of wF1 or recall that counts. Ours, because the paper gives none: as much as other names for the
 labels of one corpus change there, and below the 0.08 that it calls an improvement."""
@@ -131,19 +133,28 @@ class Family:
         return up, [each for each in found if each.spread.mean < 0]
 
     def answer(self, expects: str, margin: float = MARGIN) -> str:
-        """Whether a claim holds that expects something of the changes that count."""
+        """Whether a claim holds that expects something of the changes.
+
+        That all of them stay within something is said only of a family that is whole: what is left out might
+        be what does not.
+        """
         up, down = self.clear()
         if not self.counted:
             return UNTOLD
+        whole = len(self.counted) + len(self.silent) == len(self.changes)
+        every = [*self.spreads, *(each.spread for each in self.silent)]
         if expects == WITHIN:
-            if all(-margin < of.low and of.high < margin for of in self.spreads):
-                return HOLDS
-            return FAILS if any(reaches(each.spread, margin) for each in (*up, *down)) else UNTOLD
+            if any(of.low >= margin or of.high <= -margin for of in (each.spread for each in (*up, *down))):
+                return FAILS
+            return HOLDS if whole and all(-margin < of.low and of.high < margin for of in every) else UNTOLD
+        if expects == EITHER:
+            small = whole and all(-margin < of.low and of.high < margin for of in every)
+            return HOLDS if up or down else FAILS if small else UNTOLD
         found, against = (up, down) if expects == ABOVE else (down, up)
         if found:
-            return HOLDS
-        sides = [of.high if expects == ABOVE else -of.low for of in self.spreads]
-        return FAILS if all(side < margin for side in sides) or len(against) == len(self.counted) else UNTOLD
+            return UNTOLD if against else HOLDS
+        sides = [of.high if expects == ABOVE else -of.low for of in every]
+        return FAILS if whole and all(side < margin for side in sides) else UNTOLD
 
     def why_not(self) -> str:
         """Why nothing counts: what is not done, not asked for, has no interval, was not learnt or heard."""
@@ -203,16 +214,10 @@ class Family:
     def could(self, margin: float = MARGIN) -> str:
         """How many units would tell, in words; empty where that is not known."""
         units = [needed(of, margin, intervals.CHANCE, len(self.counted)) for of in self.spreads]
-        known = [unit for unit in units if unit]
-        if not known:
+        times = [unit / of.n for unit, of in zip(units, self.spreads, strict=True) if unit]
+        if not times or max(times) <= 1:
             return ""
-        of = intervals.over([(max(known), self.spreads[0].of)])
-        return f"A change of {margin} would be seen in four of five studies with {of}"
-
-
-def reaches(spread: Spread, margin: float) -> bool:
-    """Whether a change may be as large as what counts, in its own direction."""
-    return spread.low <= -margin if spread.mean < 0 else spread.high >= margin
+        return f"Four of five studies {max(times):.1f} times as large would see a change of {margin:g}"
 
 
 def verdict(
@@ -224,7 +229,7 @@ def verdict(
         name: the claim's.
         claim: in a line.
         family: what it rests on.
-        expects: `ABOVE`, `BELOW` or `WITHIN`.
+        expects: `ABOVE`, `BELOW`, `EITHER` or `WITHIN`.
         asks: the question, as `Whether augmentation helps`; what is said where nothing counts begins so.
         then: what the changes are of, before them: `Trained on one corpus and tested on another, `.
         margin: what counts as a change.
@@ -233,18 +238,27 @@ def verdict(
     if not changes:
         return Verdict(name, claim, UNTOLD, f"{asks} {family.why_not()}.")
     answer, said = family.answer(expects, margin), f"{then}{family.said()}."
-    if answer == FAILS and expects == WITHIN:
-        large = [each.name for of in family.clear() for each in of if reaches(each.spread, margin)]
-        said += f" It is clear, and may be {margin:g} or more, for {' and '.join(large)}."
+    up, down = family.clear()
+    if expects in (ABOVE, BELOW) and up and down:
+        said += f" Clear gains: {_names(up)}; clear losses: {_names(down)}: it depends on the case."
+    elif answer == FAILS and expects == WITHIN:
+        said += f" A change of {margin:g} or more is clear."
     elif answer == FAILS:
         where = " in all of them" * (len(changes) > 1)
-        said += f" A {'gain' if expects == ABOVE else 'loss'} of {margin:g} is excluded{where}."
+        what = {ABOVE: "gain", BELOW: "loss", EITHER: "change"}[expects]
+        said += f" A {what} of {margin:g} is excluded{where}."
     elif answer == HOLDS and expects != WITHIN and len(changes) > 1:
-        up, down = family.clear()
-        said += f" Clear {'gains' if expects == ABOVE else 'losses'}: "
-        said += f"{'; '.join(each.name for each in (up if expects == ABOVE else down))}."
+        what = {ABOVE: "gains", BELOW: "losses", EITHER: "changes"}[expects]
+        said += f" Clear {what}: {_names([*up, *down])}."
     elif answer == HOLDS and expects == WITHIN:
         said += f" A change of {margin:g}, up or down, is excluded."
-    elif answer == UNTOLD and (could := family.could(margin)):
-        said += f" {could}."
+    elif answer == UNTOLD:
+        if expects == WITHIN and (up or down):
+            said += f" There is a change; whether it is {margin:g} or more cannot be told."
+        if could := family.could(margin):
+            said += f" {could}."
     return Verdict(name, claim, answer, said, changes, margin=margin)
+
+
+def _names(changes: Sequence[Change]) -> str:
+    return ", ".join(each.name for each in changes)

@@ -19,7 +19,7 @@ BELOW = " °"
 CONSTANT = (
     "Constant: the better of one label always and guesses with the test's own shares, which hear nothing."
 )
-GREY = "not above what is had without listening, so nothing follows from it"
+GREY = "not above what is had without listening; a difference between two such cells says nothing"
 WIDE = 45
 """Letters of a cell that makes its column one of sentences."""
 

@@ -47,10 +47,10 @@ def moved(table, codes):
 SWAPPED = [HERE[SWAP[label]] for label in LABELS]
 
 
-def partners(right, partner):
-    """Clips called rightly, by their partner under the swap, and the rest by the two other labels."""
+def partners(right, partner, codes=SWAPPED):
+    """Clips called rightly, by their partner under a swap, and the rest by the two other labels."""
     table = np.full((4, 4), (1 - right - partner) / 2)
-    table[range(4), range(4)], table[range(4), SWAPPED] = right, partner
+    table[range(4), range(4)], table[range(4), codes] = right, partner
     return table
 
 
@@ -63,8 +63,8 @@ class World:
         """On true labels."""
         return spread(self.own)
 
-    def swapped(self, corpus):
-        """With the labels of TWO swapped; on TWO as it was taught, before its labels are renamed."""
+    def swapped(self, corpus, codes):
+        """With the labels of TWO swapped so; on TWO as it was taught, before its labels are renamed."""
         return self.joint(corpus)
 
     def alone(self, name, corpus):
@@ -97,8 +97,10 @@ class World:
             return moved(self.alone(spec.train[0], corpus), codes if name else range(4))
         if name is None:
             return self.unseen(spec.train)
-        swapped = any(treatment_of(of) == "scrambled" for of in spec.train)
-        return moved(self.swapped(corpus) if swapped else self.joint(corpus), codes)
+        swaps = [dict(permutation_of(treatment_of(of), spec.corpus(of).scramble)) for of in spec.train]
+        for swap in filter(None, swaps):
+            return moved(self.swapped(corpus, [HERE[swap[label]] for label in LABELS]), codes)
+        return moved(self.joint(corpus), codes)
 
 
 def made_cells(world, number=40, leave_out=lambda spec: False, seed=0, given=STUDY, **changes):

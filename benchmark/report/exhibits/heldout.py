@@ -9,7 +9,7 @@ often the corpus's other clips are called by that label, and what counts is the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
@@ -45,9 +45,11 @@ LEGEND = (
     " clips lack it and those of the others have it. Others: how many of its test clips of the other labels"
     " are called so, by the same networks. Above: held out less others, with the 95 % interval; it is 0"
     " where the label is not known from the other corpora, whatever else the network has learnt.",
-    "With it: the same recall when nothing is left out; others alone: of networks that learnt from the other"
-    " corpora only. Share: held out as a share of with it, with its interval after Fieller, none where the"
-    " latter is not clearly above 0. By probabilities over the tail.",
+    "With it: the recall when nothing is left out. Above, alone: the same as above, of networks that"
+    " learnt from the other corpora only and have one set of labels: where these do not know the corpus's"
+    " labels either, that the joint ones do not says nothing. Share: held out as a share of with it, with"
+    " its interval after Fieller, none where the latter is not clearly above 0. By probabilities over the"
+    " tail.",
 )
 
 
@@ -108,11 +110,16 @@ class Cell:
     held: Units
     called: Units
     joint: Units
-    alone: Units
+    alone: Units  # of networks of the other corpora alone
+    alone_called: Units
 
     def above(self) -> Spread:
         """Held out less what other clips are called so."""
         return intervals.difference(self.held, self.called)
+
+    def ceiling(self) -> Spread:
+        """The same of networks of the other corpora alone, which have no other set of labels."""
+        return intervals.difference(self.alone, self.alone_called)
 
     def share(self) -> tuple[float, float, float]:
         """Held out as a share of the recall with the label, and its interval."""
@@ -121,16 +128,13 @@ class Cell:
 
 def by_label(cells: Cells, joint: TrainingSet, corpus: str, rate: int) -> list[Cell]:
     """The cell of each label on a corpus, and last their mean."""
-    found = []
+    said, found = cells.evidence.said, []
     for label, train in enumerate(lacking(joint, corpus)):
-        held, false = (
-            cells.evidence.said(train, corpus, rate, of) for of in (recall_of(label), called(label))
-        )
-        full, alone = (
-            cells.evidence.said(of, corpus, rate, recall_of(label)) for of in (joint, others(joint, corpus))
-        )
-        found.append(Cell(held, false, full, alone))
-    parts = [[getattr(cell, name) for cell in found] for name in ("held", "called", "joint", "alone")]
+        held, false = (said(train, corpus, rate, of) for of in (recall_of(label), called(label)))
+        full, without = said(joint, corpus, rate, recall_of(label)), others(joint, corpus)
+        alone = [said(without, corpus, rate, of) for of in (recall_of(label), called(label))]
+        found.append(Cell(held, false, full, *alone))
+    parts = [[getattr(cell, field.name) for cell in found] for field in fields(Cell)]
     return [*found, Cell(*map(intervals.average, parts))]
 
 
@@ -161,7 +165,8 @@ def _rows(study: Study, cells: Cells, joint: TrainingSet, corpus: str, rate: int
         [*expected, sum(expected)],
         strict=True,
     ):
-        above, held = cell.above(), cell.held.around()
+        above, held, top = cell.above(), cell.held.around(), cell.ceiling()
+        ceiling = top.mean, top.low, top.high
         share = cell.share() if name == ALL else (np.nan,) * 3
         yield {
             **place,
@@ -173,6 +178,7 @@ def _rows(study: Study, cells: Cells, joint: TrainingSet, corpus: str, rate: int
             **{"above": above.mean, "low": above.low, "high": above.high},
             "p": above.p if name == ALL else np.nan,  # one question a corpus and rate
             **{"joint": cell.joint.mean, "alone": cell.alone.mean},
+            **dict(zip(("ceiling", "ceiling_low", "ceiling_high"), ceiling, strict=True)),
             **dict(zip(("share", "share_low", "share_high"), share, strict=True)),
         }
 
@@ -188,12 +194,12 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
             tables.two_digits(row["called"]),
             tables.ends(row, "above", "low", "high", tables.signed),
             tables.two_digits(row["joint"]),
-            tables.two_digits(row["alone"]),
+            tables.ends(row, "ceiling", "ceiling_low", "ceiling_high", tables.signed),
             tables.ends(row, "share", "share_low", "share_high") if row["label"] == ALL else "",
         ]
         for row in numbers["heldout-cells"].to_dict("records")
     ]
-    headers = ["Trained on", "Lacks", "Label", "Held out", "Others", "Above", "With it", "Others alone"]
+    headers = ["Trained on", "Lacks", "Label", "Held out", "Others", "Above", "With it", "Above, alone"]
     return [tables.Table("heldout", NAMES["heldout"], [*headers, "Share"], rows, LEGEND)]
 
 

@@ -48,7 +48,7 @@ LEGEND = (
     "Beyond: to the partner less what would go there if the loss spread as errors do, a third of what is"
     " lost or, if that is more, the usual share (taken as known), with the interval; clearly above 0 where"
     " the loss is drawn to the partner. Share: to the partner as a share of what is lost, with its interval"
-    " after Fieller; none where nothing is clearly lost.",
+    " after Fieller; none where nothing is clearly lost by its own interval.",
     "A corpus that is not trained on is in no contradiction of its own: what it loses, both labellings"
     " reach.",
 )
@@ -100,14 +100,18 @@ class Direction:
         """The same training on true labels."""
         return tuple(map(corpus_of, self.train))
 
-    def _said(self) -> list[tuple[TrainingSet, Said, Said]]:
-        """For both trainings what is right and what the partner is, permuted labels first."""
+    def key(self) -> list[int]:
+        """What each label's clips are taught, as indices of labels."""
         (name,) = (name for name in self.train if treatment_of(name))
         key = dict(permutation_of(treatment_of(name), self.cells.study.corpus(name).scramble))
-        there = [LABELS.index(key[label]) for label in LABELS]
+        return [LABELS.index(key[label]) for label in LABELS]
+
+    def _said(self) -> list[tuple[TrainingSet, Said, Said]]:
+        """For both trainings what is right and what the partner is, permuted labels first."""
+        there = self.key()
         back = [there.index(label) for label in range(len(LABELS))]
         moved, returned, right = (clipscores.said(*codes) for codes in (there, back, range(len(LABELS))))
-        if self.corpus == corpus_of(name):
+        if self.corpus in _odd(self.train):
             return [(self.train, moved, right), (self.true, right, returned)]
         return [(self.train, right, moved), (self.true, right, moved)]
 
@@ -139,6 +143,24 @@ class Direction:
     def share(self) -> tuple[float, float, float]:
         """What goes to the partner as a share of what is lost, and its interval."""
         return intervals.ratio(self.to_partner) if self.lost().low > 0 else (np.nan,) * 3
+
+
+def crossed(cells: Cells, one: TrainingSet, other: TrainingSet, corpus: str, rate: int) -> Spread:
+    """How much more often a permutation's partner is said by networks that learnt it than by others.
+
+    Of two trainings that permute one corpus otherwise, and of both permutations, the mean. A disturbance that
+    is alike under both gives 0, whichever labels it confuses.
+    """
+    keys = [Direction(cells, train, corpus, rate).key() for train in (one, other)]
+    back = [[key.index(label) for label in range(len(LABELS))] for key in keys]
+    sides = []
+    for train, key in zip((one, other), keys, strict=True):
+        if corpus in _odd(train):  # its partners, by what it was taught
+            partners = [clipscores.said(*(of[code] for code in key)) for of in back]
+        else:
+            partners = [clipscores.said(*of) for of in keys]
+        sides.append(cells.evidence.said(train, corpus, rate, partners[0].plus(-1.0, partners[1])))
+    return intervals.difference(*(intervals.scaled(side, 0.5) for side in sides))
 
 
 def directions(cells: Cells, train: TrainingSet, rate: int) -> list[Direction]:

@@ -44,9 +44,15 @@ def questions() -> tuple[ModuleType, ...]:
 
 PARTS = {
     "Bridging the gap": ("transfer", "bridge", "unseen-augmented", "unseen-falls"),
-    "Emotions or corpora": ("separates", "unnoticed", "joint", "joint-unseen"),
+    "Emotions or corpora": ("separates", "noticed", "unnoticed", "joint", "joint-unseen"),
 }
 """The two parts of the question, and the claims that answer each."""
+
+
+SCOPE = (
+    "All of it is of these networks, corpora and recipes; intervals hold other speakers of these corpora and"
+    " other trainings. Each of the {} verdicts is judged by itself."
+)
 
 
 def answer(found: Sequence[Verdict]) -> list[str]:
@@ -59,14 +65,18 @@ def answer(found: Sequence[Verdict]) -> list[str]:
         asked = [by_name[name] for name in names if name in by_name]
         parts = [f"{of.claim[0].lower()}{of.claim[1:]} ({of.answer})" for of in asked]
         said.append(f"{part}: {'; '.join(parts) or 'this study does not ask'}.")
-    return said
+    return [*said, SCOPE.format(len(found))]
 
 
 def table(found: Sequence[Verdict]) -> Table:
     """The verdicts as a table: claim, verdict, what the paper's own numbers say of it, and why."""
     published = {name: printed(claim).answer for name, claim in claims().items()}
     rows = [[of.claim, of.answer, published.get(of.name, ""), of.sentence] for of in found]
-    legend = "Of the paper: what its printed numbers decide of the same claim (docs/reading-the-paper.md)."
+    legend = (
+        "In print: what the paper's printed numbers decide of its own claim (docs/reading-the-paper.md). By"
+        " the most noise that its tables show, no claim that nothing changes could have held, whatever was"
+        " printed."
+    )
     return Table("verdicts", "Verdicts", ["Claim", "Here", "In print", "Why"], rows, (legend,), aside=True)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 5
-NAME, CLAIM = "bridge", "Augmentation brings the corpora closer together as they sound"
+NAME, CLAIM = "bridge", "Augmentation brings all pairs of corpora closer together as they sound"
 ASKS = "Whether augmentation brings the corpora closer as they sound"
 
 
@@ -48,5 +48,5 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         f" itself); as close as chance deals speakers in {near}. Estimates of quality and room, not of all"
         " that differs."
     )
-    answer = HOLDS if closer > further else FAILS if further > closer else UNTOLD
+    answer = HOLDS if closer == len(changes) else FAILS if further else UNTOLD
     return [Verdict(NAME, CLAIM, answer, sentence, tuple(changes), "share of the distance that is gone")]

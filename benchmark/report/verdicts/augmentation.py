@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 2
-OWN = "Augmentation raises wF1 on a corpus's own test clips"
-UNSEEN = "Augmentation raises wF1 on corpora that were not trained on"
-FALLS = "Augmentation lowers wF1 on corpora that were not trained on"
+OWN = "Augmentation raises wF1 on the own test clips of some corpus"
+UNSEEN = "Augmentation raises wF1 on some corpus that was not trained on"
+FALLS = "Augmentation lowers wF1 on some corpus that was not trained on"
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:

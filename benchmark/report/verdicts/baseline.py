@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 0.2
-CLAIM = "The network is better than log-mel statistics and a logistic regression"
+CLAIM = "The networks are better than log-mel statistics and a logistic regression, in some case"
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:

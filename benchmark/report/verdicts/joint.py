@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 3
-OWN = "Joint training raises wF1 on the corpora that it learns from"
-NOTHING = "Joint training changes nothing on the corpora that it learns from"
-UNSEEN = "Joint training raises wF1 on corpora that were not trained on"
+OWN = "Joint training raises wF1 on some corpus that it learns from"
+NOTHING = "Joint training changes wF1 by less than 0.05 on the corpora that it learns from"
+UNSEEN = "Joint training raises wF1 on some corpus that was not trained on"
 
 
 def joints(cells: Cells) -> list[TrainingSet]:

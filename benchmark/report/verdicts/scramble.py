@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import BELOW, WITHIN, Change, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import BELOW, EITHER, WITHIN, Change, Family, Place, Verdict, change, verdict
 from benchmark.study import TrainingSet
 from serkit.labels import corpus_of, is_permuted
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 4
-UNNOTICED = "Permuted labels of one corpus go unnoticed in joint training"
-THIRD = "Permuted labels of one corpus lower wF1 on corpora that were not trained on"
-FALLS = "On the permuted corpus, augmentation costs more than under its true labels"
+NOTICED = "Permuted labels of one corpus are noticed in joint training: wF1 changes on a corpus trained on"
+UNNOTICED = "Permuted labels of one corpus change wF1 by less than 0.05 on the corpora trained on"
+THIRD = "Permuted labels of one corpus lower wF1 on a corpus that was not trained on"
+FALLS = "On a permuted corpus, augmentation costs more than under its true labels"
 
 
 def contradictions(cells: Cells) -> list[TrainingSet]:
@@ -32,7 +33,7 @@ def _plain(train: TrainingSet) -> bool:
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
-    """Three verdicts, over all such trainings; none of a study without."""
+    """Four verdicts, over all such trainings; none of a study without."""
     sets, rates = contradictions(cells), sorted(cells.study.rates_percent)
     if not sets:
         return []
@@ -50,7 +51,8 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     then = f"With one corpus's labels permuted in joint training, against true ones, at {rate} %: on "
     here = f"{then}the corpora trained on, each under the labels that it was taught, "
     asks = "Whether permuted labels are noticed"
-    found = [verdict("unnoticed", UNNOTICED, Family(study, own), WITHIN, asks, here)]
+    found = [verdict("noticed", NOTICED, Family(study, own), EITHER, asks, here)]
+    found.append(verdict("unnoticed", UNNOTICED, Family(study, own), WITHIN, asks, here))
     if unseen:
         asks = "Whether permuted labels matter to other corpora"
         found.append(verdict("third", THIRD, Family(study, unseen), BELOW, asks, f"{then}other corpora "))

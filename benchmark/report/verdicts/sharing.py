@@ -1,18 +1,19 @@
-"""Do the corpora share what the network learns of a label, or does it keep a set of labels for each?
+"""Do the corpora share what the networks learn of a label, or do they keep a set of labels for each?
 
-No single number says. Four kinds of evidence are weighed, each named, and where they disagree that is said:
+No single number says. Four kinds of evidence are named, of which two decide; a disagreement is said:
 
-* *direction*: where labels are shared, what permuted labels cost goes to the partner label; a loss that
-  spreads evenly is a disturbance, and says neither;
-* *held-out cells*: a label that a corpus lacks in training is known from the other corpus, or is not;
-* *the unseen corpus*: whether what one corpus is taught reaches clips of neither; it never decides, since a
+* *direction of errors*: where labels are shared, what a permutation costs goes to its partner label, and not
+  to that of another permutation, as a disturbance would have it;
+* *held-out cells*: a label that a corpus lacks in training is known from the other corpus, or is not,
+  although networks of that other corpus alone know it;
+* the unseen corpus: whether what one corpus is taught reaches clips of neither. It never decides, since a
   network with two sets of labels may label strange clips by either;
-* *the probe*: whether the corpora can be told apart in the embedding. They can before anything is trained, so
-  it never speaks for separate labels by itself; only where they cannot does it speak against them.
+* the probe: whether the corpora can be told apart in the embedding. They can before anything is trained.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ import numpy as np
 from benchmark.report import intervals
 from benchmark.report.exhibits import heldout, permuted
 from benchmark.report.intervals import Spread
-from benchmark.report.judging import FAILS, HOLDS, UNTOLD, Family, Verdict, guessing
+from benchmark.report.judging import FAILS, HOLDS, MARGIN, UNTOLD, Family, Verdict, guessing
 from benchmark.report.tables import signed
 from benchmark.report.verdicts import scramble
 from benchmark.study import TrainingSet
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 6
-NAME, CLAIM = "separates", "The network keeps a set of labels for each corpus"
+NAME, CLAIM = "separates", "The networks keep a set of labels for each corpus"
 UNIT = "recall, of unseen corpora wF1"
 SHARED, SEPARATE, NEITHER = "shared", "separate", "neither"
 APPLIED = (
@@ -58,22 +59,24 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     asked = scramble.contradictions(cells) or "heldout" in cells.study.exhibits
     if not asked:
         return []
-    found = [of for of in (_direction(cells), _heldout(cells), _third(cells)) if of]
+    deciding = [of for of in (_direction(cells), _heldout(cells)) if of]
+    found = [*deciding, *filter(None, [_third(cells)])]
     if not found:
         return [Verdict(NAME, CLAIM, UNTOLD, _nothing(cells))]
-    shared = [of for of in found if of.speaks == SHARED]
-    separate = [of for of in found if of.speaks == SEPARATE]
-    answer = FAILS if shared and not separate else HOLDS if separate and not shared else UNTOLD
-    said = " ".join(of.words for of in found)
-    if probe := _probe(cells):
-        said += f" {probe}"
-    if answer == FAILS:
-        said += f" {APPLIED}"
-    if shared and separate:
-        said += " The evidence disagrees, so neither is concluded."
-    elif not shared and not separate:
-        said += " None of this says whether labels are shared or kept apart."
-    return [Verdict(NAME, CLAIM, answer, said, tuple(each for of in found for each in of.changes), UNIT)]
+    speaks = [of.speaks for of in deciding]
+    said = [*(of.words for of in found), *filter(None, [_probe(cells)])]
+    answer = UNTOLD
+    if SHARED in speaks and SEPARATE in speaks:
+        said.append("The evidence disagrees, so neither is concluded.")
+    elif SHARED in speaks:
+        answer = FAILS
+        said.append(APPLIED)
+    elif speaks == [SEPARATE, SEPARATE]:
+        answer = HOLDS
+    else:
+        said.append("That is not enough to say whether labels are shared or kept apart.")
+    changes = tuple(each for of in found for each in of.changes)
+    return [Verdict(NAME, CLAIM, answer, " ".join(said), changes, UNIT)]
 
 
 def _nothing(cells: Cells) -> str:
@@ -92,40 +95,67 @@ def _learnt(cells: Cells, train: TrainingSet) -> bool:
 
 
 def _direction(cells: Cells) -> Evidence | None:
-    """Where the loss by permuted labels goes, on the corpora trained on, at the lowest rate."""
+    """Where the loss by permuted labels goes, on the corpora trained on, at the lowest rate.
+
+    Two permutations of one corpus are held against each other, which takes off whatever disturbs alike; with
+    one alone, its loss against where errors go anyway.
+    """
     rate = min(cells.study.rates_percent)
     sets = [train for train in scramble.contradictions(cells) if _learnt(cells, train)]
     every = [of for train in sets for of in permuted.directions(cells, train, rate)]
     own = [of for of in every if of.corpus in map(corpus_of, of.train)]
-    lost = [of for of in own if of.lost().known]
-    if not lost:
+    gained = [of.to_partner() for of in own]
+    if not any(of.known for of in gained):
         return None
-    clear = intervals.holm([of.lost().p for of in lost]) < intervals.CHANCE
-    costly = [of for of, so in zip(lost, clear, strict=True) if so and of.lost().mean > 0]
-    if not costly:
-        means = [of.lost().mean for of in lost]
-        span = " to ".join(dict.fromkeys((signed(min(means)), signed(max(means)))))
-        words = f"permuted labels cost no recall clearly ({span} in {many(len(lost), 'case')})"
-        return Evidence(NEITHER, f"Direction of errors: {words}, so there is no loss to follow.")
-    beyond = [of.beyond() for of in costly]
-    to_partner = intervals.holm([of.p for of in beyond]) < intervals.CHANCE
-    drawn = [of.mean > 0 and bool(so) for of, so in zip(beyond, to_partner, strict=True)]
-    changes, parts = [], []
-    for of, more, so in zip(costly, beyond, drawn, strict=True):
-        where = f"{cells.study.titles[of.corpus]} ({cells.study.title_of(of.train)})"
-        changes.append((f"to the partner beyond the usual, {where}", more))
-        said = f"of {of.lost().mean:.2f} lost on {where} {_share(of.share())} goes to the partner label"
-        said += f" ({of.usual():.0%} of the errors on true labels do)"
-        parts.append(said + ", clearly more than errors do anyway" * so)
-    begin = f"Direction of errors: recall is clearly lost in {len(costly)} of {many(len(lost), 'case')}"
-    elsewhere = all(of.share()[2] < 1 for of in costly)
-    end = ". Whether more goes there than errors do anyway cannot be told"
-    if any(drawn):
-        end = ""
-    elif elsewhere:
-        end = ". A loss that spreads like this is a disturbance, and no sign of shared labels"
-    speaks = SHARED if any(drawn) else NEITHER
-    return Evidence(speaks, f"{begin}: {'; '.join(parts)}{end}.", tuple(changes))
+    pairs = [(one, other) for one, other in itertools.combinations(sets, 2) if _twins(one, other)]
+    tests = [
+        (f"{cells.study.titles[name]}, {cells.study.title_of(one)} against {cells.study.title_of(other)}", of)
+        for one, other in pairs
+        for name in map(corpus_of, one)
+        if (of := permuted.crossed(cells, one, other, name, rate)).known
+    ]
+    how = "the partner of the permutation that was learnt is said more often than by networks of the other"
+    if not pairs:
+        how = "more goes to the partner than errors on true labels do"
+        known = [of for of in own if of.beyond().known]
+        tests = [
+            (f"{cells.study.titles[of.corpus]}, {cells.study.title_of(of.train)}", of.beyond())
+            for of in known
+        ]
+    clear = intervals.holm([spread.p for _, spread in tests]) < intervals.CHANCE
+    drawn = [name for (name, of), so in zip(tests, clear, strict=True) if so and of.mean > 0]
+    words = [f"{name} {_ends(of)}" for name, of in tests] + [
+        _lost(cells, of) for of in own if of.lost().known
+    ]
+    small = all(of.known and of.high < MARGIN for of in gained)
+    speaks = SHARED if drawn else SEPARATE if small else NEITHER
+    said = {
+        SHARED: f"{how}, clearly in {len(drawn)} of {many(len(tests), 'case')}",
+        SEPARATE: f"less than {MARGIN} more of the clips are called by their partner anywhere",
+        NEITHER: f"whether {how} cannot be told",
+    }[speaks]
+    changes = tuple((f"to the partner, {name}", of) for name, of in tests)
+    return Evidence(speaks, f"Direction of errors: {said} ({'; '.join(words)}).", changes)
+
+
+def _twins(one: TrainingSet, other: TrainingSet) -> bool:
+    """Whether two training sets differ in the permutation of one corpus only."""
+    same = list(map(corpus_of, one)) == list(map(corpus_of, other))
+    return same and sum(name != of for name, of in zip(one, other, strict=True)) == 1
+
+
+def _lost(cells: Cells, of: permuted.Direction) -> str:
+    """What a permutation costs on a corpus, and how much of it goes to the partner."""
+    usual = f"{of.usual():.0%} of errors on true labels"
+    return f"{_where(cells, of)}: {_ends(of.lost())} lost, of it {_share(of.share())} to the partner, {usual}"
+
+
+def _where(cells: Cells, of: permuted.Direction) -> str:
+    return f"{cells.study.titles[of.corpus]}, {cells.study.title_of(of.train)}"
+
+
+def _ends(of: Spread) -> str:
+    return f"{signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
 
 
 def _share(share: tuple[float, float, float]) -> str:
@@ -141,32 +171,36 @@ def _heldout(cells: Cells) -> Evidence | None:
     asked = cells.study.exhibits.get("heldout")
     if asked is None:
         return None
+    planned = [(joint, rate, corpus) for joint in asked.columns for rate in asked.rates for corpus in joint]
     found = []
-    for joint in asked.columns if asked else ():
-        for rate in asked.rates if _learnt(cells, joint) else ():
-            for corpus in joint:
-                cell = heldout.by_label(cells, joint, corpus, rate)[len(LABELS)]
-                if (above := cell.above()).known:
-                    found.append((f"{cells.study.titles[corpus]} without it, {rate} %", above, cell))
+    for joint, rate, corpus in planned:
+        cell = heldout.by_label(cells, joint, corpus, rate)[len(LABELS)]
+        if _learnt(cells, joint) and cell.above().known:
+            found.append((f"{cells.study.titles[corpus]} without it, {rate} %", cell))
     if not found:
         return None
-    clear = intervals.holm([above.p for _, above, _ in found]) < intervals.CHANCE
-    known = [above.mean > 0 and so for (_, above, _), so in zip(found, clear, strict=True)]
-    words = []
-    for name, above, cell in found:
-        ends = f"{signed(above.mean)} [{signed(above.low)}, {signed(above.high)}]"
-        held = f"{name}: {cell.held.mean:.2f} of its clips, {ends} above what else is called so"
-        words.append(f"{held}, {_share(cell.share())} of the recall with it")
-    hardly = all(above.high < HARDLY for _, above, _ in found)
-    speaks = SHARED if any(known) else SEPARATE if hardly else NEITHER
+    above = [cell.above() for _, cell in found]
+    clear = intervals.holm([of.p for of in above]) < intervals.CHANCE
+    known = [of.mean > 0 and bool(so) for of, so in zip(above, clear, strict=True)]
+    could = [cell.ceiling().low >= HARDLY for _, cell in found]
+    hardly = all(of.high < HARDLY for of in above) and len(found) == len(planned)
+    speaks = SHARED if any(known) else SEPARATE if hardly and all(could) else NEITHER
+    alone = "; networks of the other corpora alone do not clearly know these labels either" * (not all(could))
     said = {
         SHARED: f"is known from the other in {sum(known)} of {many(len(found), 'case')}",
-        SEPARATE: f"is hardly known from the other, by less than {HARDLY} everywhere",
-        NEITHER: "may or may not be known from the other, which cannot be told",
+        SEPARATE: f"is hardly known from the other, by less than {HARDLY} on average in each case",
+        NEITHER: f"may or may not be known from the other, which cannot be told{alone}",
     }[speaks]
-    changes = tuple((f"held out, {name}", above) for name, above, _ in found)
-    sentence = f"Held-out cells: a label that a corpus lacks in joint training {said} ({'; '.join(words)})."
-    return Evidence(speaks, sentence, changes)
+    words = [
+        f"{name}: {cell.held.mean:.2f} of its clips, {_ends(cell.above())} above what else is called so,"
+        f" {_share(cell.share())} of the recall with it; of the other alone {_ends(cell.ceiling())}"
+        for name, cell in found
+    ]
+    left = f"; {len(planned) - len(found)} more not done" * (len(found) < len(planned))
+    sentence = (
+        f"Held-out cells: a label that a corpus lacks in joint training {said} ({'; '.join(words)}{left})."
+    )
+    return Evidence(speaks, sentence, tuple((f"held out, {name}", cell.above()) for name, cell in found))
 
 
 def _third(cells: Cells) -> Evidence | None:
@@ -186,7 +220,7 @@ def _third(cells: Cells) -> Evidence | None:
         return None
     said = f"Unseen corpora, when one corpus's labels are permuted: {family.said()}"
     if any(family.clear()):
-        said += "; what one corpus is taught is applied to clips of neither, by shared labels or by its own"
+        said += "; what one corpus is taught may reach clips of neither, or training was disturbed"
     named = tuple((f"unseen, {each.name}", each.spread) for each in family.counted)
     return Evidence(NEITHER, f"{said}.", named)
 
@@ -195,19 +229,19 @@ def _probe(cells: Cells) -> str:
     """How well joint trainings' corpora are told apart, from the embedding and from plain statistics."""
     rate, words = min(cells.study.rates_percent), []
     for train in dict.fromkeys(tuple(map(corpus_of, of)) for of in scramble.contradictions(cells)):
-        read: dict[str, list[float]] = {"embedding": [], "statistics": [], "outputs": []}
-        for result in cells.runs(train, rate).values():
-            pairs = result.get("probe", {}).get("corpus", {})
-            for pair, of in pairs.items():
+        read: dict[str, list[float]] = {"embedding": [], "statistics": []}
+        results = cells.runs(train, rate).values()
+        for result in results:
+            for pair, of in result.get("probe", {}).get("corpus", {}).items():
                 if set(pair.split("+")) <= set(train):
                     for name, values in read.items():
                         values += [of[name]] if of.get(name) is not None else []
         if all(read.values()):
             means = {name: float(np.mean(values)) for name, values in read.items()}
             words.append(
-                f"{cells.study.title_of(train)}: a linear probe tells its corpora apart in"
-                f" {means['embedding']:.0%} of clips by the embedding, {means['statistics']:.0%} by log-mel"
-                f" statistics, {means['outputs']:.0%} by the outputs (50 % by chance)"
+                f"{cells.study.title_of(train)}: which corpus a clip is of is read with a mean recall of"
+                f" {means['embedding']:.2f} from the embedding and {means['statistics']:.2f} from log-mel"
+                f" statistics (0.5 by chance, {many(len(results), 'run')})"
             )
     if not words:
         return ""

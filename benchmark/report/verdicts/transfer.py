@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 1
-NAME, CLAIM = "transfer", "Networks of one corpus do worse on another than its own networks do"
+NAME, CLAIM = "transfer", "Networks of one corpus do worse on another than its own networks, in some pair"
 
 
 def unseen(study: Study) -> list[tuple[TrainingSet, str]]:
