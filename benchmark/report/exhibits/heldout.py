@@ -40,6 +40,12 @@ SETTINGS = {
 }
 REFERENCE = {"heldout": (SAID, SETTINGS)}
 ALL = "all four"
+MARKS = {
+    "held out": ("o", "above", "low", "high"),
+    "others alone": ("s", "ceiling", "ceiling_low", "ceiling_high"),
+    "with it": ("^", "joint"),
+}
+"""What the picture shows: a mark, and the columns of a value and the ends of its interval."""
 LEGEND = (
     "Held out: of a corpus's test clips of a label, how many are called by it when the corpus's training"
     " clips lack it and those of the others have it. Others: how many of its test clips of the other labels"
@@ -206,14 +212,15 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 def draw_figures(
     study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
 ) -> Iterator[tuple[str, Figure]]:
-    """Held out, beside what else is called so and the recall with the label: a panel a corpus."""
+    """Held out less others, beside networks of the others alone and recall with the label: a panel a corpus."""
     table = numbers["heldout-cells"].query("label == @ALL")
     if table["heldout"].isna().all():
         return
     panels_of = list(table.groupby(["train", "lacks"], sort=False))
     legend = (
-        "Held out, with its 95 % interval: mean recall of the label that the corpus lacks in training."
-        " Others: clips of its other labels that are called so. With it: recall where nothing is left out."
+        "Mean over the labels, with intervals of 95 %. Held out: recall of the label that the corpus lacks"
+        " in training, less how often its other clips are called so. Others alone: the same of networks that"
+        " never met the corpus. With it: recall where nothing is left out."
     )
     size = (1.4 + 2.6 * len(panels_of), 3.2)
     with figures.drawn(NAMES["heldout"], legend, size, 1, len(panels_of), sharey=True) as (figure, panels):
@@ -226,18 +233,18 @@ def draw_figures(
 
 def _panel(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     at = np.arange(len(rows))
-    kinds = {"held out": ("heldout", "o"), "others": ("called", "_"), "with it": ("joint", "^")}
-    for number, (name, (column, mark)) in enumerate(kinds.items()):
-        values, colour = np.array([row[column] for row in rows]), figures.COLOURS[number]
-        panel.plot(at, values, mark, color=colour, label=name)
-        if column == "heldout":
-            ends = np.array([[row["heldout_low"], row["heldout_high"]] for row in rows]).T
-            panel.errorbar(at, values, abs(ends - values), fmt="none", ecolor=colour, capsize=3)
+    for number, (name, (mark, *columns)) in enumerate(MARKS.items()):
+        place, colour = at + 0.12 * (number - 1), figures.COLOURS[number]
+        values, *ends = (np.array([row[column] for row in rows]) for column in columns)
+        panel.plot(place, values, mark, color=colour, label=name)
+        if ends:
+            panel.errorbar(place, values, abs(np.array(ends) - values), fmt="none", ecolor=colour, capsize=3)
+    panel.axhline(0, color="0.5", linewidth=0.8)
     panel.set_title(f"{rows[0]['train']}:\n{rows[0]['lacks']} lacks it", fontsize=9, loc="left")
     panel.set_xticks(at, [f"{row['augment_percent']} %" for row in rows])
     panel.set_xlabel("augmented")
     panel.set_xlim(-0.5, len(rows) - 0.5)
-    panel.set_ylim(0, 1)
+    panel.set_ylim(-0.2, 1)
 
 
 def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
