@@ -1,13 +1,14 @@
 """Results of made networks whose way with labels is known: what the verdicts must say of them."""
 
+import itertools
+
 import numpy as np
-import pandas as pd
 
 from benchmark import study as studies
 from benchmark.report import cells, verdicts
+from benchmark.report.clipscores import ClipScores, Counts, no_table
 from serkit.labels import LABELS, corpus_of, permutation_of, treatment_of
 from serkit.metrics import of_confusion
-from serkit.resultfile import TAIL
 from tests.made_results import made_result
 
 SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
@@ -29,6 +30,7 @@ STUDY = {
     },
     "heldout": {"train": [["one", "two"]]},
 }
+SPEAKERS = 6
 HERE = {label: number for number, label in enumerate(LABELS)}
 
 
@@ -103,42 +105,50 @@ class World:
         return moved(self.joint(corpus), codes)
 
 
-def made_cells(world, number=40, leave_out=lambda spec: False, seed=0, given=STUDY, **changes):
+class Scores(ClipScores):
+    """What made networks decided, counted already."""
+
+    def __init__(self, counts):
+        super().__init__(no_table)
+        self.counts = counts
+
+    def read(self, key):
+        """Of a run, by corpus."""
+        return self.counts[key]
+
+
+def made_cells(world, number=40, leave_out=lambda spec: False, seed=0, **changes):
     """The cells of a study of a world's networks, with so many test clips of each label in a fold."""
-    study, random = studies.from_toml(given | changes, "made"), np.random.default_rng(seed)
-    results, tables = {}, {}
+    study, random = studies.from_toml(STUDY | changes, "made"), np.random.default_rng(seed)
+    results, counts = {}, {}
     for case in studies.plan(study):
         if case.spec.kind == "training" and not leave_out(case.spec):
-            result, table = made_run(case.spec, world, random, number)
-            results[case.spec], tables[result["key"]] = result, table
-    return cells.Cells(study, results, lambda key, name: tables[key])
+            result, of = made_run(case.spec, world, random, number)
+            results[case.spec], counts[result["key"]] = result, of
+    made = cells.Cells(study, results)
+    made.evidence.clips = Scores(counts)
+    return made
 
 
 def made_run(spec, world, random, number):
-    """A run's result and its table of scores: the metrics are those of its clips, of six speakers a fold."""
-    parts, scored = [], {}
-    truth = np.tile(np.arange(4), number)
+    """A run's result and what it decided on clips of six speakers a fold, by corpus."""
+    counts, scored = {}, {}
     for corpus in spec.corpora:
         table = world.says(spec, corpus.name)
-        limits = (table / table.sum(axis=1, keepdims=True)).cumsum(axis=1)[truth, :3]
+        table = table / table.sum(axis=1, keepdims=True)
         own = corpus.name in spec.trained_on
-        for fold in [spec.fold_of(corpus.name)] if own else range(corpus.folds):
-            said = (random.random(len(truth))[:, None] > limits).sum(axis=1)
-            parts.append((corpus.name, fold, said))
-            for test in spec.tests_of(corpus):
-                counts = np.zeros((4, 4))
-                np.add.at(counts, (np.asarray(spec.codes(test))[truth], said), 1)
-                scored[test, fold] = {name: float(of) for name, of in of_confusion(counts).items()}
+        folds = [spec.fold_of(corpus.name)] if own else range(corpus.folds)
+        each = np.full((len(folds) * SPEAKERS, 4), round(number / SPEAKERS))
+        said = random.multinomial(each, table).astype(np.float64)  # [speakers, truth, predicted]
+        fold = np.repeat(folds, SPEAKERS)
+        names = np.array([f"{corpus.name}{at:03d}" for at in range(len(said))])
+        counts[corpus.name] = Counts(names, fold, said, said.sum(axis=0).astype(np.int64))
+        for test, of in itertools.product(spec.tests_of(corpus), folds):
+            expected = np.zeros((4, 4))
+            expected[list(spec.codes(test))] = said[fold == of].sum(axis=0)
+            scored[test, of] = {name: float(value) for name, value in of_confusion(expected).items()}
     result = made_result(spec, lambda test, fold, _: scored[test, fold], lambda *_: 0.5, evaluations=1)
-    n, said = len(truth), np.concatenate([of for *_, of in parts])
-    table = pd.DataFrame({"corpus": np.repeat([name for name, *_ in parts], n)})
-    table["fold"] = np.repeat([fold for _, fold, _ in parts], n)
-    table["path"] = [f"{at}.wav" for at in range(len(said))]
-    table["speaker"] = table["corpus"] + np.tile(np.arange(n) % 6, len(parts)).astype(str)
-    table["label"] = np.array(LABELS)[np.tile(truth, len(parts))]
-    shares = np.eye(4, dtype=np.float32)[said]
-    scores = pd.DataFrame(np.hstack([shares, shares]), columns=[*LABELS, *TAIL])
-    return result, pd.concat([table, scores], axis=1)
+    return result, counts
 
 
 def judged(made):

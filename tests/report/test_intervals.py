@@ -440,3 +440,14 @@ def test_an_effect_is_seen_the_better_the_more_is_trained():
         if row.tests == "not trained on, 5 folds" and row.trainings in ("five folds", "five folds, two seeds")
     ]
     assert 0.3 < power[0] < power[1], "today's correction gave .48 at ten folds of a smaller deviation"
+
+
+def test_resamples_without_a_clip_of_a_label_are_left_out():
+    random = np.random.default_rng(0)
+    drawn = random.normal(0.5, 0.1, (2, 400))
+    some = drawn.copy()
+    some[:, ::4] = np.nan
+    known = Units({0: 0.5}, Scores(drawn[:, ~np.isnan(some).any(axis=0)], 20)).around()
+    left = Units({0: 0.5}, Scores(some, 20)).around()
+    assert (left.low, left.high) == pytest.approx((known.low, known.high))
+    assert left.known

@@ -212,7 +212,7 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 def draw_figures(
     study: Study, numbers: Mapping[str, pd.DataFrame], colours: str
 ) -> Iterator[tuple[str, Figure]]:
-    """Held out less others, beside networks of the others alone and recall with the label: a panel a corpus."""
+    """Held out less others, beside networks of the others alone and recall with the label."""
     table = numbers["heldout-cells"].query("label == @ALL")
     if table["heldout"].isna().all():
         return
