@@ -42,7 +42,7 @@ APPLIED = (
     " clips are taken for the other corpus's, which this does not tell."
 )
 HARDLY = 0.1
-"""Recall of a label that a corpus lacks, above what else is called so: less is hardly knowing it. Ours."""
+"""Recall of a label that a corpus lacks: less is hardly knowing it. Ours."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +183,12 @@ def _heldout(cells: Cells) -> Evidence | None:
     clear = intervals.holm([of.p for of in above]) < intervals.CHANCE
     known = [of.mean > 0 and bool(so) for of, so in zip(above, clear, strict=True)]
     could = [cell.ceiling().low >= HARDLY for _, cell in found]
-    hardly = all(of.high < HARDLY for of in above) and len(found) == len(planned)
-    speaks = SHARED if any(known) else SEPARATE if hardly and all(could) else NEITHER
+    rare = all(cell.held.around().high < HARDLY for _, cell in found) and len(found) == len(planned)
+    speaks = SHARED if any(known) else SEPARATE if rare and all(could) else NEITHER
     alone = "; networks of the other corpora alone do not clearly know these labels either" * (not all(could))
     said = {
         SHARED: f"is known from the other in {sum(known)} of {many(len(found), 'case')}",
-        SEPARATE: f"is hardly known from the other, by less than {HARDLY} on average in each case",
+        SEPARATE: f"is hardly known from the other, its recall below {HARDLY} on average in each case",
         NEITHER: f"may or may not be known from the other, which cannot be told{alone}",
     }[speaks]
     words = [
