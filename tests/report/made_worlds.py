@@ -117,9 +117,9 @@ class Scores(ClipScores):
         return self.counts[key]
 
 
-def made_cells(world, number=40, leave_out=lambda spec: False, seed=0, **changes):
+def made_cells(world, number=40, leave_out=lambda spec: False, seed=0, given=STUDY, **changes):
     """The cells of a study of a world's networks, with so many test clips of each label in a fold."""
-    study, random = studies.from_toml(STUDY | changes, "made"), np.random.default_rng(seed)
+    study, random = studies.from_toml(given | changes, "made"), np.random.default_rng(seed)
     results, counts = {}, {}
     for case in studies.plan(study):
         if case.spec.kind == "training" and not leave_out(case.spec):

@@ -206,7 +206,30 @@ def test_the_table_has_a_row_a_corpus_and_label(made):
     for row, drawn in zip(rows, table.rows, strict=True):
         assert drawn[3] == f"{row['heldout']:.2f} [{row['heldout_low']:.2f}, {row['heldout_high']:.2f}]"
         assert drawn[5] == f"{row['above']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
+        assert drawn[7] == f"{row['ceiling']:+.2f} [{row['ceiling_low']:+.2f}, {row['ceiling_high']:+.2f}]"
         assert bool(drawn[8]) == (row["label"] == heldout.ALL)
+
+
+def test_beside_it_stands_what_networks_of_the_other_corpus_alone_know(made, rows):
+    """Less what they call so, likewise: a network that has one set of labels and never met the corpus."""
+    for corpus, alone in (("one", ("two",)), ("two", ("one",))):
+        of_label = []
+        for at, label in enumerate(LABELS):
+            others = [other for other in range(4) if other != at]
+            table = []
+            for run, result in made.runs(alone, 0).items():
+                of = [made.evidence.clips.of(result["key"], corpus).of_fold(fold) for fold in range(5)]
+                share = [counts / counts.sum(axis=1, keepdims=True) for counts in of]
+                table.append([each[at, at] - each[others, at].mean() for each in share])
+                assert corpus not in run.trained_on
+            assert rows.loc[corpus.upper(), label]["ceiling"] == pytest.approx(np.mean(table))
+            of_label.append(table)
+        row = rows.loc[corpus.upper(), heldout.ALL]
+        assert row["ceiling"] == pytest.approx(np.mean(of_label))
+        cell = heldout.by_label(made, ("one", "two"), corpus, 0)[len(LABELS)]
+        folds = np.mean(of_label, axis=(0, 1))
+        assert cell.ceiling().parts["tests"] == pytest.approx(scipy.stats.sem(folds))
+        assert row["ceiling_low"] < row["ceiling"] < row["ceiling_high"]
 
 
 @pytest.mark.filterwarnings("error")
@@ -222,9 +245,9 @@ def test_the_figure_has_a_panel_a_corpus_and_a_place_a_rate():
     ]
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["0 %", "50 %"]
     cells = [heldout.by_label(made, ("one", "two"), "one", rate)[len(LABELS)] for rate in (0, 50)]
-    drawn = {line.get_label(): line.get_ydata().tolist() for line in panels[0].get_lines()}
-    assert drawn["held out"] == pytest.approx([cell.held.mean for cell in cells])
-    assert drawn["others"] == pytest.approx([cell.called.mean for cell in cells])
+    drawn = {line.get_label(): list(line.get_ydata()) for line in panels[0].get_lines()}
+    assert drawn["held out"] == pytest.approx([cell.above().mean for cell in cells])
+    assert drawn["others alone"] == pytest.approx([cell.ceiling().mean for cell in cells])
     assert drawn["with it"] == pytest.approx([cell.joint.mean for cell in cells])
 
 

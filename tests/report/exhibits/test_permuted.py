@@ -11,7 +11,7 @@ from serkit.errors import SpecError
 from serkit.labels import LABELS
 from serkit.results import Store
 from tests.made_studies import small
-from tests.report.made_worlds import READERS, World, made_cells
+from tests.report.made_worlds import READERS, World, made_cells, partners
 
 CYCLE = {"angry": "happy", "happy": "neutral", "neutral": "sad", "sad": "angry"}
 """What the clips of TWO are taught: a permutation that is not its own inverse, so there and back differ."""
@@ -213,6 +213,48 @@ def test_where_nothing_is_clearly_lost_there_is_no_share():
         assert np.isnan(of.share()).all()
     (table,) = permuted.draw_tables(made.study, permuted.numbers(made.study, made, None))
     assert {row[-1] for row in table.rows} == {"--"}
+
+
+def near_and_far(swapped, number=200):
+    """How much is crossed between two permutations of TWO, by corpus."""
+
+    class Two(World):
+        def swapped(self, corpus, codes):
+            return swapped(codes)
+
+    trains = ("one", "two_scrambled"), ("one", "two_far")
+    made = made_of(Two(), number, permuted={"train": list(map(list, trains))})
+    return made, {name: permuted.crossed(made, *trains, name, 0) for name in ("one", "two", "three")}
+
+
+FAR = [LABELS.index(label) for label in ("sad", "neutral", "happy", "angry")]
+NEAR = [LABELS.index(label) for label in ("happy", "angry", "sad", "neutral")]
+
+
+def test_two_permutations_are_held_against_each_other():
+    """Half is called by the partner of what was learnt and .1 by each other: .4 more, under both."""
+    made, found = near_and_far(lambda codes: partners(0.3, 0.5, codes))
+    for name in ("one", "two"):
+        assert found[name].mean == pytest.approx(0.4, abs=0.03)
+        assert found[name].clear
+    values = []
+    for fold in range(5):
+        of_train = {}
+        for train in (("one", "two_scrambled"), ("one", "two_far")):
+            (result,) = (result for run, result in made.runs(train, 0).items() if run.fold == fold)
+            counts = made.evidence.clips.of(result["key"], "one").of_fold(fold)
+            shares = counts / counts.sum(axis=1, keepdims=True)
+            near, far = (np.mean([shares[at, codes[at]] for at in range(4)]) for codes in (NEAR, FAR))
+            of_train[train[1]] = near - far
+        values.append((of_train["two_scrambled"] - of_train["two_far"]) / 2)
+    assert found["one"].mean == pytest.approx(np.mean(values)), "by counting"
+
+
+def test_a_disturbance_that_is_alike_under_both_permutations_crosses_nothing():
+    _, found = near_and_far(lambda codes: partners(0.3, 0.5, NEAR))  # whatever was learnt
+    assert found["one"].mean == pytest.approx(0.0, abs=0.03)
+    assert not near_and_far(lambda codes: partners(0.3, 0.7 / 3, codes))[1]["one"].clear
+    assert found["three"].mean == pytest.approx(0.0, abs=0.03)
 
 
 def test_with_a_share_of_the_clips_permuted_only_other_corpora_tell():
