@@ -188,8 +188,10 @@ def test_make_targets_are_there(document):
 def test_the_readme_quotes_the_report_of_the_real_study():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     report = (ROOT / "results" / "ravdess-emodb" / "report.md").read_text(encoding="utf-8")
-    quoted = " ".join(line[2:] for line in readme.splitlines() if line.startswith("> "))
-    assert quoted in report.split("\n\n")
+    quoted = "\n".join(line[2:] for line in readme.splitlines() if line.startswith(">")).split("\n\n")
+    assert len(quoted) == 2, "a paragraph for each part of the answer"
+    for paragraph in quoted:
+        assert " ".join(paragraph.split()) in report.split("\n\n")
     table = re.search(r"(?:^\|.*own.*\|\n(?:\|.*\n)*)", readme, re.MULTILINE)[0]
     assert table.strip() in report.split("\n\n")
 
