@@ -320,7 +320,11 @@ def test_it_prints_on_white_without_its_switches(which, opened, shots, request):
 
 def test_without_javascript_the_answer_and_every_table_are_there(real, opened):
     page = opened(real, java_script_enabled=False)
-    assert page.locator(".sentence").count() == 3
+    assert page.locator(".sentence").count() == 3, "a part of the question each, and what it is of"
+    verdicts = page.locator(".verdicts li")
+    assert verdicts.count() >= 8
+    assert all(text.strip() for text in page.locator(".verdicts .why").all_inner_texts())
+    assert page.locator(".verdicts svg").first.is_visible()
     assert page.locator("table").count() >= 8
     assert page.locator("noscript").is_visible()
     assert "cells.csv" in page.locator("noscript").inner_text()
