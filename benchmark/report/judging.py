@@ -46,7 +46,7 @@ class Verdict:
         sentence: the numbers that say so.
         changes: what it rests on, each with what it is of.
         unit: of the changes.
-        margin: a change that counts.
+        margin: a change that counts, drawn in its picture; None: there is no such number.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Verdict:
     sentence: str
     changes: tuple[tuple[str, Spread], ...] = ()
     unit: str = "wF1"
-    margin: float = MARGIN
+    margin: float | None = MARGIN
 
 
 class Place(NamedTuple):
@@ -212,7 +212,7 @@ class Family:
         return f"; left out: {left}" if left else ""
 
     def could(self, margin: float = MARGIN) -> str:
-        """How many units would tell, in words; empty where that is not known."""
+        """How many times as large a study would tell, in words; empty where that is not known."""
         units = [needed(of, margin, intervals.CHANCE, len(self.counted)) for of in self.spreads]
         times = [unit / of.n for unit, of in zip(units, self.spreads, strict=True) if unit]
         if not times or max(times) <= 1:

@@ -20,7 +20,7 @@ class Sketch:
 
     height: float
     zero: float
-    margins: tuple[float, float]
+    margins: tuple[float, ...]  # what would count, down and up, if there is such a number
     lines: tuple[tuple[float, float, float, float, bool], ...]  # height, ends, middle, whether 0 lies outside
     scale: float  # what its edges stand for
     more: int  # changes that are not shown
@@ -28,13 +28,13 @@ class Sketch:
     width = WIDTH
 
 
-def sketch(changes: Iterable[tuple[str, Spread]], margin: float = MARGIN) -> Sketch | None:
+def sketch(changes: Iterable[tuple[str, Spread]], margin: float | None = MARGIN) -> Sketch | None:
     """The picture of some changes, in their order; None where none is known."""
     spreads = [spread for _, spread in changes if not np.isnan(spread.mean)]
     if not spreads:
         return None
     reach = [abs(end) for of in spreads for end in (of.mean, of.low, of.high) if not np.isnan(end)]
-    scale = min(1.0, max(2 * margin, *reach))
+    scale = min(1.0, max(2 * MARGIN, *reach))
 
     def place(value: float) -> float:
         return round(WIDTH / 2 * (1 + float(np.clip(value / scale, -1, 1))), 1)
@@ -45,4 +45,5 @@ def sketch(changes: Iterable[tuple[str, Spread]], margin: float = MARGIN) -> Ske
         low, high, middle = map(place, (*ends, of.mean))
         lines.append((STEP * (number + 1), low, high, middle, of.clear))
     height, more = STEP * (len(lines) + 1), max(0, len(spreads) - MOST)
-    return Sketch(height, place(0.0), (place(-margin), place(margin)), tuple(lines), scale, more)
+    counts = () if margin is None else (place(-margin), place(margin))
+    return Sketch(height, place(0.0), counts, tuple(lines), scale, more)

@@ -49,4 +49,6 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         " that differs."
     )
     answer = HOLDS if closer == len(changes) else FAILS if further else UNTOLD
-    return [Verdict(NAME, CLAIM, answer, sentence, tuple(changes), "share of the distance that is gone")]
+    return [
+        Verdict(NAME, CLAIM, answer, sentence, tuple(changes), "share of the distance that is gone", None)
+    ]

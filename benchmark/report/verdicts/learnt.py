@@ -40,4 +40,4 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         said += f". Nothing that can be told from guessing was learnt of {' and '.join(lost)}"
         said += ", so nothing that rests on it alone is concluded"
     answer = HOLDS if not lost else FAILS if len(lost) == len(known) else UNTOLD
-    return [Verdict(NAME, CLAIM, answer, f"{said}.", tuple(changes), "wF1 above a constant's")]
+    return [Verdict(NAME, CLAIM, answer, f"{said}.", tuple(changes), "wF1 above a constant's", None)]
