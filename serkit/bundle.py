@@ -21,7 +21,19 @@ from typing import IO, TYPE_CHECKING
 import serkit
 from serkit.errors import ResultsUnreadable
 from serkit.files import MAX_TEXT_BYTES, open_file, parse_json, write_whole
-from serkit.resultfile import LATER, TABLE_OF, TABLES, TEXT, Result, check_table, newer, parse, unreadable
+from serkit.labels import LABELS
+from serkit.resultfile import (
+    LATER,
+    TABLE_OF,
+    TABLES,
+    TAIL,
+    TEXT,
+    Result,
+    check_table,
+    newer,
+    parse,
+    unreadable,
+)
 from serkit.settings import check
 from serkit.specs import kind_of
 
@@ -168,11 +180,23 @@ def _table(data: bytes, name: str) -> pd.DataFrame:
 
 
 def write_bundle(
-    path: Path, study: str, results: Iterable[Result], table: Callable[[str, str], pd.DataFrame]
+    path: Path,
+    study: str,
+    results: Iterable[Result],
+    table: Callable[[str, str], pd.DataFrame],
+    decisions: bool = False,
 ) -> list[str]:
     """Writes a bundle, whole or not at all; equal results make equal bytes. Raises OSError.
 
-    `table` takes key and name of a table, as `serkit.results.Store.table`. Returns why tables are left out.
+    Args:
+        path: of the file.
+        study: its name.
+        results: what it shall hold.
+        table: takes key and name of a table, as `serkit.results.Store.table`.
+        decisions: whether of scores only the decisions are kept (`decided`): a tenth of the size.
+
+    Returns:
+        Why tables are left out.
     """
     lines: list[str] = []
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in STORED}
@@ -181,13 +205,16 @@ def write_bundle(
         lines.append(json.dumps(result, separators=(",", ":"), allow_nan=False) + "\n")
         name = TABLE_OF[kind_of(result["spec"])]
         try:
-            tables[name].append(table(result["key"], name).assign(key=result["key"]))
+            found = table(result["key"], name)
+            found = decided(found) if decisions and name == "scores" else found
+            tables[name].append(found.assign(key=result["key"]))
         except ResultsUnreadable as error:
             unread.append(str(error))
     parts = {RESULTS: "".join(lines).encode()}
     parts |= {STORED[name]: _as_parquet(name, of) for name, of in tables.items() if of}
     about = {name: _digest(data) for name, data in parts.items()}
     manifest = {"format": FORMAT, "serkit": serkit.__version__, "study": study, "parts": about}
+    manifest |= {"decisions": True} if decisions else {}
     packed = {name: lzma.compress(data, preset=6 | lzma.PRESET_EXTREME) for name, data in parts.items()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -195,6 +222,18 @@ def write_bundle(
             archive.writestr(zipfile.ZipInfo(name), data)  # of 1980, so that equal results make equal bytes
     write_whole(path, buffer.getvalue())
     return unread
+
+
+def decided(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores that say only what is decided: 1 for the label with the highest probability, 0 for the others."""
+    import numpy as np
+
+    said = scores.copy()
+    for columns in map(list, (LABELS, TAIL)):
+        if columns[0] in scores:
+            best = scores[columns].to_numpy().argmax(axis=1)
+            said[columns] = np.eye(len(columns), dtype=np.float32)[best]
+    return said
 
 
 def _as_parquet(name: str, tables: list[pd.DataFrame]) -> bytes:

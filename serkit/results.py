@@ -78,14 +78,17 @@ class Store:
         """The study's bundle, if there is one. Raises ResultsUnreadable."""
         return open_bundle(self.bundle_path)
 
-    def write_bundle(self, path: Path) -> str:
-        """Writes all that is finished as one file; says what is in it. ResultsUnreadable where nothing is."""
+    def write_bundle(self, path: Path, decisions: bool = False) -> str:
+        """Writes all that is finished as one file; says what is in it. ResultsUnreadable where nothing is.
+
+        Of scores of clips it may keep only the `decisions`: reports say the same, in a tenth of the size.
+        """
         found, unread = self.results()
         if not found:
             why = f" that can be read ({unread[0]})" if unread else ""
             raise ResultsUnreadable(f"no finished run{why} in {self.folder}; run the study first")
         with _writing(path):
-            unread += write_bundle(path, self.name, found, self.table)
+            unread += write_bundle(path, self.name, found, self.table, decisions)
         head = f"{len(found)} results in {path}, {path.stat().st_size:,} bytes"
         return "\n".join([head, *left_out(unread)])
 

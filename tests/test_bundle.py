@@ -21,6 +21,7 @@ from pyarrow import parquet
 from benchmark import cli
 from benchmark import study as studies
 from benchmark.report.cells import answers
+from benchmark.report.clipscores import ClipScores
 from benchmark.session import progress
 from serkit import bundle
 from serkit.errors import ResultsUnreadable, ResultsUnwritable
@@ -111,6 +112,30 @@ def test_whoever_looks_at_a_study_sees_the_same(folder, store):
     assert progress.Progress(STUDY, store).look() == progress.Progress(STUDY, folder).look()
     for root in (store.folder.parent, store.bundle_path):
         pd.testing.assert_frame_equal(load_all(root, STUDY.name), load_all(folder.folder.parent, STUDY.name))
+
+
+def test_a_bundle_of_decisions_decides_the_same_in_less(tmp_path):
+    """Reports count what is said of each clip, and nothing else of its scores."""
+    random, store = np.random.default_rng(0), Store(tmp_path / STUDY.name)
+    result = made_result(CASES[0].spec, lambda *_: 0.5)
+    table = clips(1)
+    for columns in (list(LABELS), [f"{label}_tail" for label in LABELS]):
+        table[columns] = random.dirichlet([1, 1, 1, 1], len(table)).astype(np.float32)
+    put_scores(store, result, table)
+    store.write_bundle(tmp_path / "exact.bundle")
+    said = CliRunner().invoke(
+        cli.main,
+        ["bundle", STUDY.name, "--decisions", "--results", str(tmp_path), "--output", str(tmp_path / "d")],
+    )
+    assert said.exit_code == 0, said.output
+    (tmp_path / "d").rename(tmp_path / "d.bundle")
+    small, exact = Store(tmp_path / "d.bundle"), Store(tmp_path / "exact.bundle")
+    assert small.results() == exact.results()
+    of, whole = (ClipScores(each.table).read(result["key"]) for each in (small, exact))
+    for corpus, counts in whole.items():
+        np.testing.assert_array_equal(of[corpus].clips, counts.clips)
+        np.testing.assert_array_equal(of[corpus].last, counts.last)
+    assert set(np.unique(small.table(result["key"], "scores")[list(LABELS)])) == {0.0, 1.0}
 
 
 def test_equal_results_make_equal_bytes(store, whole, tmp_path):
