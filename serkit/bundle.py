@@ -225,7 +225,7 @@ def write_bundle(
 
 
 def decided(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores that say only what is decided: 1 for the label with the highest probability, 0 for the others."""
+    """Scores that say only what is decided: 1 for the label of the highest probability, 0 for the others."""
     import numpy as np
 
     said = scores.copy()
