@@ -360,7 +360,8 @@ def test_the_page_begins_with_the_answer_and_a_line_a_verdict(store):
         assert ("the paper's printed numbers: " in line) == (published is not None)
         assert published is None or f"numbers: {printed(published).answer}<" in line
         assert line.count("<svg ") == any(not np.isnan(of.mean) for _, of in verdict.changes)
-        assert f"{len(verdict.changes)} changes in {html_text(verdict.unit)}" in line or not verdict.changes
+        drawn = f"{html_text(verdict.unit)}: {len(verdict.changes)} with intervals"
+        assert drawn in line or not verdict.changes
     assert any(verdict.changes for verdict in shown.verdicts)
     assert (
         text.index(shown.answer[0]) < text.index(shown.verdicts[0].claim) < text.index("Words on this page")

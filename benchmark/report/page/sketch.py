@@ -34,7 +34,7 @@ def sketch(changes: Iterable[tuple[str, Spread]], margin: float | None = MARGIN)
     if not spreads:
         return None
     reach = [abs(end) for of in spreads for end in (of.mean, of.low, of.high) if not np.isnan(end)]
-    scale = min(1.0, max(2 * MARGIN, *reach))
+    scale = min(1.0, max(2 * (margin or MARGIN), *reach))
 
     def place(value: float) -> float:
         return round(WIDTH / 2 * (1 + float(np.clip(value / scale, -1, 1))), 1)

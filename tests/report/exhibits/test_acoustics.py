@@ -242,7 +242,7 @@ def test_the_exhibit_is_tables_and_pictures(store, study):
         "figure4-cells.csv",
         "figure4-distance-cells.csv",
     }
-    expected |= {"report.md", "index.html"}
+    expected |= {"report.md", "index.html", *(f"verdicts.{kind}" for kind in ("json", "md", "csv", "tex"))}
     assert names == expected
     report = (store.folder / "report.md").read_text()
     assert "![figure4](figure4.png)" in report

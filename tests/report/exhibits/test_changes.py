@@ -65,8 +65,8 @@ def test_a_change_is_relative_to_the_test_corpus_at_0_percent(store):
     assert tables_of["figure2"].rows[1] == ["50 %", "-0.40", "+0.06", "-0.69 °", "-0.49 °"]
     assert tables_of["figure2"].legend == (
         "Trained on A: ONE; B: ONE+TWO. Tested on the corpus below the letter.",
-        "*: clear, p < 0.05 after Holm's correction over 0 cells. °: not above what is had without listening,"
-        " so nothing follows from it.",
+        "*: clear, p < 0.05 after Holm's correction over 0 cells. °: not above what is had without listening;"
+        " a difference between two such cells says nothing.",
     )
 
 

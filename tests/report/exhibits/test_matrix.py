@@ -39,8 +39,8 @@ def test_the_matrix_has_own_other_and_joint_cells_with_means_and_what_guessing_g
     ]
     assert table.legend[1] == (
         "In brackets the 95 % interval over 2 folds. Without brackets: one training or one fold, and nothing"
-        " tells what another would give. °: not above what is had without listening, so nothing follows from"
-        " it."
+        " tells what another would give. °: not above what is had without listening; a difference between"
+        " two such cells says nothing."
     )
     cells = numbers_of(matrix, study, store)["matrix-cells"]
     assert len(cells) == 3 * 2 * 2, "at every rate"
