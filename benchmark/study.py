@@ -86,6 +86,32 @@ class Grid:
         return [Condition(train, rate) for train in self.columns for rate in study.rates_percent]
 
 
+@dataclass(frozen=True)
+class Control:
+    """Training sets at some rates, each beside what it is compared with.
+
+    Attributes:
+        columns: its training sets.
+        rates: of the study's.
+        how: they are trained; each is compared with the same as the study trains. None: as that does; each is
+            compared with the same corpora under true labels.
+    """
+
+    columns: tuple[TrainingSet, ...]
+    rates: tuple[int, ...]
+    how: How | None = None
+    tests = measurements = ()
+
+    def conditions(self, study: Study) -> list[Condition]:
+        """Both of each."""
+        found = []
+        for rate in self.rates:
+            for train in self.columns:
+                beside = train if self.how else tuple(map(labels.corpus_of, train))
+                found += [Condition(train, rate, self.how), Condition(beside, rate)]
+        return found
+
+
 @functools.cache
 def kinds() -> tuple[ModuleType, ...]:
     """The kinds of exhibit: the modules of `benchmark/report/exhibits`, in the order of a report."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import intervals, np, pd, tables
-from benchmark.study import Condition, How, Study, TrainingSet, rates, training_sets
+from benchmark.study import Control, How, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import corpus_of
 from serkit.results import Store
@@ -37,20 +37,6 @@ LEGEND = (
 OWN = "Own: the training set holds that corpus, and other clips of it are tested."
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """Training sets."""
-
-    columns: tuple[TrainingSet, ...]
-    rates: tuple[int, ...]
-    tests = measurements = ()
-
-    def conditions(self, study: Study) -> list[Condition]:
-        """Each by the statistics, and by the study's network."""
-        hows = (statistics(study), None)
-        return [Condition(train, rate, how) for rate in self.rates for train in self.columns for how in hows]
-
-
 def statistics(study: Study) -> How:
     """Log-mel statistics of the study's front end and clips, fitted at once."""
     own = study.recipe
@@ -58,9 +44,9 @@ def statistics(study: Study) -> How:
     return How(replace(STATISTICS, front_end=study.model.front_end), recipe)
 
 
-def ask(name: str, table: Mapping[str, Any], study: Study) -> Baseline:
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Any training sets."""
-    return Baseline(training_sets(name, table, study), rates(name, table, study))
+    return Control(training_sets(name, table, study), rates(name, table, study), statistics(study))
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import pd, tables
-from benchmark.study import Condition, How, Study, TrainingSet, rates, training_sets
+from benchmark.study import Control, How, Study, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import treatment_of
 from serkit.results import Store
@@ -35,33 +35,19 @@ LEGEND = (
 )
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """Joint training sets."""
-
-    columns: tuple[TrainingSet, ...]
-    rates: tuple[int, ...]
-    tests = measurements = ()
-
-    def conditions(self, study: Study) -> list[Condition]:
-        """Each in a network with outputs of its own for each corpus, and in the study's."""
-        hows = (apart(study), None)
-        return [Condition(train, rate, how) for rate in self.rates for train in self.columns for how in hows]
-
-
 def apart(study: Study) -> How:
     """The study's way, with outputs per corpus."""
     return study.how._replace(model=replace(study.model, outputs="per-corpus"))
 
 
-def ask(name: str, table: Mapping[str, Any], study: Study) -> Outputs:
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Joint training sets under true labels."""
     columns = training_sets(name, table, study)
     for column in columns:
         joint = len(column) > 1 and not any(map(treatment_of, column))
         check(joint, f"outputs.train {list(column)}: expected two corpora or more, under their true labels")
     check(study.model.outputs == "shared", "outputs compares with outputs = 'shared', the study's own")
-    return Outputs(columns, rates(name, table, study))
+    return Control(columns, rates(name, table, study), apart(study))
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import clipscores, figures, intervals, np, pd, tables
-from benchmark.study import Condition, Study, TrainingSet, rates, training_sets
+from benchmark.study import Control, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import LABELS, corpus_of, is_permuted, permutation_of, treatment_of
 from serkit.results import Store
@@ -57,25 +57,7 @@ EVEN = 1 / (len(LABELS) - 1)
 PARTS = ("lost", "partner", "beyond")
 
 
-@dataclass(frozen=True)
-class Permuted:
-    """Joint training sets, in each of which one corpus has permuted labels, all or a share."""
-
-    columns: tuple[TrainingSet, ...]
-    rates: tuple[int, ...]
-    tests = measurements = ()
-
-    def conditions(self, study: Study) -> list[Condition]:
-        """Each with the permuted labels and with the true ones."""
-        return [
-            Condition(train, rate)
-            for rate in self.rates
-            for column in self.columns
-            for train in (column, tuple(map(corpus_of, column)))
-        ]
-
-
-def ask(name: str, table: Mapping[str, Any], study: Study) -> Permuted:
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Joint training sets with one corpus under permuted labels."""
     columns = training_sets(name, table, study)
     for column in columns:
@@ -83,7 +65,7 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Permuted:
         scrambles = [study.corpus(name).scramble for name in column if treatment_of(name)]
         one = len(column) > 1 and len(odd) == 1 and permutation_of(odd[0], scrambles[0])
         check(one, f"permuted.train {list(column)}: expected two corpora or more, one of them as NAME_far")
-    return Permuted(columns, rates(name, table, study))
+    return Control(columns, rates(name, table, study))
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import intervals, np, pd, tables
-from benchmark.study import Condition, Study, TrainingSet, rates, training_sets
+from benchmark.study import Control, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import LABELS, corpus_of, treated, treatment_of
 from serkit.resultfile import Result
@@ -52,31 +52,13 @@ JOINT = (
 )
 
 
-@dataclass(frozen=True)
-class Shuffled:
-    """Training sets with a corpus whose labels are shuffled."""
-
-    columns: tuple[TrainingSet, ...]
-    rates: tuple[int, ...]
-    tests = measurements = ()
-
-    def conditions(self, study: Study) -> list[Condition]:
-        """Each with the shuffled labels and with the true ones."""
-        return [
-            Condition(train, rate)
-            for rate in self.rates
-            for column in self.columns
-            for train in (column, tuple(map(corpus_of, column)))
-        ]
-
-
-def ask(name: str, table: Mapping[str, Any], study: Study) -> Shuffled:
+def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Training sets with shuffled labels."""
     columns = training_sets(name, table, study)
     for column in columns:
         odd = {treatment_of(name) for name in column} - {""}
         check(odd == {"shuffled"}, f"shuffled.train {list(column)}: expected a corpus as NAME_shuffled")
-    return Shuffled(columns, rates(name, table, study))
+    return Control(columns, rates(name, table, study))
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
