@@ -146,6 +146,12 @@ def test_two_permutations_are_held_against_each_other(world, answer):
     assert (clear in found.sentence) == (answer == FAILS)
 
 
+def test_the_relabelling_null_stands_beside_what_a_swap_changes():
+    """TWO alone under swapped labels, less under true ones."""
+    for name in ("noticed", "unnoticed"):
+        assert "Null, the corpus alone under permuted labels: TWO " in told(Shared)[name].sentence
+
+
 def test_a_gain_by_swapped_labels_is_noticed_and_has_no_direction():
     found = told(Helped)
     assert found["noticed"].answer == HOLDS

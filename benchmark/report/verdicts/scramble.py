@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.judging import BELOW, EITHER, WITHIN, Change, Family, Place, Verdict, change, verdict
+from benchmark.report.tables import signed
 from benchmark.study import TrainingSet
 from serkit.labels import corpus_of, is_permuted
 
@@ -53,6 +55,8 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     asks = "Whether permuted labels are noticed"
     found = [verdict("noticed", NOTICED, Family(study, own), EITHER, asks, here)]
     found.append(verdict("unnoticed", UNNOTICED, Family(study, own), WITHIN, asks, here))
+    if null := _null(cells, sets, rate):
+        found = [replace(of, sentence=f"{of.sentence} {null}") if of.changes else of for of in found]
     if unseen:
         asks = "Whether permuted labels matter to other corpora"
         found.append(verdict("third", THIRD, Family(study, unseen), BELOW, asks, f"{then}other corpora "))
@@ -64,6 +68,18 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         asks = "Whether augmentation costs more under permuted labels"
         found.append(verdict("scrambled-falls", FALLS, Family(study, falls), BELOW, asks, then))
     return found
+
+
+def _null(cells: Cells, sets: list[TrainingSet], rate: int) -> str:
+    """What other names for one corpus's labels change by themselves, which is training anew; else empty."""
+    names = dict.fromkeys(corpus_of(name) for train in sets for name in train if is_permuted(name))
+    nulls = {name: cells.evidence.null(name, rate) for name in names}
+    known = [
+        f"{cells.study.titles[name]} {signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
+        for name, of in nulls.items()
+        if of.known
+    ]
+    return f"Null, the corpus alone under permuted labels: {', '.join(known)}." if known else ""
 
 
 def of_place(cells: Cells, train: TrainingSet, test: str, rate: int) -> Change:
