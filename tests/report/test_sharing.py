@@ -229,7 +229,7 @@ def test_no_verdict_says_shared_or_separate_without_naming_its_evidence():
 def test_what_is_not_done_is_no_evidence():
     found = say(Shared, leave_out=lambda spec: len(spec.train) > 1)["separates"]
     assert found.answer == UNTOLD
-    assert "cannot be said yet: no control is done" in found.sentence
+    assert "cannot be said yet: no control is done and has an interval" in found.sentence
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -27,7 +27,7 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
             continue
         known[title] = learnt.shown and row["above"]
         spread = cells.units((name,), name, rate).around()
-        ends = f" [{spread.low:.2f}, {spread.high:.2f}]" if spread.known else ", without an interval"
+        ends = f" [{row['wF1_low']:.2f}, {row['wF1_high']:.2f}]" if spread.known else ", without an interval"
         words.append(f"{title} {row['wF1']:.2f}{ends}, {row['wF1_constant']:.2f} without listening")
         constant = row["wF1_constant"]
         changes.append((title, Spread(*(at - constant for at in (spread.mean, spread.low, spread.high)))))

@@ -84,7 +84,11 @@ def _nothing(cells: Cells) -> str:
     sets += cells.study.exhibits["heldout"].columns if "heldout" in cells.study.exhibits else []
     guessed = filter(None, (guessing(cells, train) for train in dict.fromkeys(sets)))
     why = "; ".join(guessed)
-    known = f"cannot be said: nothing was learnt ({why})" if why else "cannot be said yet: no control is done"
+    known = (
+        f"cannot be said: nothing was learnt ({why})"
+        if why
+        else "cannot be said yet: no control is done and has an interval"
+    )
     return f"Whether labels are shared or kept apart {known}."
 
 
