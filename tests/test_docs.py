@@ -185,15 +185,26 @@ def test_make_targets_are_there(document):
             assert words[1] in targets, words
 
 
-def test_the_readme_quotes_the_report_of_the_real_study():
+def test_the_readme_quotes_the_reports_of_the_real_studies():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    report = (ROOT / "results" / "ravdess-emodb" / "report.md").read_text(encoding="utf-8")
-    quoted = "\n".join(line[2:] for line in readme.splitlines() if line.startswith(">")).split("\n\n")
-    assert len(quoted) == 2, "a paragraph for each part of the answer"
-    for paragraph in quoted:
-        assert " ".join(paragraph.split()) in report.split("\n\n")
-    table = re.search(r"(?:^\|.*own.*\|\n(?:\|.*\n)*)", readme, re.MULTILINE)[0]
-    assert table.strip() in report.split("\n\n")
+    studies_shown = ("open-small", "ravdess-emodb")
+    reports = [(ROOT / "results" / name / "report.md").read_text(encoding="utf-8") for name in studies_shown]
+    said = "\n\n".join(reports).replace("\\", "")
+    quoted = re.findall(r"(?:^>.*\n)+", readme, re.MULTILINE)
+    paragraphs = [
+        part for block in quoted for part in re.sub("^> ?", "", block, flags=re.MULTILINE).split("\n\n")
+    ]
+    assert len(paragraphs) == 3, (
+        "a verdict of the one, and a paragraph for each part of the answer of the other"
+    )
+    for paragraph in paragraphs:
+        assert " ".join(paragraph.split()) in said
+    table = re.search(r"(?:^\|.*mean, own.*\|\n(?:\|.*\n)*)", readme, re.MULTILINE)[0]
+    assert table.strip() in said.split("\n\n")
+    for claim, answer, _ in re.findall(
+        r"^\| ([^|]+) \| (holds|does not hold|cannot be told) \| (.*) \|$", readme, re.MULTILINE
+    ):
+        assert re.search(rf"\| {re.escape(claim)} +\| {answer} ", said), claim
 
 
 def test_the_readmes_tree_is_the_checkouts():
