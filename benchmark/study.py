@@ -28,6 +28,7 @@ from serkit.errors import SpecError
 from serkit.settings import check, number, one_line, one_of, plain
 from serkit.specs import (
     MEASUREMENT,
+    STATISTICS,
     TRAINING,
     CorpusSpec,
     ModelSpec,
@@ -328,6 +329,12 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         **values | {table: study_file.spec(of, table, data.get(table, {})) for table, of in SPECS.items()},
     )
     encoders.check(study.model)
+    if study.model.encoder == STATISTICS.encoder:
+        once = (
+            "it is fitted at once: set weights = '' and under [recipe] epochs = 1, evaluations_per_epoch = 1"
+        )
+        fits = study.model.weights is None and study.recipe.evaluations == 1
+        check(fits, f"model encoder {study.model.encoder}: {once}")
     for exhibit, kind in asked.items():
         check_values(exhibit, data[exhibit], kind.KEYS)
         shows = {**study.exhibits, exhibit: kind.ask(exhibit, data[exhibit], study)}

@@ -111,6 +111,11 @@ def is_permuted(name: str) -> bool:
     return treatment == SCRAMBLED or (bool(_letters(treatment)) and _share(treatment) == 100)
 
 
+def is_whole(name: str) -> bool:
+    """Whether a name says that all clips are there, under their true labels or one permutation."""
+    return not treatment_of(name) or is_permuted(name)
+
+
 def spelt(name: str, scramble: Scramble) -> str:
     """The one spelling of a name: equal labels are one training, however they are written.
 

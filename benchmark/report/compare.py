@@ -27,7 +27,7 @@ from benchmark.report.clipscores import Table
 from benchmark.study import Grid, Study, TrainingSet
 from serkit.effects import Augmentation
 from serkit.errors import ResultsUnreadable, SpecError
-from serkit.labels import corpus_of
+from serkit.labels import SCRAMBLED, corpus_of, is_permuted, treatment_of
 from serkit.resultfile import BUNDLE, Result
 from serkit.results import Store, left_out, stores
 from serkit.specs import TRAINING, RunSpec, from_json, in_order, kind_of
@@ -156,6 +156,11 @@ class Cell(NamedTuple):
     tuned: tuple[float, int] | None = None
 
 
+def tested_as(name: str) -> str:
+    """The test of a training corpus: under the permutation that it was taught, or its true labels."""
+    return name if is_permuted(name) else corpus_of(name)
+
+
 def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
     """The cells that a study's exhibits show, each with the exhibit; one may be in several."""
     for name, asked in of.exhibits.items():
@@ -164,7 +169,7 @@ def _cells(of: Study) -> Iterator[tuple[Cell, str]]:
                 continue  # another network's: cells are compared as a study trains
             if (recipe := how and how.recipe) != of.recipe:  # else it is a condition of Table 1
                 point = recipe and (recipe.learning_rate, recipe.batch_size)
-                for test in asked.tests or train:
+                for test in asked.tests or map(tested_as, train):
                     yield Cell(train, test, rate, point), name
 
 
@@ -212,7 +217,10 @@ def cells(first: Side, second: Side, metric: str = "wF1") -> pd.DataFrame:
 
 
 def _has(of: Study, cell: Cell) -> bool:
-    return {cell.test, *cell.train} <= {test for corpus in of.corpora for test in corpus.tests}
+    known = {corpus.name: corpus for corpus in of.corpora}
+    names = [name for name in (cell.test, *cell.train) if corpus_of(name) in known]
+    own = all(treatment_of(name) != SCRAMBLED or known[corpus_of(name)].scramble for name in names)
+    return own and len(names) == 1 + len(cell.train)
 
 
 def _units(of: Cells, cell: Cell, metric: str) -> tuple[intervals.Units, int]:

@@ -28,7 +28,7 @@ from benchmark.report.intervals import (
     retraining,
 )
 from benchmark.study import How, Study, TrainingSet
-from serkit.labels import LABELS, corpus_of, is_permuted, permuted
+from serkit.labels import LABELS, corpus_of, is_permuted, is_whole
 from serkit.metrics import in_tail
 from serkit.resultfile import Result
 from serkit.specs import METRICS, TRAINING, CorpusSpec, RunSpec
@@ -183,9 +183,9 @@ class Evidence:
         here = [unit for unit in units if set(unit) <= folds]
         return [float(np.mean([what(counts.of_fold(fold)) for fold in unit])) for unit in here]
 
-    def null(self, name: str, rate: int) -> Spread:
+    def null(self, swapped: str, rate: int) -> Spread:
         """wF1 of a corpus alone with its labels permuted, minus that with the true ones: retraining alone."""
-        swapped = permuted(name)
+        name = corpus_of(swapped)
         return difference(self.units((swapped,), swapped, rate), self.units((name,), name, rate))
 
     @_kept
@@ -243,7 +243,7 @@ class Evidence:
 
     def _conditions(self, corpus: CorpusSpec, own: bool) -> Iterator[tuple[Any, list[Tail]]]:
         """Each condition, by what is learnt in it, and what its runs score under the labels they learnt."""
-        for train in self.study.training_sets():
+        for train in filter(lambda train: all(map(is_whole, train)), self.study.training_sets()):
             here = [name for name in train if corpus_of(name) == corpus.name]
             if own == bool(here):
                 permuted_here = bool(here) and is_permuted(here[0])

@@ -201,6 +201,8 @@ def average(cells: Sequence[Units]) -> Units:
     scores = [_on(cell, sorted(shared)) for cell in cells if cell.networks]
     if not shared or not scores:
         return Units(values, common=max((cell.common for cell in cells), default=1.0))
+    if len({(of.speakers, of.of.shape[1]) for of in scores}) > 1:  # as of other copies of the corpus
+        return Units(values, Scores(np.array([[float(np.mean(list(values.values())))]])))
     networks = min(len(of.of) for of in scores)
     mean = Scores(np.mean([of.of[:networks] for of in scores], axis=0), scores[0].speakers)
     return Units(values, mean, varied=all(cell.varied for cell in cells))

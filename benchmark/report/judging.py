@@ -89,9 +89,9 @@ def change(cells: Cells, name: str, plus: Sequence[Place], minus: Sequence[Place
     return Change(name, tuple(plus), tuple(minus), spread, heard, tuple(guessed))
 
 
-def guessing(cells: Cells, train: TrainingSet) -> str:
+def guessing(cells: Cells, train: TrainingSet, rate: int | None = None) -> str:
     """That a training on true labels cannot be told from guessing on its corpora, in words; else empty."""
-    true, rate = tuple(map(corpus_of, train)), min(cells.study.rates_percent)
+    true, rate = tuple(map(corpus_of, train)), min(cells.study.rates_percent) if rate is None else rate
     known = {name: learnt for name in true if (learnt := cells.learnt(true, name, rate))}
     if not known or any(learnt.shown for learnt in known.values()):
         return ""

@@ -267,7 +267,7 @@ def test_retraining_noise_is_known_from_the_relabelling_null(store):
     found = evidence(study, store).retraining(study.corpora[1], True, "wF1")
     assert found.freedom == 4
     assert found.variance == pytest.approx(np.mean([(0.02 * fold) ** 2 / 2 for fold in range(4)]))
-    null = evidence(study, store).null("folds", 0)
+    null = evidence(study, store).null("folds_scrambled", 0)
     assert null.mean == pytest.approx(-0.03)
     assert (null.n, null.of) == (4, FOLDS)
     # On another corpus the two are other problems: nothing was trained twice.

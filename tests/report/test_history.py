@@ -57,7 +57,7 @@ def test_of_its_ten_relabelling_nulls_none_is_called_clear(study, read):
     where the outputs are permuted back.
     """
     made, _ = read
-    at_home = [made.evidence.null("emodb", rate) for rate in study.rates_percent]
+    at_home = [made.evidence.null("emodb_scrambled", rate) for rate in study.rates_percent]
     abroad = [
         difference(on_ravdess(read, ("emodb_scrambled",), rate), on_ravdess(read, ("emodb",), rate))
         for rate in study.rates_percent

@@ -72,7 +72,7 @@ def test_shared_labels_are_told_by_direction_and_by_held_out_cells():
     assert found["separates"].answer == FAILS
     said = found["separates"].sentence
     assert "more goes to the partner than errors on true labels do, clearly in 2 of 2 cases" in said
-    assert "a label that a corpus lacks in joint training is known from the other in 2 of 2 cases" in said
+    assert "a label that a corpus lacks in joint training is known from the others in 2 of 2 cases" in said
     assert found["unnoticed"].answer == FAILS
     assert "A change of 0.05 or more is clear." in found["unnoticed"].sentence
 
@@ -83,7 +83,7 @@ def test_separate_labels_need_both_controls_and_are_never_concluded_from_a_swap_
     assert (found["unnoticed"].answer, found["noticed"].answer) == (HOLDS, FAILS)
     assert found["separates"].answer == HOLDS
     assert (
-        "is hardly known from the other, its recall below 0.1 on average in each case"
+        "is hardly known from the others, its recall below 0.1 on average in each case"
         in found["separates"].sentence
     )
     assert (
@@ -149,7 +149,7 @@ def test_two_permutations_are_held_against_each_other(world, answer):
 def test_the_relabelling_null_stands_beside_what_a_swap_changes():
     """TWO alone under swapped labels, less under true ones."""
     for name in ("noticed", "unnoticed"):
-        assert "Null, the corpus alone under permuted labels: TWO " in told(Shared)[name].sentence
+        assert "Null, the corpus alone under permuted labels: TWO-SCRAMBLED " in told(Shared)[name].sentence
 
 
 def test_a_gain_by_swapped_labels_is_noticed_and_has_no_direction():
@@ -188,7 +188,7 @@ def test_recall_of_a_held_out_label_is_nothing_where_everything_is_called_so():
     found = say(Careless, number=400)["separates"]
     assert "0 %: 0.4" in found.sentence
     assert found.answer == UNTOLD
-    assert "is known from the other in" not in found.sentence
+    assert "is known from the others in" not in found.sentence
 
 
 def test_an_unseen_corpus_that_loses_is_said_and_decides_nothing():
@@ -249,3 +249,38 @@ def test_the_same_is_told_of_corpora_of_one_split(world, answer):
     found = say(world, corpora=corpora, seeds=[0, 1], number=400)["separates"]
     assert found.answer == answer
     assert "Held-out cells: a label that a corpus lacks in joint training is" in found.sentence
+
+
+def test_a_label_that_a_permutation_leaves_is_its_own_partner_and_counts_as_none():
+    """Where neutral and sad alone are swapped, angry and happy clips are drawn to no partner."""
+    some = {"train": [["one", "two_ahsn"], ["one", "two_near"]]}
+    no_scramble = {name: {key: of[key] for key in of if key != "scramble"} for name, of in READERS.items()}
+    figure3 = {"train": [["one"]], "test": ["one"]}
+    found = say(Disrupted, corpora=no_scramble, figure3=figure3, permuted=some)["separates"]
+    assert found.answer == UNTOLD
+    assert "clearly in" not in found.sentence
+
+
+def test_two_permuted_corpora_contradict_no_one_labelling():
+    figure3 = {
+        "train": [["one_near", "two_near", "three"], ["one", "two_scrambled"]],
+        "test": ["one", "three"],
+    }
+    assert say(Shared, figure3=figure3, number=20)["separates"].answer == FAILS, "by the other training"
+
+
+def test_controls_that_are_asked_for_at_a_higher_rate_alone_speak():
+    controls = {"heldout": {"train": [["one", "two"]], "rates_percent": [50]}, "rates_percent": [0, 50]}
+    figures = {"figure2": {"train": [["one"], ["two"]], "test": ["one", "two", "three"]}}
+    figures["figure3"] = {"train": [["two_scrambled"]], "test": ["two_scrambled"]}
+    found = say(Shared, **controls, **figures)["separates"]
+    assert found.answer == FAILS
+    assert "50 %: 0." in found.sentence
+
+
+def test_controls_do_not_change_the_intervals_of_other_cells():
+    """Shuffled labels and held-out ones are no trainings of their corpus anew."""
+    alone = made_cells(Separate(), heldout={"train": [["one", "two"]]}, seeds=[0, 1])
+    with_more = made_cells(Separate(), shuffled={"train": [["two_shuffled"]]}, seeds=[0, 1])
+    conditions = [dict(of.evidence._conditions(of.study.corpora[1], True)) for of in (alone, with_more)]
+    assert conditions[0].keys() == conditions[1].keys()

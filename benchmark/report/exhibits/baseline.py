@@ -11,8 +11,9 @@ from benchmark.report.exhibits import Section
 from benchmark.report.later import intervals, np, pd, tables
 from benchmark.study import Control, How, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
-from serkit.labels import corpus_of
+from serkit.labels import corpus_of, treatment_of
 from serkit.results import Store
+from serkit.settings import check
 from serkit.specs import STATISTICS, Recipe
 from serkit.words import many
 
@@ -46,7 +47,13 @@ def statistics(study: Study) -> How:
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Any training sets."""
-    return Control(training_sets(name, table, study), rates(name, table, study), statistics(study))
+    own = study.model.encoder != STATISTICS.encoder
+    check(own, "baseline is the study's own encoder; leave the table out")
+    columns = training_sets(name, table, study)
+    for column in columns:
+        true = not any(map(treatment_of, column))
+        check(true, f"baseline.train {list(column)}: expected corpora under their true labels")
+    return Control(columns, rates(name, table, study), statistics(study))
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
@@ -84,7 +91,7 @@ def compared(study: Study, cells: Cells, asked: Any, ways: Mapping[str, How | No
         row: dict[str, Any] = place | {"own": test in map(corpus_of, train)}
         units = []
         for name, how in ways.items():
-            units.append(_units(cells, train, test, rate, how))
+            units.append(units_of(cells, train, test, rate, how))
             of = _row(cells, train, test, rate, how, units[-1])
             row |= {f"{name}_{key}": value for key, value in of.items()}
         first, second = units
@@ -98,7 +105,7 @@ def compared(study: Study, cells: Cells, asked: Any, ways: Mapping[str, How | No
     return table.assign(difference_holm=holm, clear=(holm < intervals.CHANCE) & better)
 
 
-def _units(cells: Cells, train: TrainingSet, test: str, rate: int, how: How | None) -> Units:
+def units_of(cells: Cells, train: TrainingSet, test: str, rate: int, how: How | None) -> Units:
     """Those of a cell. What is fitted is not drawn by a seed: networks that are the same are one of them.
 
     Nor does the study know its retraining noise, so none of what its folds differ by is taken for that.

@@ -15,7 +15,7 @@ from benchmark.report.exhibits import Section
 from benchmark.report.later import figures, np, paper, pd, tables
 from benchmark.study import Grid, Study, training_sets
 from benchmark.study_file import LIST
-from serkit.labels import SCRAMBLED, corpus_of, permuted, treatment_of
+from serkit.labels import SCRAMBLED, corpus_of, is_whole, permuted, spelt, treatment_of
 from serkit.results import Store
 from serkit.settings import check
 from serkit.words import many
@@ -64,7 +64,9 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Grid:
     tests = tuple(table.get("test", ()))
     columns = training_sets(name, table, study, tests)
     check(bool(tests), f"{name}: test is missing; expected a list of corpora")
-    return Grid(columns, tests)
+    for test in tests:
+        check(is_whole(test), f"{name}: {test} cannot be tested on: only true and wholly permuted labels can")
+    return Grid(columns, tuple(spelt(test, study.corpus(test).scramble) for test in tests))
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
@@ -97,7 +99,7 @@ def _nulls(study: Study, cells: Cells) -> pd.DataFrame:
     rows = []
     for name in _alone(study):
         for rate in study.rates_percent:
-            null = cells.evidence.null(name, rate)
+            null = cells.evidence.null(permuted(name), rate)
             place = {"corpus": study.title_of(name), "augment_percent": rate, "change": null.mean}
             rows.append(place | {"low": null.low, "high": null.high, "p": null.p})
     return pd.DataFrame(rows)

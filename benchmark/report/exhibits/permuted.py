@@ -41,10 +41,10 @@ SETTINGS = {
 }
 REFERENCE = {"permuted": (SAID, SETTINGS)}
 LEGEND = (
-    "Lost: mean recall of the same training on true labels, less that on the permuted ones (of the permuted"
-    " corpus under the labels it was taught), with the 95 % interval. To the partner: how much more often"
-    " clips are called by the label that the other labelling gives them. Usual: of the errors on true labels,"
-    " the share that goes there anyway.",
+    "Lost: mean recall of the labels that are moved, of the same training on true labels, less on permuted"
+    " ones (of the permuted corpus under the labels it was taught), with the 95 % interval. To the partner:"
+    " how much more often clips are called by the label that the other labelling gives them. Usual: of the"
+    " errors on true labels, the share that goes there anyway.",
     "Beyond: to the partner less what would go there if the loss spread as errors do, a third of what is"
     " lost or, if that is more, the usual share (taken as known), with the interval; clearly above 0 where"
     " the loss is drawn to the partner. Share: to the partner as a share of what is lost, with its interval"
@@ -90,9 +90,13 @@ class Direction:
 
     def _said(self) -> list[tuple[TrainingSet, Said, Said]]:
         """For both trainings what is right and what the partner is, permuted labels first."""
-        there = self.key()
-        back = [there.index(label) for label in range(len(LABELS))]
-        moved, returned, right = (clipscores.said(*codes) for codes in (there, back, range(len(LABELS))))
+        there, labels = self.key(), range(len(LABELS))
+        back = [there.index(label) for label in labels]
+        # A label that stays has no partner.
+        moved, returned, right = (
+            clipscores.said(*(of[label] if there[label] != label else None for label in labels))
+            for of in (there, back, labels)
+        )
         if self.corpus in _odd(self.train):
             return [(self.train, moved, right), (self.true, right, returned)]
         return [(self.train, right, moved), (self.true, right, moved)]
@@ -137,10 +141,15 @@ def crossed(cells: Cells, one: TrainingSet, other: TrainingSet, corpus: str, rat
     back = [[key.index(label) for label in range(len(LABELS))] for key in keys]
     sides = []
     for train, key in zip((one, other), keys, strict=True):
-        if corpus in _odd(train):  # its partners, by what it was taught
-            partners = [clipscores.said(*(of[code] for code in key)) for of in back]
-        else:
-            partners = [clipscores.said(*of) for of in keys]
+        # The partners of the permuted corpus are those of what it was taught.
+        codes = [[of[code] for code in key] for of in back] if corpus in _odd(train) else keys
+        counted = [all(of[label] != label for of in keys) for label in range(len(LABELS))]
+        if not any(counted):
+            return intervals.NO_UNITS.around()
+        partners = [
+            clipscores.said(*(code if counts else None for code, counts in zip(of, counted, strict=True)))
+            for of in codes
+        ]
         sides.append(cells.evidence.said(train, corpus, rate, partners[0].plus(-1.0, partners[1])))
     return intervals.difference(*(intervals.scaled(side, 0.5) for side in sides))
 

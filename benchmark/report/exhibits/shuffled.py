@@ -58,6 +58,9 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     for column in columns:
         odd = {treatment_of(name) for name in column} - {""}
         check(odd == {"shuffled"}, f"shuffled.train {list(column)}: expected a corpus as NAME_shuffled")
+    check(
+        study.model.outputs == "shared", "shuffled compares losses of one output a label: outputs = 'shared'"
+    )
     return Control(columns, rates(name, table, study))
 
 

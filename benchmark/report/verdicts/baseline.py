@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.exhibits.baseline import statistics
+from benchmark.report import intervals
+from benchmark.report.exhibits.baseline import statistics, units_of
 from benchmark.report.judging import ABOVE, Family, Place, Verdict, change, verdict
-from serkit.labels import treatment_of
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
@@ -22,17 +23,12 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     if asked is None:
         return []
     rate, how = min(asked.rates), statistics(study)
-    changes = [
-        change(
-            cells,
-            f"{study.title_of(train)} on {study.title_of(name)}",
-            [Place(train, name, rate)],
-            [Place(train, name, rate, how)],
-        )
-        for train in asked.columns
-        for name in train
-        if not any(map(treatment_of, train))
-    ]
+    changes = []
+    for train, name in [(column, name) for column in asked.columns for name in column]:
+        places = [Place(train, name, rate)], [Place(train, name, rate, how)]
+        found = change(cells, f"{study.title_of(train)} on {study.title_of(name)}", *places)
+        ours, theirs = (units_of(cells, train, name, rate, at) for at in (None, how))
+        changes.append(replace(found, spread=intervals.difference(ours, theirs)))
     then = f"The network against the statistics, at {rate} %, on test clips of the corpora trained on: "
     asks = "Whether the network is better than log-mel statistics"
     return [verdict("baseline", CLAIM, Family(study, changes), ABOVE, asks, then)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.report.judging import BELOW, EITHER, WITHIN, Change, Family, Place, Verdict, change, verdict
 from benchmark.report.tables import signed
 from benchmark.study import TrainingSet
-from serkit.labels import corpus_of, is_permuted
+from serkit.labels import corpus_of, is_permuted, is_whole
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
@@ -26,12 +26,8 @@ def contradictions(cells: Cells) -> list[TrainingSet]:
     return [
         train
         for train in cells.study.training_sets()
-        if 0 < sum(map(is_permuted, train)) < len(train) and _plain(train)
+        if sum(map(is_permuted, train)) == 1 < len(train) and all(map(is_whole, train))
     ]
-
-
-def _plain(train: TrainingSet) -> bool:
-    return all(is_permuted(name) or name == corpus_of(name) for name in train)
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
@@ -72,10 +68,10 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
 
 def _null(cells: Cells, sets: list[TrainingSet], rate: int) -> str:
     """What other names for one corpus's labels change by themselves, which is training anew; else empty."""
-    names = dict.fromkeys(corpus_of(name) for train in sets for name in train if is_permuted(name))
+    names = dict.fromkeys(name for train in sets for name in train if is_permuted(name))
     nulls = {name: cells.evidence.null(name, rate) for name in names}
     known = [
-        f"{cells.study.titles[name]} {signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
+        f"{cells.study.title_of(name)} {signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
         for name, of in nulls.items()
         if of.known
     ]

@@ -92,20 +92,22 @@ def _nothing(cells: Cells) -> str:
     return f"Whether labels are shared or kept apart {known}."
 
 
-def _learnt(cells: Cells, train: TrainingSet) -> bool:
-    """Whether a joint training shows that it learnt something on true labels."""
-    true, rate = tuple(map(corpus_of, train)), min(cells.study.rates_percent)
-    return not guessing(cells, true) and any(cells.row(true, name, rate)["above"] for name in true)
+def _learnt(cells: Cells, train: TrainingSet, rate: int) -> bool:
+    """Whether a joint training shows at a rate that it learnt something on true labels."""
+    true = tuple(map(corpus_of, train))
+    return not guessing(cells, true, rate) and any(cells.row(true, name, rate)["above"] for name in true)
 
 
 def _direction(cells: Cells) -> Evidence | None:
-    """Where the loss by permuted labels goes, on the corpora trained on, at the lowest rate.
+    """Where the loss by permuted labels goes, on the corpora trained on, at the lowest rate that has such.
 
     Two permutations of one corpus are held against each other, which takes off whatever disturbs alike; with
     one alone, its loss against where errors go anyway.
     """
-    rate = min(cells.study.rates_percent)
-    sets = [train for train in scramble.contradictions(cells) if _learnt(cells, train)]
+    asked = [at for exhibit in cells.study.exhibits.values() for at in exhibit.conditions(cells.study)]
+    sets = scramble.contradictions(cells)
+    rate = min((at.augment_percent for at in asked if at.train in sets), default=0)
+    sets = [train for train in sets if _learnt(cells, train, rate)]
     every = [of for train in sets for of in permuted.directions(cells, train, rate)]
     own = [of for of in every if of.corpus in map(corpus_of, of.train)]
     gained = [of.to_partner() for of in own]
@@ -179,8 +181,10 @@ def _heldout(cells: Cells) -> Evidence | None:
     found = []
     for joint, rate, corpus in planned:
         cell = heldout.by_label(cells, joint, corpus, rate)[len(LABELS)]
-        if _learnt(cells, joint) and cell.above().known:
-            found.append((f"{cells.study.titles[corpus]} without it, {rate} %", cell))
+        if _learnt(cells, joint, rate) and cell.above().known:
+            found.append(
+                (f"{cells.study.title_of(joint)}, {cells.study.titles[corpus]} without it, {rate} %", cell)
+            )
     if not found:
         return None
     above = [cell.above() for _, cell in found]
@@ -191,13 +195,13 @@ def _heldout(cells: Cells) -> Evidence | None:
     speaks = SHARED if any(known) else SEPARATE if rare and all(could) else NEITHER
     alone = "; networks of the other corpora alone do not clearly know these labels either" * (not all(could))
     said = {
-        SHARED: f"is known from the other in {sum(known)} of {many(len(found), 'case')}",
-        SEPARATE: f"is hardly known from the other, its recall below {HARDLY} on average in each case",
-        NEITHER: f"may or may not be known from the other, which cannot be told{alone}",
+        SHARED: f"is known from the others in {sum(known)} of {many(len(found), 'case')}",
+        SEPARATE: f"is hardly known from the others, its recall below {HARDLY} on average in each case",
+        NEITHER: f"may or may not be known from the others, which cannot be told{alone}",
     }[speaks]
     words = [
         f"{name}: {cell.held.mean:.2f} of its clips, {_ends(cell.above())} above what else is called so,"
-        f" {_share(cell.share())} of the recall with it; of the other alone {_ends(cell.ceiling())}"
+        f" {_share(cell.share())} of the recall with it; of the others alone {_ends(cell.ceiling())}"
         for name, cell in found
     ]
     left = f"; {len(planned) - len(found)} more not done" * (len(found) < len(planned))
