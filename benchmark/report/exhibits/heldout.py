@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.exhibits import Section
+from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import clipscores, figures, intervals, np, pd, tables
 from benchmark.study import Condition, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
@@ -36,7 +36,7 @@ SETTINGS = {
         [["mine", "emodb"]],
         "its training sets, of two corpora or more; each lacks each label in turn.",
     ),
-    "rates_percent": ([0], "some of the study's; the lowest unless given."),
+    "rates_percent": baseline.RATES,
 }
 REFERENCE = {"heldout": (SAID, SETTINGS)}
 ALL = "all four"

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.exhibits import Section
+from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import clipscores, figures, intervals, np, pd, tables
 from benchmark.study import Control, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
@@ -37,7 +37,7 @@ KEYS = {"train": LIST, "rates_percent": LIST}
 SAID = "Joint training in which one corpus has permuted labels, of all clips or a share."
 SETTINGS = {
     "train": ([["mine_far", "emodb"]], "its training sets, each with one corpus under permuted labels."),
-    "rates_percent": ([0], "some of the study's; the lowest unless given."),
+    "rates_percent": baseline.RATES,
 }
 REFERENCE = {"permuted": (SAID, SETTINGS)}
 LEGEND = (
@@ -49,8 +49,8 @@ LEGEND = (
     " lost or, if that is more, the usual share (taken as known), with the interval; clearly above 0 where"
     " the loss is drawn to the partner. Share: to the partner as a share of what is lost, with its interval"
     " after Fieller; none where nothing is clearly lost by its own interval.",
-    "A corpus that is not trained on is in no contradiction of its own: what it loses, both labellings"
-    " reach.",
+    "A corpus that is not trained on is in no contradiction of its own: where it loses, both labellings"
+    " may reach it, or training was disturbed.",
 )
 EVEN = 1 / (len(LABELS) - 1)
 """Of what is lost, the share of each wrong label where none is special."""
@@ -224,8 +224,8 @@ def draw_figures(
     panels_of = [(train, of.to_dict("records")) for train, of in table.groupby("train", sort=False)]
     legend = (
         f"At {table['augment_percent'].iloc[0]} %, with intervals of 95 %. A dashed line is a third of what"
-        " is lost: as much would go to the partner if the loss spread evenly; all of it, if labels are"
-        " shared."
+        " is lost or, if that is more, the usual share of it: as much would go to the partner if the loss"
+        " spread as errors do; all of it, if labels are shared."
     )
     size = (1.2 + 2.4 * len(panels_of), 3.4)
     with figures.drawn(NAMES["permuted"], legend, size, 1, len(panels_of), sharey=True) as (figure, panels):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.exhibits import Section
+from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import intervals, np, pd, tables
 from benchmark.study import Control, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
@@ -27,7 +27,7 @@ KEYS = {"train": LIST, "rates_percent": LIST}
 SAID = "Training with the labels of a corpus shuffled, beside the true ones: what is only remembered."
 SETTINGS = {
     "train": ([[treated("mine", "shuffled")]], "its training sets, each with such a corpus."),
-    "rates_percent": ([0], "some of the study's; the lowest unless given."),
+    "rates_percent": baseline.RATES,
 }
 REFERENCE = {"shuffled": (SAID, SETTINGS)}
 LOSS = (

@@ -123,11 +123,7 @@ def _direction(cells: Cells) -> Evidence | None:
     how = "the partner of the permutation that was learnt is said more often than by networks of the other"
     if not pairs:
         how = "more goes to the partner than errors on true labels do"
-        known = [of for of in own if of.beyond().known]
-        tests = [
-            (f"{cells.study.titles[of.corpus]}, {cells.study.title_of(of.train)}", of.beyond())
-            for of in known
-        ]
+        tests = [(_where(cells, of), beyond) for of in own if (beyond := of.beyond()).known]
     clear = intervals.holm([spread.p for _, spread in tests]) < intervals.CHANCE
     drawn = [name for (name, of), so in zip(tests, clear, strict=True) if so and of.mean > 0]
     words = [f"{name} {_ends(of)}" for name, of in tests] + [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.judging import BELOW, Family, Place, Verdict, change, verdict
@@ -51,4 +52,4 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         return [found]
     deaf = [cells.row(*each.plus[0])["above"] for each in family.counted].count(False)
     said = f" In {deaf} of {many(len(family.counted), 'pair')} it is not above what is had without listening."
-    return [Verdict(NAME, CLAIM, found.answer, found.sentence + said, found.changes)]
+    return [replace(found, sentence=found.sentence + said)]
