@@ -377,7 +377,7 @@ def test_packed_lengths():
 @pytest.mark.parametrize(
     ("study", "train", "percent"),
     [
-        ("ravdess-emodb", {"ravdess", "emodb"}, 100),
+        ("open-small", {"ravdess", "emodb"}, 100),
         ("synthetic", {"synmsp", "syniemocap", "syncremad"}, 100),
     ],
 )

@@ -71,7 +71,7 @@ class Settings:
     threads: tuple[int, ...] = (1,)
     clips: int | None = None
     quick: bool = False
-    study: str = "ravdess-emodb"
+    study: str = "open-small"
     data: Path | None = None
     folder: Path = Path("results/speed")
 

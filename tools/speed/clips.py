@@ -6,7 +6,6 @@ levels. Lengths matter more: of a study where its corpora are there, else drawn 
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +19,7 @@ from serkit.job import Loaded, Place, load
 from serkit.labels import LABELS
 from serkit.packs import Pack
 from serkit.results import Store
-from serkit.specs import Recipe, RunSpec
+from serkit.specs import RunSpec
 
 FRONT_END = "paper-loaded"
 SEED = 0
@@ -71,13 +70,10 @@ def made_lengths(clips: int, rate_hz: int) -> np.ndarray:
 def condition(study_name: str) -> RunSpec:
     """A study's heaviest run, without fingerprints: most corpora joined, highest rate; first fold and seed.
 
-    Batches are filled as they are by default, also where the study keeps to what older ones did.
-
     Raises:
         SpecError: no such study.
     """
     study = studies.read(study_name)
-    study = dataclasses.replace(study, recipe=dataclasses.replace(study.recipe, pool_by=Recipe().pool_by))
     columns = study.training_sets()
     return study.runs(max(columns, key=len), max(study.rates_percent))[0]
 
