@@ -31,6 +31,7 @@ from benchmark import study_file
 from benchmark.report import intervals, paper
 from benchmark.report.intervals import Part, Spread
 from benchmark.report.tables import Table, signed
+from benchmark.report.terms import ABOVE, FAILS, HOLDS, UNTOLD, WITHIN
 from serkit.labels import ending_of
 from serkit.words import many
 
@@ -43,9 +44,6 @@ POWER = 0.8
 MOST_UNITS = 1_000_000
 REPETITION = "repetition"
 """What a printed number is one of: each condition trained anew, all its folds, tested on the same clips."""
-ABOVE, BELOW, WITHIN = "above", "below", "within"
-"""What a claim has of its changes: up, down, or all smaller than a margin."""
-HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 
 Score = tuple[str, str, int]
 """What networks have on a test: training set, test, rate."""

@@ -17,22 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmark.report import intervals
-from benchmark.report.claims import ABOVE, FAILS, HOLDS, UNTOLD, WITHIN, needed
-from benchmark.report.claims import BELOW as BELOW  # for the questions, with the others
+from benchmark.report.claims import needed
 from benchmark.report.intervals import Spread
 from benchmark.report.tables import signed
+from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
 from benchmark.study import How, Study, TrainingSet
 from serkit.labels import corpus_of
 from serkit.words import many
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
-
-EITHER = "either"
-"""Some clearly changed, up or down."""
-MARGIN = 0.05
-"""A change of wF1 or recall that counts. Ours, because the paper gives none: as much as other names for the
-labels of one corpus change there, and below the 0.08 that it calls an improvement."""
 
 
 @dataclass(frozen=True)

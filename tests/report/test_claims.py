@@ -9,19 +9,9 @@ import pytest
 from scipy import stats
 
 from benchmark.report import claims, intervals, paper
-from benchmark.report.claims import (
-    ABOVE,
-    BELOW,
-    FAILS,
-    HOLDS,
-    UNTOLD,
-    WITHIN,
-    Cells,
-    Claim,
-    Contrast,
-    needed,
-)
+from benchmark.report.claims import Cells, Claim, Contrast, needed
 from benchmark.report.intervals import FOLDS, Spread
+from benchmark.report.terms import ABOVE, BELOW, FAILS, HOLDS, UNTOLD, WITHIN
 
 READING = Path(__file__).parents[2] / "docs" / "reading-the-paper.md"
 NAMES = ["tuning", "transfer", "adding", "own-augmented", "unseen-augmented", "unseen-falls", "bridge"]

@@ -21,8 +21,8 @@ from benchmark.report import cells, collect, coverage, page, verdicts
 from benchmark.report.claims import claims, printed
 from benchmark.report.exhibits import changes
 from benchmark.report.intervals import Spread
-from benchmark.report.judging import MARGIN, UNTOLD
 from benchmark.report.page.sketch import MOST, STEP, WIDTH, sketch
+from benchmark.report.terms import MARGIN, UNTOLD
 from benchmark.report.write import assemble
 from benchmark.session import progress
 from serkit.labels import LABELS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.report import verdicts
-from benchmark.report.judging import FAILS, HOLDS, UNTOLD
+from benchmark.report.terms import FAILS, HOLDS, UNTOLD
 from tests.report.made_worlds import READERS, World, judged, made_cells, partners, spread
 
 

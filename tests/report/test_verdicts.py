@@ -16,21 +16,8 @@ from benchmark import study as studies
 from benchmark.report import cells, intervals, verdicts
 from benchmark.report.claims import claims
 from benchmark.report.intervals import ALONE, FOLDS, SPEAKERS, Spread
-from benchmark.report.judging import (
-    ABOVE,
-    BELOW,
-    EITHER,
-    FAILS,
-    HOLDS,
-    MARGIN,
-    UNTOLD,
-    WITHIN,
-    Change,
-    Family,
-    Place,
-    Verdict,
-    verdict,
-)
+from benchmark.report.judging import Change, Family, Place, Verdict, verdict
+from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
 from serkit.labels import corpus_of
 from tests.made_results import made_result
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
+from benchmark.report.terms import ABOVE, BELOW, MARGIN, WITHIN
 from benchmark.study import Condition, Study, TrainingSet
 from benchmark.study_file import LIST, NUMBER, TABLE, TEXT, WHOLE, check_values
 from serkit.results import Store
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 PLACE = 10
 NAMES = {"questions": "The study's own questions"}
 KEYS = {"ask": LIST}
-EXPECTS = ("above", "below", "within")
+EXPECTS = (ABOVE, BELOW, WITHIN)
 QUESTION = {"claim": TEXT, "of": TABLE, "less": TABLE, "expect": TEXT, "margin": NUMBER}
 CELL = {"train": LIST, "test": TEXT, "augment_percent": WHOLE}
 EXAMPLE = [
@@ -34,7 +35,7 @@ EXAMPLE = [
         "claim": "EmoDB teaches more of mine than mine of EmoDB",
         "of": {"train": ["emodb"], "test": "mine"},
         "less": {"train": ["mine"], "test": "mine"},
-        "expect": "above",
+        "expect": ABOVE,
     }
 ]
 SAID = (
@@ -44,7 +45,7 @@ SAID = (
 SETTINGS = {
     "ask": (
         EXAMPLE,
-        "a table each; expect: above or below 0, or within the margin (0.05 unless given) of it.",
+        f"a table each; expect: above or below 0, or within the margin ({MARGIN} unless given) of it.",
     ),
 }
 REFERENCE = {"questions": (SAID, SETTINGS)}
@@ -93,7 +94,7 @@ def _question(where: str, table: Any, study: Study) -> Question:
         one_test, f"{where}: {of[1]} less {less[1]}: expected two cells on one corpus, clip by clip the same"
     )
     check(of != less, f"{where}: a cell less itself")
-    margin = float(table.get("margin", 0.05))
+    margin = float(table.get("margin", MARGIN))
     check(0 < margin < 1, f"{where}: margin = {shown(margin)}: expected a change of wF1, between 0 and 1")
     return Question(one_line(f"{where}: claim", table["claim"]), of, less, table["expect"], margin)
 

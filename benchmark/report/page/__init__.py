@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from benchmark.report import escape, verdicts
 from benchmark.report.claims import claims, printed
 from benchmark.report.coverage import cost, coverage, versions
-from benchmark.report.judging import MARGIN
 from benchmark.report.page.sketch import sketch
 from benchmark.report.tables import Table
+from benchmark.report.terms import MARGIN
 from benchmark.session import status
 from serkit.files import cache_folder, read_bytes, write_whole
 from serkit.labels import LABELS

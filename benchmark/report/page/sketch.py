@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.report.intervals import Spread
-from benchmark.report.judging import MARGIN
+from benchmark.report.terms import MARGIN
 
 WIDTH, STEP, MOST = 220.0, 6.0, 24
 """Of a picture, and between two of its lines, in px; lines that fit in it."""

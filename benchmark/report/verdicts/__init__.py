@@ -21,8 +21,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.claims import claims, printed
-from benchmark.report.judging import FAILS, Verdict
+from benchmark.report.judging import Verdict
 from benchmark.report.tables import Table
+from benchmark.report.terms import FAILS
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells

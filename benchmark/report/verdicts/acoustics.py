@@ -9,7 +9,8 @@ import pandas as pd
 
 from benchmark.report.exhibits.acoustics import MEASURES
 from benchmark.report.intervals import SPEAKERS, Spread
-from benchmark.report.judging import FAILS, HOLDS, UNTOLD, Verdict
+from benchmark.report.judging import Verdict
+from benchmark.report.terms import FAILS, HOLDS, UNTOLD
 from serkit.words import many
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import ABOVE, BELOW, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.terms import ABOVE, BELOW
 from benchmark.report.verdicts.transfer import unseen
 from benchmark.study import TrainingSet
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report import intervals
 from benchmark.report.exhibits.baseline import statistics, units_of
-from benchmark.report.judging import ABOVE, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.terms import ABOVE
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import ABOVE, WITHIN, Change, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Change, Family, Place, Verdict, change, verdict
+from benchmark.report.terms import ABOVE, WITHIN
 from benchmark.study import TrainingSet
 from serkit.labels import treatment_of
 

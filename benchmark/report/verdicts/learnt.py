@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.intervals import Spread
-from benchmark.report.judging import FAILS, HOLDS, UNTOLD, Verdict
+from benchmark.report.judging import Verdict
+from benchmark.report.terms import FAILS, HOLDS, UNTOLD
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import BELOW, EITHER, WITHIN, Change, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Change, Family, Place, Verdict, change, verdict
 from benchmark.report.tables import signed
+from benchmark.report.terms import BELOW, EITHER, WITHIN
 from benchmark.study import TrainingSet
 from serkit.labels import corpus_of, is_permuted, is_whole
 

@@ -23,8 +23,9 @@ import numpy as np
 from benchmark.report import intervals
 from benchmark.report.exhibits import heldout, permuted
 from benchmark.report.intervals import Spread
-from benchmark.report.judging import FAILS, HOLDS, MARGIN, UNTOLD, Family, Verdict, guessing
+from benchmark.report.judging import Family, Verdict, guessing
 from benchmark.report.tables import signed
+from benchmark.report.terms import FAILS, HOLDS, MARGIN, UNTOLD
 from benchmark.report.verdicts import scramble
 from benchmark.study import TrainingSet
 from serkit.labels import LABELS, corpus_of

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import BELOW, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.terms import BELOW
 from benchmark.study import Grid, Study, TrainingSet
 from serkit.labels import treatment_of
 from serkit.words import many

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report import intervals
 from benchmark.report.exhibits import tuning
-from benchmark.report.judging import ABOVE, Change, Family, Place, Verdict, guessing, verdict
+from benchmark.report.judging import Change, Family, Place, Verdict, guessing, verdict
+from benchmark.report.terms import ABOVE
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
