@@ -129,7 +129,7 @@ house_libraries()
     "code",
     [
         "import matplotlib.font_manager",
-        "sys.argv = ['', 'status', '--study', 'ravdess-emodb']; import benchmark.cli; benchmark.cli.main()",
+        "sys.argv = ['', 'status', '--study', 'open-small']; import benchmark.cli; benchmark.cli.main()",
     ],
 )
 def test_libraries_and_commands_start_for_nobody_in_the_locale_of_nowhere(tmp_path, code):

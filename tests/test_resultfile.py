@@ -182,13 +182,9 @@ def test_the_loss_of_guessing_is_that_of_equal_scores():
 
 
 def test_no_evaluation_of_the_real_runs_is_near_the_limit():
-    """Not even the first epochs of 125 trainings, small learning sets and augmentation included."""
-    losses = [
-        at["loss"]
-        for result in Store(ROOT / "results" / "ravdess-emodb").results()[0]
-        for at in result.get("history", [])
-    ]
-    assert len(losses) == 125 * 12
+    """Not even the first evaluations, small learning sets, shuffled labels and augmentation included."""
+    losses = [at["loss"] for result in stored_results().values() for at in result.get("history", [])]
+    assert len(losses) >= 610
     assert max(losses) < 0.55 * resultfile.FAR_ABOVE * resultfile.GUESSING
 
 
@@ -207,7 +203,7 @@ def validator():
 
 @functools.cache
 def stored_results():
-    return {result["key"]: result for result in Store(RESULTS / "ravdess-emodb").results()[0]}
+    return {result["key"]: result for result in Store(RESULTS / "open-small.bundle").results()[0]}
 
 
 def stored(beginning):
@@ -216,7 +212,7 @@ def stored(beginning):
 
 
 def test_committed_results_fit_the_schema(validator):
-    assert len(stored_results()) == 125 + 4
+    assert len(stored_results()) >= 144
     for key in [*sorted(stored_results())[:4], *sorted(stored_results())[4::40]]:
         validator.validate(stored_results()[key])
 
