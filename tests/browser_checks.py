@@ -55,9 +55,9 @@ def shots(tmp_path_factory):
 def real(tmp_path_factory):
     """The page of the real study whose results are in the repository."""
     root = tmp_path_factory.mktemp("real")
-    shutil.copy(ROOT / "results" / f"ravdess-emodb{BUNDLE}", root)
-    store = Store(root / "ravdess-emodb")
-    assemble(studies.read("ravdess-emodb"), store, method=2)  # history
+    shutil.copy(ROOT / "results" / f"open-small{BUNDLE}", root)
+    store = Store(root / "open-small")
+    assemble(studies.read("open-small"), store)
     return store.folder / pages.NAME
 
 
@@ -167,7 +167,7 @@ def test_pointing_at_a_cell_shows_its_details(size, opened, real, shots):
     details = data_of(page)["cells"]
     tip = page.locator("#tip")
     assert tip.is_hidden()
-    for name in ("figure2-0-0", "figure2-4-5", "figure3-2-8"):
+    for name in ("figure2-0-0", "figure2-2-8", "figure3-2-7"):
         page.locator(f"#{name}").scroll_into_view_if_needed()
         page.locator(f"#{name}").hover()
         shown = dict(
@@ -191,8 +191,8 @@ def test_the_keyboard_reaches_every_cell(real, opened):
     for key, there in (
         ("ArrowRight", "figure2-0-1"),
         ("ArrowDown", "figure2-1-1"),
-        ("End", "figure2-1-5"),
-        ("ArrowRight", "figure2-1-5"),
+        ("End", "figure2-1-8"),
+        ("ArrowRight", "figure2-1-8"),
         ("Home", "figure2-1-0"),
         ("ArrowUp", "figure2-0-0"),
         ("ArrowUp", "figure2-0-0"),
@@ -219,7 +219,7 @@ def test_choosing_a_condition_shows_its_curves_and_confusion(real, opened):
     page.wait_for_function(
         "before => document.querySelector('#curves svg')?.innerHTML !== before", arg=before
     )
-    assert "5 of 5 runs are done" in page.locator("#condition-said").inner_text()
+    assert f"{one['runs']} of {one['expected']} runs are done" in page.locator("#condition-said").inner_text()
     assert page.locator(f"{CURVES} .mark-line path").count() >= len(one["tests"]) + 1
     assert page.locator(f"{CURVES} .mark-rect path").count() >= 2, "the tail is shaded in both panels"
     tables = page.locator("#confusion table")
@@ -284,7 +284,7 @@ def test_numbers_stand_out_from_the_colour_of_their_cell(theme, colours, real, o
     page = opened(real, theme=theme)
     page.select_option("#colours", colours)
     contrasts = page.evaluate(CONTRASTS)  # by WCAG's formula, which axe leaves out for mixed colours
-    assert len(contrasts) > 100
+    assert len(contrasts) > 90
     assert min(contrasts) >= 4.5
 
 

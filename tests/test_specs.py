@@ -17,7 +17,6 @@ from serkit import specs
 from serkit.effects import ALLOWED, EFFECTS, SETTINGS_OF, Augmentation
 from serkit.errors import SpecError
 from serkit.labels import codes_of
-from serkit.results import Store
 from serkit.specs import (
     ACOUSTICS_METHOD,
     AcousticsSpec,
@@ -135,20 +134,6 @@ def test_every_field_is_in_the_key(kind, name):
     other = changed(kind, name)
     assert digest(other) != digest(RUN)
     assert from_json(json.loads(other.canonical())) == other
-
-
-def test_results_by_an_earlier_method_are_read_as_history_and_answer_nothing():
-    """Those of the repository name no `pool_by`; batches were filled by the clips' own lengths."""
-    kept = [result for result in Store(ROOT / "results" / "ravdess-emodb").results()[0] if "tests" in result]
-    assert len(kept) == 125
-    for result in kept[::25]:
-        with pytest.raises(SpecError, match="written by method 2"):
-            from_json(result["spec"])
-        with pytest.raises(SpecError, match="written by method 2; this version reads method 1"):
-            from_json(result["spec"], 1)
-        spec = from_json(result["spec"], 2)
-        assert spec.recipe.pool_by == "own"
-        assert (spec.label, digest(spec)) != (result["label"], result["key"][-12:])
 
 
 def test_the_order_within_a_training_set_does_not_matter():
