@@ -83,6 +83,11 @@ class Spread:
         return not np.isnan(self.low)
 
     @property
+    def of_one(self) -> float:
+        """The variance of one unit, with its share of all that varies; NaN where nothing tells it."""
+        return self.n * sum(part**2 for part in self.parts.values()) if self.parts else np.nan
+
+    @property
     def clear(self) -> bool:
         """Whether 0 lies outside: of a difference, that it moved by more than its spread."""
         return bool(self.low > 0 or self.high < 0)

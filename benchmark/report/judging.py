@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmark.report import intervals
-from benchmark.report.claims import needed
 from benchmark.report.intervals import Spread
+from benchmark.report.power import needed
 from benchmark.report.tables import signed
 from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
 from benchmark.study import How, Study, TrainingSet
@@ -207,7 +207,7 @@ class Family:
 
     def could(self, margin: float = MARGIN) -> str:
         """How many times as large a study would tell, in words; empty where that is not known."""
-        units = [needed(of, margin, intervals.CHANCE, len(self.counted)) for of in self.spreads]
+        units = [needed(of.of_one, margin, len(self.counted)) for of in self.spreads]
         times = [unit / of.n for unit, of in zip(units, self.spreads, strict=True) if unit]
         if not times or max(times) <= 1:
             return ""

@@ -1,4 +1,4 @@
-"""The paper's claims: that they refer to what is printed, what print decides, and how many units would."""
+"""The paper's claims: that they refer to what is printed, and what print decides."""
 
 import dataclasses
 import re
@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.report import claims, intervals, paper
-from benchmark.report.claims import Cells, Claim, Contrast, needed
-from benchmark.report.intervals import FOLDS, Spread
+from benchmark.report import claims, paper
+from benchmark.report.claims import noise, stated
+from benchmark.report.claims.stated import Cells, Claim, Contrast
+from benchmark.report.power import needed
 from benchmark.report.terms import ABOVE, BELOW, FAILS, HOLDS, UNTOLD, WITHIN
 
 READING = Path(__file__).parents[2] / "docs" / "reading-the-paper.md"
 NAMES = ["tuning", "transfer", "adding", "own-augmented", "unseen-augmented", "unseen-falls", "bridge"]
 NAMES += ["unnoticed", "separates", "scrambled-falls"]
-CLAIMS = claims.claims()
+CLAIMS, PAPER = stated.claims(), noise.Printed()
 TESTED = [name for name in NAMES if CLAIMS[name].contrasts]
 EVERY = [(name, contrast) for name in NAMES for contrast in (*CLAIMS[name].contrasts, *CLAIMS[name].beside)]
 
@@ -40,9 +41,13 @@ def made(*changes, without_null=False):
 
 def estimates(name, number=0):
     """By the least and by the most noise."""
-    tables = claims._Printed(paper.published())
     contrast = CLAIMS[name].contrasts[number]
-    return tables.least(contrast), tables.most(contrast)
+    return PAPER.least(contrast), PAPER.most(contrast)
+
+
+def said(name, numbers=None):
+    """What print decides of a claim, or what made-up numbers would."""
+    return claims.printed(CLAIMS[name], PAPER if numbers is None else noise.Printed(numbers))
 
 
 # --- the file ---
@@ -57,7 +62,6 @@ def test_the_claims_are_these():
 def test_a_claim_says_what_it_is_in_our_words(name):
     claim = CLAIMS[name]
     assert re.fullmatch(r"§\d(\.\d)?", claim.section)
-    assert claim.question.endswith("?")
     assert claim.claim
     assert claim.decides
     assert "\n" not in claim.claim + claim.decides + claim.beyond
@@ -75,7 +79,7 @@ def test_every_contrast_is_of_cells_that_are_printed(name, contrast, published):
             assert cells.rates
             for rate in cells.rates:
                 assert (cells.exhibit, cells.train, cells.test, rate) in published
-    assert claims._corpus(contrast.cells.test) in claims.CLIPS
+    assert noise.corpus_of(contrast.cells.test) in noise.CLIPS
 
 
 def test_the_file_copies_no_number_that_is_printed():
@@ -86,7 +90,7 @@ def test_the_file_copies_no_number_that_is_printed():
 
 
 def test_numbers_of_a_claim_are_those_of_the_tables():
-    shown = {name: claims.printed(claim).numbers for name, claim in CLAIMS.items()}
+    shown = {name: said(name).numbers for name in NAMES}
     assert "tuned less untuned +0.05 (" in shown["tuning"]
     for number in ("-0.27", "-0.10", "-0.20", "-0.36"):
         assert f" {number} (" in shown["transfer"]
@@ -120,19 +124,19 @@ def test_what_is_said_beyond_the_contrasts_is_so():
     assert (apart["size"] == 5).all()
     own = CLAIMS["own-augmented"].beyond
     assert f"{apart['var'].mean() ** 0.5:.3f}".lstrip("0") in own
-    assert f"{claims._Printed(paper.published()).null.training.variance ** 0.5:.3f}".lstrip("0") in own
+    assert f"{PAPER.training.variance**0.5:.3f}".lstrip("0") in own
 
 
 # --- how sure a printed number is ---
 
 
 def test_the_null_is_what_two_trainings_of_one_problem_differ_by():
-    null = claims._Printed(paper.published()).null
-    assert null.differences == (-0.04, -0.05, -0.05, -0.05, -0.06)
-    assert null.rms == pytest.approx(0.0504, abs=1e-4)
-    assert (null.training.variance, null.training.freedom) == (pytest.approx(null.rms**2 / 2), 5)
-    by_scipy = stats.ttest_1samp(null.differences, 0).confidence_interval(0.95)
-    assert (null.offset.low, null.offset.high) == pytest.approx((by_scipy.low, by_scipy.high))
+    assert PAPER.null == (-0.04, -0.05, -0.05, -0.05, -0.06)
+    assert PAPER.rms == pytest.approx(0.0504, abs=1e-4)
+    assert (PAPER.training.variance, PAPER.training.freedom) == (pytest.approx(PAPER.rms**2 / 2), 5)
+    by_scipy, offset = stats.ttest_1samp(PAPER.null, 0).confidence_interval(0.95), PAPER.offset()
+    ends = offset.mean - offset.half, offset.mean + offset.half
+    assert ends == pytest.approx((by_scipy.low, by_scipy.high))
 
 
 def test_the_least_noise_is_rounding_and_the_fewest_clips():
@@ -149,9 +153,8 @@ def test_the_least_noise_is_rounding_and_the_fewest_clips():
 
 def test_the_most_noise_is_that_of_two_trainings_where_two_are_compared():
     _, most = estimates("tuning")
-    null = claims._Printed(paper.published()).null
-    assert most.parts["training"] == pytest.approx(null.rms)
-    assert most.half == pytest.approx(stats.t.ppf(0.975, 5) * null.rms, rel=0.02)
+    assert most.parts["training"] == pytest.approx(PAPER.rms)
+    assert most.half == pytest.approx(stats.t.ppf(0.975, 5) * PAPER.rms, rel=0.02)
     assert most.half == pytest.approx(0.13, abs=0.002)
 
 
@@ -168,23 +171,22 @@ def test_the_most_noise_is_that_of_two_trainings_where_two_are_compared():
     ],
 )
 def test_a_contrast_is_taken_apart_into_its_trainings(name, number, trainings):
-    scores = claims._scores(CLAIMS[name].contrasts[number])
+    scores = noise.scores_of(CLAIMS[name].contrasts[number])
     assert sorted(scores.values()) == pytest.approx(sorted(trainings))
     _, most = estimates(name, number)
-    null = claims._Printed(paper.published()).null
-    drawn = np.random.default_rng(1).normal(0, null.rms / 2**0.5, (50_000, len(trainings))) @ trainings
+    drawn = np.random.default_rng(1).normal(0, PAPER.rms / 2**0.5, (50_000, len(trainings))) @ trainings
     assert most.parts["training"] == pytest.approx(drawn.std(), rel=0.02)
 
 
 def test_a_baseline_on_itself_is_no_change_at_all():
     itself = Cells("figure2", "MSP-Podcast", "MSP-Podcast", (0,))
-    assert claims._scores(Contrast("itself", itself, 0.0, ABOVE)) == {}
+    assert noise.scores_of(Contrast("itself", itself, 0.0, ABOVE)) == {}
 
 
 def test_against_a_constant_one_training_counts():
     beside = CLAIMS["transfer"].beside[1]
-    assert list(claims._scores(beside)) == [("IEMOCAP", "CREMA-D", 0)]
-    assert claims._rounding(beside) == pytest.approx(0.01 * (2 / 12) ** 0.5), "Table 1's and the change's"
+    assert list(noise.scores_of(beside)) == [("IEMOCAP", "CREMA-D", 0)]
+    assert noise.rounding(beside) == pytest.approx(0.01 * (2 / 12) ** 0.5), "Table 1's and the change's"
 
 
 def test_the_most_noise_counts_clips_as_if_networks_erred_apart():
@@ -196,25 +198,22 @@ def test_the_most_noise_counts_clips_as_if_networks_erred_apart():
 
 
 def test_the_most_is_never_less_than_the_least():
-    tables = claims._Printed(paper.published())
     for _, contrast in EVERY:
-        assert tables.most(contrast).half > tables.least(contrast).half
+        assert PAPER.most(contrast).half > PAPER.least(contrast).half
 
 
 # --- what is decided ---
 
 
 def test_what_print_decides():
-    answers = {name: claims.printed(claim).answer for name, claim in CLAIMS.items()}
-    assert answers == dict.fromkeys(NAMES, UNTOLD) | {"transfer": HOLDS}
+    assert claims.in_print() == dict.fromkeys(NAMES, UNTOLD) | {"transfer": HOLDS}
 
 
 def test_of_the_gap_three_pairs_are_told_by_either_noise():
-    said = claims.printed(CLAIMS["transfer"])
-    assert [change.clear for change in said.changes] == [True, False, True, True]
-    assert (
-        "3 as claimed (MSP-Podcast on IEMOCAP; IEMOCAP on MSP-Podcast; IEMOCAP on CREMA-D)" in said.sentence
-    )
+    most = map(PAPER.most, CLAIMS["transfer"].contrasts)
+    assert [abs(of.mean) > of.half for of in most] == [True, False, True, True]
+    named = "3 as claimed (MSP-Podcast on IEMOCAP; IEMOCAP on MSP-Podcast; IEMOCAP on CREMA-D)"
+    assert named in said("transfer").why
 
 
 JOINT, SWAPPED = "MSP-Podcast+IEMOCAP", "MSP-Podcast+IEMOCAP-SCRAMBLED"
@@ -255,29 +254,28 @@ NULL = {
 
 @pytest.mark.parametrize("name", CLEAR)
 def test_numbers_that_are_clear_decide_a_claim(name):
-    assert claims.printed(CLAIMS[name], made(*CLEAR[name])).answer == HOLDS
+    assert said(name, made(*CLEAR[name])).answer == HOLDS
 
 
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_numbers_that_are_clearly_otherwise_decide_against_it(name):
-    assert claims.printed(CLAIMS[name], made(*OTHERWISE[name])).answer == FAILS
+    assert said(name, made(*OTHERWISE[name])).answer == FAILS
 
 
 @pytest.mark.parametrize("name", NULL)
 def test_numbers_of_nothing_decide_nothing(name):
-    assert claims.printed(CLAIMS[name], made(*NULL[name])).answer == UNTOLD
+    assert said(name, made(*NULL[name])).answer == UNTOLD
 
 
 def test_both_ends_of_the_noise_have_to_agree():
     """Were the null nothing, small changes in print would decide; what is left is rounding and clips."""
     quiet = made(without_null=True)
-    assert claims.printed(CLAIMS["tuning"], quiet).answer == HOLDS
-    assert claims.printed(CLAIMS["unnoticed"], quiet).answer == FAILS, "by .08 at 100 %"
-    assert claims.printed(CLAIMS["tuning"]).answer == UNTOLD
+    assert said("tuning", quiet).answer == HOLDS
+    assert said("unnoticed", quiet).answer == FAILS, "by .08 at 100 %"
+    assert said("tuning").answer == UNTOLD
 
 
 def test_a_claim_that_does_not_follow_from_its_numbers_never_holds():
-    claim = CLAIMS["scrambled-falls"]
     falls = [
         ("figure3", train, "IEMOCAP-SCRAMBLED", 100, -0.9)
         for train in ("MSP-Podcast", "IEMOCAP-SCRAMBLED", SWAPPED)
@@ -286,18 +284,19 @@ def test_a_claim_that_does_not_follow_from_its_numbers_never_holds():
     for exhibit, train, test, rate, number in falls[::2]:
         here = (quiet["exhibit"] == exhibit) & (quiet["train"] == train) & (quiet["test"] == test)
         quiet.loc[here & (quiet["augment_percent"] == rate), "paper"] = number
-    assert claims.printed(claim, quiet).answer == UNTOLD
-    assert claims.printed(dataclasses.replace(claim, follows=True), quiet).answer == HOLDS
+    assert said("scrambled-falls", quiet).answer == UNTOLD
+    follows = dataclasses.replace(CLAIMS["scrambled-falls"], follows=True)
+    assert claims.printed(follows, noise.Printed(quiet)).answer == HOLDS
     for name in ("separates", "bridge"):
-        assert claims.printed(CLAIMS[name], quiet).answer == UNTOLD
+        assert said(name, quiet).answer == UNTOLD
 
 
 def test_many_contrasts_are_corrected_for():
     """Of twenty changes at two deviations one alone would be clear; together none is."""
     one = Contrast("x", Cells("figure2", "MSP-Podcast", "IEMOCAP", (0,)), 0.0, ABOVE)
-    estimate = claims._Estimate(0.021, {"rounding": 0.01}, np.inf)
-    assert claims._decided([one], [estimate]) == [HOLDS]
-    assert claims._decided([one] * 20, [estimate] * 20) == [UNTOLD] * 20
+    estimate = noise.Estimate(0.021, {"rounding": 0.01}, np.inf)
+    assert claims.decided([one], [estimate]) == [HOLDS]
+    assert claims.decided([one] * 20, [estimate] * 20) == [UNTOLD] * 20
 
 
 @pytest.mark.parametrize(
@@ -311,8 +310,8 @@ def test_many_contrasts_are_corrected_for():
 )
 def test_a_contrast_is_decided_where_its_interval_lies_on_one_side(shows, margin, mean, expected):
     contrast = Contrast("x", Cells("figure2", "MSP-Podcast", "IEMOCAP", (0,)), 0.0, shows, margin)
-    estimate = claims._Estimate(mean, {"rounding": 0.01}, np.inf)
-    assert claims._decided([contrast], [estimate]) == [expected]
+    estimate = noise.Estimate(mean, {"rounding": 0.01}, np.inf)
+    assert claims.decided([contrast], [estimate]) == [expected]
     low, high = mean - estimate.half, mean + estimate.half
     ends = {ABOVE: (margin, np.inf), BELOW: (-np.inf, margin), WITHIN: (-margin, margin)}
     first, last = ends[shows]
@@ -329,104 +328,36 @@ def test_a_contrast_is_decided_where_its_interval_lies_on_one_side(shows, margin
     ],
 )
 def test_a_claim_needs_all_its_contrasts_or_any(need, decided, expected):
-    claim = Claim("x", "x", "§1", "x?", "x", need=need)
-    assert claims._answer(claim, decided) == expected
+    claim = Claim("x", "§1", "x", need=need)
+    assert claims.answer(claim, decided) == expected
 
 
 @every_claim
 def test_no_sentence_is_without_numbers(name):
-    said = claims.printed(CLAIMS[name])
-    for part in (said.sentence, said.repetitions):
-        assert re.search(r"\d", part)
+    found = said(name)
+    for part in (found.why, found.repetitions):
+        assert re.search(r"\d", found.numbers + part)
         assert part.endswith(".")
-    assert said.sentence.startswith(f"{CLAIMS[name].claim}: {said.answer}.")
-    assert len(said.changes) == len(CLAIMS[name].contrasts)
-    assert all(change.known and change.of == claims.REPETITION for change in said.changes)
     for word in ("nan", "inf ", "None", "  ", "..", "-0.00 "):
-        assert word not in said.sentence
+        assert not any(word in part for part in dataclasses.astuple(found))
 
 
 def test_the_best_of_several_is_above_one_by_noise():
     """Sixteen normal numbers, drawn: what Table 1's tuned row has by picking alone."""
     drawn = np.random.default_rng(3).normal(size=(100_000, 16))
-    assert claims._expected_best(16) == pytest.approx((drawn.max(axis=1) - drawn[:, 0]).mean(), rel=0.01)
-    assert claims._expected_best(1) == pytest.approx(0, abs=1e-9)
-    assert "The best of 16 trainings" in claims.printed(CLAIMS["tuning"]).why
+    assert claims.expected_best(16) == pytest.approx((drawn.max(axis=1) - drawn[:, 0]).mean(), rel=0.01)
+    assert claims.expected_best(1) == pytest.approx(0, abs=1e-9)
+    assert "The best of 16 trainings" in said("tuning").why
 
 
-# --- how many units would see an effect ---
-
-
-def of_units(deviation, n):
-    """The spread of a mean over some units of a known deviation."""
-    half = stats.t.ppf(0.975, n - 1) * deviation / n**0.5
-    return Spread(0.0, -half, half, 1.0, n, FOLDS)
-
-
-@pytest.mark.parametrize(("effect", "expected"), [(0.2, 199), (0.5, 34), (0.8, 15), (-0.5, 34)])
-def test_as_many_as_published_tables_say(effect, expected):
-    """One-sample t test, two-sided, 5 %, 80 % power: Cohen's small, medium and large effects."""
-    for n in (5, 91):
-        assert needed(of_units(1.0, n), effect) == expected
-
-
-@pytest.mark.parametrize(("effect", "comparisons"), [(0.5, 1), (1.0, 4), (0.7, 10)])
-def test_as_many_as_a_simulation_needs(effect, comparisons):
-    n = needed(of_units(1.0, 10), effect, comparisons=comparisons)
-    random = np.random.default_rng(4)
-
-    def power(n):
-        drawn = random.normal(effect, 1.0, (40_000, n))
-        return np.mean(stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05 / comparisons)
-
-    assert power(n) > 0.8 - 0.006
-    assert power(n - 1) < 0.8 + 0.006
-
-
-def test_the_parts_of_a_spread_say_more_than_its_width():
-    """Satterthwaite's freedom is not that of the units, so a width alone says too little."""
-    parts = Spread(0.0, -9.0, 9.0, 1.0, 10, FOLDS, {"tests": 0.6 / 10**0.5, "training": 0.8 / 10**0.5})
-    assert needed(parts, 0.5) == 34
-
-
-def test_what_is_needed_falls_with_the_effect_and_grows_with_noise_and_comparisons():
-    spread = of_units(1.0, 10)
-    counts = [needed(spread, effect) for effect in (0.05, 0.1, 0.3, 1.0, 3.0, 100.0)]
-    assert counts == sorted(counts, reverse=True)
-    assert counts[-1] == 2
-    assert needed(of_units(2.0, 10), 0.5) > needed(spread, 0.5)
-    assert needed(spread, 0.5, comparisons=10) > needed(spread, 0.5)
-    assert needed(spread, 0.5, 0.01) > needed(spread, 0.5, 0.05)
-    assert needed(spread, 0.5, 0.05, 5) == needed(spread, 0.5, 0.01)
-
-
-@pytest.mark.parametrize(
-    ("spread", "effect"),
-    [
-        (Spread(), 0.05),
-        (Spread(0.1, n=1, of=intervals.ALONE), 0.05),
-        (Spread(0.1, 0.0, 0.2, 0.05, 1, FOLDS), 0.05),
-        (of_units(1.0, 10), 0.0),
-        (of_units(1.0, 10), np.nan),
-        (of_units(1.0, 10), 1e-5),
-    ],
-)
-def test_where_nothing_tells_how_many_there_is_no_number(spread, effect):
-    assert needed(spread, effect) is None
-
-
-def test_what_does_not_vary_is_seen_by_the_fewest():
-    assert needed(Spread(0.1, 0.1, 0.1, 0.0, 5, FOLDS), 0.05) == 2
+# --- how many repetitions would see an effect ---
 
 
 def test_repetitions_of_print_are_those_of_a_claim_s_widest_contrast():
-    null = claims._Printed(paper.published()).null
-    one = of_units(null.rms, 10)
-    assert (
-        f" {needed(one, 0.06)} repetitions would see a change of 0.06"
-        in claims.printed(CLAIMS["tuning"]).repetitions
-    )
-    assert f" {needed(one, 0.02, comparisons=2)} repetitions" in claims.printed(CLAIMS["adding"]).repetitions
+    variance = PAPER.rms**2
+    of_tuning = f" {needed(variance, 0.06)} repetitions would see a change of 0.06"
+    assert of_tuning in said("tuning").repetitions
+    assert f" {needed(variance, 0.02, 2)} repetitions" in said("adding").repetitions
 
 
 # --- the document ---
@@ -449,13 +380,12 @@ def test_the_document_has_what_the_code_says():
 
 
 def test_the_document_says_how_many_repetitions_the_rows_need():
-    said = [claims.printed(CLAIMS[name]).repetitions for name in TESTED]
-    counts = [int(re.search(r"(\d+) repetitions", of)[1]) for of in said]
+    counts = [int(re.search(r"(\d+) repetitions", said(name).repetitions)[1]) for name in TESTED]
     assert f"{min(counts)} to {max(counts)} repetitions" in READING.read_text(encoding="utf-8")
 
 
 def test_the_table_has_a_row_a_claim():
     table = claims.table()
     assert [row[0] for row in table.rows] == [f"{of.claim} ({of.section})" for of in CLAIMS.values()]
-    assert [row[2] for row in table.rows] == [claims.printed(of).answer for of in CLAIMS.values()]
+    assert [row[2] for row in table.rows] == [said(name).answer for name in NAMES]
     assert table.csv().count("\n") == len(NAMES) + 1

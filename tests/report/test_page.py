@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 
 from benchmark import study as studies
 from benchmark.report import cells, collect, coverage, page, verdicts
-from benchmark.report.claims import claims, printed
+from benchmark.report.claims import in_print
 from benchmark.report.exhibits import changes
 from benchmark.report.intervals import Spread
 from benchmark.report.page.sketch import MOST, STEP, WIDTH, sketch
@@ -356,9 +356,9 @@ def test_the_page_begins_with_the_answer_and_a_line_a_verdict(store):
     for verdict, (_, _, line) in zip(shown.verdicts, lines, strict=True):
         assert line.startswith(html_text(verdict.claim))
         assert f'<p class="why">{html_text(verdict.sentence)}</p>' in line
-        published = claims().get(verdict.name)
+        published = in_print().get(verdict.name)
         assert ("the paper's printed numbers: " in line) == (published is not None)
-        assert published is None or f"numbers: {printed(published).answer}<" in line
+        assert published is None or f"numbers: {published}<" in line
         assert line.count("<svg ") == any(not np.isnan(of.mean) for _, of in verdict.changes)
         drawn = f"{html_text(verdict.unit)}: {len(verdict.changes)} with intervals"
         assert drawn in line or not verdict.changes

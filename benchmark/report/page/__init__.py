@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report import escape, verdicts
-from benchmark.report.claims import claims, printed
+from benchmark.report.claims import in_print
 from benchmark.report.coverage import cost, coverage, versions
 from benchmark.report.page.sketch import sketch
 from benchmark.report.tables import Table
@@ -45,7 +45,7 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
     Heat maps open in the `colours` `paper` or `safe`; a reader may switch.
     """
     study, results = report.study, report.found.results.values()
-    spent, published = cost(results), {name: printed(claim).answer for name, claim in claims().items()}
+    spent = cost(results)
     choices = Table("choices", "Points and choices", ["Point", "Choice"], report.choices)
     tables = [*report.tables, *coverage(study, report.found, report.states), choices, spent]
     data: dict[str, Any] = {"labels": LABELS, "metrics": METRICS, "conditions": report.conditions}
@@ -58,7 +58,7 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
         study=study,
         question=verdicts.QUESTION,
         margin=MARGIN,
-        published=published,
+        published=in_print(),
         sketches=[sketch(verdict.changes, verdict.margin) for verdict in report.verdicts],
         colours=colours,
         tables={table.name: table for table in tables},

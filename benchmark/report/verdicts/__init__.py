@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.claims import claims, printed
+from benchmark.report.claims import in_print
 from benchmark.report.judging import Verdict
 from benchmark.report.tables import Table
 from benchmark.report.terms import FAILS
@@ -71,8 +71,7 @@ def answer(found: Sequence[Verdict]) -> list[str]:
 
 def table(found: Sequence[Verdict]) -> Table:
     """The verdicts as a table: claim, verdict, what the paper's own numbers say of it, and why."""
-    published = {name: printed(claim).answer for name, claim in claims().items()}
-    rows = [[of.claim, of.answer, published.get(of.name, ""), of.sentence] for of in found]
+    rows = [[of.claim, of.answer, in_print().get(of.name, ""), of.sentence] for of in found]
     legend = (
         "In print: what the paper's printed numbers decide of its own claim (docs/reading-the-paper.md). By"
         " the most noise that its tables show, no claim that nothing changes could have held, whatever was"
