@@ -19,7 +19,7 @@ import numpy as np
 from benchmark.report import intervals
 from benchmark.report.intervals import Spread
 from benchmark.report.power import needed
-from benchmark.report.tables import signed
+from benchmark.report.tables import moved, signed
 from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
 from benchmark.study import How, Study, TrainingSet
 from serkit.labels import corpus_of
@@ -183,8 +183,7 @@ class Family:
         n, means = len(self.counted), [spread.mean for spread in self.spreads]
         span = " to ".join(dict.fromkeys((signed(min(means)), signed(max(means)))))
         if n == 1:
-            (of,) = self.spreads
-            span = f"{signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
+            span = moved(self.spreads[0])
         median = f", median {signed(float(np.median(means)))}" * (n > 2)
         over = intervals.over((of.n, of.of) for of in self.spreads)
         corrected = f"; {many(n, 'change')} corrected for" * (n > 1)

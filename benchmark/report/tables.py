@@ -11,6 +11,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from benchmark.report import escape, intervals
+from benchmark.report.intervals import Spread
 from serkit.words import printable
 
 MISSING = "--"
@@ -65,21 +66,9 @@ class Table:
 
 def value(row: Mapping[str, Any], metric: str = "wF1") -> str:
     """A cell's metric with its interval, where there is one; wF1 that is not above a constant's is marked."""
-    mean, low, high = (row[f"{metric}{end}"] for end in ("", "_low", "_high"))
-    if math.isnan(mean):
+    if math.isnan(row[metric]):
         return MISSING
-    ends = "" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]"
-    return f"{mean:.2f}{ends}{BELOW * (metric == 'wF1' and not row['above'])}{share(row)}"
-
-
-def ends(
-    row: Mapping[str, Any], name: str, low: str, high: str, write: Callable[[float], str] | None = None
-) -> str:
-    """A number of a row with its interval, where there is one, each by the names of their columns."""
-    write = write or two_digits
-    if math.isnan(row[name]):
-        return MISSING
-    return write(row[name]) + ("" if math.isnan(row[low]) else f" [{write(row[low])}, {write(row[high])}]")
+    return f"{ends(row, metric)}{BELOW * (metric == 'wF1' and not row['above'])}{share(row)}"
 
 
 def share(row: Mapping[str, Any]) -> str:
@@ -117,3 +106,20 @@ def two_digits(number: float) -> str:
 def signed(number: float | None, digits: int = 2, missing: str = "") -> str:
     """A change as it is written everywhere: with its sign, and no -0.00."""
     return missing if number is None or math.isnan(number) else f"{number:+z.{digits}f}"
+
+
+def interval(mean: float, low: float, high: float, write: Callable[[float], str] = two_digits) -> str:
+    """A number with its interval, where there is one."""
+    if math.isnan(mean):
+        return MISSING
+    return write(mean) + ("" if math.isnan(low) else f" [{write(low)}, {write(high)}]")
+
+
+def ends(row: Mapping[str, Any], name: str, write: Callable[[float], str] = two_digits) -> str:
+    """A number of a row with its interval, where there is one."""
+    return interval(row[name], row[f"{name}_low"], row[f"{name}_high"], write)
+
+
+def moved(change: Spread) -> str:
+    """A change with its interval, where there is one: `+0.10 [+0.05, +0.15]`."""
+    return interval(change.mean, change.low, change.high, signed)

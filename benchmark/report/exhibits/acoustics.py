@@ -319,10 +319,8 @@ def _distribution(row: Mapping[str, Any]) -> str:
 
 
 def _with_interval(row: Mapping[str, float], name: str) -> str:
-    if math.isnan(row[name]):
-        return ""
-    value, low, high = (tables.two_digits(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
-    return f"{value} [{low}, {high}]"
+    """Empty where nothing is asked: between the raw corpora nothing can be gone."""
+    return "" if math.isnan(row[name]) else tables.ends(row, name)
 
 
 def draw_figures(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -145,9 +144,7 @@ def drawn(cells: pd.DataFrame, ways: tuple[str, str]) -> list[list[str]]:
         train = row["train"] if row["train"] != before else ""
         place = [train, f"{row['augment_percent']} %", f"{row['test']}{' own' * row['own']}"]
         both = [tables.value(_side(row, way)) for way in ways]
-        change, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
-        ends = "" if math.isnan(low) else f" [{tables.signed(low)}, {tables.signed(high)}]"
-        difference = f"{tables.signed(change, missing=tables.MISSING)}{ends}{' *' * bool(row['clear'])}"
+        difference = tables.ends(row, "difference", tables.signed) + " *" * bool(row["clear"])
         rows.append([*place, *both, difference, tables.two_digits(row[f"{ways[0]}_wF1_constant"])])
         before = row["train"]
     return rows

@@ -150,7 +150,7 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
         marks = _how_many(cells, "*", tables.BELOW.strip())
         drawn.append(tables.Table(name, NAMES[name], headers, rows, (trained, marks)))
         if name == "figure3" and "null-cells" in numbers:
-            drawn.append(_null(study, numbers["null-cells"]))
+            drawn.append(_null_table(study, numbers["null-cells"]))
         drawn.append(tables.Table(f"{name}-wf1", title, headers, as_wf1, legend, aside=True))
     return drawn
 
@@ -305,7 +305,7 @@ def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]
         nulls = (
             numbers["null-cells"].to_dict("records") if name == "figure3" and "null-cells" in numbers else []
         )
-        heat["nulls"] = [(f"{at['augment_percent']} % null, {at['corpus']}", _with_ends(at)) for at in nulls]
+        heat["nulls"] = [(f"{at['augment_percent']} % null, {at['corpus']}", _null(at)) for at in nulls]
         heat["legend"] = [_how_many(cells), *[NULL] * bool(nulls)]
         parts: list[tuple[str, Any]] = [("heat_map", heat), *[("files", "null-cells")] * bool(nulls)]
         made.append(Section(name, parts, f"Figure {name[-1]}", f"Figure {name[-1]}", data))
@@ -369,19 +369,16 @@ def _how_many(cells: pd.DataFrame, clear: str = "Bold", grey: str = "Grey") -> s
     return f"{clear}: clear, {corrected}. {grey}: {tables.GREY}."
 
 
-def _null(study: Study, nulls: pd.DataFrame) -> tables.Table:
+def _null_table(study: Study, nulls: pd.DataFrame) -> tables.Table:
     """The relabelling null of each corpus at each rate."""
-    rows = [[str(corpus), *map(_with_ends, of.to_dict("records"))] for corpus, of in nulls.groupby("corpus")]
+    rows = [[str(corpus), *map(_null, of.to_dict("records"))] for corpus, of in nulls.groupby("corpus")]
     headers = ["Corpus", *(f"{rate} %" for rate in study.rates_percent)]
     title = "Figure 3, null: change in wF1 by other names of one corpus's labels"
     return tables.Table("figure3-null", title, headers, rows, (NULL,))
 
 
-def _with_ends(row: Mapping[str, Any]) -> str:
-    if math.isnan(row["change"]):
-        return tables.MISSING
-    ends = "" if math.isnan(row["low"]) else f" [{tables.signed(row['low'])}, {tables.signed(row['high'])}]"
-    return f"{tables.signed(row['change'])}{ends}"
+def _null(row: Mapping[str, Any]) -> str:
+    return tables.interval(row["change"], row["low"], row["high"], tables.signed)
 
 
 def _rates(cells: pd.DataFrame) -> list[dict[str, Any]]:

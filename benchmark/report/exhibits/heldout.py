@@ -196,12 +196,12 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
             f"{row['train']}, {row['augment_percent']} %" if row["label"] == LABELS[0] else "",
             row["lacks"],
             row["label"],
-            tables.ends(row, "heldout", "heldout_low", "heldout_high") + tables.share(row),
+            tables.ends(row, "heldout") + tables.share(row),
             tables.two_digits(row["called"]),
-            tables.ends(row, "above", "low", "high", tables.signed),
+            tables.interval(row["above"], row["low"], row["high"], tables.signed),
             tables.two_digits(row["joint"]),
-            tables.ends(row, "ceiling", "ceiling_low", "ceiling_high", tables.signed),
-            tables.ends(row, "share", "share_low", "share_high") if row["label"] == ALL else "",
+            tables.ends(row, "ceiling", tables.signed),
+            tables.ends(row, "share") if row["label"] == ALL else "",
         ]
         for row in numbers["heldout-cells"].to_dict("records")
     ]

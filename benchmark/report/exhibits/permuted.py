@@ -203,8 +203,7 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
     rows, before = [], ""
     for row in numbers["permuted-cells"].to_dict("records"):
         place = f"{row['train']}, {row['augment_percent']} %"
-        of = [tables.ends(row, name, f"{name}_low", f"{name}_high", tables.signed) for name in PARTS]
-        share = tables.ends(row, "share", "share_low", "share_high")
+        of, share = [tables.ends(row, name, tables.signed) for name in PARTS], tables.ends(row, "share")
         first = place * (place != before)
         usual = tables.two_digits(row["usual"])
         rows.append([first, row["test"], row["role"], of[0] + tables.share(row), of[1], usual, of[2], share])

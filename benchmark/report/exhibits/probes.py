@@ -151,8 +151,8 @@ def _table(
     rows, before = [], ""
     for row in cells.to_dict("records"):
         place = f"{row['train']}, {row['augment_percent']} %"
-        read = [tables.ends(row, of, f"{of}_low", f"{of}_high") for of in READ_FROM]
-        change = tables.ends(row, "change", "change_low", "change_high", tables.signed)
+        read = [tables.ends(row, of) for of in READ_FROM]
+        change = tables.ends(row, "change", tables.signed)
         partial = tables.share(row) if row["runs"] else ""
         line = [f"{_what(row)}{partial}", *read, change + " *" * bool(row["clear"])]
         rows.append([place * (place != before), *line, tables.two_digits(row["chance"])])

@@ -151,19 +151,15 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
         for way in ("shuffled", "true"):
             done, expected = row[f"loss_{way}_runs"], row[f"loss_{way}_expected"]
             partial = tables.share({"runs": done, "runs_expected": expected}) if done else ""
-            line.append(f"{_ends(row, f'loss_{way}')}{partial}")
-        line.append(_ends(row, "remembered"))
+            line.append(f"{tables.ends(row, f'loss_{way}')}{partial}")
+        line.append(tables.ends(row, "remembered"))
         for metric in ("uACC", "wF1"):
-            line += [_ends(row, metric) + " *" * (row["leaks"] and metric == "uACC")]
+            line += [tables.ends(row, metric) + " *" * (row["leaks"] and metric == "uACC")]
             line += [tables.two_digits(row[f"{metric}_constant"])]
         rows.append(line)
     headers = ["Trained on", "Augment", "Tested on", "loss\nguessing", "loss\nshuffled", "loss\ntrue"]
     headers += ["share\nremembered", "uACC", "uACC\nguessing", "wF1", "wF1\nconstant"]
     return [tables.Table("shuffled", NAMES["shuffled"], headers, rows, tuple(_legend(cells)))]
-
-
-def _ends(row: Mapping[str, Any], name: str) -> str:
-    return tables.ends(row, name, f"{name}_low", f"{name}_high")
 
 
 def _legend(cells: pd.DataFrame) -> Iterator[str]:

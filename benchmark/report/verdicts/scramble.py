@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.judging import Change, Family, Place, Verdict, change, verdict
-from benchmark.report.tables import signed
+from benchmark.report.tables import moved
 from benchmark.report.terms import BELOW, EITHER, WITHIN
 from benchmark.study import TrainingSet
 from serkit.labels import corpus_of, is_permuted, is_whole
@@ -71,11 +71,7 @@ def _null(cells: Cells, sets: list[TrainingSet], rate: int) -> str:
     """What other names for one corpus's labels change by themselves, which is training anew; else empty."""
     names = dict.fromkeys(name for train in sets for name in train if is_permuted(name))
     nulls = {name: cells.evidence.null(name, rate) for name in names}
-    known = [
-        f"{cells.study.title_of(name)} {signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
-        for name, of in nulls.items()
-        if of.known
-    ]
+    known = [f"{cells.study.title_of(name)} {moved(of)}" for name, of in nulls.items() if of.known]
     return f"Null, the corpus alone under permuted labels: {', '.join(known)}." if known else ""
 
 

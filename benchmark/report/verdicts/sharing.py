@@ -24,7 +24,7 @@ from benchmark.report import intervals
 from benchmark.report.exhibits import heldout, permuted
 from benchmark.report.intervals import Spread
 from benchmark.report.judging import Family, Verdict, guessing
-from benchmark.report.tables import signed
+from benchmark.report.tables import interval, moved
 from benchmark.report.terms import FAILS, HOLDS, MARGIN, UNTOLD
 from benchmark.report.verdicts import scramble
 from benchmark.study import TrainingSet
@@ -127,7 +127,7 @@ def _direction(cells: Cells) -> Evidence | None:
         tests = [(_where(cells, of), beyond) for of in own if (beyond := of.beyond()).known]
     clear = intervals.holm([spread.p for _, spread in tests]) < intervals.CHANCE
     drawn = [name for (name, of), so in zip(tests, clear, strict=True) if so and of.mean > 0]
-    words = [f"{name} {_ends(of)}" for name, of in tests] + [
+    words = [f"{name} {moved(of)}" for name, of in tests] + [
         _lost(cells, of) for of in own if of.lost().known
     ]
     small = all(of.known and of.high < MARGIN for of in gained)
@@ -150,23 +150,16 @@ def _twins(one: TrainingSet, other: TrainingSet) -> bool:
 def _lost(cells: Cells, of: permuted.Direction) -> str:
     """What a permutation costs on a corpus, and how much of it goes to the partner."""
     usual = f"{of.usual():.0%} of errors on true labels"
-    return f"{_where(cells, of)}: {_ends(of.lost())} lost, of it {_share(of.share())} to the partner, {usual}"
+    return f"{_where(cells, of)}: {moved(of.lost())} lost, of it {_share(of.share())} to the partner, {usual}"
 
 
 def _where(cells: Cells, of: permuted.Direction) -> str:
     return f"{cells.study.titles[of.corpus]}, {cells.study.title_of(of.train)}"
 
 
-def _ends(of: Spread) -> str:
-    return f"{signed(of.mean)} [{signed(of.low)}, {signed(of.high)}]"
-
-
 def _share(share: tuple[float, float, float]) -> str:
     """A share with its interval, in percent."""
-    mean, low, high = share
-    if np.isnan(mean):
-        return "an unknown share"
-    return f"{mean:.0%}" + ("" if np.isnan(low) else f" [{low:.0%}, {high:.0%}]")
+    return "an unknown share" if np.isnan(share[0]) else interval(*share, "{:.0%}".format)
 
 
 def _heldout(cells: Cells) -> Evidence | None:
@@ -197,8 +190,8 @@ def _heldout(cells: Cells) -> Evidence | None:
         NEITHER: f"may or may not be known from the others, which cannot be told{alone}",
     }[speaks]
     words = [
-        f"{name}: {cell.held.mean:.2f} of its clips, {_ends(cell.above())} above what else is called so,"
-        f" {_share(cell.share())} of the recall with it; of the others alone {_ends(cell.ceiling())}"
+        f"{name}: {cell.held.mean:.2f} of its clips, {moved(cell.above())} above what else is called so,"
+        f" {_share(cell.share())} of the recall with it; of the others alone {moved(cell.ceiling())}"
         for name, cell in found
     ]
     left = f"; {len(planned) - len(found)} more not done" * (len(found) < len(planned))
