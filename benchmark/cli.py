@@ -21,7 +21,7 @@ from benchmark.options import opened, results_option, say, seeds_option, study_o
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.files import house_libraries
-from serkit.specs import CHECKPOINTS, HISTORY, METHOD, METRICS
+from serkit.specs import CHECKPOINTS, METRICS
 
 
 @click.group(
@@ -129,20 +129,14 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
     default="paper",
     help="Colours of heat maps: the paper's green and red, or ones that everybody can tell apart.",
 )
-@click.option(
-    "--method",
-    type=click.Choice([str(method) for method in (*HISTORY, METHOD)]),
-    default=str(METHOD),
-    help="Results by this method; those of an earlier serkit are shown as history.",
-)
-def report(study_name: str, results: str | None, seeds: int | None, colours: str, method: str) -> None:
+def report(study_name: str, results: str | None, seeds: int | None, colours: str) -> None:
     """Rebuild a study's page, figures and tables.
 
     From the results that are there; nothing is run.
     """
     from benchmark.report.write import assemble
 
-    text, _ = assemble(*opened(study_name, results, seeds), colours, int(method))
+    text, _ = assemble(*opened(study_name, results, seeds), colours)
     say(text)
 
 

@@ -26,7 +26,7 @@ from serkit import corpora
 from serkit.corpora.reading.corpus import PARTS
 from serkit.encoders.cnn14.checkpoints import is_here
 from serkit.errors import CorpusMissing
-from serkit.results import Store, left_out, stores
+from serkit.results import Store, left_out, other_methods, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 from serkit.words import many
 
@@ -51,7 +51,8 @@ def text(study: Study, store: Store, data: Path | None) -> str:
     """
     progress = Progress(study, store)
     seen = progress.look()
-    head = "\n".join([f"Study {study.name}: {study.title}", *left_out(progress.unread)])
+    not_counted = [*other_methods(progress.others), *left_out(progress.unread)]
+    head = "\n".join([f"Study {study.name}: {study.title}", *not_counted])
     try:
         sizes = {spec.name: size(spec, data) for spec in study.corpora}
     except CorpusMissing as missing:

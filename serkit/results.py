@@ -11,6 +11,7 @@ import os
 import socket
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
 from serkit.files import append_line, open_file, write_by, write_whole
 from serkit.resultfile import BUNDLE, EMBEDDINGS, TABLE_OF, Result, read, read_table, unreadable
-from serkit.specs import METHOD, Spec, from_json
+from serkit.specs import AcousticsSpec, RunSpec, Spec, from_json
 from serkit.words import many
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Store:
         return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)))
 
     def all(self) -> Iterator[tuple[Spec, Result]]:
-        """What `results` can read, each with its spec; another method's is left out: it answers nothing."""
+        """What `results` can read, each with its spec, but those by another method."""
         return with_specs(self.results()[0])
 
     @contextmanager
@@ -315,11 +316,23 @@ def stores(root: Path, unread: list[str]) -> list[Store]:
     return [Store(root / name) for name in sorted({*folders(root, unread), *bundles})]
 
 
-def with_specs(results: Iterable[Result], method: int = METHOD) -> Iterator[tuple[Spec, Result]]:
-    """Results with their specs, but those by another method; by an earlier one they are history."""
+def with_specs(results: Iterable[Result]) -> Iterator[tuple[Spec, Result]]:
+    """Results with their specs, but those by another method, which answer nothing (`other_methods`)."""
     for result in results:
         with suppress(SpecError):
-            yield from_json(result["spec"], method), result
+            yield from_json(result["spec"]), result
+
+
+def other_methods(results: Iterable[Result]) -> list[str]:
+    """Lines that say how many results are left out for their method, and by which; none where none is."""
+    today = RunSpec.method | AcousticsSpec.method
+    numbers = (item for result in results for item in result["spec"].items() if item[0] in today)
+    others = Counter((name, number) for name, number in numbers if number != today[name])
+    return [
+        f"{many(n, 'result')} by {name.replace('_', ' ')} {number} left out: this serkit's is {today[name]},"
+        " and numbers of two methods do not compare"
+        for (name, number), n in sorted(others.items())
+    ]
 
 
 def unwritable(path: Path, error: Exception) -> ResultsUnwritable:

@@ -388,20 +388,11 @@ def kind_of(data: Mapping[str, Any]) -> str:
     return MEASUREMENT if "acoustics_method" in data else TRAINING
 
 
-HISTORY = {2: 1}
-"""Earlier methods of runs, each with that of the measurements beside them: read, and never mixed in."""
-
-
-def from_json(data: Mapping[str, Any], method: int = METHOD) -> Spec:
-    """The inverse of `Keyed.to_json`; of an earlier method of runs, what it asked, whose key is not its own.
-
-    Raises SpecError: of another method's number, or not a spec.
-    """
+def from_json(data: Mapping[str, Any]) -> Spec:
+    """The inverse of `Keyed.to_json`. Raises SpecError: of another method's number, or not a spec."""
     try:
         of: type[Spec] = AcousticsSpec if kind_of(data) == MEASUREMENT else RunSpec
         ((name, read),) = of.method.items()
-        if method != METHOD:
-            read = method if of is RunSpec else HISTORY.get(method, 0)
         written = data.get(name)
         check(written == read, f"result written by method {written}; this version reads method {read}")
         fields = {field.name for field in dataclasses.fields(of)}

@@ -17,8 +17,8 @@ import pytest
 
 from serkit.errors import ResultDamaged, ResultsUnwritable
 from serkit.resultfile import ESTIMATES
-from serkit.results import Store
-from serkit.specs import METHOD
+from serkit.results import Store, other_methods
+from serkit.specs import ACOUSTICS_METHOD, METHOD
 from tests.made_results import SPEC, made_result, put
 
 ROOT = Path(__file__).parent.parent
@@ -164,9 +164,16 @@ def test_results_of_another_method_are_left_out(store, method):
     result = result_of(SPEC)
     store.save(SPEC, result, Frame())
     assert len(list(store.all())) == 1
+    assert other_methods([result]) == []
     result["spec"]["method"] = method
     store.save(SPEC, result, Frame())
     assert list(store.all()) == []
+    measured = {"spec": {"acoustics_method": ACOUSTICS_METHOD + 1}}
+    ours, why = "left out: this serkit's is", "and numbers of two methods do not compare"
+    assert other_methods([result, measured, result]) == [
+        f"1 result by acoustics method {ACOUSTICS_METHOD + 1} {ours} {ACOUSTICS_METHOD}, {why}",
+        f"2 results by method {method} {ours} {METHOD}, {why}",
+    ]
 
 
 def test_a_store_that_was_never_written_is_empty(store):

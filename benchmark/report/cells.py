@@ -22,8 +22,8 @@ from benchmark.study import How, Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of
 from serkit.resultfile import Result, diverged
-from serkit.results import Store, with_specs
-from serkit.specs import MEASUREMENT, METHOD, METRICS, Spec
+from serkit.results import Store, other_methods, with_specs
+from serkit.specs import MEASUREMENT, METRICS, Spec
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,22 @@ class Answers:
         mixed: corpora whose results come from several versions of them (fingerprints).
         left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         unread: why stored results could not be read, a message each.
+        others: how many of them are by another method, which are left out (`serkit.results.other_methods`).
     """
 
     results: Mapping[Spec, Result]
     mixed: tuple[str, ...] = ()
     left_out: Mapping[Spec, Result] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
-def answers(study: Study, store: Store, method: int = METHOD) -> Answers:
-    """Looks up every run and measurement of the study by a method, whatever copy of the corpora it used."""
+def answers(study: Study, store: Store) -> Answers:
+    """Looks up every run and measurement of the study, whatever copy of the corpora it used."""
     wanted = {case.spec for case in plan(study)}
     found: dict[Spec, Result] = {}
     stored, unread = store.results()
-    for spec, result in with_specs(stored, method):  # oldest first, so the newest stays
+    for spec, result in with_specs(stored):  # oldest first, so the newest stays
         if spec.plan() in wanted:
             try:
                 if spec.kind == MEASUREMENT:
@@ -64,6 +66,7 @@ def answers(study: Study, store: Store, method: int = METHOD) -> Answers:
         mixed=tuple(sorted(name for name, number in versions.items() if number > 1)),
         left_out={spec: result for spec, result in found.items() if diverged(result)},
         unread=tuple(unread),
+        others=tuple(other_methods(stored)),
     )
 
 

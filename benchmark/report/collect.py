@@ -23,23 +23,19 @@ from serkit.labels import LABELS
 from serkit.metrics import in_tail
 from serkit.resultfile import GUESSING, Result
 from serkit.results import Store, left_out
-from serkit.specs import MEASUREMENT, METHOD, METRICS, TRAINING
+from serkit.specs import MEASUREMENT, METRICS, TRAINING
 from serkit.words import many
 
 NAMED = 5  # runs in a note; more are counted
-HISTORY = (
-    "Caution: history. These results are by method {} of an earlier serkit, this one's is {}: trainings and"
-    " augmentation have changed, so they are read by today's rules, and compare with no new result."
-)
 
 
 class Report:
     """All that is shown of a study."""
 
-    def __init__(self, study: Study, store: Store, method: int = METHOD) -> None:
-        """Reads whatever of it is done; by an earlier method, as history."""
+    def __init__(self, study: Study, store: Store) -> None:
+        """Reads whatever of it is done."""
         self.study = study
-        self.found = cells.answers(study, store, method)
+        self.found = cells.answers(study, store)
         made = Cells(study, self.found.results, store.table)
         numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds()]
         self.exhibits = [(kind, of) for kind, of in numbers if of]
@@ -51,12 +47,10 @@ class Report:
         self.verdicts = verdicts.verdicts(made, every)
         self.answer = verdicts.answer(self.verdicts)
         self.judged = verdicts.table(self.verdicts)
-        history = [HISTORY.format(method, METHOD)] if method != METHOD else []
-        self.notes = [*history, *_notes(made, self.found, self.cells)]
+        self.notes = list(_notes(made, self.found, self.cells))
         self.choices = choices(study)
         self.conditions = list(_conditions(study, made))
-        # What was asked for then is not known: history has no gaps.
-        self.states = [] if history else list(progress.Progress(study, store).look())
+        self.states = progress.Progress(study, store).look()
         done = all(state.state == progress.DONE for state in self.states)
         how_far = f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
         self.interim = "" if done else how_far
@@ -94,6 +88,7 @@ def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
     if found.mixed:
         mixed = ", ".join(study.titles[name] for name in found.mixed)
         yield f"Caution: results of different copies of {mixed} are mixed here."
+    yield from (f"Caution: {line}." for line in found.others)
     yield from left_out(found.unread)
     for name, title in study.titles.items():
         learnt = made.learnt((name,), name, 0)

@@ -2,8 +2,7 @@
 
 Cells go by the corpora's names, whatever recipe, network or copy of a corpus is behind them; `unlike` says
 where these differ. What runs say of themselves is believed, not what the study's file says today: recipe,
-network and corpora are the study's where a run has them, else those of most runs. Two sides by two methods
-are compared too, and it is said; of one side's runs only those by its newest method count.
+network and corpora are the study's where a run has them, else those of most runs.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from serkit.effects import Augmentation
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import SCRAMBLED, corpus_of, is_permuted, treatment_of
 from serkit.resultfile import BUNDLE, Result
-from serkit.results import Store, left_out, stores
-from serkit.specs import TRAINING, RunSpec, from_json, in_order, kind_of
+from serkit.results import Store, left_out, other_methods, stores, with_specs
+from serkit.specs import RunSpec, in_order
 from serkit.words import many
 
 WAY = ("model", "recipe", "corpora")
@@ -89,30 +88,16 @@ def _found(given: str, root: Path) -> tuple[Path, Study | None]:
 
 def _side(name: str, folder: Path, asked: Study | None) -> Side:
     """Reads a folder; `asked` says which exhibits there are, if anything does."""
-    of_method: dict[int, dict[RunSpec, Result]] = {}
     stored, damaged = Store(folder).results()
-    unread = []
-    for result in (at for at in stored if kind_of(at["spec"]) == TRAINING):
-        method = result["spec"]["method"]
-        try:
-            spec = from_json(result["spec"], method)
-        except SpecError as error:
-            unread.append(str(error))
-            continue
-        runs = of_method.setdefault(method, {})
-        runs[spec.plan()] = result  # type: ignore[index]  # oldest first, so the newest stays
-    if not of_method:
-        why = f" that this serkit understands ({[*damaged, *unread][0]})" if damaged or unread else ""
+    # Oldest first, so the newest stays.
+    runs = {spec.plan(): result for spec, result in with_specs(stored) if isinstance(spec, RunSpec)}
+    notes = other_methods(stored)
+    if not runs:
+        why = f" that this serkit understands ({[*damaged, *notes][0]})" if damaged or notes else ""
         inside = [store.name for store in stores(folder, []) if any(store.all())]
         hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
         raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}{hint}")
-    runs = of_method.pop(max(of_method))
-    notes = left_out(damaged)
-    earlier = sum(map(len, of_method.values()))
-    notes += [f"{many(earlier, 'run')} by an earlier method left out: methods are never mixed"] * bool(
-        earlier
-    )
-    notes += [f"{many(len(unread), 'run')} left out: {unread[0]}"] if unread else []
+    notes += left_out(damaged)
     made = _as_made(list(runs), asked, Store(folder.resolve()).name)
     if asked and _way(made) != _way(asked):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")
@@ -265,7 +250,6 @@ def _made(side: Side) -> dict[str, Any]:
             copies.setdefault(f"corpus {name}, copy (fingerprint)", set()).add(digest[:12])
     made |= {what: tuple(sorted(digests)) for what, digests in copies.items()}
     made |= {"seeds": of.seeds, "corpora": tuple(corpus.name for corpus in of.corpora)}
-    made["method"] = tuple(sorted({result["spec"]["method"] for result in results}))
     made["bf16"] = tuple(sorted({result["environment"].get("bf16", False) for result in results}))
     return made | {"run on": tuple(devices(results))}
 

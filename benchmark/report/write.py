@@ -12,14 +12,11 @@ from benchmark.report.tables import Table
 from benchmark.study import Study
 from serkit.files import write_whole
 from serkit.results import Store, unwritable
-from serkit.specs import METHOD
 from serkit.words import printable
 
 
-def assemble(
-    study: Study, store: Store, colours: str = "paper", method: int = METHOD
-) -> tuple[str, pd.DataFrame]:
-    """Writes every exhibit under the study's folder, from the results by a method that are there.
+def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, pd.DataFrame]:
+    """Writes every exhibit under the study's folder, from the results that are there.
 
     Writes `index.html`, `report.md`, each table as `<name>.md`, `.csv` and `.tex`, each figure as `.png`,
     `.svg` and `.pdf`, and every digit of the exhibits' numbers in `cells.csv`, `matrix-cells.csv` and the
@@ -31,7 +28,7 @@ def assemble(
     Raises:
         ResultsUnwritable: the folder cannot be written, or one of the files.
     """
-    report = Report(study, store, method)
+    report = Report(study, store)
     store.check_writable()
     with store.locked("report"):  # a session that ends and somebody's `report` write the same files
         try:

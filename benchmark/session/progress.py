@@ -44,15 +44,15 @@ WHOLE = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "o
 """The texts and numbers (0 or more) that an event may hold, and the sets of which it holds all or none."""
 
 KEPT = frozenset(
-    "corpora training_clips environment clips_before wall_seconds train_seconds evaluate_seconds".split()
+    "spec corpora training_clips environment clips_before wall_seconds train_seconds evaluate_seconds".split()
 )
-"""The entries of a result that tell how long such a case takes."""
+"""The entries of a result that tell what it is of, and how long such a case takes."""
 
 
 class Finished(NamedTuple):
     """What is kept of a result."""
 
-    spec: Spec | None  # without fingerprints; None of another version
+    spec: Spec | None  # without fingerprints; None of another method
     at: float  # when it finished, in seconds since 1970
     diverged: bool  # its loss stayed far above guessing (`serkit.resultfile.diverged`): tables leave it out
     result: Mapping[str, Any]  # its entries of `KEPT`
@@ -89,13 +89,14 @@ class Progress:
         self.study, self.store = study, store
         self.cases = plan(study)
         self.unread: list[str] = []  # why stored files could not be read at the last look, a message each
+        self.others: list[Mapping[str, Any]] = []  # what is kept of results by another method, likewise
         self._case_of = {case.spec: case for case in self.cases}
         self._read_before: dict[Path, tuple[tuple[int, ...], Any]] = {}
 
     def look(self) -> list[CaseState]:
         """The state of every case, in the plan's order."""
         now = time.time()
-        self.unread = []
+        self.unread, self.others = [], []
         best: dict[Spec, CaseState] = {}
         for key in self.store.keys(self.unread):
             if found := self._state(key, now):
@@ -117,6 +118,8 @@ class Progress:
         """What is stored of the case that a key answers; None where it answers none of this study's."""
         folder = self.store.run_folder(key)
         done = self._remembered(folder / "result.json", lambda path: _kept(read(path))) or self._bundled(key)
+        if done and not done.spec:
+            self.others.append(done.result)
         spec = done.spec if done else self._remembered(folder / "spec.json", _spec)
         case = self._case_of.get(spec) if spec else None
         if case is None:

@@ -7,6 +7,7 @@ import pytest
 from benchmark.report import cells
 from benchmark.report.write import assemble
 from serkit.results import Store
+from serkit.specs import METHOD
 from tests.made_results import made_result, put
 from tests.made_studies import (
     by_id,
@@ -83,6 +84,17 @@ def test_the_newest_result_wins_and_mixed_copies_are_said(store):
     assert cells.answers(study, store).mixed == ("one", "two")
     text, _ = assemble(study, store)
     assert "Caution: results of different copies of ONE, TWO are mixed here." in text
+
+
+@pytest.mark.usefixtures("numbers_only")
+def test_results_by_another_method_are_left_out_and_said(store):
+    run = by_id(study := small(seeds=[0]))["one-aug0"]
+    result = made_result(run, flat(0.2))
+    result["spec"]["method"] = METHOD + 1
+    put(store, result)
+    assert cells.answers(study, store).results == {}
+    text, _ = assemble(study, store)
+    assert f"Caution: 1 result by method {METHOD + 1} left out: this serkit's is {METHOD}, and" in text
 
 
 @pytest.mark.usefixtures("numbers_only")

@@ -11,6 +11,7 @@ from scipy import stats
 from benchmark import cli
 from benchmark import study as studies
 from benchmark.report import compare, intervals
+from serkit.errors import ResultsUnreadable
 from serkit.results import Store
 from serkit.specs import METHOD, Recipe
 from tests.made_results import made_result, put
@@ -198,8 +199,8 @@ def test_other_folds_are_not_taken_for_the_same(study, tmp_path):
     assert "corpus one, options: none in A; folds 4 in B" in compare.unlike(a, b)
 
 
-def test_runs_of_two_methods_in_one_folder_are_never_mixed(study, tmp_path):
-    """As a study that was begun anew beside the bundle of its earlier results."""
+def test_runs_by_another_method_are_left_out(study, tmp_path):
+    """As of a study that was begun anew beside the bundle of its earlier results."""
     fill(tmp_path / "a", study, moved=lambda spec, test, fold: -0.3)
     for number, path in enumerate(list((tmp_path / "a").glob("*/result.json"))):
         result = json.loads(path.read_text())
@@ -207,12 +208,16 @@ def test_runs_of_two_methods_in_one_folder_are_never_mixed(study, tmp_path):
         result["key"] = f"{result['label']}-{number:012x}"
         path.parent.rename(path.parent.with_name(result["key"]))
         (tmp_path / "a" / result["key"] / "result.json").write_text(json.dumps(result))
-    earlier = len(list((tmp_path / "a").iterdir()))
-    fill(tmp_path / "a", study, keep=lambda spec: spec.train == ("two",))
+    others = f"{len(list((tmp_path / 'a').iterdir()))} results by method {METHOD - 1} left out: "
     fill(tmp_path / "b", study)
+    with pytest.raises(
+        ResultsUnreadable, match=rf"no finished run in .* that this serkit understands \({others}"
+    ):
+        compare.sides(str(tmp_path / "a"), str(tmp_path / "b"), tmp_path)
+    fill(tmp_path / "a", study, keep=lambda spec: spec.train == ("two",))
     a, b = compare.sides(str(tmp_path / "a"), str(tmp_path / "b"), tmp_path)
     assert {run.train for run in a.results} == {("two",)}
-    assert a.notes == [f"{earlier} runs by an earlier method left out: methods are never mixed"]
+    assert a.notes == [f"{others}this serkit's is {METHOD}, and numbers of two methods do not compare"]
     assert (compare.cells(a, b)["difference"].dropna() == 0).all()
 
 
@@ -228,10 +233,6 @@ def test_what_was_made_unlike_is_said(study, tmp_path):
     )
     environment = {"device_name": "A GPU", "packages": {"torch": "2.1"}, "bf16": True}
     fill(tmp_path / "other", other, copy="another", environment=environment)
-    for path in (tmp_path / "other").glob("*/result.json"):
-        result = json.loads(path.read_text())
-        result["spec"]["method"] = METHOD - 1
-        path.write_text(json.dumps(result))
     a, b = compare.sides("mine.toml", "other", tmp_path / "results")
     assert len(b.results) == 2 * len([run for run in a.results if run.recipe == study.recipe])
     said = compare.unlike(a, b)
@@ -241,7 +242,6 @@ def test_what_was_made_unlike_is_said(study, tmp_path):
         "recipe loudness_dbfs: None in A; -20 in B",
         "seeds: 0 in A; 0, 1 in B",
         "corpus one, copy (fingerprint): 0 in A; another in B",
-        f"method: {METHOD} in A; {METHOD - 1} in B",
         "bf16: False in A; True in B",
         "run on: A device, torch 2.0 in A; A GPU, torch 2.1 in B",
     ):

@@ -413,7 +413,7 @@ def test_a_debugger_gets_the_terminal(live, terminal):
 def test_watch_ends_when_all_is_done(monkeypatch, capsys):
     looks = [states(), [CaseState(case, DONE) for case in CASES.values()]]
     monkeypatch.setattr(live_module, "WATCH_EVERY_SECONDS", 0.0)
-    live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), study=STUDY, unread=[]))
+    live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), study=STUDY, unread=[], others=[]))
     first, second = (line for line in capsys.readouterr().out.splitlines() if line)
     assert first == "Study synthetic: 0 of 105 done, 105 left; time left unknown"
     assert second == "Study synthetic: 105 of 105 done; nothing left"
@@ -424,5 +424,5 @@ def test_watch_ends_at_ctrl_c(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    live_module.watch(SimpleNamespace(look=states, study=STUDY, unread=[]))
+    live_module.watch(SimpleNamespace(look=states, study=STUDY, unread=[], others=[]))
     assert json.dumps(capsys.readouterr().out).count("Study synthetic") == 1

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from benchmark import plan
 from benchmark import study as studies
 from benchmark.session import progress
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress
 from benchmark.session.status import COLUMNS, NAMED, command, how_far, how_far_read, status
 from serkit.results import Store
 from serkit.results_table import load_all
+from serkit.specs import METHOD
 from tests.made_results import made_result, put
 
 STUDY = studies.read("synthetic")
@@ -198,6 +200,19 @@ def test_what_is_of_no_use_is_passed_over(store, look):
     path.write_text(path.read_text() + '{"time": 1.0, "itera')
     (store.run_folder(SPEC.key) / "error.json").write_text("{")
     assert (look().state, look().failure) == (FAILED, "its error.json cannot be read")
+
+
+def test_results_by_another_method_are_left_out_and_said(store):
+    path = store.folder / saved(store) / "result.json"
+    result = json.loads(path.read_text())
+    result["spec"]["method"] = METHOD - 1
+    path.write_text(json.dumps(result))
+    looking = Progress(STUDY, store)
+    for _ in range(2):
+        assert {state.state for state in looking.look()} == {MISSING}
+        *_, last = status(looking, looking.look()).splitlines()
+        assert last.startswith(f"1 result by method {METHOD - 1} left out: this serkit's is {METHOD}, ")
+    assert plan.text(STUDY, store, None).splitlines()[1] == last
 
 
 def test_a_file_that_did_not_change_is_read_once(store, look, monkeypatch):
