@@ -367,6 +367,15 @@ def training_sets(
     return tuple(columns)
 
 
+def joint_sets(where: str, table: Mapping[str, Any], study: Study) -> tuple[TrainingSet, ...]:
+    """Training sets as `training_sets` gives them, each of two corpora or more under their true labels."""
+    columns = training_sets(where, table, study)
+    for column in columns:
+        joint = len(column) > 1 and not any(map(labels.treatment_of, column))
+        check(joint, f"{where}.train {list(column)}: expected two corpora or more, under their true labels")
+    return columns
+
+
 def rates(where: str, table: Mapping[str, Any], study: Study) -> tuple[int, ...]:
     """The rates under `rates_percent` of an exhibit, some of the study's; the lowest unless it says so."""
     given = tuple(table.get("rates_percent", (min(study.rates_percent),)))

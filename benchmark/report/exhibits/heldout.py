@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import clipscores, figures, intervals, np, pd, tables
-from benchmark.study import Condition, Study, TrainingSet, rates, training_sets
+from benchmark.study import Condition, Study, TrainingSet, joint_sets, rates
 from benchmark.study_file import LIST
-from serkit.labels import LABELS, treated, treatment_of
+from serkit.labels import LABELS, treated
 from serkit.results import Store
-from serkit.settings import check
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,11 +91,7 @@ def lacking(joint: TrainingSet, corpus: str) -> list[TrainingSet]:
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> HeldOut:
     """Joint training sets under true labels."""
-    columns = training_sets(name, table, study)
-    for column in columns:
-        joint = len(column) > 1 and not any(map(treatment_of, column))
-        check(joint, f"heldout.train {list(column)}: expected two corpora or more, under their true labels")
-    return HeldOut(columns, rates(name, table, study))
+    return HeldOut(joint_sets(name, table, study), rates(name, table, study))
 
 
 def recall_of(label: int) -> Said:

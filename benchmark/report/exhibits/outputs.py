@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import pd, tables
-from benchmark.study import Control, How, Study, rates, training_sets
+from benchmark.study import Control, How, Study, joint_sets, rates
 from benchmark.study_file import LIST
-from serkit.labels import treatment_of
 from serkit.results import Store
 from serkit.settings import check
 
@@ -42,10 +41,7 @@ def apart(study: Study) -> How:
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Joint training sets under true labels."""
-    columns = training_sets(name, table, study)
-    for column in columns:
-        joint = len(column) > 1 and not any(map(treatment_of, column))
-        check(joint, f"outputs.train {list(column)}: expected two corpora or more, under their true labels")
+    columns = joint_sets(name, table, study)
     check(study.model.outputs == "shared", "outputs compares with outputs = 'shared', the study's own")
     return Control(columns, rates(name, table, study), apart(study))
 
