@@ -323,7 +323,7 @@ def with_specs(results: Iterable[Result]) -> Iterator[tuple[Spec, Result]]:
             yield from_json(result["spec"]), result
 
 
-def other_methods(results: Iterable[Result]) -> list[str]:
+def other_methods(results: Iterable[Mapping[str, Any]]) -> list[str]:
     """Lines that say how many results are left out for their method, and by which; none where none is."""
     today = RunSpec.method | AcousticsSpec.method
     numbers = (item for result in results for item in result["spec"].items() if item[0] in today)
