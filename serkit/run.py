@@ -82,7 +82,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         tests = tail[-1]["tests"]
         result = {
             "initialisation": spec.model.weights or "random",
-            "corpora": {name: splits.about(spec, name, corpus) for name, corpus in loaded.items()},
+            "corpora": {name: splits.about(spec, name, of, clips.training) for name, of in loaded.items()},
             "training_clips": len(clips.training),
             "tests": {test: metrics.over_tail([at["tests"][test] for at in tail]) for test in tests},
             "validation": {

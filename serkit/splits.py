@@ -147,11 +147,11 @@ def clip_scores(clips: Split, loaded: Mapping[str, Loaded], trained: Trained) ->
     return pd.concat(tables, ignore_index=True)
 
 
-def about(spec: RunSpec, name: str, here: Loaded) -> dict[str, Any]:
+def about(spec: RunSpec, name: str, here: Loaded, training: ClipSet) -> dict[str, Any]:
     """What a result says of a corpus: as delivered, clips per part and label, speakers on both sides."""
     clips, parts = here.corpus.clips, used(spec, name, here.corpus)
     if name in spec.trained_on:
-        parts["train"], _ = taught(spec, spec.train[spec.trained_on.index(name)], here.corpus)
+        parts["train"] = training.row[training.corpus == spec.trained_on.index(name)]  # some may be left out
     said = here.delivered() | {"clips": {part: per_label(clips.iloc[rows]) for part, rows in parts.items()}}
     folds = {fold: clips.iloc[here.corpus.part(fold, "test")] for fold in tested(spec, name, here.corpus)}
     said["tested"] = {str(fold): per_label(of) for fold, of in folds.items()}

@@ -158,7 +158,7 @@ def test_a_label_that_is_left_out_is_missing_in_training_and_tested(corpora):
         assert (clips.training.corpus == 1).sum() == 72  # the other corpus has it
         tested = clips.evaluation.label[clips.tests["folded", 1]]
         assert np.bincount(tested).tolist() == [6, 6, 6, 6]
-        said = about(plan("large", name), "folded", corpora["folded"])
+        said = about(plan("large", name), "folded", corpora["folded"], clips.training)
         assert said["clips"]["train"] == {of: 6 * (of != label) for of in LABELS}
         assert said["clips"]["test"] == dict.fromkeys(LABELS, 6)
 
