@@ -192,10 +192,14 @@ class Study:
         """The corpus behind a name of a training set or a test."""
         return next(corpus for corpus in self.corpora if corpus.name == labels.corpus_of(name))
 
+    @functools.cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Those of all exhibits."""
+        return tuple(at for exhibit in self.exhibits.values() for at in exhibit.conditions(self))
+
     def training_sets(self) -> list[TrainingSet]:
         """The training sets of all exhibits, each once."""
-        asked = [condition for exhibit in self.exhibits.values() for condition in exhibit.conditions(self)]
-        return list(dict.fromkeys(condition.train for condition in asked))
+        return list(dict.fromkeys(condition.train for condition in self.conditions))
 
     @property
     def how(self) -> How:
@@ -339,8 +343,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         check_values(exhibit, data[exhibit], kind.KEYS)
         shows = {**study.exhibits, exhibit: kind.ask(exhibit, data[exhibit], study)}
         study = dataclasses.replace(study, exhibits=shows)
-    conditions = sum(len(asked.conditions(study)) for asked in study.exhibits.values())
-    most = max(corpus.folds for corpus in corpora) * len(study.seeds) * conditions
+    most = max(corpus.folds for corpus in corpora) * len(study.seeds) * len(study.conditions)
     fewer = "Ask for fewer folds, seeds, rates_percent or training sets"
     check(most <= MAX_CASES, f"up to {most:,} cases; expected {MAX_CASES:,} at most. {fewer}")
     plan(study)  # every spec checks itself

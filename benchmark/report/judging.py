@@ -11,7 +11,7 @@ guessing: a network that guesses has no gap to bridge and no labels to notice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -72,6 +72,11 @@ class Change:
     heard: bool  # one of its cells is above what is had without listening
     guessed: tuple[str, ...]  # trainings it rests on that cannot be told from guessing, in words
 
+    @property
+    def trained(self) -> list[tuple[TrainingSet, int]]:
+        """The training sets and rates that it rests on."""
+        return [(place.train, place.rate) for place in (*self.plus, *self.minus)]
+
 
 def change(cells: Cells, name: str, plus: Sequence[Place], minus: Sequence[Place]) -> Change:
     """The change of wF1 between some cells."""
@@ -93,26 +98,20 @@ def guessing(cells: Cells, train: TrainingSet, rate: int | None = None) -> str:
     return f"{title_of(true)}: {'; '.join(f'{title_of(name)} {of}' for name, of in known.items())}"
 
 
-@dataclass(frozen=True)
 class Family:
-    """The changes that a claim rests on, sorted by whether they count.
+    """The changes that a claim rests on, sorted by whether they count: `counted`, `silent`, `unlearnt`."""
 
-    Those that the study does not train for are left out, unless it trains for none.
-    """
-
-    study: Study
-    changes: Sequence[Change]
-    counted: list[Change] = field(default_factory=list)
-    silent: list[Change] = field(default_factory=list)
-    unlearnt: list[Change] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        asked = [each for each in self.changes if not self._unasked([each])]
-        object.__setattr__(self, "changes", asked or self.changes)
-        for each in self.changes:
-            if each.spread.known:
-                place = self.unlearnt if each.guessed else self.counted if each.heard else self.silent
-                place.append(each)
+    def __init__(self, study: Study, changes: Sequence[Change]) -> None:
+        """Leaves out those that the study does not train for, unless it trains for none."""
+        trained = {(at.train, at.augment_percent) for at in study.conditions}
+        asked = [each for each in changes if trained.issuperset(each.trained)]
+        self.study, self.changes = study, asked or changes
+        every = dict.fromkeys(at for each in self.changes for at in each.trained)
+        self.untrained = [at for at in every if at not in trained]
+        known = [each for each in self.changes if each.spread.known]
+        self.unlearnt = [each for each in known if each.guessed]
+        self.counted = [each for each in known if each.heard and not each.guessed]
+        self.silent = [each for each in known if not each.heard and not each.guessed]
 
     @property
     def spreads(self) -> list[Spread]:
@@ -159,20 +158,13 @@ class Family:
         if self.silent:
             pairs = many(len(self.silent), "pair of cells", "pairs of cells")
             return f"cannot be said: none of {pairs} is above what is had without listening"
-        if missing := self._unasked(self.changes):
-            named = " or ".join(f"{self.study.title_of(train)} at {rate} %" for train, rate in missing)
+        if self.untrained:
+            named = " or ".join(f"{self.study.title_of(train)} at {rate} %" for train, rate in self.untrained)
             return f"cannot be said: this study does not train on {named}"
         if any(each.spread.of == intervals.ALONE for each in self.changes):
             why = "nothing tells what another training or fold would give, so there is no interval"
             return f"cannot be said yet: {why}"
         return "cannot be said yet: its runs are not done"
-
-    def _unasked(self, changes: Sequence[Change]) -> list[tuple[TrainingSet, int]]:
-        """The training sets and rates that some changes rest on, and that the study does not train."""
-        asked = {at[:2] for exhibit in self.study.exhibits.values() for at in exhibit.conditions(self.study)}
-        places = [place for each in changes for place in (*each.plus, *each.minus)]
-        needed = dict.fromkeys((place.train, place.rate) for place in places)
-        return [at for at in needed if at not in asked]
 
     def _unlearnt(self) -> str:
         return "; ".join(dict.fromkeys(word for each in self.unlearnt for word in each.guessed))

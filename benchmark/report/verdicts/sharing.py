@@ -105,9 +105,8 @@ def _direction(cells: Cells) -> Evidence | None:
     Two permutations of one corpus are held against each other, which takes off whatever disturbs alike; with
     one alone, its loss against where errors go anyway.
     """
-    asked = [at for exhibit in cells.study.exhibits.values() for at in exhibit.conditions(cells.study)]
     sets = scramble.contradictions(cells)
-    rate = min((at.augment_percent for at in asked if at.train in sets), default=0)
+    rate = min((at.augment_percent for at in cells.study.conditions if at.train in sets), default=0)
     sets = [train for train in sets if _learnt(cells, train, rate)]
     every = [of for train in sets for of in permuted.directions(cells, train, rate)]
     own = [of for of in every if of.corpus in map(corpus_of, of.train)]
