@@ -5,8 +5,9 @@ which gives verdicts: a claim, whether it holds, does not hold or cannot be told
 numbers that say so. `numbers` are those of the exhibits. What questions have in common is in
 `benchmark.report.judging`; the paper's own numbers are judged in `benchmark.report.claims`.
 
-A claim holds, or does not, only where intervals decide it; all else cannot be told, and how many units could
-is said. Where nothing was learnt, that is said first and nothing else is concluded.
+A claim holds, or does not, only where intervals decide it; all else cannot be told, and it is said how many
+times as large a study would be likely to tell. Where nothing was learnt, that is said first and nothing else
+is concluded.
 """
 
 from __future__ import annotations
