@@ -1,14 +1,16 @@
-"""Results of made networks whose way with labels is known: what the verdicts must say of them."""
+"""Made networks whose way with labels is known, their results, and what is counted from these by hand."""
 
 import itertools
 
 import numpy as np
+import scipy.stats
 
 from benchmark import study as studies
-from benchmark.report import cells, verdicts
+from benchmark.report import cells, collect, page, verdicts
 from benchmark.report.clipscores import ClipScores, Counts, no_table
 from serkit.labels import LABELS, corpus_of, permutation_of, treatment_of
 from serkit.metrics import of_confusion
+from serkit.results import Store
 from tests.made_results import made_result
 
 SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
@@ -17,10 +19,14 @@ READERS = {
     "two": {"reader": "made", "title": "TWO", "folds": 5, "scramble": SWAP},
     "three": {"reader": "made", "options": {"labels": "three"}, "title": "THREE", "folds": 5},
 }
+MODEL = {"width": 4, "weights": ""}
+TWO = {"title": "Two corpora", "rates_percent": [0, 50], "model": MODEL}
+TWO["corpora"] = {name: READERS[name] for name in ("one", "two")}
+"""A study that asks for nothing yet."""
 STUDY = {
     "title": "Three corpora",
     "rates_percent": [0],
-    "model": {"width": 4, "weights": ""},
+    "model": MODEL,
     "corpora": READERS,
     "table1": {"train": [["one"], ["two"], ["three"]]},
     "figure2": {"train": [["one"], ["two"], ["one", "two"]], "test": ["one", "two", "three"]},
@@ -151,6 +157,56 @@ def made_run(spec, world, random, number):
     return result, counts
 
 
-def judged(made):
+def judged(made, numbers=None):
     """The verdicts by name."""
-    return {verdict.name: verdict for verdict in verdicts.verdicts(made)}
+    return {verdict.name: verdict for verdict in verdicts.verdicts(made, numbers)}
+
+
+def asked(claim="ONE teaches TWO better", train="one", less="two", expect="above", test="two", **more):
+    """A question as a study's file has it."""
+    of, other = ({"train": name.split(), "test": test} for name in (train, less))
+    return {"claim": claim, "of": of, "less": other, "expect": expect} | more
+
+
+# --- by hand ---
+
+
+def shares(made, train, corpus):
+    """Of each label's clips how many are called by each, float64 [networks, folds, truth, predicted]."""
+    found = []
+    for run, result in made.runs(train, 0).items():
+        folds = [run.fold] if corpus in run.trained_on else range(5)
+        counts = [made.evidence.clips.of(result["key"], corpus).of_fold(fold) for fold in folds]
+        found.append([of / of.sum(axis=1, keepdims=True) for of in counts])
+    return np.array(found)
+
+
+def over_folds(values):
+    """A mean over folds that were trained on (Nadeau and Bengio), the ends of its interval, and p."""
+    n = len(values)
+    mean, error = np.mean(values), np.std(values, ddof=1) * np.sqrt(1 / n + 1 / (n - 1))
+    half = scipy.stats.t.ppf(0.975, n - 1) * error
+    return mean, mean - half, mean + half, 2 * scipy.stats.t.sf(abs(mean) / error, n - 1)
+
+
+def fieller(part, whole):
+    """The ends of the interval of a share of two such means, by Fieller's quadratic."""
+    n = len(part)
+    far = scipy.stats.t.ppf(0.975, n - 1) ** 2 * (1 / n + 1 / (n - 1))
+    (yy, xy), (_, xx) = np.cov(part, whole) * far
+    x, y = np.mean(whole), np.mean(part)
+    return np.sort(np.roots([x * x - xx, -2 * (x * y - xy), y * y - yy]).real)
+
+
+def is_on_the_page(kind, made, folder, said):
+    """An exhibit's picture, table and numbers, all that it has; `said` of the picture."""
+    (name, title), study = *kind.NAMES.items(), made.study
+    numbers = kind.numbers(study, made, None)
+    (section,) = kind.sections(study, numbers)
+    parts = {part: of if isinstance(of, str) else of[0] for part, of in section.parts}
+    assert parts == {"picture": name, "table": name, "files": f"{name}-cells"}
+    there = {table.name for table in kind.draw_tables(study, numbers)} | set(numbers)
+    assert there | {name for name, _ in kind.draw_figures(study, numbers, "paper")} == set(parts.values())
+    shown = page.html(collect.Report(study, Store(folder / "nothing")), {name: b"<svg/>"})
+    for text in (f'<section id="{name}"', f'href="#{name}"', title, f'download="{name}-cells.csv"', said):
+        assert text in shown

@@ -5,13 +5,11 @@ import pytest
 import scipy.stats
 
 from benchmark import study as studies
-from benchmark.report import collect, page
 from benchmark.report.exhibits import heldout
 from serkit.errors import SpecError
 from serkit.labels import LABELS
-from serkit.results import Store
 from tests.made_studies import small
-from tests.report.made_worlds import STUDY, World, made_cells
+from tests.report.made_worlds import STUDY, World, fieller, is_on_the_page, made_cells, over_folds, shares
 
 RATES = {"rates_percent": [0, 50], "heldout": {"train": [["one", "two"]], "rates_percent": [0, 50]}}
 
@@ -85,35 +83,13 @@ def test_what_cannot_be_held_out_is_refused(table, message):
 # --- numbers, by counting clips ---
 
 
-def shares(made, train, corpus, fold):
-    """Of each label's clips on a fold how many are called by each, by the networks that left it out."""
-    found = []
-    for run, result in made.runs(train, 0).items():
-        if run.fold == fold or corpus not in run.trained_on:
-            counts = made.evidence.clips.of(result["key"], corpus).of_fold(fold)
-            found.append(counts / counts.sum(axis=1, keepdims=True))
-    return np.mean(found, axis=0)
-
-
 def by_fold(made, corpus, label):
     """Recall of the label that a corpus lacks, what else is called so, recall with it, that of the other."""
     at, others = LABELS.index(label), [LABELS.index(other) for other in LABELS if other != label]
     lacking = tuple(f"{name}_without-{label}" if name == corpus else name for name in ("one", "two"))
-    alone = ("two",) if corpus == "one" else ("one",)
-    found = []
-    for fold in range(5):
-        held = shares(made, lacking, corpus, fold)
-        full, other = (shares(made, train, corpus, fold)[at, at] for train in (("one", "two"), alone))
-        found.append((held[at, at], held[others, at].mean(), full, other))
-    return np.array(found).T
-
-
-def interval(values):
-    """A mean over five folds that were trained on, with its interval and p."""
-    error = np.std(values, ddof=1) * np.sqrt(1 / 5 + 1 / 4)
-    half = scipy.stats.t.ppf(0.975, 4) * error
-    p = 2 * scipy.stats.t.sf(abs(np.mean(values)) / error, 4)
-    return np.mean(values), np.mean(values) - half, np.mean(values) + half, p
+    held, full = (shares(made, train, corpus)[:, 0] for train in (lacking, ("one", "two")))
+    other = shares(made, ("two",) if corpus == "one" else ("one",), corpus).mean(axis=0)
+    return np.array([held[:, at, at], held[:, others, at].mean(axis=1), full[:, at, at], other[:, at, at]])
 
 
 @pytest.mark.parametrize("corpus", ["one", "two"])
@@ -121,8 +97,8 @@ def interval(values):
 def test_a_cell_is_what_the_clips_say(made, rows, corpus, label):
     held, called, full, alone = by_fold(made, corpus, label)
     row = rows.loc[corpus.upper(), label]
-    assert row[["heldout", "heldout_low", "heldout_high"]].tolist() == pytest.approx(interval(held)[:3])
-    assert row[["above", "low", "high"]].tolist() == pytest.approx(interval(held - called)[:3])
+    assert row[["heldout", "heldout_low", "heldout_high"]].tolist() == pytest.approx(over_folds(held)[:3])
+    assert row[["above", "low", "high"]].tolist() == pytest.approx(over_folds(held - called)[:3])
     assert row[["called", "joint", "alone"]].tolist() == pytest.approx(
         [called.mean(), full.mean(), alone.mean()]
     )
@@ -135,18 +111,13 @@ def test_all_four_are_the_mean_over_labels_in_each_fold(made, rows):
     for corpus in ("one", "two"):
         held, called, full, alone = np.mean([by_fold(made, corpus, label) for label in LABELS], axis=0)
         row = rows.loc[corpus.upper(), heldout.ALL]
-        assert row[["above", "low", "high", "p"]].tolist() == pytest.approx(interval(held - called))
+        assert row[["above", "low", "high", "p"]].tolist() == pytest.approx(over_folds(held - called))
         assert row[["heldout", "joint", "alone"]].tolist() == pytest.approx(
             [held.mean(), full.mean(), alone.mean()]
         )
         assert row["share"] == pytest.approx(held.mean() / full.mean())
-        t = scipy.stats.t.ppf(0.975, 4) * np.sqrt(1 / 5 + 1 / 4)
-        (yy, xy), (_, xx) = np.cov(held, full) * t**2
-        x, y = full.mean(), held.mean()
-        ends = np.sort(np.roots([x * x - xx, -2 * (x * y - xy), y * y - yy]).real)
-        assert row[["share_low", "share_high"]].tolist() == pytest.approx(ends, abs=2e-3), (
-            "Fieller's quadratic"
-        )
+        ends = fieller(held, full)
+        assert row[["share_low", "share_high"]].tolist() == pytest.approx(ends, abs=2e-3)
         assert row[["runs", "runs_expected"]].tolist() == [20, 20]
         p.append(row["p"])
     holm = rows.xs(heldout.ALL, level="label")["holm"]
@@ -216,12 +187,8 @@ def test_beside_it_stands_what_networks_of_the_other_corpus_alone_know(made, row
         of_label = []
         for at, label in enumerate(LABELS):
             others = [other for other in range(4) if other != at]
-            table = []
-            for run, result in made.runs(alone, 0).items():
-                of = [made.evidence.clips.of(result["key"], corpus).of_fold(fold) for fold in range(5)]
-                share = [counts / counts.sum(axis=1, keepdims=True) for counts in of]
-                table.append([each[at, at] - each[others, at].mean() for each in share])
-                assert corpus not in run.trained_on
+            of = shares(made, alone, corpus)
+            table = of[:, :, at, at] - of[:, :, others, at].mean(axis=2)
             assert rows.loc[corpus.upper(), label]["ceiling"] == pytest.approx(np.mean(table))
             of_label.append(table)
         row = rows.loc[corpus.upper(), heldout.ALL]
@@ -253,19 +220,5 @@ def test_the_figure_has_a_panel_a_corpus_and_a_place_a_rate():
 
 @pytest.mark.usefixtures("no_vega")
 def test_the_page_shows_all_that_there_is(made, tmp_path):
-    numbers = heldout.numbers(made.study, made, None)
-    there = {table.name for table in heldout.draw_tables(made.study, numbers)} | set(numbers)
-    there |= {name for name, _ in heldout.draw_figures(made.study, numbers, "paper")}
-    (section,) = heldout.sections(made.study, numbers)
-    assert {part: of if isinstance(of, str) else of[0] for part, of in section.parts} == {
-        "picture": "heldout",
-        "table": "heldout",
-        "files": "heldout-cells",
-    }
-    assert there == {"heldout", "heldout-cells"}
-    shown = page.html(collect.Report(made.study, Store(tmp_path / "nothing")), {"heldout": b"<svg/>"})
-    assert '<section id="heldout"' in shown
-    assert 'href="#heldout"' in shown
-    assert heldout.NAMES["heldout"] in shown
-    assert 'download="heldout-cells.csv"' in shown
-    assert 'alt="Recall of labels that a corpus lacks in training; the numbers are in the table' in shown
+    said = "Recall of labels that a corpus lacks in training; the numbers are in the table"
+    is_on_the_page(heldout, made, tmp_path, f'alt="{said}')

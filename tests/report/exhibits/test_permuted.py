@@ -5,19 +5,27 @@ import pytest
 import scipy.stats
 
 from benchmark import study as studies
-from benchmark.report import collect, page
 from benchmark.report.exhibits import permuted
 from serkit.errors import SpecError
 from serkit.labels import LABELS
-from serkit.results import Store
 from tests.made_studies import small
-from tests.report.made_worlds import READERS, World, made_cells, partners
+from tests.report.made_worlds import (
+    MODEL,
+    READERS,
+    World,
+    fieller,
+    is_on_the_page,
+    made_cells,
+    over_folds,
+    partners,
+    shares,
+)
 
 CYCLE = {"angry": "happy", "happy": "neutral", "neutral": "sad", "sad": "angry"}
 """What the clips of TWO are taught: a permutation that is not its own inverse, so there and back differ."""
 STUDY = {
     "title": "Three corpora",
-    "model": {"width": 4, "weights": ""},
+    "model": MODEL,
     "corpora": READERS,
     "permuted": {"train": [["one", "two_hnsa"]]},
 }
@@ -107,13 +115,7 @@ def test_what_is_no_contradiction_is_refused(table, message):
 
 def called(made, train, corpus, codes):
     """Of the clips of each fold the mean share over labels that are called by the codes; a row a network."""
-    found = []
-    for run, result in made.runs(train, 0).items():
-        folds = [run.fold] if corpus in run.trained_on else range(5)
-        counts = made.evidence.clips.of(result["key"], corpus)
-        of_folds = [counts.of_fold(fold) for fold in folds]
-        found.append([np.mean([of[at, codes[at]] / of[at].sum() for at in range(4)]) for of in of_folds])
-    return np.array(found)
+    return shares(made, train, corpus)[:, :, range(4), codes].mean(axis=2)
 
 
 THERE = [LABELS.index(CYCLE[label]) for label in LABELS]
@@ -138,19 +140,12 @@ def test_of_a_corpus_that_is_taught_what_is_lost_and_where_it_goes_is_counted(ma
     assert row["usual"] == pytest.approx(usual)
     assert (usual > 1 / 3) == (corpus == "two")
     beyond = partner - max(1 / 3, usual) * lost
-    t, factor = scipy.stats.t.ppf(0.975, 4), np.sqrt(1 / 5 + 1 / 4)
     for name, values in {"lost": lost, "partner": partner, "beyond": beyond}.items():
-        error = values.std(ddof=1) * factor
-        ends = values.mean() + np.array([0, -1, 1]) * t * error
+        *ends, p = over_folds(values)
         assert row[[name, f"{name}_low", f"{name}_high"]].tolist() == pytest.approx(ends)
-        assert row[f"{name}_p"] == pytest.approx(
-            2 * scipy.stats.t.sf(abs(values.mean()) / error, 4), abs=1e-9
-        )
-    (yy, xy), (_, xx) = np.cov(partner, lost) * (t * factor) ** 2
-    x, y = lost.mean(), partner.mean()
-    ends = np.sort(np.roots([x * x - xx, -2 * (x * y - xy), y * y - yy]).real)
-    assert row["share"] == pytest.approx(y / x)
-    assert row[["share_low", "share_high"]].tolist() == pytest.approx(ends, abs=2e-3), "Fieller's quadratic"
+        assert row[f"{name}_p"] == pytest.approx(p, abs=1e-9)
+    assert row["share"] == pytest.approx(partner.mean() / lost.mean())
+    assert row[["share_low", "share_high"]].tolist() == pytest.approx(fieller(partner, lost), abs=2e-3)
 
 
 def test_what_the_clips_say_is_what_the_networks_were_made_to():
@@ -237,17 +232,11 @@ def test_two_permutations_are_held_against_each_other():
     for name in ("one", "two"):
         assert found[name].mean == pytest.approx(0.4, abs=0.03)
         assert found[name].clear
-    values = []
-    for fold in range(5):
-        of_train = {}
-        for train in (("one", "two_scrambled"), ("one", "two_far")):
-            (result,) = (result for run, result in made.runs(train, 0).items() if run.fold == fold)
-            counts = made.evidence.clips.of(result["key"], "one").of_fold(fold)
-            shares = counts / counts.sum(axis=1, keepdims=True)
-            near, far = (np.mean([shares[at, codes[at]] for at in range(4)]) for codes in (NEAR, FAR))
-            of_train[train[1]] = near - far
-        values.append((of_train["two_scrambled"] - of_train["two_far"]) / 2)
-    assert found["one"].mean == pytest.approx(np.mean(values)), "by counting"
+    near, far = (
+        np.subtract(*(called(made, ("one", train), "one", codes) for codes in (NEAR, FAR)))
+        for train in ("two_scrambled", "two_far")
+    )
+    assert found["one"].mean == pytest.approx((near - far).mean() / 2), "by counting"
 
 
 def test_a_disturbance_that_is_alike_under_both_permutations_crosses_nothing():
@@ -318,16 +307,5 @@ def test_a_figure_of_some_corpora_and_several_trainings_is_drawn():
 
 @pytest.mark.usefixtures("no_vega")
 def test_the_page_shows_all_that_there_is(made, tmp_path):
-    numbers = permuted.numbers(made.study, made, None)
-    there = {table.name for table in permuted.draw_tables(made.study, numbers)} | set(numbers)
-    there |= {name for name, _ in permuted.draw_figures(made.study, numbers, "paper")}
-    (section,) = permuted.sections(made.study, numbers)
-    parts = {part: of if isinstance(of, str) else of[0] for part, of in section.parts}
-    assert parts == {"picture": "permuted", "table": "permuted", "files": "permuted-cells"}
-    assert set(parts.values()) == there
-    shown = page.html(collect.Report(made.study, Store(tmp_path / "nothing")), {"permuted": b"<svg/>"})
-    assert '<section id="permuted"' in shown
-    assert 'href="#permuted"' in shown
-    assert permuted.NAMES["permuted"] in shown
-    assert 'download="permuted-cells.csv"' in shown
-    assert 'alt="What permuted labels cost, and where it goes; the numbers' in shown
+    said = "What permuted labels cost, and where it goes; the numbers"
+    is_on_the_page(permuted, made, tmp_path, f'alt="{said}')

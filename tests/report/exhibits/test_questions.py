@@ -8,31 +8,11 @@ from benchmark.report.exhibits import questions
 from serkit.errors import SpecError
 from serkit.results import Store
 from tests.made_studies import small
-
-STUDY = {
-    "title": "Two corpora",
-    "rates_percent": [0, 50],
-    "model": {"width": 4, "weights": ""},
-    "corpora": {
-        "one": {"reader": "made", "options": {"labels": "one"}, "title": "ONE", "folds": 5},
-        "two": {
-            "reader": "made",
-            "title": "TWO",
-            "folds": 5,
-            "scramble": {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"},
-        },
-    },
-}
-
-
-def asked(claim="ONE teaches TWO better", train="one", less="two", expect="above", test="two", **more):
-    """A question as a study's file has it."""
-    of, other = ({"train": name.split(), "test": test} for name in (train, less))
-    return {"claim": claim, "of": of, "less": other, "expect": expect} | more
+from tests.report.made_worlds import TWO, asked
 
 
 def study_of(*ask):
-    return studies.from_toml(STUDY | {"questions": {"ask": list(ask)}}, "two")
+    return studies.from_toml(TWO | {"questions": {"ask": list(ask)}}, "two")
 
 
 def test_a_question_has_a_claim_two_cells_and_what_is_expected():
@@ -81,7 +61,7 @@ def test_questions_have_no_table_and_no_section_and_a_line_among_the_verdicts(tm
     assert "questions" not in small().exhibits
 
 
-TWO = {"train": ["one"], "test": "two"}
+CELL = {"train": ["one"], "test": "two"}
 MISTAKES = [
     ({"claim": ""}, "questions.ask 1: claim is empty; expected a text"),
     ({"claim": "one\ntwo"}, "claim = 'one\\ntwo': expected one line without control characters"),
@@ -96,15 +76,15 @@ MISTAKES = [
     ({"of": 3}, "questions.ask 1.of = 3: expected a table"),
     ({"of": {"train": ["one"]}}, "questions.ask 1.of: test is missing"),
     ({"of": {"test": "two"}}, "questions.ask 1.of: train is missing"),
-    ({"of": TWO | {"rate": 0}}, "questions.ask 1.of: unknown key 'rate'"),
-    ({"of": TWO | {"train": []}}, "questions.ask 1.of.train = []: expected a list of one or more"),
-    ({"of": TWO | {"train": [1]}}, "questions.ask 1.of: 1: expected the name of a corpus"),
-    ({"of": TWO | {"train": ["four"]}}, "questions.ask 1.of: corpus 'four': expected one of one, two"),
-    ({"of": TWO | {"train": ["one", "one_near"]}}, "training corpora one, one_near: the same corpus twice"),
-    ({"of": TWO | {"augment_percent": 20}}, "of: augment_percent 20: expected one of 0, 50"),
-    ({"of": TWO | {"test": "two_far"}}, "of: test 'two_far': expected one of two, two_scrambled"),
-    ({"of": TWO | {"test": "two_shuffled"}}, "test 'two_shuffled': expected one of two, two_scrambled"),
-    ({"of": TWO | {"test": "one"}}, "questions.ask 1: one less two: expected two cells on one corpus"),
+    ({"of": CELL | {"rate": 0}}, "questions.ask 1.of: unknown key 'rate'"),
+    ({"of": CELL | {"train": []}}, "questions.ask 1.of.train = []: expected a list of one or more"),
+    ({"of": CELL | {"train": [1]}}, "questions.ask 1.of: 1: expected the name of a corpus"),
+    ({"of": CELL | {"train": ["four"]}}, "questions.ask 1.of: corpus 'four': expected one of one, two"),
+    ({"of": CELL | {"train": ["one", "one_near"]}}, "training corpora one, one_near: the same corpus twice"),
+    ({"of": CELL | {"augment_percent": 20}}, "of: augment_percent 20: expected one of 0, 50"),
+    ({"of": CELL | {"test": "two_far"}}, "of: test 'two_far': expected one of two, two_scrambled"),
+    ({"of": CELL | {"test": "two_shuffled"}}, "test 'two_shuffled': expected one of two, two_scrambled"),
+    ({"of": CELL | {"test": "one"}}, "questions.ask 1: one less two: expected two cells on one corpus"),
     ({"of": {"train": ["two"], "test": "two"}}, "questions.ask 1: a cell less itself"),
 ]
 
@@ -112,7 +92,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("change", "message"), MISTAKES)
 def test_a_question_that_cannot_be_is_one_message(change, message):
     with pytest.raises(SpecError) as raised:
-        studies.from_toml(STUDY | {"questions": {"ask": [asked() | change]}}, "two")
+        studies.from_toml(TWO | {"questions": {"ask": [asked() | change]}}, "two")
     assert message in str(raised.value)
 
 
@@ -129,5 +109,5 @@ def test_a_question_that_cannot_be_is_one_message(change, message):
 )
 def test_questions_that_cannot_be_are_one_message(table, message):
     with pytest.raises(SpecError) as raised:
-        studies.from_toml(STUDY | {"questions": table}, "two")
+        studies.from_toml(TWO | {"questions": table}, "two")
     assert message in str(raised.value)

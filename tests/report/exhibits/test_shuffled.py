@@ -17,6 +17,7 @@ from serkit.resultfile import GUESSING
 from serkit.train import bce_of_softmax
 from tests.made_results import made_result, put
 from tests.made_studies import SMALL, flat, numbers_of, small
+from tests.report.made_worlds import over_folds
 
 TRUE, MADE_UP = [0.10, 0.12, 0.08, 0.11, 0.09], [0.30, 0.33, 0.31, 0.28, 0.34]
 """Losses at the end, by fold."""
@@ -98,15 +99,14 @@ def test_losses_have_intervals_over_folds_and_the_share_is_that_of_the_means(sto
     guess = scipy.stats.bernoulli(shares).entropy().mean()
     assert row["loss_guessing"] == pytest.approx(guess)
     for name, losses in {"true": TRUE, "shuffled": MADE_UP}.items():
-        half = scipy.stats.t.ppf(0.975, 4) * math.sqrt(np.var(losses, ddof=1) * (1 / 5 + 1 / 4))
-        found = [row[f"loss_{name}{end}"] for end in ("", "_low", "_high")]
-        assert found == pytest.approx([np.mean(losses), np.mean(losses) - half, np.mean(losses) + half])
+        found = tuple(row[f"loss_{name}{end}"] for end in ("", "_low", "_high"))
+        assert found == pytest.approx(over_folds(losses)[:3])
     assert row["remembered"] == pytest.approx((guess - np.mean(MADE_UP)) / (guess - np.mean(TRUE)))
 
     def clear(share):
         """Whether what is left differs from 0 by a paired test."""
         left = (guess - np.array(MADE_UP)) - share * (guess - np.array(TRUE))
-        return abs(left.mean()) / math.sqrt(left.var(ddof=1) * (1 / 5 + 1 / 4)) > scipy.stats.t.ppf(0.975, 4)
+        return over_folds(left)[-1] < 0.05
 
     for end, outwards in {"low": -0.01, "high": 0.01}.items():
         assert clear(row[f"remembered_{end}"] + outwards)
@@ -124,8 +124,8 @@ def test_seeds_are_averaged_within_a_fold(store):
             put(store, result)
     row = row_of(study, store)
     assert row["loss_shuffled"] == pytest.approx(np.mean(MADE_UP) + 0.05)
-    half = scipy.stats.t.ppf(0.975, 4) * math.sqrt(np.var(MADE_UP, ddof=1) * (1 / 5 + 1 / 4))
-    assert row["loss_shuffled_high"] - row["loss_shuffled"] == pytest.approx(half)
+    mean, _, high, _ = over_folds(MADE_UP)
+    assert row["loss_shuffled_high"] - row["loss_shuffled"] == pytest.approx(high - mean)
 
 
 def test_there_is_no_share_where_nothing_is_learnt_under_true_labels(store):
@@ -145,9 +145,7 @@ def test_a_leak_is_what_is_clearly_above_guessing(store, recalls, leaks):
     fill(store, study := asked(), test=lambda test, fold, _: recalls[fold] if test == "two" else 0.0)
     row = row_of(study, store)
     values = np.array(recalls)
-    error = math.sqrt(values.var(ddof=1) * (1 / 5 + 1 / 4))
-    p = 2 * scipy.stats.t.sf(abs(values.mean() - 0.25) / error, 4)
-    assert row["uACC_p"] == pytest.approx(p)
+    assert row["uACC_p"] == pytest.approx(over_folds(values - 0.25)[-1])
     assert (row["uACC"], row["leaks"]) == (pytest.approx(values.mean()), leaks)
     table = table_of(study, store)
     assert table.rows[0][7].endswith("*") == leaks
