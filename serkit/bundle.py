@@ -22,18 +22,7 @@ import serkit
 from serkit.errors import ResultsUnreadable
 from serkit.files import MAX_TEXT_BYTES, open_file, parse_json, write_whole
 from serkit.labels import LABELS
-from serkit.resultfile import (
-    LATER,
-    TABLE_OF,
-    TABLES,
-    TAIL,
-    TEXT,
-    Result,
-    check_table,
-    newer,
-    parse,
-    unreadable,
-)
+from serkit.resultfile import TABLE_OF, TABLES, TAIL, TEXT, Result, check_table, newer, parse, unreadable
 from serkit.settings import check
 from serkit.specs import kind_of
 
@@ -42,7 +31,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST, RESULTS = "manifest.json", "results.jsonl.xz"
-COLUMNS = {name: {**TABLES[name], **LATER.get(name, {})} for name in TABLE_OF.values()}
 STORED = {name: f"{name}.parquet.xz" for name in TABLE_OF.values()}
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
 MAX_DIRECTORY_BYTES = 1024
@@ -87,10 +75,7 @@ class Bundle:
         rows = whole[whole["key"] == key].drop(columns="key").reset_index(drop=True)
         if rows.empty:
             raise unreadable(path, FileNotFoundError())
-        # What an earlier method has not stands there as missing, beside a later one's rows.
-        absent = [column for column in LATER.get(name, ()) if column in rows and rows[column].isna().all()]
-        rows = rows.drop(columns=absent)
-        rows = rows.astype({column: str for column in rows if COLUMNS[name][column] == TEXT})
+        rows = rows.astype({column: str for column, kinds in TABLES[name].items() if kinds == TEXT})
         check_table(rows, path)
         return rows
 
@@ -164,9 +149,8 @@ def _table(data: bytes, name: str) -> pd.DataFrame:
     from pyarrow import parquet
 
     about = parquet.read_metadata(io.BytesIO(data))
-    later = [column for column in LATER.get(name, ()) if column in about.schema.to_arrow_schema().names]
-    columns = ["key", *TABLES[name], *later]
-    texts = [column for column in columns if COLUMNS[name].get(column, TEXT) == TEXT]
+    columns = ["key", *TABLES[name]]
+    texts = [column for column in columns if TABLES[name].get(column, TEXT) == TEXT]
     groups = [about.row_group(number).to_dict() for number in range(about.num_row_groups)]
     compressions = {column["compression"] for group in groups for column in group["columns"]}
     check(compressions <= {"UNCOMPRESSED"}, f"{name} are compressed by Parquet")
@@ -230,17 +214,15 @@ def decided(scores: pd.DataFrame) -> pd.DataFrame:
 
     said = scores.copy()
     for columns in map(list, (LABELS, TAIL)):
-        if columns[0] in scores:
-            best = scores[columns].to_numpy().argmax(axis=1)
-            said[columns] = np.eye(len(columns), dtype=np.float32)[best]
+        best = scores[columns].to_numpy().argmax(axis=1)
+        said[columns] = np.eye(len(columns), dtype=np.float32)[best]
     return said
 
 
 def _as_parquet(name: str, tables: list[pd.DataFrame]) -> bytes:
     import pandas as pd
 
-    whole = pd.concat(tables, ignore_index=True)
-    whole = whole[["key", *(column for column in COLUMNS[name] if column in whole)]]
+    whole = pd.concat(tables, ignore_index=True)[["key", *TABLES[name]]]
     # Parquet splits numbers into streams of bytes, compressing nothing: xz does it better (docs/lab-log.md).
     split = {column: "BYTE_STREAM_SPLIT" for column in whole if whole[column].dtype.kind == "f"}
     others = [column for column in whole if column not in split]

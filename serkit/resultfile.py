@@ -43,10 +43,9 @@ TEXT, NUMBER = "OU", "iuf"
 _NUMBERS = dict.fromkeys(ESTIMATES, NUMBER)
 TAIL = tuple(f"{label}_tail" for label in LABELS)
 """The columns of scores with the probabilities averaged over the tail."""
-LATER: dict[str, dict[str, str]] = {"scores": {"speaker": TEXT, **dict.fromkeys(TAIL, NUMBER)}}
-"""Columns that tables by earlier methods have not."""
+_PROBABILITIES = {**dict.fromkeys(LABELS, NUMBER), "speaker": TEXT, **dict.fromkeys(TAIL, NUMBER)}
 TABLES: dict[str, dict[str, str]] = {
-    "scores": {"corpus": TEXT, "path": TEXT, "fold": NUMBER, "label": TEXT, **dict.fromkeys(LABELS, NUMBER)},
+    "scores": {"corpus": TEXT, "path": TEXT, "fold": NUMBER, "label": TEXT, **_PROBABILITIES},
     "estimates": {**dict.fromkeys(("path", "label", "speaker", "reason"), TEXT), **_NUMBERS},
     "part": {"row": NUMBER, "reason": TEXT, **_NUMBERS},
 }
@@ -120,10 +119,8 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def check_table(table: pd.DataFrame, path: Path) -> None:
     """Raises ResultDamaged unless a table has the columns of its name."""
-    kind = path.stem.partition("-")[0]
-    columns = TABLES[kind]
-    later = {name: kinds for name, kinds in LATER.get(kind, {}).items() if name in table}
-    for name, kinds in {**columns, **later}.items():
+    columns = TABLES[path.stem.partition("-")[0]]
+    for name, kinds in columns.items():
         if list(table.columns).count(name) != 1:
             raise unreadable(path, ValueError(f"it has no column {name}"))
         others = kinds == TEXT and not all(isinstance(value, str) for value in table[name])
@@ -180,9 +177,9 @@ def _check_tests(result: Result) -> None:
         name = corpus_of(test)
         check(name in folds, f"test {test} is of no corpus of the spec")
         if name in learnt:
-            expected = {str(spec["fold"] or 0) if folds[name] > 1 else "0"}
-            if units := result["corpora"][name].get("units"):
-                expected = set(map(str, units[int(*expected)]))
+            units, out = result["corpora"][name]["units"], spec["fold"] or 0 if folds[name] > 1 else 0
+            check(out < len(units), f"corpora.{name}.units has no training {out}")
+            expected = set(map(str, units[out]))
         else:
             check(len(scored) == folds[name], f"test {test} has {len(scored)} folds, not {folds[name]}")
             expected = set(map(str, range(folds[name])))

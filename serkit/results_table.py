@@ -41,7 +41,7 @@ COLUMNS = {
         ("Int64", ["method", "schema"]),
         ("string", ["serkit", "git_commit", "torch", "device", "device_name"]),
         ("Int64", ["threads"]),
-        ("boolean", ["bf16"]),
+        ("bool", ["bf16"]),
         ("datetime64[ns, UTC]", ["started", "finished"]),
         ("float64", ["wall_seconds", "train_seconds", "evaluate_seconds", "clips_per_second"]),
     ]

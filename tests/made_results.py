@@ -20,7 +20,9 @@ ENVIRONMENT = {
     "cpus": 2,
     "threads": 2,
     "git_commit": None,
+    "bf16": False,
 }
+UNPROBED = {part: {} for part in ("clips", "speakers", "corpus", "speaker", "label")}
 
 
 SPEC = RunSpec(
@@ -127,6 +129,7 @@ def made_result(
         "tail_evaluations": 1,
         "affected": [0.0],
         "history": history,
+        "probe": UNPROBED,
         "started": finished,
         "finished": finished,
         "wall_seconds": 36.0,
@@ -216,7 +219,7 @@ def made_measurement(store, spec, estimates):
     """
     spec = dataclasses.replace(spec, fingerprints=((spec.corpus.name, "0"),))
     counts = dict.fromkeys(LABELS, 0) | estimates["label"].value_counts().to_dict()
-    about = {"version": "1", "fingerprint": "0", "folds": 1, "hours": 0.1, "notes": []}
+    about = {"version": "1", "fingerprint": "0", "folds": 1, "units": [[0]], "hours": 0.1, "notes": []}
     result = {
         "schema": 1,
         "key": spec.key,

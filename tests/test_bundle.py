@@ -39,7 +39,7 @@ MEASURED = next(case for case in studies.plan(STUDY) if case.id == "acoustics-sy
 
 
 def clips(number):
-    """Scores of three clips of each corpus, no two alike; the first as an earlier method wrote them."""
+    """Scores of three clips of each corpus, no two alike."""
     rows = [
         (corpus.name, f"{corpus.name}/{clip}.wav", 0, LABELS[clip])
         for corpus in STUDY.corpora
@@ -48,10 +48,8 @@ def clips(number):
     table = pd.DataFrame(rows, columns=["corpus", "path", "fold", "label"])
     for place, label in enumerate(LABELS):
         table[label] = pd.Series([(row + place + number) / 97 for row in range(len(rows))], dtype="float32")
-    if number:
-        tails = {f"{label}_tail": table[label] * np.float32(0.7) for label in LABELS}
-        table = table.assign(speaker=["a", "b", "Unknown"] * len(STUDY.corpora), **tails)
-    return table
+    tails = {f"{label}_tail": table[label] * np.float32(0.7) for label in LABELS}
+    return table.assign(speaker=["a", "b", "Unknown"] * len(STUDY.corpora), **tails)
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_the_columns_and_their_types(store):
     assert (last["learning_rate"], last["batch_size"], last["epochs"], last["width"]) == (1e-3, 16, 12, 8)
     assert (first["train_fingerprint"], last["train_fingerprint"]) == ("other", "0+0")
     assert (last["bf16"], last["threads"]) == (True, 2)
-    assert pd.isna(first["bf16"])
+    assert not first["bf16"]
     assert (last["device_name"], last["torch"]) == ("A device", "2.0")
     assert last["train_seconds"] == 3.5
     assert first["train_seconds"] == 30

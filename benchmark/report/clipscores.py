@@ -148,12 +148,9 @@ def _weights(corpus: str, speakers: int) -> np.ndarray:
 
 
 def _counts(table: pd.DataFrame) -> Counts:
-    last, tail = (
-        table[list(of)].to_numpy().argmax(axis=1) for of in (LABELS, TAIL if TAIL[0] in table else LABELS)
-    )
+    last, tail = (table[list(of)].to_numpy().argmax(axis=1) for of in (LABELS, TAIL))
     truth = pd.Categorical(table["label"], categories=list(LABELS)).codes
-    speaker = table["speaker"] if "speaker" in table else pd.Series(UNKNOWN_SPEAKER, table.index)
-    speaker = speaker.where(speaker != UNKNOWN_SPEAKER, "?" + table["path"])
+    speaker = table["speaker"].where(table["speaker"] != UNKNOWN_SPEAKER, "?" + table["path"])
     person, people = pd.factorize(speaker, sort=True)
     folds, fold = np.unique(table["fold"], return_inverse=True)
     place, row = np.unique(person * len(folds) + fold, return_inverse=True)

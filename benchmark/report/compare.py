@@ -250,7 +250,7 @@ def _made(side: Side) -> dict[str, Any]:
             copies.setdefault(f"corpus {name}, copy (fingerprint)", set()).add(digest[:12])
     made |= {what: tuple(sorted(digests)) for what, digests in copies.items()}
     made |= {"seeds": of.seeds, "corpora": tuple(corpus.name for corpus in of.corpora)}
-    made["bf16"] = tuple(sorted({result["environment"].get("bf16", False) for result in results}))
+    made["bf16"] = tuple(sorted({result["environment"]["bf16"] for result in results}))
     return made | {"run on": tuple(devices(results))}
 
 

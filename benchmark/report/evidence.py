@@ -67,7 +67,7 @@ def tail(run: RunSpec, result: Result, part: Literal["tests", "validation"], tes
     scored = [history[at][part].get(test, {}) for at in in_tail(history, run.recipe.tail)]
     if part == "validation" and scored[0]:
         scored = [{"": scores} for scores in scored]
-    units = [[str(fold) for fold in unit] for unit in result["corpora"][corpus_of(test)].get("units", ())]
+    units = [[str(fold) for fold in unit] for unit in result["corpora"][corpus_of(test)]["units"]]
     units = [unit for unit in units if set(unit) <= set(scored[0])] or [[fold] for fold in scored[0]]
 
     def of(metric: str) -> np.ndarray:
@@ -179,8 +179,7 @@ class Evidence:
     def _by_unit(self, run: RunSpec, counts: Counts, corpus: str, what: Said) -> list[float]:
         """What is said in each unit of a test: the folds that one training leaves out, their mean."""
         folds = {int(fold) for fold in np.unique(counts.fold)}
-        units = self.results[run]["corpora"][corpus].get("units") or [[fold] for fold in sorted(folds)]
-        here = [unit for unit in units if set(unit) <= folds]
+        here = [unit for unit in self.results[run]["corpora"][corpus]["units"] if set(unit) <= folds]
         return [float(np.mean([what(counts.of_fold(fold)) for fold in unit])) for unit in here]
 
     def null(self, swapped: str, rate: int) -> Spread:
@@ -231,15 +230,12 @@ class Evidence:
 
     @_kept
     def _clips(self, corpus: str) -> dict[str, Mapping[str, int]]:
-        """Test clips of a corpus by fold and label; where folds are not known, of all together, as ""."""
+        """Test clips of a corpus by fold and label."""
         found: dict[str, Mapping[str, int]] = {}
         for run, result in self.results.items():
             if run.kind == TRAINING and corpus in result["corpora"]:
-                about = result["corpora"][corpus]
-                # Results from before counted the clips of all folds together.
-                fold = str(run.fold or 0) if corpus in run.trained_on else ""
-                found |= about.get("tested") or {fold: about["clips"]["test"]}
-        return {fold: of for fold, of in found.items() if fold} or found
+                found |= result["corpora"][corpus]["tested"]
+        return found
 
     def _conditions(self, corpus: CorpusSpec, own: bool) -> Iterator[tuple[Any, list[Tail]]]:
         """Each condition, by what is learnt in it, and what its runs score under the labels they learnt."""

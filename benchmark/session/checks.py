@@ -28,7 +28,7 @@ def assert_valid(result: Result, plan: RunSpec, settled: bool = True) -> None:
     for corpus in plan.corpora:
         about, expected = result["corpora"][corpus.name], corpus.folds
         if corpus.name in trained_on:
-            expected = len(about["units"][plan.fold_of(corpus.name)]) if "units" in about else 1
+            expected = len(about["units"][plan.fold_of(corpus.name)])
         for test in plan.tests_of(corpus):
             tested, folds = result["tests"][test], result["tests"][test]["folds"]
             assert len(folds) == expected, f"{test}: {len(folds)} folds tested, expected {expected}"

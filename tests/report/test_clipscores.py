@@ -70,11 +70,6 @@ def test_clips_of_nobody_known_are_resampled_one_by_one():
     assert found.of.std() == pytest.approx(np.sqrt(right * (1 - right) / 400), rel=0.1)
 
 
-def test_results_from_before_have_no_speakers_and_no_tail():
-    frame = table().drop(columns=["speaker", *TAIL])
-    assert read(frame).resampled(["0"], "one", [range(4)], "wF1").speakers == 400
-
-
 def test_what_the_tail_says_counts_and_not_the_last_evaluation():
     frame = table()
     frame[list(LABELS)] = 0.25

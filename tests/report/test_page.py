@@ -26,6 +26,7 @@ from benchmark.report.terms import MARGIN, UNTOLD
 from benchmark.report.write import assemble
 from benchmark.session import progress
 from serkit.labels import LABELS
+from serkit.resultfile import TAIL
 from serkit.results import Store
 from tests.made_results import made_result, put, put_clips, put_scores
 from tests.made_studies import SMALL, filled, level, short, small, tuned
@@ -235,7 +236,7 @@ def test_confusion_is_counted_as_scikit_learn_counts(store):
         clips = pd.DataFrame(random.dirichlet(np.ones(4), 30).astype("float32"), columns=list(LABELS))
         clips.insert(0, "label", random.choice(LABELS, 30))
         clips.insert(0, "corpus", ["one"] * 10 + ["two"] * 20)
-        clips = clips.assign(path="a.wav", fold=0)
+        clips = clips.assign(path="a.wav", fold=0, speaker="a", **dict.fromkeys(TAIL, 0.25))
         put_scores(store, found.results[run], clips)
         tables.append(clips)
     (one,) = [at for at in of(study, store).data["conditions"] if (at["train"], at["rate"]) == ("TWO", 0)]
@@ -552,7 +553,7 @@ def test_damaged_scores_and_a_history_cut_short_do_not_stop_the_page(store):
     found = cells.answers(study, store).results
     columns = ["corpus", "path", "fold", "label", *LABELS]
     clips = pd.DataFrame([["two", "a.wav", 0, "sad", 0.1, 0.2, 0.3, 0.4]], columns=columns)
-    put_scores(store, found[whole], clips)
+    put_scores(store, found[whole], clips.assign(speaker="a", **dict.fromkeys(TAIL, 0.25)))
     (store.folder / found[damaged]["key"] / "scores.parquet").write_bytes(b"PAR1 and no more")
     cut = dict(found[damaged], history=found[damaged]["history"][:2])
     cut["history"][1]["loss"] = 0.25

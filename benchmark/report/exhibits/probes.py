@@ -110,9 +110,9 @@ def _read(
 
 
 def _recalls(result: Result, what: str, of: tuple[str, ...]) -> dict[str, float | None]:
-    """Recalls by representation; none of a run that was not probed."""
-    found = result.get("probe", {}).get(what, {})
-    return next((recalls for name, recalls in found.items() if set(name.split("+")) == set(of)), {})
+    """Recalls by representation; none where these corpora were not probed."""
+    found = result["probe"][what].items()
+    return next((recalls for name, recalls in found if set(name.split("+")) == set(of)), {})
 
 
 def _chance(result: Result, what: str, of: tuple[str, ...]) -> float:

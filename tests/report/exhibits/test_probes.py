@@ -139,7 +139,7 @@ def test_runs_without_a_probe_and_probes_without_a_number_are_gaps(store):
     study = asked()
     fill(store, study, keep=lambda spec: spec.fold != 4)
     first, second, *_ = study.runs(("one", "two"), 0)
-    put(store, made_result(first, flat(0.5)))  # as of an earlier serkit
+    put(store, made_result(first, flat(0.5)))  # which read nothing
     lacking = probe_of(second)
     lacking["label"]["one"] = dict.fromkeys(lacking["label"]["one"])
     lacking["corpus"]["one+two"]["before"] = None
