@@ -82,6 +82,10 @@ class Spread:
         """Whether there is an interval."""
         return not np.isnan(self.low)
 
+    def columns(self, name: str) -> dict[str, float]:
+        """As tables of numbers have it."""
+        return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
+
     @property
     def of_one(self) -> float:
         """The variance of one unit, with its share of all that varies; NaN where nothing tells it."""
@@ -222,7 +226,7 @@ def _on(cell: Units, units: Sequence[int]) -> Scores:
     return replace(cell.networks, of=cell.networks.of[:, places])
 
 
-def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
+def ratio(left: Callable[[float], Spread]) -> Spread:
     """A share of two means and its interval, after Fieller (1954): all shares of which nothing is clear.
 
     Takes what is left of the one when a share of the other is taken off. Gives the share and the ends of its
@@ -232,7 +236,7 @@ def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
 
     whole, rest = left(0.0).mean, left(1.0).mean
     if not whole > rest or not left(0.0).known:  # NaN too
-        return np.nan, np.nan, np.nan
+        return Spread()
     share, ends = whole / (whole - rest), []
 
     def inside(at: float) -> float:
@@ -240,12 +244,12 @@ def ratio(left: Callable[[float], Spread]) -> tuple[float, float, float]:
         return (spread.high - spread.low) / 2 - abs(spread.mean)
 
     if not inside(share) > ALIKE:  # units that all have the same share, as of few clips: they show no spread
-        return share, np.nan, np.nan
+        return Spread(share)
     for far in (share - WIDEST, share + WIDEST):
         if not inside(far) < 0:  # NaN too
-            return share, np.nan, np.nan
+            return Spread(share)
         ends.append(float(brentq(inside, share, far, xtol=1e-3)))
-    return share, ends[0], ends[1]
+    return Spread(share, ends[0], ends[1])
 
 
 def apart(cell: Units, other: Units) -> Spread:

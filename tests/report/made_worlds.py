@@ -189,11 +189,11 @@ def over_folds(values):
     return mean, mean - half, mean + half, 2 * scipy.stats.t.sf(abs(mean) / error, n - 1)
 
 
-def fieller(part, whole):
-    """The ends of the interval of a share of two such means, by Fieller's quadratic."""
+def fieller(part, whole, factor=None):
+    """The shares at which a paired t test is at its 5 %, roots of Fieller's quadratic; over such folds."""
     n = len(part)
-    far = scipy.stats.t.ppf(0.975, n - 1) ** 2 * (1 / n + 1 / (n - 1))
-    (yy, xy), (_, xx) = np.cov(part, whole) * far
+    factor = factor or 1 / n + 1 / (n - 1)
+    (yy, xy), (_, xx) = np.cov(part, whole) * scipy.stats.t.ppf(0.975, n - 1) ** 2 * factor
     x, y = np.mean(whole), np.mean(part)
     return np.sort(np.roots([x * x - xx, -2 * (x * y - xy), y * y - yy]).real)
 

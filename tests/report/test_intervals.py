@@ -17,6 +17,7 @@ from benchmark.report.intervals import (
     apart,
     difference,
 )
+from tests.report.made_worlds import fieller
 from tools import statistics
 
 
@@ -358,15 +359,9 @@ def test_the_mean_of_cells_has_the_mean_networks_on_the_units_that_all_have():
 
 def share_of(ours, whole, **more):
     """A share of a mean, as an interval after Fieller asks for it."""
-    return intervals.ratio(lambda at: difference(own(ours, **more), intervals.scaled(own(whole, **more), at)))
-
-
-def fieller(y, x, factor):
-    """The shares r at which a paired t test of y - r x is at its 5 %: roots of a quadratic in r."""
-    t = stats.t.ppf(0.975, len(x) - 1) * factor
-    (yy, xy), (_, xx) = np.cov(y, x) * t**2
-    roots = np.roots([x.mean() ** 2 - xx, -2 * (x.mean() * y.mean() - xy), y.mean() ** 2 - yy])
-    return sorted(roots.real)
+    left = lambda at: difference(own(ours, **more), intervals.scaled(own(whole, **more), at))  # noqa: E731
+    of = intervals.ratio(left)
+    return of.mean, of.low, of.high
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -376,9 +371,9 @@ def test_a_share_has_fieller_s_interval(seed):
     ours = 0.4 * whole + random.normal(0, 0.04, 6)
     share, low, high = share_of(ours, whole)
     assert share == pytest.approx(ours.mean() / whole.mean())
-    assert [low, high] == pytest.approx(fieller(ours, whole, np.sqrt(1 / 6 + 1 / 5)), abs=2e-3)
+    assert [low, high] == pytest.approx(fieller(ours, whole), abs=2e-3)
     _, low, high = share_of(ours, whole, common=0.0)
-    assert [low, high] == pytest.approx(fieller(ours, whole, np.sqrt(1 / 6)), abs=2e-3)
+    assert [low, high] == pytest.approx(fieller(ours, whole, 1 / 6), abs=2e-3)
 
 
 def test_of_a_whole_that_is_not_clearly_above_0_any_share_would_do():

@@ -210,9 +210,9 @@ def test_shares_are_what_they_were_made_of():
     for of in permuted.directions(made, ("one", "two_scrambled"), 0)[:2]:
         assert of.lost().mean == pytest.approx(0.35, abs=0.02)
         assert of.to_partner().mean == pytest.approx(0.45 - 0.25 / 3, abs=0.02)
-        share, low, high = of.share()
-        assert low < (0.45 - 0.25 / 3) / 0.35 < high
-        assert share == pytest.approx(of.to_partner().mean / of.lost().mean)
+        share = of.share()
+        assert share.low < (0.45 - 0.25 / 3) / 0.35 < share.high
+        assert share.mean == pytest.approx(of.to_partner().mean / of.lost().mean)
         even = of.to_partner(1 / 3)
         assert of.usual() == pytest.approx(1 / 3, abs=0.03)
         assert of.beyond().mean == pytest.approx(even.mean, abs=0.01)

@@ -95,8 +95,7 @@ def compared(study: Study, cells: Cells, asked: Any, ways: Mapping[str, How | No
             row |= {f"{name}_{key}": value for key, value in of.items()}
         first, second = units
         change = intervals.difference(first, second)
-        row |= {"difference": change.mean, "difference_low": change.low, "difference_high": change.high}
-        rows.append(row | {"difference_p": change.p})
+        rows.append(row | change.columns("difference") | {"difference_p": change.p})
     table = pd.DataFrame(rows)
     holm = intervals.holm(table["difference_p"])
     up, down = (table[f"{name}_above"] for name in ways)

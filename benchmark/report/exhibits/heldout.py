@@ -122,7 +122,7 @@ class Cell:
         """The same of networks of the other corpora alone, which have no other set of labels."""
         return intervals.difference(self.alone, self.alone_called)
 
-    def share(self) -> tuple[float, float, float]:
+    def share(self) -> Spread:
         """Held out as a share of the recall with the label, and its interval."""
         return intervals.ratio(lambda at: intervals.difference(self.held, intervals.scaled(self.joint, at)))
 
@@ -166,21 +166,19 @@ def _rows(study: Study, cells: Cells, joint: TrainingSet, corpus: str, rate: int
         [*expected, sum(expected)],
         strict=True,
     ):
-        above, held, top = cell.above(), cell.held.around(), cell.ceiling()
-        ceiling = top.mean, top.low, top.high
-        share = cell.share() if name == ALL else (np.nan,) * 3
+        above, share = cell.above(), cell.share() if name == ALL else intervals.Spread()
         yield {
             **place,
             "label": name,
             "runs": done,
             "runs_expected": of,
-            **{"heldout": held.mean, "heldout_low": held.low, "heldout_high": held.high},
+            **cell.held.around().columns("heldout"),
             "called": cell.called.mean,
             **{"above": above.mean, "low": above.low, "high": above.high},
             "p": above.p if name == ALL else np.nan,  # one question a corpus and rate
             **{"joint": cell.joint.mean, "alone": cell.alone.mean},
-            **dict(zip(("ceiling", "ceiling_low", "ceiling_high"), ceiling, strict=True)),
-            **dict(zip(("share", "share_low", "share_high"), share, strict=True)),
+            **cell.ceiling().columns("ceiling"),
+            **share.columns("share"),
         }
 
 

@@ -126,9 +126,9 @@ class Direction:
         """How much more often the partner is said than if what is lost spread as errors do."""
         return self.to_partner(float(np.nanmax([EVEN, self.usual()])))
 
-    def share(self) -> tuple[float, float, float]:
+    def share(self) -> Spread:
         """What goes to the partner as a share of what is lost, and its interval."""
-        return intervals.ratio(self.to_partner) if self.lost().low > 0 else (np.nan,) * 3
+        return intervals.ratio(self.to_partner) if self.lost().low > 0 else intervals.Spread()
 
 
 def crossed(cells: Cells, one: TrainingSet, other: TrainingSet, corpus: str, rate: int) -> Spread:
@@ -189,9 +189,8 @@ def _row(study: Study, of: Direction) -> dict[str, Any]:
     row |= {"runs": sum(known), "runs_expected": sum(expected), "usual": of.usual()}
     spreads = of.lost(), of.to_partner(), of.beyond()
     for name, spread in zip(PARTS, spreads, strict=True):
-        row |= {name: spread.mean, f"{name}_low": spread.low, f"{name}_high": spread.high}
-        row |= {f"{name}_p": spread.p}
-    return row | dict(zip(("share", "share_low", "share_high"), of.share(), strict=True))
+        row |= spread.columns(name) | {f"{name}_p": spread.p}
+    return row | of.share().columns("share")
 
 
 def _odd(train: TrainingSet) -> list[str]:

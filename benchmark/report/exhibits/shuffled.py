@@ -100,7 +100,7 @@ def _losses(study: Study, cells: Cells, column: TrainingSet, rate: int) -> dict[
         runs = cells.runs(train, rate)
         units = _by_fold(runs, _loss)
         fell[way] = _by_fold(runs, lambda result: guessing(result) - _loss(result))
-        row |= _with_ends(f"loss_{way}", units.around()) | {f"loss_{way}_runs": len(runs)}
+        row |= units.around().columns(f"loss_{way}") | {f"loss_{way}_runs": len(runs)}
         row |= {f"loss_{way}_expected": len(study.runs(train, rate))}
         known |= runs
     row["loss_guessing"] = _by_fold(known, guessing).mean
@@ -109,8 +109,8 @@ def _losses(study: Study, cells: Cells, column: TrainingSet, rate: int) -> dict[
         """How far it falls under shuffled labels, less a share of how far it falls under true ones."""
         return intervals.difference(fell["shuffled"], intervals.scaled(fell["true"], share))
 
-    share = intervals.ratio(left) if fell["true"].around().low > 0 else (np.nan,) * 3
-    return row | dict(zip(("remembered", "remembered_low", "remembered_high"), share, strict=True))
+    share = intervals.ratio(left) if fell["true"].around().low > 0 else intervals.Spread()
+    return row | share.columns("remembered")
 
 
 def _loss(result: Result) -> float:
@@ -132,10 +132,6 @@ def _by_fold(runs: Mapping[Any, Result], value: Callable[[Result], float]) -> Un
     for run, result in runs.items():
         found.setdefault(run.fold or 0, []).append(value(result))
     return intervals.Units({fold: float(np.mean(values)) for fold, values in found.items()})
-
-
-def _with_ends(name: str, spread: Spread) -> dict[str, float]:
-    return {name: spread.mean, f"{name}_low": spread.low, f"{name}_high": spread.high}
 
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:

@@ -156,9 +156,9 @@ def _where(cells: Cells, of: permuted.Direction) -> str:
     return f"{cells.study.titles[of.corpus]}, {cells.study.title_of(of.train)}"
 
 
-def _share(share: tuple[float, float, float]) -> str:
+def _share(of: Spread) -> str:
     """A share with its interval, in percent."""
-    return "an unknown share" if np.isnan(share[0]) else interval(*share, "{:.0%}".format)
+    return "an unknown share" if np.isnan(of.mean) else interval(of.mean, of.low, of.high, "{:.0%}".format)
 
 
 def _heldout(cells: Cells) -> Evidence | None:
