@@ -19,11 +19,11 @@ from benchmark import study as studies
 from benchmark.report import page as pages
 from benchmark.report.write import assemble
 from serkit.labels import LABELS
-from serkit.resultfile import BUNDLE
+from serkit.resultfile import BUNDLE, TAIL
 from serkit.results import Store
 from tests.conftest import ROOT
 from tests.made_estimates import PAIR
-from tests.made_results import made_measurement, made_result, put
+from tests.made_results import made_measurement, made_result, put_scores
 
 DESK, PHONE = (1280, 900), (390, 844)
 THEMES = ("light", "dark")
@@ -69,6 +69,8 @@ def whole(tmp_path_factory):
     clips = pd.DataFrame(random.dirichlet(np.ones(4), 40).astype("float32"), columns=list(LABELS))
     clips.insert(0, "label", random.choice(LABELS, 40))
     clips.insert(0, "corpus", np.repeat(["msp", "iemocap", "cremad", "cremad"], 10))
+    clips = clips.assign(path="a.wav", fold=0, speaker=[f"s{clip % 5}" for clip in range(40)])
+    clips[list(TAIL)] = clips[list(LABELS)]
     for case in studies.plan(study):
         if case.spec.kind == "measurement":
             like = PAIR[PAIR["condition"] == ("augmented" if case.spec.augmentation else "raw")]
@@ -83,8 +85,7 @@ def whole(tmp_path_factory):
             evaluations=evaluations,
             tail_evaluations=6,
         )
-        put(store, result)
-        clips.to_parquet(store.run_folder(result["key"]) / "scores.parquet")
+        put_scores(store, result, clips)
     assemble(study, store)
     return store.folder / pages.NAME
 

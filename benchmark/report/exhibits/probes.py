@@ -99,7 +99,7 @@ def _read(
     chances = [_chance(cells.results[run], what, of) for run in known]
     row: dict[str, Any] = {"own": own, "runs": len(known), "runs_expected": len(study.runs(train, rate))}
     row["chance"] = float(np.mean(chances)) if chances else np.nan
-    units = {name: _by_fold({run: recalls.get(name) for run, recalls in known.items()}) for name in READ_FROM}
+    units = {name: _by_fold(known, name) for name in READ_FROM}
     change = intervals.difference(units["embedding"], units["before"])
     spreads = {**{name: found.around() for name, found in units.items()}, "change": change}
     for name, spread in spreads.items():
@@ -125,13 +125,10 @@ def _chance(result: Result, what: str, of: tuple[str, ...]) -> float:
     return 1 / sum(any(clips.get(label) for clips in parts) for label in LABELS)
 
 
-def _by_fold(recalls: Mapping[Any, float | None]) -> Units:
-    """For each fold that is left out the mean over seeds of what is known."""
-    found: dict[int, list[float]] = {}
-    for run, recall in recalls.items():
-        if recall is not None:
-            found.setdefault(run.fold or 0, []).append(recall)
-    return intervals.Units({fold: float(np.mean(values)) for fold, values in found.items()})
+def _by_fold(known: Mapping[Any, Mapping[str, float | None]], name: str) -> Units:
+    """What is read of one representation, where it is."""
+    read = ((run.fold, recalls.get(name)) for run, recalls in known.items())
+    return intervals.by_fold((fold, recall) for fold, recall in read if recall is not None)
 
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
@@ -227,4 +224,4 @@ def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]
         ("table", "probe"),
         ("files", "probe-cells"),
     ]
-    return [Section("probes", [*parts, ("table", "probe-others")], "Probe", NAMES["probes"])]
+    return [Section("probes", [*parts, ("table", "probe-others")], "Probe", "The probe")]
