@@ -24,6 +24,7 @@ from benchmark.report.intervals import (
     Scores,
     Spread,
     Units,
+    by_fold,
     difference,
     retraining,
 )
@@ -165,11 +166,8 @@ class Evidence:
             return Units({0: mean}, networks, len({run.fold for run in counts}) > 1)
         by_unit = {run: self._by_unit(run, of, corpus, what) for run, of in counts.items()}
         if corpus in map(corpus_of, train):
-            found: dict[int, list[float]] = defaultdict(list)
-            for run, units in by_unit.items():
-                found[run.fold or 0] += units
-            values = {fold: float(np.mean(of)) for fold, of in found.items()}
-            return Units({fold: value for fold, value in values.items() if not np.isnan(value)})
+            found = by_fold((run.fold, value) for run, units in by_unit.items() for value in units)
+            return Units({fold: value for fold, value in found.values.items() if not np.isnan(value)})
         scores = np.array(list(by_unit.values()))
         known = ~np.isnan(scores).any(axis=0)
         values = dict(enumerate(scores.mean(axis=0)))
@@ -272,9 +270,5 @@ class Evidence:
         return drawn or Scores(np.array([[tail.mean(metric)] for tail in tails]))
 
 
-def _by_fold(tails: Sequence[Tail], metric: str) -> dict[int, float]:
-    """The mean over seeds of each fold's networks on the folds that they left out."""
-    found: dict[int, list[float]] = defaultdict(list)
-    for tail in tails:
-        found[tail.run.fold or 0].append(tail.mean(metric))
-    return {fold: float(np.mean(values)) for fold, values in found.items()}
+def _by_fold(tails: Sequence[Tail], metric: str) -> Mapping[int, float]:
+    return by_fold((tail.run.fold, tail.mean(metric)) for tail in tails).values

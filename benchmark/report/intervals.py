@@ -177,6 +177,14 @@ class Units:
 NO_UNITS = Units({})
 
 
+def by_fold(values: Iterable[tuple[int | None, float]]) -> Units:
+    """The mean of each fold's values, as of its seeds: networks on the clips that they left out."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for fold, value in values:
+        found[fold or 0].append(value)
+    return Units({fold: float(np.mean(of)) for fold, of in found.items()})
+
+
 def difference(cell: Units, other: Units) -> Spread:
     """`cell` minus `other` on the same corpus, unit by unit, with its interval; of no common unit nothing."""
     return contrast([cell], [other])

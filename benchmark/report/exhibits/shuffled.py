@@ -127,11 +127,7 @@ def guessing(result: Result) -> float:
 
 
 def _by_fold(runs: Mapping[Any, Result], value: Callable[[Result], float]) -> Units:
-    """For each fold that is left out the mean of a value over seeds."""
-    found: dict[int, list[float]] = {}
-    for run, result in runs.items():
-        found.setdefault(run.fold or 0, []).append(value(result))
-    return intervals.Units({fold: float(np.mean(values)) for fold, values in found.items()})
+    return intervals.by_fold((run.fold, value(result)) for run, result in runs.items())
 
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
