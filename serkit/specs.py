@@ -183,8 +183,8 @@ class Recipe:
         evaluate_unseen: corpora that are not trained on are scored at every so many evaluations, and in the
             tail.
         pool_by: what clips are sorted by before batches are filled (`serkit.loader`): `stretched`, their
-            length as the network gets it, or `own`, as delivered. Studies from before there was a choice have
-            `own`, which pads batches of stretched clips by 13 % where `stretched` pads them by 2 %.
+            length as the network gets it, or `own`, as delivered, which pads batches of stretched clips by
+            13 % where `stretched` pads them by 2 %.
         schedule: of the learning rate: `constant`, or `one-cycle`, up over the first quarter of the steps and
             down to 0 by half a cosine (Smith and Topin, 2019).
     """
