@@ -1,4 +1,4 @@
-"""How a claim is judged: which changes count, what they say together, and how many units could tell.
+"""How a claim is judged: which changes count, what they say together, and how large a study could tell.
 
 A sentence never claims more than the spread of its numbers allows (`benchmark.report.intervals`): a change
 is clear where it is so after Holm's correction over all changes that the claim rests on. That nothing
@@ -10,7 +10,7 @@ guessing: a network that guesses has no gap to bridge and no labels to notice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,13 +28,24 @@ from serkit.words import many
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
+CHANGES = {ABOVE: ("gain", "gains"), BELOW: ("loss", "losses"), EITHER: ("change", "changes")}
+
+
+class Claim(NamedTuple):
+    """What is judged."""
+
+    name: str  # under which `benchmark/paper/claims.toml` has the paper's own, if it makes it
+    claim: str  # in a line
+    expects: str  # `ABOVE`, `BELOW`, `EITHER` or `WITHIN`
+    margin: float = MARGIN  # what counts as a change
+
 
 @dataclass(frozen=True)
 class Verdict:
     """What a study says of a claim.
 
     Attributes:
-        name: the claim's, under which `benchmark/paper/claims.toml` has the paper's own, if it makes it.
+        name: the claim's.
         claim: in a line.
         answer: `HOLDS`, `FAILS` or `UNTOLD`.
         sentence: the numbers that say so.
@@ -135,13 +146,12 @@ class Family:
         if not self.counted:
             return UNTOLD
         whole = len(self.counted) + len(self.silent) == len(self.changes)
-        every = [*self.spreads, *(each.spread for each in self.silent)]
+        every = [each.spread for each in (*self.counted, *self.silent)]
+        small = whole and all(-margin < of.low and of.high < margin for of in every)
         if expects == WITHIN:
-            if any(of.low >= margin or of.high <= -margin for of in (each.spread for each in (*up, *down))):
-                return FAILS
-            return HOLDS if whole and all(-margin < of.low and of.high < margin for of in every) else UNTOLD
+            beyond = any(max(each.spread.low, -each.spread.high) >= margin for each in (*up, *down))
+            return FAILS if beyond else HOLDS if small else UNTOLD
         if expects == EITHER:
-            small = whole and all(-margin < of.low and of.high < margin for of in every)
             return HOLDS if up or down else FAILS if small else UNTOLD
         found, against = (up, down) if expects == ABOVE else (down, up)
         if found:
@@ -179,10 +189,9 @@ class Family:
         median = f", median {signed(float(np.median(means)))}" * (n > 2)
         over = intervals.over((of.n, of.of) for of in self.spreads)
         corrected = f"; {many(n, 'change')} corrected for" * (n > 1)
-        clear = (
-            f"clearly up in {len(up)} and down in {len(down)} of {n}" if n > 1 else "clear" * bool(up or down)
-        )
-        clear = clear or "not clear"
+        clear = "clear" if up or down else "not clear"
+        if n > 1:
+            clear = f"clearly up in {len(up)} and down in {len(down)} of {n}"
         return f"{unit} changes by {span}{median}: {clear} (95 % over {over}{corrected}){self.left_out()}"
 
     def left_out(self) -> str:
@@ -197,52 +206,45 @@ class Family:
         return f"; left out: {left}" if left else ""
 
     def could(self, margin: float = MARGIN) -> str:
-        """How many times as large a study would tell, in words; empty where that is not known."""
+        """How many times as large a study would tell, a sentence; empty where that is not known."""
         units = [needed(of.of_one, margin, len(self.counted)) for of in self.spreads]
         times = [unit / of.n for unit, of in zip(units, self.spreads, strict=True) if unit]
         if not times or max(times) <= 1:
             return ""
-        return f"Four of five studies {max(times):.1f} times as large would see a change of {margin:g}"
+        return f"Four of five studies {max(times):.1f} times as large would see a change of {margin:g}."
 
 
-def verdict(
-    name: str, claim: str, family: Family, expects: str, asks: str, then: str = "", margin: float = MARGIN
-) -> Verdict:
+def verdict(claim: Claim, family: Family, asks: str, then: str = "") -> Verdict:
     """A claim's verdict from a family of changes.
 
-    Args:
-        name: the claim's.
-        claim: in a line.
-        family: what it rests on.
-        expects: `ABOVE`, `BELOW`, `EITHER` or `WITHIN`.
-        asks: the question, as `Whether augmentation helps`; what is said where nothing counts begins so.
-        then: what the changes are of, before them: `Trained on one corpus and tested on another, `.
-        margin: what counts as a change.
+    Where nothing counts, what is said begins as `asks`: `Whether augmentation helps`; else as `then`, what
+    the changes are of: `Trained on one corpus and tested on another, `.
     """
     changes = tuple((each.name, each.spread) for each in family.counted)
     if not changes:
-        return Verdict(name, claim, UNTOLD, f"{asks} {family.why_not()}.")
-    answer, said = family.answer(expects, margin), f"{then}{family.said()}."
-    up, down = family.clear()
+        return Verdict(claim.name, claim.claim, UNTOLD, f"{asks} {family.why_not()}.")
+    answer = family.answer(claim.expects, claim.margin)
+    said = " ".join(filter(None, [f"{then}{family.said()}.", *_follows(claim, family, answer)]))
+    return Verdict(claim.name, claim.claim, answer, said, changes, margin=claim.margin)
+
+
+def _follows(claim: Claim, family: Family, answer: str) -> Iterator[str]:
+    """What follows from the changes, a sentence each; some may be empty."""
+    expects, margin = claim.expects, f"{claim.margin:g}"
+    (up, down), several = family.clear(), len(family.counted) > 1
     if expects in (ABOVE, BELOW) and up and down:
-        said += f" Clear gains: {_names(up)}; clear losses: {_names(down)}: it depends on the case."
-    elif answer == FAILS and expects == WITHIN:
-        said += f" A change of {margin:g} or more is clear."
-    elif answer == FAILS:
-        where = " in all of them" * (len(changes) > 1)
-        what = {ABOVE: "gain", BELOW: "loss", EITHER: "change"}[expects]
-        said += f" A {what} of {margin:g} is excluded{where}."
-    elif answer == HOLDS and expects != WITHIN and len(changes) > 1:
-        what = {ABOVE: "gains", BELOW: "losses", EITHER: "changes"}[expects]
-        said += f" Clear {what}: {_names([*up, *down])}."
-    elif answer == HOLDS and expects == WITHIN:
-        said += f" A change of {margin:g}, up or down, is excluded."
+        yield f"Clear gains: {_names(up)}; clear losses: {_names(down)}: it depends on the case."
     elif answer == UNTOLD:
         if expects == WITHIN and (up or down):
-            said += f" There is a change; whether it is {margin:g} or more cannot be told."
-        if could := family.could(margin):
-            said += f" {could}."
-    return Verdict(name, claim, answer, said, changes, margin=margin)
+            yield f"There is a change; whether it is {margin} or more cannot be told."
+        yield family.could(claim.margin)
+    elif expects == WITHIN:
+        so = ", up or down, is excluded" if answer == HOLDS else " or more is clear"
+        yield f"A change of {margin}{so}."
+    elif answer == FAILS:
+        yield f"A {CHANGES[expects][0]} of {margin} is excluded{' in all of them' * several}."
+    elif several:
+        yield f"Clear {CHANGES[expects][1]}: {_names([*up, *down])}."
 
 
 def _names(changes: Sequence[Change]) -> str:

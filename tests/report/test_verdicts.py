@@ -16,7 +16,7 @@ from benchmark import study as studies
 from benchmark.report import cells, intervals, verdicts
 from benchmark.report.claims import in_print
 from benchmark.report.intervals import ALONE, FOLDS, SPEAKERS, Spread
-from benchmark.report.judging import Change, Family, Place, Verdict, verdict
+from benchmark.report.judging import Change, Claim, Family, Place, Verdict, verdict
 from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
 from serkit.labels import corpus_of
 from tests.made_results import made_result
@@ -660,7 +660,7 @@ def test_verdicts_say_which_changes_decided(families):
         if len(does) > 2:
             break
         up, down = ([what for what in does if what in of] for of in (UP, DOWN))
-        said = verdict("name", "Claim", found, WITHIN, "Whether it matters")
+        said = verdict(Claim("name", "Claim", WITHIN), found, "Whether it matters")
         ends = {
             HOLDS: "A change of 0.05, up or down, is excluded.",
             FAILS: "A change of 0.05 or more is clear.",
@@ -670,7 +670,7 @@ def test_verdicts_say_which_changes_decided(families):
         unsized = said.answer == UNTOLD and bool(up or down)
         assert ("There is a change; whether it is 0.05 or more cannot be told." in said.sentence) == unsized
         for expects, word in ((ABOVE, "gain"), (BELOW, "loss"), (EITHER, "change")):
-            said = verdict("name", "Claim", found, expects, "Whether it matters")
+            said = verdict(Claim("name", "Claim", expects), found, "Whether it matters")
             assert (f"A {word} of 0.05 is excluded" in said.sentence) == (said.answer == FAILS)
             assert ("it depends on the case." in said.sentence) == (expects != EITHER and bool(up and down))
             named = {ABOVE: up, BELOW: down, EITHER: [*up, *down]}[expects]

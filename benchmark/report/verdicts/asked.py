@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Claim, Family, Place, Verdict, change, verdict
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
@@ -23,5 +23,6 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         changes = [change(cells, title_of(of.test), [of], [less])]
         family = Family(cells.study, changes)
         asks, then = f"Whether {each.claim!r}", f"{names[0]} against {names[1]}, on {title_of(of.test)}: "
-        found.append(verdict(f"asked-{number}", each.claim, family, each.expect, asks, then, each.margin))
+        claim = Claim(f"asked-{number}", each.claim, each.expect, each.margin)
+        found.append(verdict(claim, family, asks, then))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Claim, Family, Place, Verdict, change, verdict
 from benchmark.report.terms import ABOVE, BELOW
 from benchmark.report.verdicts.transfer import unseen
 from benchmark.study import TrainingSet
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 2
-OWN = "Augmentation raises wF1 on the own test clips of some corpus"
-UNSEEN = "Augmentation raises wF1 on some corpus that was not trained on"
-FALLS = "Augmentation lowers wF1 on some corpus that was not trained on"
+OWN = Claim("own-augmented", "Augmentation raises wF1 on the own test clips of some corpus", ABOVE)
+UNSEEN = Claim("unseen-augmented", "Augmentation raises wF1 on some corpus that was not trained on", ABOVE)
+FALLS = Claim("unseen-falls", "Augmentation lowers wF1 on some corpus that was not trained on", BELOW)
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
@@ -28,19 +28,15 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     own = _family(cells, [pair for pair in alone if pair[0] in study.training_sets()])
     others = _family(cells, unseen(study))
     rates = sorted(study.rates_percent)
-    then = (
-        f"Augmenting {' to '.join(map(str, dict.fromkeys((rates[1], rates[-1]))))} % of the training clips,"
-    )
-    then += f" against {rates[0]} %: on {{}} "
-    here, elsewhere = then.format("own test clips"), then.format("corpora that were not trained on")
-    found = [verdict("own-augmented", OWN, own, ABOVE, "Whether augmentation helps on own clips", here)]
-    found.append(verdict("unseen-augmented", UNSEEN, others, ABOVE, _asks("helps"), elsewhere))
-    found.append(verdict("unseen-falls", FALLS, others, BELOW, _asks("costs"), elsewhere))
-    return found
-
-
-def _asks(what: str) -> str:
-    return f"Whether augmentation {what} on corpora that were not trained on"
+    span = " to ".join(map(str, dict.fromkeys((rates[1], rates[-1]))))
+    then = f"Augmenting {span} % of the training clips, against {rates[0]} %: on "
+    here, elsewhere = f"{then}own test clips ", f"{then}corpora that were not trained on "
+    asks = "Whether augmentation {} on corpora that were not trained on"
+    return [
+        verdict(OWN, own, "Whether augmentation helps on own clips", here),
+        verdict(UNSEEN, others, asks.format("helps"), elsewhere),
+        verdict(FALLS, others, asks.format("costs"), elsewhere),
+    ]
 
 
 def _family(cells: Cells, pairs: Iterable[tuple[TrainingSet, str]]) -> Family:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report import intervals
 from benchmark.report.exhibits.baseline import statistics, units_of
-from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Claim, Family, Place, Verdict, change, verdict
 from benchmark.report.terms import ABOVE
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 0.2
-CLAIM = "The networks are better than log-mel statistics and a logistic regression, in some case"
+BETTER = "The networks are better than log-mel statistics and a logistic regression, in some case"
+CLAIM = Claim("baseline", BETTER, ABOVE)
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
@@ -32,4 +33,4 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         changes.append(replace(found, spread=intervals.difference(ours, theirs)))
     then = f"The network against the statistics, at {rate} %, on test clips of the corpora trained on: "
     asks = "Whether the network is better than log-mel statistics"
-    return [verdict("baseline", CLAIM, Family(study, changes), ABOVE, asks, then)]
+    return [verdict(CLAIM, Family(study, changes), asks, then)]

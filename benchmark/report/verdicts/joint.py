@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import Change, Family, Place, Verdict, change, verdict
-from benchmark.report.terms import ABOVE, WITHIN
+from benchmark.report.judging import Change, Claim, Family, Place, Verdict, change, verdict
+from benchmark.report.terms import ABOVE, MARGIN, WITHIN
 from benchmark.study import TrainingSet
 from serkit.labels import treatment_of
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 3
-OWN = "Joint training raises wF1 on some corpus that it learns from"
-NOTHING = "Joint training changes wF1 by less than 0.05 on the corpora that it learns from"
-UNSEEN = "Joint training raises wF1 on some corpus that was not trained on"
+OWN = Claim("joint", "Joint training raises wF1 on some corpus that it learns from", ABOVE)
+LITTLE = f"Joint training changes wF1 by less than {MARGIN} on the corpora that it learns from"
+NOTHING = Claim("adding", LITTLE, WITHIN)
+UNSEEN = Claim("joint-unseen", "Joint training raises wF1 on some corpus that was not trained on", ABOVE)
 
 
 def joints(cells: Cells) -> list[TrainingSet]:
@@ -42,10 +43,10 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     if own:
         family, then = Family(study, own), f"Joint training against the corpus alone, at {rate} %: on it "
         asks = "Whether joint training helps on its own corpora"
-        found.append(verdict("joint", OWN, family, ABOVE, asks, then))
-        found.append(verdict("adding", NOTHING, family, WITHIN, asks.replace("helps", "matters"), then))
+        found.append(verdict(OWN, family, asks, then))
+        found.append(verdict(NOTHING, family, asks.replace("helps", "matters"), then))
     if unseen:
         then = f"Joint training against each of its corpora alone, at {rate} %: on other corpora "
         asks = "Whether joint training helps on other corpora"
-        found.append(verdict("joint-unseen", UNSEEN, Family(study, unseen), ABOVE, asks, then))
+        found.append(verdict(UNSEEN, Family(study, unseen), asks, then))
     return found

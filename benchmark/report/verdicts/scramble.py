@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import Change, Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Change, Claim, Family, Place, Verdict, change, verdict
 from benchmark.report.tables import moved
-from benchmark.report.terms import BELOW, EITHER, WITHIN
+from benchmark.report.terms import BELOW, EITHER, MARGIN, WITHIN
 from benchmark.study import TrainingSet
 from serkit.labels import corpus_of, is_permuted, is_whole
 
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 4
-NOTICED = "Permuted labels of one corpus are noticed in joint training: wF1 changes on a corpus trained on"
-UNNOTICED = "Permuted labels of one corpus change wF1 by less than 0.05 on the corpora trained on"
-THIRD = "Permuted labels of one corpus lower wF1 on a corpus that was not trained on"
-FALLS = "On a permuted corpus, augmentation costs more than under its true labels"
+SEEN = "Permuted labels of one corpus are noticed in joint training: wF1 changes on a corpus trained on"
+NOTICED = Claim("noticed", SEEN, EITHER)
+LITTLE = f"Permuted labels of one corpus change wF1 by less than {MARGIN} on the corpora trained on"
+UNNOTICED = Claim("unnoticed", LITTLE, WITHIN)
+THIRD = Claim("third", "Permuted labels of one corpus lower wF1 on a corpus that was not trained on", BELOW)
+COSTS = "On a permuted corpus, augmentation costs more than under its true labels"
+FALLS = Claim("scrambled-falls", COSTS, BELOW)
 
 
 def contradictions(cells: Cells) -> list[TrainingSet]:
@@ -49,21 +52,20 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
                 falls += [_fall(cells, train, taught[0], at) for at in rates[1:]]
     then = f"With one corpus's labels permuted in joint training, against true ones, at {rate} %: on "
     here = f"{then}the corpora trained on, each under the labels that it was taught, "
-    asks = "Whether permuted labels are noticed"
-    found = [verdict("noticed", NOTICED, Family(study, own), EITHER, asks, here)]
-    found.append(verdict("unnoticed", UNNOTICED, Family(study, own), WITHIN, asks, here))
+    family = Family(study, own)
+    found = [verdict(of, family, "Whether permuted labels are noticed", here) for of in (NOTICED, UNNOTICED)]
     if null := _null(cells, sets, rate):
         found = [replace(of, sentence=f"{of.sentence} {null}") if of.changes else of for of in found]
     if unseen:
         asks = "Whether permuted labels matter to other corpora"
-        found.append(verdict("third", THIRD, Family(study, unseen), BELOW, asks, f"{then}other corpora "))
+        found.append(verdict(THIRD, Family(study, unseen), asks, f"{then}other corpora "))
     if falls:
         then = (
             f"On the permuted corpus under the labels that it was taught, from {rate} % to higher rates, less"
             " the same under true labels: "
         )
         asks = "Whether augmentation costs more under permuted labels"
-        found.append(verdict("scrambled-falls", FALLS, Family(study, falls), BELOW, asks, then))
+        found.append(verdict(FALLS, Family(study, falls), asks, then))
     return found
 
 

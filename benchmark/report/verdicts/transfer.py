@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.judging import Family, Place, Verdict, change, verdict
+from benchmark.report.judging import Claim, Family, Place, Verdict, change, verdict
 from benchmark.report.terms import BELOW
 from benchmark.study import Grid, Study, TrainingSet
 from serkit.labels import treatment_of
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 1
-NAME, CLAIM = "transfer", "Networks of one corpus do worse on another than its own networks, in some pair"
+WORSE = "Networks of one corpus do worse on another than its own networks, in some pair"
+CLAIM = Claim("transfer", WORSE, BELOW)
 
 
 def unseen(study: Study) -> list[tuple[TrainingSet, str]]:
@@ -48,7 +49,7 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     then = (
         f"Trained on one corpus and tested on another at {rate} %, against the tested corpus's own baseline, "
     )
-    found = verdict(NAME, CLAIM, family, BELOW, asks, then)
+    found = verdict(CLAIM, family, asks, then)
     if not family.counted:
         return [found]
     deaf = [cells.row(*each.plus[0])["above"] for each in family.counted].count(False)

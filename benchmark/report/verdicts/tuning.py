@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report import intervals
 from benchmark.report.exhibits import tuning
-from benchmark.report.judging import Change, Family, Place, Verdict, guessing, verdict
+from benchmark.report.judging import Change, Claim, Family, Place, Verdict, guessing, verdict
 from benchmark.report.terms import ABOVE
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
 
 PLACE = 0.5
-CLAIM = "Light tuning raises wF1"
+CLAIM = Claim("tuning", "Light tuning raises wF1", ABOVE)
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
@@ -31,4 +31,4 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     found = Change(f"{title}, tuned", (own,), (own,), spread, heard, guessed)
     then = f"{title}: the point chosen on the validation clips, against the study's own recipe, "
     family = Family(cells.study, [found])
-    return [verdict("tuning", CLAIM, family, ABOVE, "Whether tuning helps", then)]
+    return [verdict(CLAIM, family, "Whether tuning helps", then)]
