@@ -14,7 +14,7 @@ No single number says. Four kinds of evidence are named, of which two decide; a 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from benchmark.report.tables import interval, moved
 from benchmark.report.terms import FAILS, HOLDS, MARGIN, UNTOLD
 from benchmark.report.verdicts import scramble
 from benchmark.study import TrainingSet
-from serkit.labels import LABELS, corpus_of
+from serkit.labels import corpus_of
 from serkit.words import many
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ APPLIED = (
 )
 HARDLY = 0.1
 """Recall of a label that a corpus lacks: less is hardly knowing it. Ours."""
+
+Tests = list[tuple[str, Spread]]
+"""What is tested against 0, each with what it is of."""
 
 
 @dataclass(frozen=True)
@@ -113,31 +116,41 @@ def _direction(cells: Cells) -> Evidence | None:
     gained = [of.to_partner() for of in own]
     if not any(of.known for of in gained):
         return None
-    pairs = [(one, other) for one, other in itertools.combinations(sets, 2) if _twins(one, other)]
-    tests = [
-        (f"{cells.study.titles[name]}, {cells.study.title_of(one)} against {cells.study.title_of(other)}", of)
+    how = "the partner of the permutation that was learnt is said more often than by networks of the other"
+    pairs = [pair for pair in itertools.combinations(sets, 2) if _twins(*pair)]
+    tests = _crossed(cells, pairs, rate)
+    if not pairs:
+        how = "more goes to the partner than errors on true labels do"
+        tests = [(_where(cells, of), beyond) for of in own if (beyond := of.beyond()).known]
+    drawn = _clearly_up([of for _, of in tests]).count(True)
+    small = all(of.known and of.high < MARGIN for of in gained)
+    speaks = SHARED if drawn else SEPARATE if small else NEITHER
+    said = {
+        SHARED: f"{how}, clearly in {drawn} of {many(len(tests), 'case')}",
+        SEPARATE: f"less than {MARGIN} more of the clips are called by their partner anywhere",
+        NEITHER: f"whether {how} cannot be told",
+    }[speaks]
+    words = [f"{name} {moved(of)}" for name, of in tests]
+    words += [_lost(cells, of) for of in own if of.lost().known]
+    changes = tuple((f"to the partner, {name}", of) for name, of in tests)
+    return Evidence(speaks, f"Direction of errors: {said} ({'; '.join(words)}).", changes)
+
+
+def _crossed(cells: Cells, pairs: Sequence[tuple[TrainingSet, TrainingSet]], rate: int) -> Tests:
+    """How much more often the partner is said than by networks of another permutation."""
+    title_of = cells.study.title_of
+    return [
+        (f"{title_of(name)}, {title_of(one)} against {title_of(other)}", of)
         for one, other in pairs
         for name in map(corpus_of, one)
         if (of := permuted.crossed(cells, one, other, name, rate)).known
     ]
-    how = "the partner of the permutation that was learnt is said more often than by networks of the other"
-    if not pairs:
-        how = "more goes to the partner than errors on true labels do"
-        tests = [(_where(cells, of), beyond) for of in own if (beyond := of.beyond()).known]
-    clear = intervals.holm([spread.p for _, spread in tests]) < intervals.CHANCE
-    drawn = [name for (name, of), so in zip(tests, clear, strict=True) if so and of.mean > 0]
-    words = [f"{name} {moved(of)}" for name, of in tests] + [
-        _lost(cells, of) for of in own if of.lost().known
-    ]
-    small = all(of.known and of.high < MARGIN for of in gained)
-    speaks = SHARED if drawn else SEPARATE if small else NEITHER
-    said = {
-        SHARED: f"{how}, clearly in {len(drawn)} of {many(len(tests), 'case')}",
-        SEPARATE: f"less than {MARGIN} more of the clips are called by their partner anywhere",
-        NEITHER: f"whether {how} cannot be told",
-    }[speaks]
-    changes = tuple((f"to the partner, {name}", of) for name, of in tests)
-    return Evidence(speaks, f"Direction of errors: {said} ({'; '.join(words)}).", changes)
+
+
+def _clearly_up(spreads: Sequence[Spread]) -> list[bool]:
+    """Of each whether it is clearly above 0, after Holm's correction over all."""
+    clear = intervals.holm([of.p for of in spreads]) < intervals.CHANCE
+    return [bool(so) and of.mean > 0 for of, so in zip(spreads, clear, strict=True)]
 
 
 def _twins(one: TrainingSet, other: TrainingSet) -> bool:
@@ -166,25 +179,17 @@ def _heldout(cells: Cells) -> Evidence | None:
     asked = cells.study.exhibits.get("heldout")
     if asked is None:
         return None
-    planned = [(joint, rate, corpus) for joint in asked.columns for rate in asked.rates for corpus in joint]
-    found = []
-    for joint, rate, corpus in planned:
-        cell = heldout.by_label(cells, joint, corpus, rate)[len(LABELS)]
-        if _learnt(cells, joint, rate) and cell.above().known:
-            found.append(
-                (f"{cells.study.title_of(joint)}, {cells.study.titles[corpus]} without it, {rate} %", cell)
-            )
+    found = list(_lacking(cells, asked))
     if not found:
         return None
-    above = [cell.above() for _, cell in found]
-    clear = intervals.holm([of.p for of in above]) < intervals.CHANCE
-    known = [of.mean > 0 and bool(so) for of, so in zip(above, clear, strict=True)]
-    could = [cell.ceiling().low >= HARDLY for _, cell in found]
-    rare = all(cell.held.around().high < HARDLY for _, cell in found) and len(found) == len(planned)
-    speaks = SHARED if any(known) else SEPARATE if rare and all(could) else NEITHER
-    alone = "; networks of the other corpora alone do not clearly know these labels either" * (not all(could))
+    left = len(asked.rates) * sum(map(len, asked.columns)) - len(found)
+    known = _clearly_up([cell.above() for _, cell in found]).count(True)
+    could = all(cell.ceiling().low >= HARDLY for _, cell in found)
+    rare = all(cell.held.around().high < HARDLY for _, cell in found) and not left
+    speaks = SHARED if known else SEPARATE if rare and could else NEITHER
+    alone = "; networks of the other corpora alone do not clearly know these labels either" * (not could)
     said = {
-        SHARED: f"is known from the others in {sum(known)} of {many(len(found), 'case')}",
+        SHARED: f"is known from the others in {known} of {many(len(found), 'case')}",
         SEPARATE: f"is hardly known from the others, its recall below {HARDLY} on average in each case",
         NEITHER: f"may or may not be known from the others, which cannot be told{alone}",
     }[speaks]
@@ -193,11 +198,20 @@ def _heldout(cells: Cells) -> Evidence | None:
         f" {_share(cell.share())} of the recall with it; of the others alone {moved(cell.ceiling())}"
         for name, cell in found
     ]
-    left = f"; {len(planned) - len(found)} more not done" * (len(found) < len(planned))
-    sentence = (
-        f"Held-out cells: a label that a corpus lacks in joint training {said} ({'; '.join(words)}{left})."
-    )
-    return Evidence(speaks, sentence, tuple((f"held out, {name}", cell.above()) for name, cell in found))
+    words[-1] += f"; {left} more not done" * bool(left)
+    sentence = f"Held-out cells: a label that a corpus lacks in joint training {said} ({'; '.join(words)})."
+    changes = tuple((f"held out, {name}", cell.above()) for name, cell in found)
+    return Evidence(speaks, sentence, changes)
+
+
+def _lacking(cells: Cells, asked: heldout.HeldOut) -> Iterator[tuple[str, heldout.Cell]]:
+    """What is known on each corpus of the labels that it lacks; of trainings that show that they learnt."""
+    for joint, rate in itertools.product(asked.columns, asked.rates):
+        for corpus in joint if _learnt(cells, joint, rate) else ():
+            cell = heldout.by_label(cells, joint, corpus, rate)[-1]
+            if cell.above().known:
+                place = f"{cells.study.title_of(joint)}, {cells.study.titles[corpus]} without it, {rate} %"
+                yield place, cell
 
 
 def _third(cells: Cells) -> Evidence | None:
