@@ -209,10 +209,7 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
             image = panel.imshow(changes, colour_map, vmin=-limit, vmax=limit, aspect="auto")
             for y, of_rate in enumerate(rows.values()):
                 for x, cell in enumerate(of_rate):
-                    ours = value == "wF1_change"
-                    _write(
-                        panel, x, y, cell[value], limit, ours and cell["clear"], ours and not cell["above"]
-                    )
+                    _write(panel, (x, y), cell, value, limit)
             panel.set_yticks(range(len(rows)), [f"{rate} %" for rate in rows])
             panel.set_ylabel(f"{name}\naugmented" if len(shown) > 1 else "augmented")
             panel.tick_params(length=0)
@@ -225,17 +222,18 @@ def heat_map(cells: pd.DataFrame, title: str, legend: str, colours: str = "paper
     return figure
 
 
-def _write(panel: Axes, x: int, y: int, change: float, limit: float, clear: bool, grey: bool) -> None:
-    """A cell's number, on grey where it says nothing; a missing one is crossed out."""
+def _write(panel: Axes, at: tuple[int, int], cell: Mapping[str, Any], value: str, limit: float) -> None:
+    """A cell's number, on grey where it says nothing; a missing one is crossed out. The paper's are plain."""
     from matplotlib.patches import Rectangle
 
-    missing = np.isnan(change)
+    change, ours, (x, y) = cell[value], value == "wF1_change", at
+    missing, grey = np.isnan(change), ours and not cell["above"]
     if missing or grey:
         plain = dict(facecolor="0.93", edgecolor="0.8", hatch="//" if missing else "")
         panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **plain))  # type: ignore[arg-type]
     if missing:
         return
-    look: dict[str, Any] = {"fontsize": 8, "fontweight": "bold" if clear else "normal"}
+    look: dict[str, Any] = {"fontsize": 8, "fontweight": "bold" if ours and cell["clear"] else "normal"}
     look["color"] = "0.45" if grey else "white" if abs(change) / limit > 0.75 else "black"
     panel.text(x, y, tables.signed(change), ha="center", va="center", **look)
 
