@@ -183,25 +183,30 @@ def distances(table: pd.DataFrame, seed: int = 0, resamples: int = RESAMPLES) ->
         random = np.random.Generator(np.random.Philox(key=seed))
         sides = [_Side(table, name, resamples, random) for name in (corpus, other)]
         for measure in MEASURES:
-            raw = None
-            for at in COMPARISONS:
-                if any(name not in side.conditions for side, name in zip(sides, at, strict=True)):
-                    continue
-                x, y = (side.conditions[name][measure] for side, name in zip(sides, at, strict=True))
-                apart = distance(x.to_numpy(), y.to_numpy(), *(side.counts for side in sides))
-                closed = np.full_like(apart, np.nan)
-                if at == ("raw", "raw"):
-                    raw = apart
-                elif raw is not None:
-                    np.divide(raw - apart, raw, out=closed, where=raw > 0)
-                row: dict[str, Any] = dict(corpus=corpus, other=other, measure=measure)
-                row |= dict(condition=at[0], other_condition=at[1])
-                names = (*DISTANCES, *(f"{name}_closed" for name in DISTANCES))
-                for name, values in zip(names, (*apart, *closed), strict=True):
-                    row |= _interval(name, values)
-                chance = _chance(x.to_numpy(), y.to_numpy(), sides, random)
-                rows.append(row | {f"{name}_chance": of for name, of in zip(DISTANCES, chance, strict=True)})
+            place = dict(corpus=corpus, other=other, measure=measure)
+            rows += [place | row for row in _compared(sides, measure, random)]
     return pd.DataFrame(rows)
+
+
+def _compared(sides: list[_Side], measure: str, random: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """How far two corpora are apart in a measure, a row a comparison; of the raw ones first."""
+    raw = None
+    for at in COMPARISONS:
+        if any(name not in side.conditions for side, name in zip(sides, at, strict=True)):
+            continue
+        x, y = (side.conditions[name][measure].to_numpy() for side, name in zip(sides, at, strict=True))
+        apart = distance(x, y, *(side.counts for side in sides))
+        closed = np.full_like(apart, np.nan)
+        if at == ("raw", "raw"):
+            raw = apart
+        elif raw is not None:
+            np.divide(raw - apart, raw, out=closed, where=raw > 0)
+        row: dict[str, Any] = dict(condition=at[0], other_condition=at[1])
+        names = (*DISTANCES, *(f"{name}_closed" for name in DISTANCES))
+        for name, values in zip(names, (*apart, *closed), strict=True):
+            row |= _interval(name, values)
+        chance = _chance(x, y, sides, random)
+        yield row | {f"{name}_chance": of for name, of in zip(DISTANCES, chance, strict=True)}
 
 
 class _Side:
