@@ -76,6 +76,12 @@ def share(row: Mapping[str, Any]) -> str:
     return "" if row["runs"] == row["runs_expected"] else f" [{row['runs']}/{row['runs_expected']}]"
 
 
+def once(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Rows whose first cell is there only where it changes."""
+    above = ["", *(first for first, *_ in rows)]
+    return [["" if row[0] == before else row[0], *row[1:]] for row, before in zip(rows, above, strict=False)]
+
+
 def how_sure(cells: pd.DataFrame) -> list[str]:
     """What stands beside values, in words: which intervals, over what, and where there are none."""
     over, said = intervals.over(zip(cells["units"], cells["spread_of"], strict=True)), []

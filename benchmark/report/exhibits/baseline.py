@@ -138,15 +138,13 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 
 def drawn(cells: pd.DataFrame, ways: tuple[str, str]) -> list[list[str]]:
     """The rows of a table of `compared`: place, both ways, their difference, the constant."""
-    rows, before = [], ""
+    rows = []
     for row in cells.to_dict("records"):
-        train = row["train"] if row["train"] != before else ""
-        place = [train, f"{row['augment_percent']} %", f"{row['test']}{' own' * row['own']}"]
+        place = [row["train"], f"{row['augment_percent']} %", f"{row['test']}{' own' * row['own']}"]
         both = [tables.value(_side(row, way)) for way in ways]
         difference = tables.ends(row, "difference", tables.signed) + " *" * bool(row["clear"])
         rows.append([*place, *both, difference, tables.two_digits(row[f"{ways[0]}_wF1_constant"])])
-        before = row["train"]
-    return rows
+    return tables.once(rows)
 
 
 def _side(row: Mapping[str, Any], way: str) -> dict[str, Any]:

@@ -199,16 +199,14 @@ def _odd(train: TrainingSet) -> list[str]:
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
     """A row a training set, rate and corpus."""
-    rows, before = [], ""
+    rows = []
     for row in numbers["permuted-cells"].to_dict("records"):
         place = f"{row['train']}, {row['augment_percent']} %"
         of, share = [tables.ends(row, name, tables.signed) for name in PARTS], tables.ends(row, "share")
-        first = place * (place != before)
         usual = tables.two_digits(row["usual"])
-        rows.append([first, row["test"], row["role"], of[0] + tables.share(row), of[1], usual, of[2], share])
-        before = place
+        rows.append([place, row["test"], row["role"], of[0] + tables.share(row), of[1], usual, of[2], share])
     headers = ["Trained on", "Corpus", "Its labels", "Lost", "To the partner", "Usual", "Beyond", "Share"]
-    return [tables.Table("permuted", NAMES["permuted"], headers, rows, LEGEND)]
+    return [tables.Table("permuted", NAMES["permuted"], headers, tables.once(rows), LEGEND)]
 
 
 def draw_figures(

@@ -145,18 +145,17 @@ def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[table
 def _table(
     name: str, title: str, cells: pd.DataFrame, legend: tuple[str, ...], aside: bool = False
 ) -> tables.Table:
-    rows, before = [], ""
+    rows = []
     for row in cells.to_dict("records"):
         place = f"{row['train']}, {row['augment_percent']} %"
         read = [tables.ends(row, of) for of in READ_FROM]
         change = tables.ends(row, "change", tables.signed)
         partial = tables.share(row) if row["runs"] else ""
         line = [f"{_what(row)}{partial}", *read, change + " *" * bool(row["clear"])]
-        rows.append([place * (place != before), *line, tables.two_digits(row["chance"])])
-        before = place
+        rows.append([place, *line, tables.two_digits(row["chance"])])
     read_from = [name.replace(" ", "\n", 1) for name in READ_FROM.values()]
     headers = ["Trained on", "What is read", *read_from, "by\ntraining", "chance"]
-    return tables.Table(name, title, headers, rows, legend, aside)
+    return tables.Table(name, title, headers, tables.once(rows), legend, aside)
 
 
 def _what(row: Mapping[str, Any]) -> str:
