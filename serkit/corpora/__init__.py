@@ -14,7 +14,7 @@ A reader is a module with, in this order,
   the corpus's files it holds: the folder with most is read, and 0 is no such folder;
 * `choose(folders, **options)` and `title(**options)`, where many corpora share one layout: which of the
   folders are what is asked for, the first to be read, and what it is called;
-* `generate()`, where there is nothing to find: makes the corpus and returns a folder to look in;
+* `generate(**options)`, where there is nothing to find: makes the corpus and returns a folder to look in;
 * `folds(**options)`, where it is neither 1 nor the option `folds`: how many folds the corpus has with
   these options, whatever copy is there; None where the corpus alone can tell;
 * `trainings(**options)`, where folds share their training clips: as `Corpus.trainings`;
@@ -175,7 +175,7 @@ def find(name: str, data: Path | None, options: Mapping[str, Any] | None = None)
         CorpusUnfit: found, but which of several is wanted cannot be told.
     """
     module, options = reader(name), options or {}
-    data = module.generate() if hasattr(module, "generate") else data
+    data = module.generate(**options) if hasattr(module, "generate") else data
     return search(module, title_of(name, options), data, options)
 
 

@@ -2,10 +2,10 @@
 
 Two dials, set apart from each other:
 
-* `semantics`: `shared`, one table of emotions for all corpora; `disjoint`, each corpus codes emotion in cues
+* `meaning`: `shared`, one table of emotions for all corpora; `disjoint`, each corpus codes emotion in cues
   of its own and holds the others' cues at a value nobody else uses; `swapped`, as shared, but B under
   neutral<->sad, happy<->angry;
-* `acoustic` in [0, 1]: at 0 the three corpora share one channel; at 1 A is clean and close, B noisy and
+* `mismatch` in [0, 1]: at 0 the three corpora share one channel; at 1 A is clean and close, B noisy and
   reverberant, C narrow-band.
 
 Each clip has random streams of its own, so it is the same whatever was made before it.
@@ -25,7 +25,7 @@ from serkit.worlds.speech import HOP, RATE_HZ, REFERENCE_RMS, Prosody, Speaker, 
 
 VERSION = 1  # part of a stored corpus's name: raise it when a change in this package changes a single sample
 CORPORA = ("A", "B", "C")
-SEMANTICS = ("shared", "disjoint", "swapped")
+MEANINGS = ("shared", "disjoint", "swapped")
 SEED = 2024
 MIN_SECONDS, MAX_SECONDS = 1.0, 2.0  # of a clip: a few syllables, and short enough to train on in seconds
 FULL_SCALE = 0.98  # a clip that would exceed it is turned down as a whole; at the default seed none is
@@ -105,13 +105,13 @@ SPREAD = dict(f0=0.06, rate=0.07, level_db=1.5, tilt_db=0.8, pause=0.03, breath=
 _LOWEST = {"pause": 0.0, "breath": 0.0, "jitter": 0.002}
 
 
-def prosody_of(corpus: str, label: str, semantics: str = "shared") -> Prosody:
-    """The mean prosody of an emotion in a corpus. Raises SpecError for an unknown label or semantics."""
+def prosody_of(corpus: str, label: str, meaning: str = "shared") -> Prosody:
+    """The mean prosody of an emotion in a corpus. Raises SpecError for an unknown label or meaning."""
     _place("label", label, LABELS)
-    _place("semantics", semantics, SEMANTICS)
-    if semantics == "disjoint":
+    _place("meaning", meaning, MEANINGS)
+    if meaning == "disjoint":
         return Prosody(**{**_HELD[corpus], **_VARIED[corpus][label]})
-    if semantics == "swapped" and corpus == "B":
+    if meaning == "swapped" and corpus == "B":
         label = _SWAPPED[label]
     return Prosody(**{**_HELD["A"], **_EFFORT[label]})
 
@@ -138,9 +138,9 @@ class Channel(NamedTuple):
     noise_slope: float  # fall of the noise's power with frequency: 0 white, 1 pink
 
 
-# What all corpora share at `acoustic` 0: a small damped room, a good microphone.
+# What all corpora share at `mismatch` 0: a small damped room, a good microphone.
 COMMON_CHANNEL = Channel(35.0, 0.1, 12.0, 60.0, 7800.0, 0.0, 1.0)
-CHANNELS = {  # what each corpus is at `acoustic` 1
+CHANNELS = {  # what each corpus is at `mismatch` 1
     "A": Channel(45.0, 0.0, 20.0, 60.0, 7800.0, 0.0, 1.0),  # close microphone, quiet
     "B": Channel(18.0, 0.5, 2.0, 120.0, 7800.0, -2.0, 1.0),  # across a living room, pink noise
     "C": Channel(28.0, 0.2, 2.0, 300.0, 3600.0, 2.0, 0.0),  # telephone band, white noise
@@ -154,12 +154,12 @@ _REFLECTIONS_WITHIN_SECONDS = 0.04
 _SNR_SPREAD_DB, _DIRECT_SPREAD_DB, _T60_SPREAD = 2.0, 3.0, 0.2  # from clip to clip: nobody sits still
 
 
-def channel_of(corpus: str, acoustic: float = 1.0) -> Channel:
-    """A corpus's channel, on the straight line from the common one (`acoustic` 0) to its own (1)."""
-    if not 0 <= acoustic <= 1:
-        raise SpecError(f"acoustic = {acoustic}: expected a number in [0, 1]")
+def channel_of(corpus: str, mismatch: float = 1.0) -> Channel:
+    """A corpus's channel, on the straight line from the common one (`mismatch` 0) to its own (1)."""
+    if not 0 <= mismatch <= 1:
+        raise SpecError(f"mismatch = {mismatch}: expected a number in [0, 1]")
     both = zip(COMMON_CHANNEL, CHANNELS[corpus], strict=True)
-    return Channel(*((1 - acoustic) * common + acoustic * own for common, own in both))
+    return Channel(*((1 - mismatch) * common + mismatch * own for common, own in both))
 
 
 def room_response(t60_s: float, direct_db: float, rng: np.random.Generator) -> np.ndarray:
@@ -234,21 +234,21 @@ def make_clip(
     speaker: int,
     number: int,
     label: str,
-    semantics: str = "shared",
-    acoustic: float = 1.0,
+    meaning: str = "shared",
+    mismatch: float = 1.0,
     seed: int = SEED,
 ) -> np.ndarray:
     """One clip of the world: int16 (n_samples,) at 16 kHz, a multiple of `HOP`.
 
     Speaker, length, syllables, breath and random pitch movements follow from the first three arguments and
-    the seed alone, and with them, at equal `acoustic`, the room and the noise. So two labels, or two settings
+    the seed alone, and with them, at equal `mismatch`, the room and the noise. So two labels, or two settings
     of a dial, can be compared on the same clip. Speakers and a speaker's clips are numbered from 0.
 
-    Raises SpecError: an unknown corpus, label or semantics, or `acoustic` outside [0, 1].
+    Raises SpecError: an unknown corpus, label or meaning, or `mismatch` outside [0, 1].
     """
     key = (seed, _place("synthetic corpus", corpus, CORPORA), speaker, number)
-    prosody = vary(prosody_of(corpus, label, semantics), stream(*key, _PROSODY))
-    channel = channel_of(corpus, acoustic)
+    prosody = vary(prosody_of(corpus, label, meaning), stream(*key, _PROSODY))
+    channel = channel_of(corpus, mismatch)
     who = speaker_of(corpus, speaker, seed)
     shortest, longest = int(MIN_SECONDS * RATE_HZ) // HOP, int(MAX_SECONDS * RATE_HZ) // HOP
     n_samples = HOP * (shortest + int(float(uniform(stream(*key, _LENGTH))) * (longest - shortest + 1)))

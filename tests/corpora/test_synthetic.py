@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from serkit.corpora import find, load
 from serkit.corpora import synthetic as reader
-from serkit.corpora.reading.corpus import PARTS
+from serkit.corpora.reading.corpus import PARTS, Corpus, next_validates, table
 from serkit.errors import CorpusUnfit, SerkitError, SpecError
 from serkit.files import cache_folder
 from serkit.labels import LABELS
@@ -24,19 +24,17 @@ from tests.made_features import features, fitted
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FEW = {"A": (1, 4), "B": (1, 4), "C": (2, 2)}  # speakers, clips each
+FEW = {"role": "C", "speakers": 6, "clips": 4}
 
 GENERATE = f"""
 from serkit.corpora import synthetic
-from serkit.labels import LABELS
-synthetic.CASTS = {{role: synthetic.Cast(*size, dict.fromkeys(LABELS, 1)) for role, size in {FEW}.items()}}
 written = []
 write = synthetic._write
 synthetic._write = lambda *given: written.append(1) or write(*given)
 print("ready", flush=True)
 input()
 print("begins", flush=True)
-print(synthetic.generate(), len(written))
+print(synthetic.generate(**{FEW}), len(written))
 """
 
 
@@ -57,11 +55,11 @@ def output(process: subprocess.Popen) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(synthetic_cache):
-    """The session's corpora, whole."""
+def made(synthetic_cache):
+    """The session's corpora, whole: a role's by its default options."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERKIT_CACHE", str(synthetic_cache))
-        return reader.generate()
+        return {role: load("synthetic", None, {"role": role}) for role in reader.ROLES}
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +72,9 @@ make_clip_once = functools.cache(world.make_clip)
 
 @pytest.fixture
 def few(monkeypatch):
-    """A dozen clips in place of some hundreds, for tests of the files and not of the sound."""
-    casts = {role: reader.Cast(*size, dict.fromkeys(LABELS, 1)) for role, size in FEW.items()}
-    monkeypatch.setattr(reader, "CASTS", casts)
+    """Makes two dozen clips, each once: for tests of the files and not of the sound."""
     monkeypatch.setattr(world, "make_clip", make_clip_once)
+    return lambda: reader.generate(**FEW)
 
 
 def test_two_processes_at_once_make_the_corpora_once(few, monkeypatch):
@@ -93,107 +90,116 @@ def test_two_processes_at_once_make_the_corpora_once(few, monkeypatch):
 
     monkeypatch.setattr(reader, "_write", write_while_the_other_asks)
     assert other.stdout.readline() == "ready\n"
-    folder = reader.generate()
+    folder = few()
     assert output(other) == f"{folder} 0"
     assert written == [1]
     assert [path.name for path in cache_folder().iterdir() if path.is_dir()] == [folder.name]
 
 
-def test_the_second_call_returns_at_once(folder, monkeypatch):
-    monkeypatch.setenv("SERKIT_CACHE", str(folder.parent))
+def test_the_second_call_returns_at_once(made, monkeypatch):
+    monkeypatch.setenv("SERKIT_CACHE", str(made["B"].folder.parent))
     monkeypatch.setattr(reader, "_write", lambda *given: pytest.fail("made again"))
-    assert reader.generate() == folder
-    assert find("synthetic", None).folder == folder
-    assert reader.is_here(folder)
-    assert not reader.is_here(folder.parent)
+    assert reader.generate(role="B") == made["B"].folder
+    assert find("synthetic", None, {"role": "B"}).folder == made["B"].folder
+    assert reader.is_here(made["B"].folder)
+    assert not reader.is_here(made["B"].folder.parent)
 
 
-def test_clips_have_the_stated_length_and_do_not_clip(folder):
+def test_clips_have_the_stated_length_and_do_not_clip(made):
     seconds, peaks = [], []
-    for path in folder.rglob("*.wav"):
+    for path in (path for corpus in made.values() for path in corpus.folder.rglob("*.wav")):
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (RATE_HZ, 1, "PCM_16")
         wave, _ = soundfile.read(path, dtype="int16")
         seconds.append(len(wave) / RATE_HZ)
         peaks.append(np.abs(wave.astype(int)).max())
-    assert len(seconds) == 120 + 72 + 72
+    assert len(seconds) == 120 + 72 + 96
     assert 1.0 <= min(seconds) < 1.1 < 1.9 < max(seconds) <= 2.0
     assert max(peaks) < 32000
     assert min(peaks) > 300  # nothing is lost in 16 bits
 
 
-def test_stored_clips_are_what_make_clip_gives(folder):
-    wave, _ = soundfile.read(folder / "B/B03/B03_07.wav", dtype="int16")
+def test_stored_clips_are_what_make_clip_gives(made):
+    wave, _ = soundfile.read(made["B"].folder / "B03/B03_07.wav", dtype="int16")
     assert np.array_equal(wave, world.make_clip("B", 3, 7, "sad"))
 
 
 def test_the_reader_offers_what_can_be_made():
     """It says so without importing what makes it."""
-    assert (reader.ROLES, reader.SEMANTICS) == (world.CORPORA, world.SEMANTICS)
+    assert (reader.ROLES, reader.MEANINGS) == (world.CORPORA, world.MEANINGS)
     assert reader.RATE_HZ == (RATE_HZ,)
 
 
 @pytest.mark.parametrize("role", reader.ROLES)
-def test_counts_are_as_published(folder, role):
-    corpus = reader.read(folder, role)
+def test_counts_are_as_published(made, role):
+    corpus = made[role]
     clips = corpus.clips
-    for (group, label), expected in reader.facts(corpus, role).items():
+    for (group, label), expected in reader.facts(corpus, role=role).items():
         chosen = (group == "*") | clips["split"].eq(group) | clips["speaker"].eq(group)
         chosen &= (label == "*") | clips["label"].eq(label)
         assert chosen.sum() == expected, (group, label)
-    assert {path.split("/")[0] for path in clips["path"]} == {role}
-    assert all((folder / path).is_file() for path in clips["path"])
+    assert all((corpus.folder / path).is_file() for path in clips["path"])
     assert clips.groupby("speaker")["voice"].nunique().eq(1).all()
 
 
-def test_a_is_split_by_speaker_and_balanced(folder):
-    corpus = reader.read(folder, "A")
-    parts = {part: corpus.clips.iloc[corpus.part(0, part)] for part in PARTS}
-    assert {part: len(clips) for part, clips in parts.items()} == {"train": 72, "validation": 24, "test": 24}
-    speakers = [set(clips["speaker"]) for clips in parts.values()]
-    assert len(set.union(*speakers)) == sum(map(len, speakers)) == 30
-    for clips in parts.values():
-        assert clips["label"].value_counts().nunique() == 1
-        assert clips["voice"].value_counts().nunique() == 1
-
-
-def test_b_leaves_two_speakers_out(folder):
-    corpus = reader.read(folder, "B")
-    assert corpus.n_folds == reader.folds("B") == 3
-    tested = []
-    for fold in range(3):
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({"role": "A"}, [(18, 6, 6)]),
+        ({"role": "B"}, [(2, 2, 2)] * 3),
+        ({"role": "C"}, [(16, 4, 4)]),
+        ({"role": "B", "folds": 1}, [(2, 2, 2)]),
+        ({"role": "A", "speakers": 40, "clips": 8}, [(24, 8, 8)]),
+        ({"role": "A", "speakers": 14, "folds": 3}, [(4, 4, 6), (6, 4, 4), (4, 6, 4)]),
+    ],
+)
+def test_parts_and_folds_share_no_speaker_and_are_balanced(options, sizes):
+    """Speakers of the training, validation and test parts, a fold each."""
+    planned = reader._planned(reader.asked(**options))
+    folds = reader.folds(**options)
+    validated = next_validates(folds) if folds > 1 else ()
+    corpus = Corpus("one", Path(), "", table(planned, "one"), validated)
+    assert corpus.n_folds == folds == len(sizes)
+    for fold, expected in enumerate(sizes):
         parts = [corpus.clips.iloc[corpus.part(fold, part)] for part in PARTS]
         speakers = [set(clips["speaker"]) for clips in parts]
-        assert [len(each) for each in speakers] == [2, 2, 2]
-        assert len(set.union(*speakers)) == 6
-        assert all(set(clips["voice"]) == {"low", "high"} for clips in parts)
-        assert all(clips["label"].value_counts().eq(6).all() for clips in parts)
-        assert speakers[1] == set(corpus.clips["speaker"][corpus.part((fold + 1) % 3, "test")])
-        tested += sorted(speakers[2])
-    assert sorted(tested) == [f"B{k:02d}" for k in range(6)]
+        assert tuple(map(len, speakers)) == expected
+        assert len(set.union(*speakers)) == sum(expected)
+        for clips in parts:
+            assert clips["label"].value_counts().nunique() == clips["voice"].value_counts().nunique() == 1
+            assert set(clips["label"]) == set(LABELS)
 
 
-def test_c_is_mostly_neutral_and_every_part_has_every_class(folder):
-    corpus = reader.read(folder, "C")
-    shares = corpus.clips["label"].value_counts(normalize=True)
-    assert shares["neutral"] > 0.5
-    for part, size in (("train", 50), ("validation", 11), ("test", 11)):
-        labels = corpus.clips["label"].iloc[corpus.part(0, part)]
-        assert len(labels) == size
-        assert set(labels) == set(LABELS)
-    assert corpus.clips["label"].iloc[corpus.part(0, "test")].value_counts().min() >= 2
-
-
-def test_other_settings_are_made_beside_the_first_and_read_by_option(few):
-    first = load("synthetic", None, {"role": "B"})
-    other = load("synthetic", None, {"role": "B", "semantics": "swapped", "acoustic": 0.0})
-    assert first.folder.parent == other.folder.parent
-    assert first.folder != other.folder
-    assert first.version != other.version
+def test_each_set_of_options_is_a_corpus_of_its_own(few):
+    sets = [{}, {"meaning": "swapped"}, {"mismatch": 0.5}, {"seed": 7}, {"speakers": 8}, {"clips": 8}]
+    sets += [{"role": "B"}, {"folds": 3}]
+    made = [load("synthetic", None, FEW | options) for options in sets]
+    assert len({corpus.folder for corpus in made}) == len({corpus.version for corpus in made}) == len(sets)
+    dials = {"role": "B", "meaning": "swapped", "mismatch": 0.0, "seed": 7}
+    other = load("synthetic", None, FEW | dials)
     wave, _ = soundfile.read(other.folder / other.clips["path"][0], dtype="int16")
-    assert np.array_equal(wave, world.make_clip("B", 0, 0, "angry", "swapped", 0.0))
-    with pytest.raises(SpecError, match="role = 'D'"):
-        load("synthetic", None, {"role": "D"})
+    assert np.array_equal(wave, world.make_clip("B", 0, 0, "angry", "swapped", 0.0, 7))
+    assert load("synthetic", None, FEW | {"seed": world.SEED}).folder == made[0].folder
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"role": "D"}, "role = 'D'"),
+        ({"meaning": "opposite"}, "meaning = 'opposite'"),
+        ({"mismatch": 1.5}, r"mismatch = 1.5: expected a number in 0..1"),
+        ({"speakers": 7}, "speakers = 7: expected an even number, 6 or more"),
+        ({"speakers": 4}, "speakers = 4: expected a whole number in 6..1,000"),
+        ({"speakers": 8, "folds": 5}, "speakers = 8: expected an even number, 10 or more"),
+        ({"clips": 6}, "clips = 6: expected a multiple of 4"),
+        ({"folds": 2}, "folds = 2: expected 1, or 3 and more"),
+        ({"seed": "one"}, "seed = 'one': expected a whole number"),
+        ({"role": "A", "voices": 2}, "no option 'voices'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, said):
+    with pytest.raises(SpecError, match=said):
+        load("synthetic", None, options)
 
 
 def contents(folder):
@@ -208,9 +214,9 @@ def contents(folder):
     "damage", ["missing", "short", "flipped", "digest", "labels", "speaker", "interrupted"]
 )
 def test_a_damaged_folder_is_made_again(few, damage):
-    folder = reader.generate()
+    folder = few()
     whole = contents(folder)
-    clip = folder / "A/A00/A00_01.wav"
+    clip = folder / "C00/C00_01.wav"
     if damage == "missing":
         clip.unlink()
     elif damage == "short":
@@ -222,13 +228,13 @@ def test_a_damaged_folder_is_made_again(few, damage):
     elif damage == "labels":
         (folder / "labels.csv").write_text("path,label\n")
     elif damage == "speaker":
-        for path in (folder / "C/C01").iterdir():
+        for path in (folder / "C01").iterdir():
             path.unlink()
-        (folder / "C/C01").rmdir()
+        (folder / "C01").rmdir()
     elif damage == "interrupted":  # killed half-way: a draft, and no folder
         folder.rename(folder.with_name(f"{folder.name}.draft"))
-        (folder.with_name(f"{folder.name}.draft") / "A/A00/stray.wav").write_bytes(b"")
-    assert reader.generate() == folder
+        (folder.with_name(f"{folder.name}.draft") / "C00/stray.wav").write_bytes(b"")
+    assert few() == folder
     assert contents(folder) == whole
     assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
 
@@ -239,15 +245,15 @@ def test_a_full_disk_is_an_error_and_leaves_no_folder(few, monkeypatch):
 
     monkeypatch.setattr(soundfile, "write", no_space)
     with pytest.raises(SerkitError, match=r"No space left.*SERKIT_CACHE"):
-        reader.generate()
+        few()
     assert not list(cache_folder().glob("synthetic-*[!k]/labels.csv"))
 
 
 def test_unreadable_labels_are_an_error(few):
-    folder = reader.generate()
+    folder = few()
     (folder / "labels.csv").write_text("nothing\n")
     with pytest.raises(CorpusUnfit, match=r"labels\.csv"):
-        reader.read(folder, "A")
+        reader.read(folder, **FEW)
 
 
 def test_the_cache_folder_is_made_where_the_variable_says(tmp_path, monkeypatch):
@@ -275,8 +281,8 @@ def stored(corpus):
     return np.stack([features(wave) for wave in waves]), corpus.clips["label"].to_numpy()
 
 
-def test_emotions_of_unseen_speakers_are_found_within_a_corpus_and_less_well_across(folder):
-    a, b = reader.read(folder, "A"), reader.read(folder, "B")
+def test_emotions_of_unseen_speakers_are_found_within_a_corpus_and_less_well_across(made):
+    a, b = made["A"], made["B"]
     (of_a, labels_a), (of_b, labels_b) = stored(a), stored(b)
     train, test = a.part(0, "train"), a.part(0, "test")
     from_a = fitted(of_a[train], labels_a[train])

@@ -29,7 +29,7 @@ from serkit.labels import LABELS
 digest = hashlib.sha256()
 for corpus in world.CORPORA:
     for k in range(8):
-        clip = world.make_clip(corpus, k, k, LABELS[k % 4], world.SEMANTICS[k % 3], k / 7)
+        clip = world.make_clip(corpus, k, k, LABELS[k % 4], world.MEANINGS[k % 3], k / 7)
         digest.update(clip.astype("<i2").tobytes())
 print(digest.hexdigest())
 """
@@ -74,7 +74,7 @@ def test_a_clip_does_not_depend_on_what_was_made_before():
         {"speaker": 1},
         {"number": 1},
         {"label": "sad"},
-        {"semantics": "disjoint"},
+        {"meaning": "disjoint"},
         {"acoustic": 0.5},
         {"seed": 1},
     ],
@@ -157,9 +157,9 @@ def test_the_acoustic_knob_goes_from_one_channel_to_three():
     assert world.channel_of("B", 0.5).t60_s == pytest.approx(0.3)
 
 
-def test_semantics_are_shared_swapped_or_disjoint():
-    def of(corpus, semantics):
-        return {label: world.prosody_of(corpus, label, semantics) for label in LABELS}
+def test_meanings_are_shared_swapped_or_disjoint():
+    def of(corpus, meaning):
+        return {label: world.prosody_of(corpus, label, meaning) for label in LABELS}
 
     a = of("A", "shared")
     for same in (("B", "shared"), ("C", "shared"), ("A", "swapped"), ("C", "swapped"), ("A", "disjoint")):
@@ -185,7 +185,7 @@ def test_semantics_are_shared_swapped_or_disjoint():
         (lambda: world.make_clip("D", 0, 0, "sad"), ("'D'", "A, B, C")),
         (lambda: world.make_clip("A", 0, 0, "bored"), ("'bored'", "angry, happy, neutral, sad")),
         (lambda: world.make_clip("A", 0, 0, "sad", "odd"), ("'odd'", "shared, disjoint, swapped")),
-        (lambda: world.make_clip("A", 0, 0, "sad", acoustic=1.5), ("1.5", "[0, 1]")),
+        (lambda: world.make_clip("A", 0, 0, "sad", mismatch=1.5), ("1.5", "[0, 1]")),
         (lambda: speech.draw_sentence(STREAM, 1000), ("1000", "128")),
         (lambda: speech.draw_sentence(STREAM, 1280), ("1280", "too short")),
         (lambda: speech.draw_sentence(STREAM, 12800, 0.0), ("rate = 0.0", "more than 0")),
@@ -198,16 +198,16 @@ def test_errors_say_what_was_given_and_what_was_expected(call, words):
     assert all(word in str(error.value) for word in words)
 
 
-def test_without_a_channel_between_them_corpora_agree_iff_their_semantics_do():
-    def heard(corpus, speakers, semantics):
+def test_without_a_channel_between_them_corpora_agree_iff_their_meaning_do():
+    def heard(corpus, speakers, meaning):
         asked = [(speaker, k, LABELS[k]) for speaker in range(speakers) for k in range(4)]
-        clips = [world.make_clip(corpus, *each, semantics, acoustic=0.0) for each in asked]
+        clips = [world.make_clip(corpus, *each, meaning, mismatch=0.0) for each in asked]
         return np.stack([features(clip) for clip in clips]), [label for *_, label in asked]
 
     from_a = fitted(*heard("A", 12, "shared"))
 
-    def across(semantics):
-        of_b, labels = heard("B", 8, semantics)
+    def across(meaning):
+        of_b, labels = heard("B", 8, meaning)
         return balanced_accuracy_score(labels, from_a.predict(of_b))
 
     assert across("shared") > 0.8
