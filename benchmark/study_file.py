@@ -29,8 +29,9 @@ MAX_TITLE = 60
 
 TEXT, SWITCH, WHOLE, NUMBER = "text", "true or false", "a whole number", "a number"
 LIST, RANGE, TABLE = "a list of one or more", "[lowest, highest]", "a table"
+TABLES = "a table, or a list of tables"
 KINDS: dict[str, Any] = {TEXT: str, SWITCH: bool, WHOLE: int, NUMBER: (int, float)}
-KINDS |= {LIST: list, RANGE: list, TABLE: dict}
+KINDS |= {LIST: list, RANGE: list, TABLE: dict, TABLES: (dict, list)}
 """What a value in a study's file can be, in the words of the messages."""
 WRITTEN = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
 WRITTEN |= {"Range": RANGE, "tuple[str, ...]": LIST}

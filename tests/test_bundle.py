@@ -299,7 +299,7 @@ EVIL_SCORES = {
     "has 5,000 characters": lambda data: with_scores(
         data, lambda table: table.set_column(2, "path", [["x" * 5000] * len(table)])
     ),
-    "8 clips; its result.json says 9": lambda data: with_scores(
+    "11 clips; its result.json says 12": lambda data: with_scores(
         data, lambda table: table.slice(0, len(table) - 1)
     ),
 }

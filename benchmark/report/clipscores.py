@@ -44,6 +44,10 @@ class Counts:
     clips: np.ndarray
     last: np.ndarray
 
+    def said_as(self, codes: Sequence[int]) -> np.ndarray:
+        """Clips [rows, truth, predicted], what was learnt as `codes[label]` being called `label`."""
+        return self.clips[:, :, list(codes)]
+
     def of_fold(self, fold: int) -> np.ndarray:
         """Clips of a fold, float64 [truth, predicted]."""
         return self.clips[self.fold == fold].sum(axis=0)
@@ -73,6 +77,16 @@ class Said:
             with np.errstate(invalid="ignore", divide="ignore"):
                 total = total + weight * np.where(known, of, 0.0).sum(axis=-1) / known.sum(axis=-1)
         return total
+
+    def after(self, codes: Sequence[int]) -> Said:
+        """The same in the words of labels of which `codes[label]` is what was taught in its place."""
+        order = list(codes)
+        return Said(
+            tuple(
+                (weight, tuple(None if code is None else order.index(code) for code in called))
+                for weight, called in self.terms
+            )
+        )
 
     def plus(self, weight: float, other: Said) -> Said:
         """Both, the other by a weight."""
@@ -123,7 +137,7 @@ class ClipScores:
             keys: of the runs.
             corpus: its name.
             codes: for each run the class that is expected of each true one (permuted labels).
-            metric: `uACC`, `wACC`, `wF1`, or what is said.
+            metric: `uACC`, `wACC`, `wF1`, or what is said, in the words of the true labels.
         """
         found = [counts for key in keys if (counts := self.of(key, corpus))]
         if len(found) < len(keys) or any(not np.array_equal(of.speaker, found[0].speaker) for of in found):
@@ -132,8 +146,11 @@ class ClipScores:
         weights = _weights(corpus, speakers)
         drawn = []
         for counts, expected_of in zip(found, codes, strict=True):
-            expected = np.zeros_like(counts.clips)
-            expected[:, list(expected_of)] = counts.clips  # labels are permuted, so each class comes once
+            if isinstance(metric, Said):
+                expected = counts.said_as(expected_of)
+            else:
+                expected = np.zeros_like(counts.clips)
+                expected[:, list(expected_of)] = counts.clips  # labels are permuted, so each class comes once
             sums = weights @ expected.reshape(speakers, -1).astype(np.float32)
             counted = sums.reshape(DRAWS, len(LABELS), len(LABELS))
             drawn.append(of_confusion(counted)[metric] if isinstance(metric, str) else metric(counted))

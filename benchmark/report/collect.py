@@ -54,6 +54,11 @@ class Report:
         done = all(state.state == progress.DONE for state in self.states)
         how_far = f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
         self.interim = "" if done else how_far
+        known = study.exhibits.get("known")
+        self.wrong = list(known.wrong(made, self.verdicts)) if known and done else []
+        """What is known of the corpora and did not come out, once all runs are done."""
+        if known and done:
+            self.notes += self.wrong or [f"All {len(known.answers)} verdicts that are known came out."]
 
 
 def _saved(numbers: Iterable[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:

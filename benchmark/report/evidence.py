@@ -29,7 +29,7 @@ from benchmark.report.intervals import (
     retraining,
 )
 from benchmark.study import How, Study, TrainingSet
-from serkit.labels import LABELS, corpus_of, is_permuted, is_whole
+from serkit.labels import corpus_of, is_permuted, is_whole
 from serkit.metrics import in_tail
 from serkit.resultfile import Result
 from serkit.specs import METRICS, TRAINING, CorpusSpec, RunSpec
@@ -158,12 +158,14 @@ class Evidence:
         if not counts:
             return NO_UNITS
         if spec.folds == 1:
-            codes = [tuple(range(len(LABELS)))] * len(counts)
-            keys = [self.results[run]["key"] for run in counts]
-            drawn = self.clips.resampled(keys, corpus, codes, what)
+            own = [name for name in train if corpus_of(name) == corpus]
+            taught = own[0] if own and is_permuted(own[0]) else corpus
+            codes = [tuple(run.codes(taught)) for run in counts]
+            keys, as_taught = [self.results[run]["key"] for run in counts], what.after(codes[0])
+            drawn = self.clips.resampled(keys, corpus, codes, as_taught)
             mean = float(np.mean([what(of.clips.sum(axis=0)) for of in counts.values()]))
-            networks = drawn or Scores(np.array([[mean]]))
-            return Units({0: mean}, networks, len({run.fold for run in counts}) > 1)
+            networks, again = drawn or Scores(np.array([[mean]])), self._said_anew(spec, bool(own), as_taught)
+            return Units({0: mean}, networks, len({run.fold for run in counts}) > 1, again)
         by_unit = {run: self._by_unit(run, of, corpus, what) for run, of in counts.items()}
         if corpus in map(corpus_of, train):
             found = by_fold((run.fold, value) for run, units in by_unit.items() for value in units)
@@ -194,11 +196,25 @@ class Evidence:
             own: of the networks that learnt from it, or of the others.
             metric: `uACC`, `wACC` or `wF1`.
         """
+        return retraining(self._scores(tails, metric) for tails in self._anew(corpus, own))
+
+    @_kept
+    def _said_anew(self, corpus: CorpusSpec, own: bool, what: Said) -> Part | None:
+        """The same of what is said in the words of the labels that were taught, of a corpus of one split."""
+        drawn = [
+            self.clips.resampled([of.key for of in tails], corpus.name, self._codes(tails), what)
+            for tails in self._anew(corpus, own)
+        ]
+        return retraining(of for of in drawn if of)
+
+    @_kept
+    def _anew(self, corpus: CorpusSpec, own: bool) -> list[list[Tail]]:
+        """What differs by training anew alone: scores of the runs of each condition and fold, if several."""
         again: dict[Any, list[Tail]] = defaultdict(list)
         for same, tails in self._conditions(corpus, own):
             for tail in tails:
                 again[same, tail.run.fold].append(tail)
-        return retraining(self._scores(tails, metric) for tails in again.values() if len(tails) > 1)
+        return [tails for tails in again.values() if len(tails) > 1]
 
     def constants(self, test: str) -> Constants:
         """What is had on a test without listening."""
@@ -260,13 +276,15 @@ class Evidence:
         noise = 2 * known.variance / len(self.study.seeds)
         return float(np.clip(1 - noise / np.mean(varies), 0.0, 1.0)) if np.mean(varies) else 1.0
 
+    def _codes(self, tails: Sequence[Tail]) -> list[tuple[int, ...]]:
+        return [tuple(tail.run.codes(tail.test)) for tail in tails]
+
     def _scores(self, tails: Sequence[Tail], metric: str) -> Scores:
         """What runs scored: a column a unit; of one split, under resampled speakers where they are known."""
         name = corpus_of(tails[0].test)
         if self._corpus(name).folds > 1:
             return Scores(np.array([tail.scores[metric].mean(axis=0) for tail in tails]))
-        codes = [tail.run.codes(tail.test) for tail in tails]
-        drawn = self.clips.resampled([tail.key for tail in tails], name, codes, metric)
+        drawn = self.clips.resampled([tail.key for tail in tails], name, self._codes(tails), metric)
         return drawn or Scores(np.array([[tail.mean(metric)] for tail in tails]))
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -163,7 +164,10 @@ class Units:
 
     def around(self) -> Spread:
         """The mean and its interval."""
-        return _around(self.values, (self,), 1.0) if self.values else Spread()
+        if not self.values:
+            return Spread()
+        mean, parts, n, of = _around(self.values, (self,), 1.0)
+        return _spread(mean, parts, n, of) if parts else Spread(mean, n=n, of=ALONE)
 
     def trained(self) -> Part | None:
         """Variance of one network's score by training anew, as far as it is known."""
@@ -192,15 +196,35 @@ def difference(cell: Units, other: Units) -> Spread:
 
 def contrast(plus: Sequence[Units], minus: Sequence[Units]) -> Spread:
     """The sum of some cells minus that of others, as many on the same corpus; else as `difference`."""
-    sides, n = (*plus, *minus), len(plus)
-    signs = [1.0] * n + [-1.0] * len(minus)
-    shared = {
-        unit: sum(sign * side.values[unit] for sign, side in zip(signs, sides, strict=True))
-        for unit in sides[0].values
-        if all(unit in side.values for side in sides)
-    }
-    common = max((side.common for side in sides if not side.networks), default=1.0)
-    return _around(shared, sides, common, signs) if shared else Spread()
+    return total([(plus, minus)])
+
+
+def total(contrasts: Iterable[tuple[Sequence[Units], Sequence[Units]]]) -> Spread:
+    """The sum of contrasts, each on a corpus of its own, whose errors are taken to be unrelated."""
+    found = []
+    for plus, minus in contrasts:
+        sides, signs = (*plus, *minus), [1.0] * len(plus) + [-1.0] * len(minus)
+        shared = {
+            unit: sum(sign * side.values[unit] for sign, side in zip(signs, sides, strict=True))
+            for unit in sides[0].values
+            if all(unit in side.values for side in sides)
+        }
+        if not shared:
+            return Spread()
+        common = max((side.common for side in sides if not side.networks), default=1.0)
+        found.append(_around(shared, sides, common, signs))
+    mean, n, of = float(sum(at.mean for at in found)), sum(at.n for at in found), found[0].of
+    if not all(at.parts for at in found):
+        return Spread(mean, n=n, of=ALONE)
+    tests = _pooled([at.parts[0] for at in found])
+    return _spread(mean, [tests, *(part for at in found for part in at.parts[1:])], n, of)
+
+
+def _pooled(parts: Sequence[Part]) -> Part:
+    """The sum of unrelated parts as one, with Satterthwaite's freedom."""
+    variance = sum(part.variance for part in parts)
+    freedom = sum(part.variance**2 / part.freedom for part in parts)
+    return Part(variance, variance**2 / freedom if freedom else sum(part.freedom for part in parts))
 
 
 def scaled(cell: Units, times: float) -> Units:
@@ -269,15 +293,24 @@ def apart(cell: Units, other: Units) -> Spread:
     return _spread(mean, [*ours, *theirs], n, of) if ours and theirs else Spread(mean, n=n, of=ALONE)
 
 
+class _Around(NamedTuple):
+    """A mean over units, and the parts of its variance as of `_parts`."""
+
+    mean: float
+    parts: list[Part]
+    n: int
+    of: str
+
+
 def _around(
     values: Mapping[int, float], sides: Sequence[Units], common: float, signs: Sequence[float] = (1.0,)
-) -> Spread:
-    """The interval of a mean over units, each a value of one side or the sum of several by their signs."""
+) -> _Around:
+    """Of units, each a value of one side or the sum of several by their signs."""
     mean = float(np.mean(list(values.values())))
     parts, n, of = _parts(values, sides, common, signs)
     # Units that all moved by just as much did by chance, as of few clips: it is not that nothing varies.
     alike = parts and len(sides) > 1 and parts[0].variance < ALIKE < abs(mean)
-    return _spread(mean, parts, n, of) if parts and not alike else Spread(mean, n=n, of=ALONE)
+    return _Around(mean, [] if alike else parts, n, of)
 
 
 def _parts(

@@ -52,6 +52,7 @@ class Verdict:
         changes: what it rests on, each with what it is of.
         unit: of the changes.
         margin: a change that counts, drawn in its picture; None: there is no such number.
+        known: what must come out, where the study's corpora were made so (`exhibits.known`); else empty.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Verdict:
     changes: tuple[tuple[str, Spread], ...] = ()
     unit: str = "wF1"
     margin: float | None = MARGIN
+    known: str = ""
 
 
 class Place(NamedTuple):
@@ -90,9 +92,14 @@ class Change:
 
 
 def change(cells: Cells, name: str, plus: Sequence[Place], minus: Sequence[Place]) -> Change:
-    """The change of wF1 between some cells."""
-    spread = intervals.contrast(*([cells.units(*place) for place in side] for side in (plus, minus)))
+    """The change of wF1 between some cells; of several corpora the sum of the changes on each."""
     places = (*plus, *minus)
+    corpora = dict.fromkeys(corpus_of(place.test) for place in places)
+    sides = [
+        [[cells.units(*at) for at in side if corpus_of(at.test) == corpus] for side in (plus, minus)]
+        for corpus in corpora
+    ]
+    spread = intervals.total((of, less) for of, less in sides)
     heard = any(cells.row(*place)["above"] for place in places)
     trains = dict.fromkeys(place.train for place in places)
     guessed = filter(None, (guessing(cells, train) for train in trains))

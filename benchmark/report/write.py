@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from benchmark.report import escape, page, verdicts
 from benchmark.report.collect import Report
 from benchmark.report.tables import Table
@@ -15,7 +13,7 @@ from serkit.results import Store, unwritable
 from serkit.words import printable
 
 
-def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, pd.DataFrame]:
+def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, Report]:
     """Writes every exhibit under the study's folder, from the results that are there.
 
     Writes `index.html`, `report.md`, each table as `<name>.md`, `.csv` and `.tex`, each figure as `.png`,
@@ -23,7 +21,7 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
     like. Heat maps have `paper` or `safe` colours (`benchmark.report.exhibits.changes`).
 
     Returns:
-        The same for the terminal, and the cells.
+        The same for the terminal, and the report.
 
     Raises:
         ResultsUnwritable: the folder cannot be written, or one of the files.
@@ -40,7 +38,7 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, p
     kinds = {"": files, "as .md, .csv, .tex: ": names}
     kinds["as .png, .svg, .pdf: "] = pictures
     written = "; ".join(f"{kind}{', '.join(names)}" for kind, names in kinds.items() if names)
-    return printable(_terminal(report, f"written to {store.folder}: {written}")), report.cells
+    return printable(_terminal(report, f"written to {store.folder}: {written}")), report
 
 
 def _write(report: Report, folder: Path, colours: str) -> list[str]:

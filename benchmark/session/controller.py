@@ -24,7 +24,7 @@ class Controller:
         self._live = Live(Progress(study, store), config.getoption("rerun"))
         self._ran, self._skipped = False, 0
         self._summary = ""
-        self._disagreeing: list[str] = []
+        self._wrong: dict[str, list[str]] = {}  # what fails the session beside its cases, under headings
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """One process: what was chosen."""
@@ -65,7 +65,7 @@ class Controller:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Writes the exhibits; with --assert-paper, fails the session where they disagree.
+        """Writes the exhibits; fails the session where they are not as known, or --assert-paper disagrees.
 
         Whatever goes wrong here is said after pytest's own account of what failed, which an error would hide.
         """
@@ -73,7 +73,7 @@ class Controller:
         try:
             if self._ran:
                 self._exhibit(session.config)
-                wrong = bool(self._disagreeing)
+                wrong = any(self._wrong.values())
             elif self._skipped:
                 self._summary = (
                     f"no case could run: the corpora of all {self._skipped} are missing. Name their folder"
@@ -95,9 +95,10 @@ class Controller:
         if reporter := config.pluginmanager.get_plugin("terminalreporter"):
             reporter.ensure_newline()
             reporter.write_line("making the page, tables and figures ...")  # some seconds
-        self._summary, shown = write.assemble(self._study, self._store)
+        self._summary, report = write.assemble(self._study, self._store)
+        self._wrong["not as it is known to be"] = report.wrong
         if config.getoption("assert_paper"):
-            self._disagreeing = paper.disagreements(shown)
+            self._wrong["disagrees with the paper (--assert-paper)"] = paper.disagreements(report.cells)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Shows the exhibits."""
@@ -105,6 +106,7 @@ class Controller:
             terminalreporter.section("exhibits")
         for line in printable(self._summary).splitlines():  # in ASCII pytest spells out a text of many lines
             terminalreporter.write_line(line)
-        if self._disagreeing:
-            terminalreporter.section("disagrees with the paper (--assert-paper)")
-            terminalreporter.write_line("\n".join(self._disagreeing))
+        for heading, lines in self._wrong.items():
+            if lines:
+                terminalreporter.section(heading)
+                terminalreporter.write_line(printable("\n".join(lines)))

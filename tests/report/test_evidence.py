@@ -375,3 +375,38 @@ def test_without_an_interval_it_is_told_by_what_guesses_have_on_so_many_clips(st
     assert np.sqrt(0.25 * 0.75 / 24) == pytest.approx(0.088, abs=0.001)
     assert found.shown == shown
     assert str(found) == f"uACC {recall:.2f}, 0.25 by guessing"
+
+
+def test_of_one_split_what_is_said_varies_as_under_other_names(store):
+    """In the words of what was taught: the permuted network's `happy` is the other's `angry`."""
+    study, clips = asked(), {}
+    for train in (("split",), ("split_scrambled",)):
+        (run,) = study.runs(train, 0)
+        tables = clips_for(study, run, 0.7, speakers=12, seed=len(clips))
+        clips[train] = tables[0].copy()
+        if train == ("split_scrambled",):
+            for columns in ([*LABELS], [f"{label}_tail" for label in LABELS]):
+                order = [columns[code] for code in run.codes("split_scrambled")]
+                tables[0][columns] = clips[train][order].to_numpy()
+        put_scores(store, made_result(run, flat(0.7)), pd.concat(tables))
+    apart = np.var([recall(of) for of in clips.values()], ddof=1)
+    found = evidence(study, store)
+    taught = said(*(LABELS.index(SWAP[label]) for label in LABELS))
+    for train, right in ((("split",), RECALL), (("split_scrambled",), taught)):
+        here = found.said(train, "split", 0, right)
+        assert here.mean == pytest.approx(recall(clips[train]))
+        assert here.retraining.freedom == 1
+        assert here.retraining.variance + here.retraining.off == pytest.approx(apart, rel=0.5, abs=1e-4)
+        assert here.around().known
+    wrong = found.said(("split_scrambled",), "split", 0, RECALL)
+    assert wrong.mean < 0.2, "by the true labels"
+    assert found.said(("folds",), "split", 0, RECALL) is intervals.NO_UNITS
+
+
+def test_of_one_split_without_a_null_or_a_seed_what_is_said_has_no_interval(store):
+    study = asked()
+    (run,) = study.runs(("split",), 0)
+    put_split(study, store, run, 0.6)
+    found = evidence(study, store).said(("split",), "split", 0, RECALL)
+    assert found.retraining is None
+    assert not found.around().known

@@ -96,8 +96,13 @@ def test_a_swap_that_goes_unnoticed_says_nothing_by_itself():
     undone = {"leave_out": lambda spec: set(spec.trained_on) == {"one", "three"}}
     found = say(Separate, number=400, heldout=elsewhere, **undone)
     assert found["unnoticed"].answer == HOLDS
-    assert found["separates"].answer == UNTOLD
-    assert "That is not enough to say whether labels are shared or kept apart." in found["separates"].sentence
+    one_and_two = found["separates one+two"]
+    assert one_and_two.answer == UNTOLD
+    assert one_and_two.claim.endswith(": ONE+TWO")
+    assert "That is not enough to say whether labels are shared or kept apart." in one_and_two.sentence
+    one_and_three = found["separates one+three"]
+    assert one_and_three.answer == UNTOLD
+    assert "no control is done and has an interval" in one_and_three.sentence
 
 
 def test_held_out_cells_that_could_not_have_been_known_say_nothing():

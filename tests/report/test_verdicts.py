@@ -13,13 +13,15 @@ from markdown_it import MarkdownIt
 from scipy import stats
 
 from benchmark import study as studies
-from benchmark.report import cells, intervals, verdicts
+from benchmark.report import cells, collect, intervals, page, verdicts
 from benchmark.report.claims import in_print
 from benchmark.report.intervals import ALONE, FOLDS, SPEAKERS, Spread
 from benchmark.report.judging import Change, Claim, Family, Place, Verdict, verdict
 from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
+from serkit.errors import SpecError
 from serkit.labels import corpus_of
-from tests.made_results import made_result
+from serkit.results import Store
+from tests.made_results import made_result, put
 from tests.report.made_worlds import READERS, TWO, asked, judged, over_folds
 
 STUDY = {
@@ -737,15 +739,101 @@ def test_an_own_question_may_be_of_rates_and_permuted_labels_and_brings_its_runs
     ask = [asked("Far labels cost", less="one", expect="below") | {"of": of}]
     shown = made(lambda spec, test: BASELINE, questions={"ask": ask})
     (question,) = shown.study.exhibits["questions"].asked
-    assert question.of == (("one", "two_far"), "two_far", 50)
-    assert question.less == (("one",), "two", 0)
+    assert question.of == ((("one", "two_far"), "two_far", 50),)
+    assert question.less == ((("one",), "two", 0),)
     assert len(shown.runs(("one", "two_far"), 50)) == 5
     assert judged(shown)["asked-1"].sentence.startswith("ONE+TWO-FAR at 50 % against ONE at 0 %, on TWO-FAR:")
+
+
+def test_an_own_question_may_be_of_the_sum_of_cells_on_several_corpora():
+    """On each corpus the change is paired by fold; the two changes are unrelated, so their variances add."""
+
+    def level(spec, test):
+        return BASELINE - 0.2 * (len(spec.train) > 1) * (1 if corpus_of(test) == "one" else 0.5)
+
+    joint, alone = ({"train": ["one", "two"]}, {"train": ["one"]}), ({"train": ["two"]},)
+    of = [alone[0] | {"test": "two"}, joint[1] | {"test": "one"}]
+    less = [joint[0] | {"test": "one"}, joint[0] | {"test": "two"}]
+    shown = made(level, questions={"ask": [asked("Each by itself is better") | {"of": of, "less": less}]})
+    found = judged(shown)["asked-1"]
+    ((name, change),) = found.changes
+    assert name == "TWO, ONE"
+    assert found.sentence.startswith(
+        "The sum of TWO at 0 % on TWO and ONE at 0 % on ONE, less that of ONE+TWO at 0 % on ONE and ONE+TWO"
+        " at 0 % on TWO: wF1 changes by"
+    )
+    each = [
+        intervals.difference(shown.units((test,), test, 0), shown.units(("one", "two"), test, 0))
+        for test in ("one", "two")
+    ]
+    assert change.mean == pytest.approx(sum(of.mean for of in each))
+    variances = [sum(part**2 for part in of.parts.values()) for of in each]
+    half = stats.t.ppf(0.975, sum(variances) ** 2 / sum(of**2 / 4 for of in variances))
+    assert change.high - change.mean == pytest.approx(half * np.sqrt(sum(variances)))
+    assert change.n == sum(of.n for of in each) == 10
 
 
 def test_an_own_question_that_is_not_done_says_so():
     found = say(memorising, leave_out=lambda spec: True, questions={"ask": [asked()]})["asked-1"]
     assert found.sentence == ("Whether 'ONE teaches TWO better' cannot be said yet: its runs are not done.")
+
+
+# --- what is known beforehand ---
+
+
+KNOWN = {"learnt": "holds", "noticed": ["holds", "cannot be told"], "asked-9": "holds"}
+
+
+def report_of(folder, **changes):
+    """Of a study all of whose networks score alike."""
+    study = studies.from_toml(STUDY | changes, "known")
+    store = Store(folder)
+    for case in studies.plan(study):
+        put(store, made_result(case.spec, lambda test, fold, epoch: BASELINE))
+    return collect.Report(study, store)
+
+
+def test_what_is_known_and_does_not_come_out_is_said_once_all_is_done(tmp_path, no_vega):
+    known = {"answers": KNOWN, "wF1": 0.95}
+    report = report_of(tmp_path / "all", known=known)
+    wrong = "\n".join(report.wrong)
+    assert "asked-9: known: holds; there is no such verdict, expected one of learnt, " in wrong
+    assert f"ONE by networks of its own at 0 %: wF1 {BASELINE:.2f}; known: 0.95 or more" in wrong
+    assert set(report.wrong) <= set(report.notes)
+    by_name = {of.name: of for of in report.verdicts}
+    assert by_name["noticed"].known == "holds or cannot be told"
+    assert by_name["noticed"].answer == FAILS
+    assert f"noticed: known: holds or cannot be told; found: {FAILS}. {by_name['noticed'].sentence}" in wrong
+    assert report.judged.headers == ["Claim", "Here", "Known", "Why"]
+    assert '<span class="paper">known: holds or cannot be told</span>' in page.html(report)
+    assert "the paper's printed numbers" not in page.html(report)
+    put(store := Store(tmp_path / "some"), made_result(studies.plan(report.study)[0].spec, lambda *_: 0.1))
+    assert collect.Report(report.study, store).wrong == [], (
+        "while runs are missing nothing is held against it"
+    )
+
+
+def test_what_is_known_and_comes_out_is_counted(tmp_path):
+    report = report_of(tmp_path, known={"answers": {"learnt": "holds"}, "wF1": 0.2})
+    assert report.wrong == []
+    assert "All 1 verdicts that are known came out." in report.notes
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"answers": {"learnt": "yes"}}, "known.answers.learnt 'yes': expected one of holds, does not hold"),
+        ({"answers": {"learnt": []}}, "known.answers.learnt: expected an answer"),
+        ({"answers": ["learnt"]}, "known.answers = ['learnt']: expected a table"),
+        ({"wF1": 2}, "known.wF1 = 2.0: expected a wF1, between 0 and 1"),
+        ({}, "known: expected answers or wF1"),
+        ({"wf1": 0.5}, "known: unknown key 'wf1'; did you mean 'wF1'?"),
+    ],
+)
+def test_what_cannot_be_known_is_one_message(table, message):
+    with pytest.raises(SpecError) as raised:
+        studies.from_toml(STUDY | {"known": table}, "known")
+    assert message in str(raised.value)
 
 
 # --- the answer, the table, the file ---

@@ -126,7 +126,8 @@ def test_a_title_is_text_wherever_it_is_written(store):
 @pytest.mark.usefixtures("numbers_only")
 def test_assemble_writes_every_exhibit(paper, as_published, shown, monkeypatch):
     monkeypatch.setattr("benchmark.report.write.Report", lambda *_: shown)
-    text, cells = assemble(paper, as_published)
+    text, report = assemble(paper, as_published)
+    cells = report.cells
     folder = as_published.folder
     written = {path.name for path in folder.iterdir() if path.is_file()}
     names = ["matrix", "table1", "tuning", "figure2", "figure2-wf1", "figure3", "figure3-null", "figure3-wf1"]
@@ -196,7 +197,8 @@ def _assert_latex(text, columns, rows):
 def test_nothing_done_still_draws(name, tmp_path):
     study = studies.read(name)
     store = Store(tmp_path / "not" / "made" / "yet")
-    text, cells = assemble(study, store)
+    text, report = assemble(study, store)
+    cells = report.cells
     measurements = len(study.exhibits["figure4"].measurements)
     assert f"0 of {len(trainings(study))} runs, 0 of {measurements} measurements done" in text
     assert cells["wF1"].isna().all()

@@ -261,7 +261,7 @@ def test_lines_stand_below_the_line_that_pytest_has_not_finished(terminal):
         "cases/test_x.py .",  # pytest's, which is drawn anew
         "cases/test_x.py .",
         "1 of 3 done",
-        f"gw0  {FIRST}  25%",
+        f"gw0  {FIRST:{len(SECOND)}}  25%",
         f"     {SECOND}  preparing",
     ]
     terminal.write(".")
@@ -415,8 +415,8 @@ def test_watch_ends_when_all_is_done(monkeypatch, capsys):
     monkeypatch.setattr(live_module, "WATCH_EVERY_SECONDS", 0.0)
     live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), study=STUDY, unread=[], others=[]))
     first, second = (line for line in capsys.readouterr().out.splitlines() if line)
-    assert first == "Study synthetic: 0 of 105 done, 105 left; time left unknown"
-    assert second == "Study synthetic: 105 of 105 done; nothing left"
+    assert first == f"Study synthetic: 0 of {len(CASES)} done, {len(CASES)} left; time left unknown"
+    assert second == f"Study synthetic: {len(CASES)} of {len(CASES)} done; nothing left"
 
 
 def test_watch_ends_at_ctrl_c(monkeypatch, capsys):

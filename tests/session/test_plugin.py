@@ -354,6 +354,16 @@ def test_a_session_whose_report_fails_fails(checkout, monkeypatch):
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_a_session_that_finds_other_than_is_known_fails_though_its_cases_pass(checkout):
+    corpora = (checkout.path / "tiny.toml").read_text().partition("[table1]")[0]
+    (checkout.path / "known.toml").write_text(f'{corpora}[table1]\ntrain = [["large"]]\n[known]\nwF1 = 1\n')
+    outcome = checkout.runpytest_subprocess("--study", "known.toml")
+    outcome.assert_outcomes(passed=1)
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    said = ["*not as it is known to be*", "LARGE by networks of its own at 0 %: wF1 0.*; known: 1 or more"]
+    outcome.stdout.fnmatch_lines(said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "where"),
     [

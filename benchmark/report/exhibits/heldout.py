@@ -18,6 +18,8 @@ from benchmark.study import Condition, Study, TrainingSet, joint_sets, rates
 from benchmark.study_file import LIST
 from serkit.labels import LABELS, treated
 from serkit.results import Store
+from serkit.settings import check
+from serkit.specs import check_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,13 +30,14 @@ if TYPE_CHECKING:
 
 PLACE = 5
 NAMES = {"heldout": "Held-out cells: recall of a label that a corpus lacks in joint training"}
-KEYS = {"train": LIST, "rates_percent": LIST}
+KEYS = {"train": LIST, "lacks": LIST, "rates_percent": LIST}
 SAID = "Joint training in which one corpus lacks a label: does the network know it from the other?"
 SETTINGS = {
     "train": (
         [["mine", "emodb"]],
-        "its training sets, of two corpora or more; each lacks each label in turn.",
+        "its training sets, of two corpora or more.",
     ),
+    "lacks": (["emodb"], "the corpora that lack each label in turn; all of them unless given."),
     "rates_percent": baseline.RATES,
 }
 REFERENCE = {"heldout": (SAID, SETTINGS)}
@@ -60,18 +63,23 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Joint training sets, each of whose corpora lacks each label in turn."""
+    """Joint training sets, of which some corpora (none named: all) lack each label in turn."""
 
     columns: tuple[TrainingSet, ...]
     rates: tuple[int, ...]
+    named: tuple[str, ...] = ()
     tests = measurements = ()
+
+    def lacks(self, joint: TrainingSet) -> TrainingSet:
+        """The corpora of a training set that lack a label."""
+        return tuple(name for name in joint if name in self.named or not self.named)
 
     def conditions(self, study: Study) -> list[Condition]:
         """Joint training, the others alone, and joint training without each label of each corpus."""
         of: list[TrainingSet] = []
         for joint in self.columns:
             of.append(joint)
-            for name in joint:
+            for name in self.lacks(joint):
                 of += [others(joint, name), *lacking(joint, name)]
         return [Condition(train, rate) for rate in self.rates for train in of]
 
@@ -91,7 +99,12 @@ def lacking(joint: TrainingSet, corpus: str) -> list[TrainingSet]:
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> HeldOut:
     """Joint training sets under true labels."""
-    return HeldOut(joint_sets(name, table, study), rates(name, table, study))
+    asked = HeldOut(joint_sets(name, table, study), rates(name, table, study), tuple(table.get("lacks", ())))
+    for lacking in asked.named:
+        check_name(f"{name}.lacks: corpus", lacking, study.corpora)
+    for joint in asked.columns:
+        check(asked.lacks(joint), f"{name}.lacks: expected a corpus of {list(joint)} among them")
+    return asked
 
 
 def recall_of(label: int) -> Said:
@@ -147,7 +160,7 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
     rows: list[dict[str, Any]] = []
     for joint in asked.columns:
         for rate in asked.rates:
-            for corpus in joint:
+            for corpus in asked.lacks(joint):
                 rows += _rows(study, cells, joint, corpus, rate)
     table = pd.DataFrame(rows)
     return {"heldout-cells": table.assign(holm=intervals.holm(table["p"]))}

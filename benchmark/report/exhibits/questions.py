@@ -5,6 +5,7 @@ They have no table of their own: their verdicts stand with the others (`benchmar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.report.exhibits import Section
 from benchmark.report.terms import ABOVE, BELOW, MARGIN, WITHIN
 from benchmark.study import Condition, Study, TrainingSet
-from benchmark.study_file import LIST, NUMBER, TABLE, TEXT, WHOLE, check_values
+from benchmark.study_file import LIST, NUMBER, TABLES, TEXT, WHOLE, check_values
 from serkit.results import Store
 from serkit.settings import check, one_line, one_of
 from serkit.specs import check_name, in_order
@@ -28,7 +29,7 @@ PLACE = 10
 NAMES = {"questions": "The study's own questions"}
 KEYS = {"ask": LIST}
 EXPECTS = (ABOVE, BELOW, WITHIN)
-QUESTION = {"claim": TEXT, "of": TABLE, "less": TABLE, "expect": TEXT, "margin": NUMBER}
+QUESTION = {"claim": TEXT, "of": TABLES, "less": TABLES, "expect": TEXT, "margin": NUMBER}
 CELL = {"train": LIST, "test": TEXT, "augment_percent": WHOLE}
 EXAMPLE = [
     {
@@ -40,7 +41,8 @@ EXAMPLE = [
 ]
 SAID = (
     "Its own questions. Each is a claim in a line, and a cell less another on one corpus (train, test and,"
-    " unless it is the lowest of the study, augment_percent)."
+    " unless it is the lowest of the study, augment_percent); of several in a list, the sum, as many on each"
+    " corpus in both."
 )
 SETTINGS = {
     "ask": (
@@ -51,13 +53,17 @@ SETTINGS = {
 REFERENCE = {"questions": (SAID, SETTINGS)}
 
 
+Cell = tuple[TrainingSet, str, int]
+"""Training set, test, rate."""
+
+
 @dataclass(frozen=True)
 class Question:
-    """A claim, and the two cells (training set, test, rate) whose difference decides it."""
+    """A claim, and the cells whose sum, less that of others, decides it."""
 
     claim: str
-    of: tuple[TrainingSet, str, int]
-    less: tuple[TrainingSet, str, int]
+    of: tuple[Cell, ...]
+    less: tuple[Cell, ...]
     expect: str
     margin: float
 
@@ -70,8 +76,8 @@ class Questions:
     tests = measurements = ()
 
     def conditions(self, study: Study) -> list[Condition]:
-        """The trainings of both cells of each."""
-        return [Condition(train, rate) for each in self.asked for train, _, rate in (each.of, each.less)]
+        """The trainings of the cells of each."""
+        return [Condition(train, rate) for each in self.asked for train, _, rate in (*each.of, *each.less)]
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Questions:
@@ -88,18 +94,26 @@ def _question(where: str, table: Any, study: Study) -> Question:
     for key in ("claim", "of", "less", "expect"):
         check(key in table, f"{where}: {key} is missing")
     one_of(f"{where}: expect", table["expect"], EXPECTS)
-    of, less = (_cell(f"{where}.{key}", table[key], study) for key in ("of", "less"))
-    one_test = study.corpus(of[1]).name == study.corpus(less[1]).name
-    check(
-        one_test, f"{where}: {of[1]} less {less[1]}: expected two cells on one corpus, clip by clip the same"
-    )
-    check(of != less, f"{where}: a cell less itself")
+    of, less = (_cells(f"{where}.{key}", table[key], study) for key in ("of", "less"))
+    on_each = [Counter(study.corpus(test).name for _, test, _ in side) for side in (of, less)]
+    paired = "expected as many cells on each corpus in both, clip by clip the same"
+    check(on_each[0] == on_each[1], f"{where}: {_tests(of)} less {_tests(less)}: {paired}")
+    check(not set(of) & set(less), f"{where}: a cell less itself")
     margin = float(table.get("margin", MARGIN))
     check(0 < margin < 1, f"{where}: margin = {shown(margin)}: expected a change of wF1, between 0 and 1")
     return Question(one_line(f"{where}: claim", table["claim"]), of, less, table["expect"], margin)
 
 
-def _cell(where: str, table: Mapping[str, Any], study: Study) -> tuple[TrainingSet, str, int]:
+def _tests(cells: tuple[Cell, ...]) -> str:
+    return " and ".join(test for _, test, _ in cells)
+
+
+def _cells(where: str, given: Any, study: Study) -> tuple[Cell, ...]:
+    tables = given if isinstance(given, list) else [given]
+    return tuple(_cell(where, table, study) for table in tables)
+
+
+def _cell(where: str, table: Mapping[str, Any], study: Study) -> Cell:
     check_values(where, table, CELL)
     for key in ("train", "test"):
         check(key in table, f"{where}: {key} is missing")

@@ -18,6 +18,7 @@ import json
 import math
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -59,26 +60,31 @@ SCOPE = (
 
 def answer(found: Sequence[Verdict]) -> list[str]:
     """The answer to the question: a sentence a part, each made of verdicts and of nothing else."""
-    by_name = {verdict.name: verdict for verdict in found}
+    by_name = {verdict.name: verdict for verdict in found}  # of joint trainings, with their corpora behind
     if (learnt := by_name.get("learnt")) and learnt.answer == FAILS:
         return [f"Nothing was learnt, so nothing is concluded. {learnt.sentence}"]
     said = []
     for part, names in PARTS.items():
-        asked = [by_name[name] for name in names if name in by_name]
+        asked = [of for name in names for key, of in by_name.items() if key.split()[0] == name]
         parts = [f"{of.claim[0].lower()}{of.claim[1:]} ({of.answer})" for of in asked]
         said.append(f"{part}: {'; '.join(parts) or 'this study does not ask'}.")
     return [*said, SCOPE.format(len(found))]
 
 
 def table(found: Sequence[Verdict]) -> Table:
-    """The verdicts as a table: claim, verdict, what the paper's own numbers say of it, and why."""
-    rows = [[of.claim, of.answer, in_print().get(of.name, ""), of.sentence] for of in found]
-    legend = (
-        "In print: what the paper's printed numbers decide of its own claim (docs/reading-the-paper.md). By"
-        " the most noise that its tables show, no claim that nothing changes could have held, whatever was"
-        " printed."
-    )
-    return Table("verdicts", "Verdicts", ["Claim", "Here", "In print", "Why"], rows, (legend,), aside=True)
+    """The verdicts as a table: claim, verdict, what is known of it or printed in the paper, and why."""
+    if any(of.known for of in found):
+        beside, told = "Known", {of.name: of.known for of in found}
+        legend = "Known: what must come out, since the corpora were made so."
+    else:
+        beside, told = "In print", in_print()
+        legend = (
+            "In print: what the paper's printed numbers decide of its own claim (docs/reading-the-paper.md)."
+            " By the most noise that its tables show, no claim that nothing changes could have held, whatever"
+            " was printed."
+        )
+    rows = [[of.claim, of.answer, told.get(of.name, ""), of.sentence] for of in found]
+    return Table("verdicts", "Verdicts", ["Claim", "Here", beside, "Why"], rows, (legend,), aside=True)
 
 
 def as_json(found: Sequence[Verdict]) -> str:
@@ -108,4 +114,7 @@ def _number(value: float) -> float | None:
 
 def verdicts(cells: Cells, numbers: Mapping[str, Any] | None = None) -> list[Verdict]:
     """All verdicts, from the runs that are done; the first says whether anything was learnt."""
-    return [verdict for question in questions() for verdict in question.judge(cells, numbers or {})]
+    found = [verdict for question in questions() for verdict in question.judge(cells, numbers or {})]
+    asked = cells.study.exhibits.get("known")
+    known = dict(asked.answers) if asked else {}
+    return [replace(of, known=" or ".join(known.get(of.name, ()))) for of in found]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,16 +59,36 @@ class Evidence:
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
-    """One verdict; none of a study that trains on no two corpora with a control."""
-    asked = scramble.contradictions(cells) or "heldout" in cells.study.exhibits
-    if not asked:
-        return []
-    deciding = [of for of in (_direction(cells), _heldout(cells)) if of]
-    found = [*deciding, *filter(None, [_third(cells)])]
+    """A verdict for each two corpora or more that are trained on together with a control."""
+    sets = scramble.contradictions(cells)
+    lacking = cells.study.exhibits["heldout"].columns if "heldout" in cells.study.exhibits else ()
+    joints = list(dict.fromkeys([*(tuple(map(corpus_of, train)) for train in sets), *lacking]))
+    found = []
+    for joint in joints:
+        of_joint = [train for train in sets if tuple(map(corpus_of, train)) == joint]
+        verdict = _judge(cells, joint, of_joint)
+        if len(joints) > 1:
+            title = cells.study.title_of(joint)
+            name, claim = f"{NAME} {'+'.join(joint)}", f"{CLAIM}: {title}"
+            verdict = replace(verdict, name=name, claim=claim)
+        found.append(verdict)
+    return found
+
+
+def _judge(cells: Cells, joint: TrainingSet, sets: Sequence[TrainingSet]) -> Verdict:
+    """Of a joint training, by those on the same corpora in which the labels of one are permuted."""
+    deciding = [of for of in (_direction(cells, sets), _heldout(cells, joint)) if of]
+    found = [*deciding, *filter(None, [_third(cells, sets)])]
     if not found:
-        return [Verdict(NAME, CLAIM, UNTOLD, _nothing(cells))]
+        why = guessing(cells, joint)
+        known = (
+            f"cannot be said: nothing was learnt ({why})"
+            if why
+            else "cannot be said yet: no control is done and has an interval"
+        )
+        return Verdict(NAME, CLAIM, UNTOLD, f"Whether labels are shared or kept apart {known}.")
     speaks = [of.speaks for of in deciding]
-    said = [*(of.words for of in found), *filter(None, [_probe(cells)])]
+    said = [*(of.words for of in found), *filter(None, [_probe(cells, joint)])]
     answer = UNTOLD
     if SHARED in speaks and SEPARATE in speaks:
         said.append("The evidence disagrees, so neither is concluded.")
@@ -80,20 +100,7 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     else:
         said.append("That is not enough to say whether labels are shared or kept apart.")
     changes = tuple(each for of in found for each in of.changes)
-    return [Verdict(NAME, CLAIM, answer, " ".join(said), changes, UNIT)]
-
-
-def _nothing(cells: Cells) -> str:
-    sets = [tuple(map(corpus_of, train)) for train in scramble.contradictions(cells)]
-    sets += cells.study.exhibits["heldout"].columns if "heldout" in cells.study.exhibits else []
-    guessed = filter(None, (guessing(cells, train) for train in dict.fromkeys(sets)))
-    why = "; ".join(guessed)
-    known = (
-        f"cannot be said: nothing was learnt ({why})"
-        if why
-        else "cannot be said yet: no control is done and has an interval"
-    )
-    return f"Whether labels are shared or kept apart {known}."
+    return Verdict(NAME, CLAIM, answer, " ".join(said), changes, UNIT)
 
 
 def _learnt(cells: Cells, train: TrainingSet, rate: int) -> bool:
@@ -102,13 +109,12 @@ def _learnt(cells: Cells, train: TrainingSet, rate: int) -> bool:
     return not guessing(cells, true, rate) and any(cells.row(true, name, rate)["above"] for name in true)
 
 
-def _direction(cells: Cells) -> Evidence | None:
+def _direction(cells: Cells, sets: Sequence[TrainingSet]) -> Evidence | None:
     """Where the loss by permuted labels goes, on the corpora trained on, at the lowest rate that has such.
 
     Two permutations of one corpus are held against each other, which takes off whatever disturbs alike; with
     one alone, its loss against where errors go anyway.
     """
-    sets = scramble.contradictions(cells)
     rate = min((at.augment_percent for at in cells.study.conditions if at.train in sets), default=0)
     sets = [train for train in sets if _learnt(cells, train, rate)]
     every = [of for train in sets for of in permuted.directions(cells, train, rate)]
@@ -174,15 +180,16 @@ def _share(of: Spread) -> str:
     return "an unknown share" if np.isnan(of.mean) else interval(of.mean, of.low, of.high, "{:.0%}".format)
 
 
-def _heldout(cells: Cells) -> Evidence | None:
-    """Whether labels that a corpus lacks are known, over joint trainings, their corpora and rates."""
+def _heldout(cells: Cells, joint: TrainingSet) -> Evidence | None:
+    """Whether labels that a corpus lacks are known, over a joint training's corpora and rates."""
     asked = cells.study.exhibits.get("heldout")
-    if asked is None:
+    if asked is None or joint not in asked.columns:
         return None
-    found = list(_lacking(cells, asked))
+    places = [(corpus, rate) for rate in asked.rates for corpus in asked.lacks(joint)]
+    found = list(_lacking(cells, joint, places))
     if not found:
         return None
-    left = len(asked.rates) * sum(map(len, asked.columns)) - len(found)
+    left = len(places) - len(found)
     known = _clearly_up([cell.above() for _, cell in found]).count(True)
     could = all(cell.ceiling().low >= HARDLY for _, cell in found)
     rare = all(cell.held.around().high < HARDLY for _, cell in found) and not left
@@ -204,17 +211,18 @@ def _heldout(cells: Cells) -> Evidence | None:
     return Evidence(speaks, sentence, changes)
 
 
-def _lacking(cells: Cells, asked: heldout.HeldOut) -> Iterator[tuple[str, heldout.Cell]]:
-    """What is known on each corpus of the labels that it lacks; of trainings that show that they learnt."""
-    for joint, rate in itertools.product(asked.columns, asked.rates):
-        for corpus in joint if _learnt(cells, joint, rate) else ():
-            cell = heldout.by_label(cells, joint, corpus, rate)[-1]
-            if cell.above().known:
-                place = f"{cells.study.title_of(joint)}, {cells.study.titles[corpus]} without it, {rate} %"
-                yield place, cell
+def _lacking(
+    cells: Cells, joint: TrainingSet, places: Sequence[tuple[str, int]]
+) -> Iterator[tuple[str, heldout.Cell]]:
+    """What is known on a corpus, at a rate, of the labels that it lacks, where joint training learnt."""
+    for corpus, rate in places:
+        cell = heldout.by_label(cells, joint, corpus, rate)[-1]
+        if _learnt(cells, joint, rate) and cell.above().known:
+            place = f"{cells.study.title_of(joint)}, {cells.study.titles[corpus]} without it, {rate} %"
+            yield place, cell
 
 
-def _third(cells: Cells) -> Evidence | None:
+def _third(cells: Cells, sets: Sequence[TrainingSet]) -> Evidence | None:
     """Whether permuted labels of one corpus reach corpora that are not trained on.
 
     A network with a set of labels for each corpus may label strange clips by either, so this never decides.
@@ -222,7 +230,7 @@ def _third(cells: Cells) -> Evidence | None:
     rate = min(cells.study.rates_percent)
     changes = [
         scramble.of_place(cells, train, corpus.name, rate)
-        for train in scramble.contradictions(cells)
+        for train in sets
         for corpus in cells.study.corpora
         if corpus.name not in map(corpus_of, train)
     ]
@@ -236,24 +244,21 @@ def _third(cells: Cells) -> Evidence | None:
     return Evidence(NEITHER, f"{said}.", named)
 
 
-def _probe(cells: Cells) -> str:
-    """How well joint trainings' corpora are told apart, from the embedding and from plain statistics."""
-    rate, words = min(cells.study.rates_percent), []
-    for train in dict.fromkeys(tuple(map(corpus_of, of)) for of in scramble.contradictions(cells)):
-        read: dict[str, list[float]] = {"embedding": [], "statistics": []}
-        results = cells.runs(train, rate).values()
-        for result in results:
-            for pair, of in result.get("probe", {}).get("corpus", {}).items():
-                if set(pair.split("+")) <= set(train):
-                    for name, values in read.items():
-                        values += [of[name]] if of.get(name) is not None else []
-        if all(read.values()):
-            means = {name: float(np.mean(values)) for name, values in read.items()}
-            words.append(
-                f"{cells.study.title_of(train)}: which corpus a clip is of is read with a mean recall of"
-                f" {means['embedding']:.2f} from the embedding and {means['statistics']:.2f} from log-mel"
-                f" statistics (0.5 by chance, {many(len(results), 'run')})"
-            )
-    if not words:
+def _probe(cells: Cells, joint: TrainingSet) -> str:
+    """How well a joint training's corpora are told apart, from the embedding and from plain statistics."""
+    read: dict[str, list[float]] = {"embedding": [], "statistics": []}
+    results = cells.runs(joint, min(cells.study.rates_percent)).values()
+    for result in results:
+        for pair, of in result["probe"]["corpus"].items():
+            if set(pair.split("+")) <= set(joint):
+                for name, values in read.items():
+                    values += [of[name]] if of.get(name) is not None else []
+    if not all(read.values()):
         return ""
-    return f"Probe: {'; '.join(words)}; that they can be told apart does not say that labels are kept apart."
+    means = {name: float(np.mean(values)) for name, values in read.items()}
+    return (
+        f"Probe: {cells.study.title_of(joint)}: which corpus a clip is of is read with a mean recall of"
+        f" {means['embedding']:.2f} from the embedding and {means['statistics']:.2f} from log-mel"
+        f" statistics (0.5 by chance, {many(len(results), 'run')}); that they can be told apart does not say"
+        " that labels are kept apart."
+    )

@@ -53,6 +53,20 @@ def test_each_corpus_lacks_each_label_beside_joint_training_and_the_others_alone
         }
 
 
+def test_some_corpora_alone_may_lack_labels():
+    study = asked(train=[["one", "two"], ["one", "three"]], lacks=["two", "three"])
+    sets = {train for train, *_ in trained(study)}
+    lacking = {("one", f"{name}_without-{label}") for name in ("two", "three") for label in LABELS}
+    assert sets == {("one", "two"), ("one", "three"), ("one",)} | lacking
+    made = made_cells(Partly(), heldout={"train": [["one", "two"]], "lacks": ["two"]})
+    cells = heldout.numbers(made.study, made, None)["heldout-cells"]
+    assert set(cells["lacks"]) == {"TWO"}
+    with pytest.raises(SpecError, match=r"heldout\.lacks: corpus 'four': expected one of one, two, three"):
+        asked(train=[["one", "two"]], lacks=["four"])
+    with pytest.raises(SpecError, match=r"heldout\.lacks: expected a corpus of \['one', 'two'\] among them"):
+        asked(train=[["one", "two"]], lacks=["three"])
+
+
 def test_of_three_corpora_the_two_others_have_the_label():
     study = asked(train=[["one", "two", "three"]])
     sets = {frozenset(train) for train, *_ in trained(study)}

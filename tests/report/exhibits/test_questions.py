@@ -18,7 +18,7 @@ def study_of(*ask):
 def test_a_question_has_a_claim_two_cells_and_what_is_expected():
     (question,) = study_of(asked(expect="within", margin=0.1)).exhibits["questions"].asked
     assert question == questions.Question(
-        "ONE teaches TWO better", (("one",), "two", 0), (("two",), "two", 0), "within", 0.1
+        "ONE teaches TWO better", ((("one",), "two", 0),), ((("two",), "two", 0),), "within", 0.1
     )
     (plain,) = study_of(asked()).exhibits["questions"].asked
     assert (plain.expect, plain.margin) == ("above", 0.05)
@@ -28,9 +28,9 @@ def test_cells_have_one_spelling():
     """Sets in the order of the corpora, a corpus's own permutation by its name, the lowest rate."""
     of = {"train": ["two_near", "one"], "test": "two_hasn", "augment_percent": 50}
     (question,) = study_of(asked(train="two one") | {"of": of}).exhibits["questions"].asked
-    assert question.of == (("one", "two_scrambled"), "two_scrambled", 50)
+    assert question.of == ((("one", "two_scrambled"), "two_scrambled", 50),)
     (joint,) = study_of(asked(train="two one")).exhibits["questions"].asked
-    assert joint.of == (("one", "two"), "two", 0)
+    assert joint.of == ((("one", "two"), "two", 0),)
 
 
 def test_the_trainings_of_both_cells_are_in_the_plan_once():
@@ -46,7 +46,7 @@ def test_the_trainings_of_both_cells_are_in_the_plan_once():
 def test_a_test_under_other_labels_needs_a_training_that_is_scored_so():
     of = {"train": ["two_far"], "test": "two_far"}
     (question,) = study_of(asked(less="one") | {"of": of}).exhibits["questions"].asked
-    assert question.of[1] == "two_far"
+    assert question.of[0][1] == "two_far"
     with pytest.raises(SpecError, match="of: test 'two_far': expected one of two, two_scrambled"):
         study_of(asked(less="one") | {"of": of | {"train": ["one"]}})
 
@@ -73,7 +73,7 @@ MISTAKES = [
     ({"margin": float("nan")}, "margin = nan"),
     ({"margin": "0.1"}, "questions.ask 1.margin = '0.1': expected a number"),
     ({"margins": 0.1}, "questions.ask 1: unknown key 'margins'; did you mean 'margin'?"),
-    ({"of": 3}, "questions.ask 1.of = 3: expected a table"),
+    ({"of": 3}, "questions.ask 1.of = 3: expected a table, or a list of tables"),
     ({"of": {"train": ["one"]}}, "questions.ask 1.of: test is missing"),
     ({"of": {"test": "two"}}, "questions.ask 1.of: train is missing"),
     ({"of": CELL | {"rate": 0}}, "questions.ask 1.of: unknown key 'rate'"),
@@ -84,8 +84,11 @@ MISTAKES = [
     ({"of": CELL | {"augment_percent": 20}}, "of: augment_percent 20: expected one of 0, 50"),
     ({"of": CELL | {"test": "two_far"}}, "of: test 'two_far': expected one of two, two_scrambled"),
     ({"of": CELL | {"test": "two_shuffled"}}, "test 'two_shuffled': expected one of two, two_scrambled"),
-    ({"of": CELL | {"test": "one"}}, "questions.ask 1: one less two: expected two cells on one corpus"),
+    ({"of": CELL | {"test": "one"}}, "questions.ask 1: one less two: expected as many cells on each corpus"),
     ({"of": {"train": ["two"], "test": "two"}}, "questions.ask 1: a cell less itself"),
+    ({"of": [CELL, CELL | {"test": "one"}]}, "questions.ask 1: two and one less two: expected as many cells"),
+    ({"of": [CELL, 3]}, "questions.ask 1.of = 3: expected a table"),
+    ({"of": []}, "questions.ask 1.of = []: expected a table, or a list of tables"),
 ]
 
 

@@ -177,7 +177,7 @@ def test_a_study_that_tunes_nothing_shows_nothing_of_it(store):
     study = small()
     assert not numbers_of(tuning, study, store)
     assert "tuning" not in drawn(study, store)
-    text, cells = assemble(study, store)
+    text, report = assemble(study, store)
     assert not list(store.folder.glob("tuning*"))
     assert "tuned" not in text
-    assert not cells["train"].str.contains("tuned").any()
+    assert not report.cells["train"].str.contains("tuned").any()
