@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from benchmark import study_file
-from benchmark.study_file import LIST, SWITCH, TABLE, TEXT, check_value, check_values
+from benchmark.study_file import LIST, MAX_ITEMS, SWITCH, TABLE, TEXT, check_value, check_values
 from serkit import encoders, labels
 from serkit.corpora import title_of as known_as
 from serkit.effects import Augmentation
@@ -309,11 +309,10 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     """A study from its parsed file, which a user names `given`, or by its name. Raises as `read` does."""
     plain("", data, finite=False)
     check_values("study", data, keys())
-    for needed in ("title", "corpora"):
-        check(bool(data.get(needed)), f"{needed} is missing")
-    tables = data["corpora"]
-    corpora = study_file.corpora(tables)
+    check(bool(data.get("title")), "title is missing")
     asked = {exhibit: kind for exhibit, kind in exhibits().items() if exhibit in data}
+    tables = _tables(data, asked)
+    corpora = study_file.corpora(tables)
     check(bool(asked), f"no exhibit is asked for; expected at least one of {', '.join(exhibits())}")
     for rate in data.get("rates_percent", ()):
         number("run.augment_percent", rate, "augmentation rate")
@@ -348,6 +347,18 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
     check(most <= MAX_CASES, f"up to {most:,} cases; expected {MAX_CASES:,} at most. {fewer}")
     plan(study)  # every spec checks itself
     return study
+
+
+def _tables(data: Mapping[str, Any], asked: Mapping[str, ModuleType]) -> dict[str, Any]:
+    """The tables of its corpora: those of the file, and those that an exhibit brings."""
+    own, bring = data.get("corpora", {}), {name: of for name, of in asked.items() if hasattr(of, "corpora")}
+    check(bool(own or bring), "corpora is missing")
+    check(len(own) <= MAX_ITEMS, f"corpora: {len(own):,} of them; expected {MAX_ITEMS} at most")
+    found = dict(own)
+    for exhibit, kind in bring.items():
+        check_values(exhibit, data[exhibit], kind.KEYS)
+        found |= kind.corpora(data[exhibit], data.get("seeds", [0]))
+    return found
 
 
 def training_sets(

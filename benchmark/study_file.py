@@ -100,8 +100,7 @@ def spec(kind: type, where: str, table: dict[str, Any]) -> Any:
 
 
 def corpora(tables: Mapping[str, Any]) -> tuple[CorpusSpec, ...]:
-    """The corpora of a study. Raises SpecError: too many, one that cannot be, or one twice."""
-    check(len(tables) <= MAX_ITEMS, f"corpora: {len(tables):,} of them; expected {MAX_ITEMS} at most")
+    """The corpora of a study. Raises SpecError: one that cannot be, or one twice."""
     found = tuple(_corpus(f"corpora.{name}", name, table) for name, table in tables.items())
     seen: dict[tuple[str, Any], str] = {}
     for corpus in found:

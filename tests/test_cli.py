@@ -416,7 +416,7 @@ def test_the_version():
     [
         ([], "re", {"report"}),
         (["report"], "--st", {"--study"}),
-        (["report", "--study"], "", {"open", "open-small", "paper", "synthetic", ""}),
+        (["report", "--study"], "", {"open", "open-small", "paper", "synthetic", "worlds", ""}),
         (["report", "--study"], "o", {"open", "open-small", "o"}),  # or a file, which the shell completes
         (["compare", "open"], "pap", {"paper", "pap"}),
         (["doctor"], "r", {"ravdess"}),

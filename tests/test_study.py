@@ -622,6 +622,7 @@ def test_runs_must_settle_unless_a_study_says_that_it_is_too_short():
         "open-small": False,
         "paper": True,
         "synthetic": False,
+        "worlds": False,
     }
 
 

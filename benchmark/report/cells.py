@@ -84,6 +84,12 @@ class Cells:
         self.evidence = Evidence(study, results, ClipScores(table))
         self.runs, self.units, self.learnt = self.evidence.runs, self.evidence.units, self.evidence.learnt
 
+    def of(self, study: Study) -> Cells:
+        """The cells of another study, from the same results."""
+        other = Cells(study, self.results)
+        other.evidence.clips = self.evidence.clips
+        return other
+
     def row(self, train: TrainingSet, test: str, rate: int, how: How | None = None) -> dict[str, Any]:
         """A cell, NaN where no run is done.
 
