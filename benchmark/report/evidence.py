@@ -196,13 +196,13 @@ class Evidence:
             own: of the networks that learnt from it, or of the others.
             metric: `uACC`, `wACC` or `wF1`.
         """
-        return retraining(self._scores(tails, metric) for tails in self._anew(corpus, own))
+        return retraining(self._scores(tails, metric, _taught(tails)) for tails in self._anew(corpus, own))
 
     @_kept
     def _said_anew(self, corpus: CorpusSpec, own: bool, what: Said) -> Part | None:
         """The same of what is said in the words of the labels that were taught, of a corpus of one split."""
         drawn = [
-            self.clips.resampled([of.key for of in tails], corpus.name, self._codes(tails), what)
+            self.clips.resampled([of.key for of in tails], corpus.name, _taught(tails), what)
             for tails in self._anew(corpus, own)
         ]
         return retraining(of for of in drawn if of)
@@ -252,14 +252,19 @@ class Evidence:
         return found
 
     def _conditions(self, corpus: CorpusSpec, own: bool) -> Iterator[tuple[Any, list[Tail]]]:
-        """Each condition, by what is learnt in it, and what its runs score under the labels they learnt."""
+        """Each condition, by what is learnt in it, and what its runs score, as `_taught` has it.
+
+        One corpus alone under permuted labels is that corpus under others' names. What it scores elsewhere is
+        renamed back clip by clip, so of folds only what it scores on itself is taken.
+        """
         for train in filter(lambda train: all(map(is_whole, train)), self.study.training_sets()):
             here = [name for name in train if corpus_of(name) == corpus.name]
             if own == bool(here):
-                permuted_here = bool(here) and is_permuted(here[0])
-                same = (corpus.name,) if permuted_here and len(train) == 1 else train
+                renamed = len(train) == 1 and is_permuted(train[0]) and (own or corpus.folds == 1)
+                same = tuple(map(corpus_of, train)) if renamed else train
+                test = here[0] if here and is_permuted(here[0]) else corpus.name
                 for rate in self.study.rates_percent:
-                    yield (same, rate), self.tails(train, here[0] if permuted_here else corpus.name, rate)
+                    yield (same, rate), self.tails(train, test, rate)
 
     @_kept
     def _common(self, corpus: CorpusSpec, metric: str) -> float:
@@ -276,16 +281,29 @@ class Evidence:
         noise = 2 * known.variance / len(self.study.seeds)
         return float(np.clip(1 - noise / np.mean(varies), 0.0, 1.0)) if np.mean(varies) else 1.0
 
-    def _codes(self, tails: Sequence[Tail]) -> list[tuple[int, ...]]:
-        return [tuple(tail.run.codes(tail.test)) for tail in tails]
+    def _scores(
+        self, tails: Sequence[Tail], metric: str, codes: Sequence[Sequence[int]] | None = None
+    ) -> Scores:
+        """What runs scored: a column a unit; of one split, under resampled speakers where they are known.
 
-    def _scores(self, tails: Sequence[Tail], metric: str) -> Scores:
-        """What runs scored: a column a unit; of one split, under resampled speakers where they are known."""
+        `codes` are the class that each true one is expected to be called, for each run; else its test's.
+        """
         name = corpus_of(tails[0].test)
         if self._corpus(name).folds > 1:
             return Scores(np.array([tail.scores[metric].mean(axis=0) for tail in tails]))
-        drawn = self.clips.resampled([tail.key for tail in tails], name, self._codes(tails), metric)
-        return drawn or Scores(np.array([[tail.mean(metric)] for tail in tails]))
+        own = [tail.run.codes(tail.test) for tail in tails]
+        drawn = self.clips.resampled([tail.key for tail in tails], name, codes or own, metric)
+        whose = tails if codes in (None, own) else tails[:1]  # without their clips no other names are known
+        return drawn or Scores(np.array([[tail.mean(metric)] for tail in whose]))
+
+
+def _taught(tails: Sequence[Tail]) -> list[tuple[int, ...]]:
+    """For each run the class that it was taught to call each true one of a test."""
+    found = []
+    for run, test in ((tail.run, tail.test) for tail in tails):
+        own = corpus_of(test) in run.trained_on
+        found.append(run.codes(test if own or len(run.train) > 1 else run.train[0]))
+    return found
 
 
 def _by_fold(tails: Sequence[Tail], metric: str) -> Mapping[int, float]:

@@ -410,3 +410,28 @@ def test_of_one_split_without_a_null_or_a_seed_what_is_said_has_no_interval(stor
     found = evidence(study, store).said(("split",), "split", 0, RECALL)
     assert found.retraining is None
     assert not found.around().known
+
+
+def test_what_renamed_networks_say_of_another_corpus_is_renamed_back(store):
+    """One corpus alone under other names: elsewhere its networks differ from others by training alone."""
+    alone = {"table1": {"train": [["folds"]]}}
+    alone["figure3"] = {"train": [["folds_scrambled"]], "test": ["folds_scrambled"]}
+    study, of_fold = asked(**alone), {}
+    for train in (("folds",), ("folds_scrambled",)):
+        for run in study.runs(train, 0):
+            tables = clips_for(study, run, 0.7, speakers=12, seed=10 * run.fold + len(of_fold))
+            of_fold.setdefault(run.fold, []).append(recall(tables[0]))
+            if train == ("folds_scrambled",):
+                before = tables[0].copy()
+                for columns in ([*LABELS], [f"{label}_tail" for label in LABELS]):
+                    order = [columns[LABELS.index(SWAP[label])] for label in LABELS]
+                    tables[0][columns] = before[order].to_numpy()
+            put_scores(store, made_result(run, flat(0.1)), pd.concat(tables))
+    split = study.corpora[0]
+    found = evidence(study, store).retraining(split, False, "uACC")
+    assert found.freedom == 4
+    assert found.variance + found.off == pytest.approx(
+        np.mean([np.var(of, ddof=1) for of in of_fold.values()]), rel=0.5
+    )
+    without = cells.Cells(study, cells.answers(study, store).results).evidence
+    assert without.retraining(split, False, "uACC") is None, "without their clips they are not known"

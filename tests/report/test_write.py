@@ -199,10 +199,10 @@ def test_nothing_done_still_draws(name, tmp_path):
     store = Store(tmp_path / "not" / "made" / "yet")
     text, report = assemble(study, store)
     cells = report.cells
-    measurements = len(study.exhibits["figure4"].measurements)
-    assert f"0 of {len(trainings(study))} runs, 0 of {measurements} measurements done" in text
-    assert cells["wF1"].isna().all()
-    assert (cells["runs"] == 0).all()
+    measurements = len(study.exhibits["figure4"].measurements) if "figure4" in study.exhibits else 0
+    done = f"0 of {len(trainings(study))} runs" + f", 0 of {measurements} measurements" * bool(measurements)
+    assert f"{done} done" in text
+    assert cells.empty or (cells["wF1"].isna().all() and (cells["runs"] == 0).all())
     for table in drawn(study, store).values():
         assert any("--" in row for row in table.rows)
         assert {len(row) for row in table.rows} == {len(table.headers)}

@@ -115,8 +115,8 @@ def _number(value: float) -> float | None:
 def verdicts(cells: Cells, numbers: Mapping[str, Any] | None = None) -> list[Verdict]:
     """All verdicts, from the runs that are done; the first says whether anything was learnt."""
     found = [verdict for question in questions() for verdict in question.judge(cells, numbers or {})]
-    if not cells.study.conditions:  # nothing but worlds, or measurements: of all else nothing is asked
-        found = [of for of in found if of.changes or of.name.startswith("told-")]
+    if set(cells.study.exhibits) == {"worlds"}:  # of all else nothing is asked
+        found = [of for of in found if of.name.startswith("told-")]
     asked = cells.study.exhibits.get("known")
     known = dict(asked.answers) if asked else {}
     return [replace(of, known=" or ".join(known.get(of.name, ()))) for of in found]

@@ -34,17 +34,16 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     table = numbers["worlds-told-cells"]
     table, found = table[(table["way"] == "network") & table["indicator"].isin(TELLING)], []
     for (name, rate), of in table.groupby(["indicator", "augment_percent"], sort=False):
-        found += _verdict(str(name), f"{rate}", of)
+        found.append(_verdict(str(name), f"{rate}", of))
     return found
 
 
-def _verdict(name: str, rate: str, of: pd.DataFrame) -> list[Verdict]:
+def _verdict(name: str, rate: str, of: pd.DataFrame) -> Verdict:
     """Holds where it tells them apart at each mismatch, in its direction; fails where somewhere it cannot."""
     claim = CLAIM.format(MEANS[name], rate)
     if of["apart"].isna().all():
-        asked = of["shared_n"].any() or name != "heldout"  # held out at some rates only
         said = f"Whether {claim[0].lower()}{claim[1:]} cannot be said yet: its runs are not done."
-        return [Verdict(f"told-{name}-{rate}", claim, UNTOLD, said)] if asked else []
+        return Verdict(f"told-{name}-{rate}", claim, UNTOLD, said)
     clear = intervals.holm(of["apart_p"]) < intervals.CHANCE
     told = clear & (of["apart"] > 0)
     nothing = (of["apart_high"] < MARGIN) & (of["apart_low"] > -MARGIN)
@@ -68,4 +67,4 @@ def _verdict(name: str, rate: str, of: pd.DataFrame) -> list[Verdict]:
         f"{INDICATORS[name][0].upper()}{INDICATORS[name][1:]}, shared against disjoint, by mismatch:"
         f" {'; '.join(words)} (95 % over {casts} casts; {len(changes)} differences corrected for)."
     )
-    return [Verdict(f"told-{name}-{rate}", claim, answer, sentence, tuple(changes), "wF1 or recall")]
+    return Verdict(f"told-{name}-{rate}", claim, answer, sentence, tuple(changes), "wF1 or recall")

@@ -221,9 +221,12 @@ def test_the_table_has_a_row_an_indicator_rate_and_mismatch(made, numbers):
     (table,) = worlds.draw_tables(made.study, numbers)
     assert table.headers[3:6] == ["Shared", "Disjoint", "Swapped"]
     rows = [row for row in table.rows if row[1:3] == ["0 %", "0"]]
-    assert len(rows) == len(worlds.INDICATORS) - 2, "made runs have no probes"
+    assert len(rows) == len(worlds.INDICATORS)
     assert any(cell.endswith(" *") for row in rows for cell in row)
     assert tables.MISSING in [row[5] for row in table.rows], "no label is held out of a swapped world"
+    names = [row[0] for row in table.rows]
+    far = names.index(worlds.INDICATORS["far"])
+    assert [row[1] for row in table.rows[far : far + 2]] == ["0 %", "0 %"], "at the lowest rate alone"
 
 
 def test_it_is_on_the_page(made, numbers):
