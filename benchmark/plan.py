@@ -81,13 +81,16 @@ def size(spec: CorpusSpec, data: Path | None) -> Size:
     """
     reader, options = corpora.reader(spec.reader), dict(spec.options)
     try:
+        if hasattr(reader, "generate"):  # a plan makes nothing
+            raise CorpusMissing(f"{spec.name} is made when it is needed")
         corpus = corpora.load(spec.reader, data, options)
         source, trainings = "counted", corpus.trainings
         folds = [{part: len(corpus.part(k, part)) for part in PARTS} for k in range(corpus.n_folds)]
     except CorpusMissing:
         if not hasattr(reader, "expected"):
             raise
-        folds, source = reader.expected(**corpora.checked_options(spec.reader, options)), "published"
+        folds = reader.expected(**corpora.checked_options(spec.reader, options))
+        source = "as made" if hasattr(reader, "generate") else "published"
         trainings = corpora.trainings(spec.reader, options, len(folds))
     tests = [sum(folds[k]["test"] for k in group) for group in trainings]
     # Folds that share a training validate each other: their clips are scored once.

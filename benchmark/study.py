@@ -156,6 +156,7 @@ class Study:
         rates_percent: augmentation rates.
         seeds: of each condition.
         exhibits: what it shows, by name, in the order of a report (`benchmark.report.exhibits`).
+        brought: the corpora that an exhibit makes for itself.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Study:
     rates_percent: tuple[int, ...] = (0,)
     seeds: tuple[int, ...] = (0,)
     exhibits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    brought: frozenset[str] = dataclasses.field(default_factory=frozenset)
 
     def title_of(self, names: str | Iterable[str]) -> str:
         """A corpus, test or training set as written in tables: `MSP-Podcast+IEMOCAP-SCRAMBLED`."""
@@ -210,9 +212,12 @@ class Study:
         """The runs of one condition: its folds and seeds; as the study trains unless `how` says otherwise."""
         names = {labels.corpus_of(name) for name in train}
         most = max(corpus.n_trainings for corpus in self.corpora if corpus.name in names)
+        tested = self.corpora
+        if not names & self.brought:  # what an exhibit makes for itself is no test of others' runs
+            tested = tuple(corpus for corpus in tested if corpus.name not in self.brought)
         way = *(how or self.how), self.augmentation if augment_percent else None
         return [
-            _run(train, self.corpora, augment_percent, fold, seed, *way)
+            _run(train, tested, augment_percent, fold, seed, *way)
             for seed in self.seeds
             for fold in (range(most) if most > 1 else [None])
         ]
@@ -329,6 +334,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
             corpus: table.get("expected_training_clips", 1000) for corpus, table in tables.items()
         },
         caution=" ".join(data.get("caution", "").split()),
+        brought=frozenset(tables) - frozenset(data.get("corpora", {})),
         **values | {table: study_file.spec(of, table, data.get(table, {})) for table, of in SPECS.items()},
     )
     encoders.check(study.model)
@@ -343,6 +349,7 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         shows = {**study.exhibits, exhibit: kind.ask(exhibit, data[exhibit], study)}
         study = dataclasses.replace(study, exhibits=shows)
     most = max(corpus.folds for corpus in corpora) * len(study.seeds) * len(study.conditions)
+    most += sum(len(of.measurements) for of in study.exhibits.values())
     fewer = "Ask for fewer folds, seeds, rates_percent or training sets"
     check(most <= MAX_CASES, f"up to {most:,} cases; expected {MAX_CASES:,} at most. {fewer}")
     plan(study)  # every spec checks itself
@@ -357,7 +364,10 @@ def _tables(data: Mapping[str, Any], asked: Mapping[str, ModuleType]) -> dict[st
     found = dict(own)
     for exhibit, kind in bring.items():
         check_values(exhibit, data[exhibit], kind.KEYS)
-        found |= kind.corpora(data[exhibit], data.get("seeds", [0]))
+        brought = kind.corpora(data[exhibit], data.get("seeds", [0]))
+        taken = "".join(sorted(found.keys() & brought)[:1])
+        check(not taken, f"corpora.{taken}: [{exhibit}] makes a corpus of that name; give it another")
+        found |= brought
     return found
 
 

@@ -102,12 +102,25 @@ def spec(kind: type, where: str, table: dict[str, Any]) -> Any:
 def corpora(tables: Mapping[str, Any]) -> tuple[CorpusSpec, ...]:
     """The corpora of a study. Raises SpecError: one that cannot be, or one twice."""
     found = tuple(_corpus(f"corpora.{name}", name, table) for name, table in tables.items())
-    seen: dict[tuple[str, Any], str] = {}
+    seen: dict[Any, tuple[str, Any]] = {}
+    why = "networks would be tested on the clips that they learnt from"
     for corpus in found:
-        other = seen.setdefault((corpus.reader, corpus.options), corpus.name)
-        same = f"corpora.{corpus.name} is corpora.{other} again"
-        why = "networks would be tested on the clips that they learnt from"
-        check(other == corpus.name, f"{same}: {why}. Ask for what differs in a study of its own")
+        reader, filled = (
+            readers.reader(corpus.reader),
+            readers.checked_options(corpus.reader, dict(corpus.options)),
+        )
+        same = reader.identity(**filled) if hasattr(reader, "identity") else filled
+        other, _ = seen.setdefault((corpus.reader, repr(same)), (corpus.name, None))
+        again = f"corpora.{corpus.name} is corpora.{other} again"
+        check(other == corpus.name, f"{again}: {why}. Ask for what differs in a study of its own")
+        if hasattr(reader, "cast"):
+            who, divided = reader.cast(**filled)
+            other, parted = seen.setdefault((corpus.reader, "cast", who), (corpus.name, divided))
+            both = f"corpora.{corpus.name} and corpora.{other} have the same speakers"
+            check(
+                parted == divided,
+                f"{both}, divided otherwise: {why}. Give one another seed, or both one size",
+            )
     return found
 
 

@@ -55,10 +55,11 @@ class Report:
         how_far = f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
         self.interim = "" if done else how_far
         known = study.exhibits.get("known")
-        self.wrong = list(known.wrong(made, self.verdicts)) if known and done else []
+        self.wrong = list(known.wrong(made, self.verdicts, done)) if known else []
         """What is known of the corpora and did not come out, once all runs are done."""
-        if known and done:
-            self.notes += self.wrong or [f"All {len(known.answers)} verdicts that are known came out."]
+        self.notes += [f"Not as it is known to be: {line}" for line in self.wrong]
+        if known and done and not self.wrong:
+            self.notes.append(f"All that is known came out: {many(len(known.answers), 'verdict')}.")
 
 
 def _saved(numbers: Iterable[Mapping[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:

@@ -182,6 +182,19 @@ class Evidence:
         here = [unit for unit in self.results[run]["corpora"][corpus]["units"] if set(unit) <= folds]
         return [float(np.mean([what(counts.of_fold(fold)) for fold in unit])) for unit in here]
 
+    def told_apart(self, train: TrainingSet, rate: int, representation: str) -> float:
+        """How well each two corpora of a training set are told apart, a mean recall; NaN where nothing says.
+
+        `representation` is one of what is probed (`serkit.probe`): `embedding`, `statistics`.
+        """
+        pairs = [
+            pair for result in self.runs(train, rate).values() for pair in result["probe"]["corpus"].items()
+        ]
+        here = set(map(corpus_of, train))
+        read = [of.get(representation) for name, of in pairs if set(name.split("+")) <= here]
+        known = [recall for recall in read if recall is not None]
+        return float(np.mean(known)) if known else np.nan
+
     def null(self, swapped: str, rate: int) -> Spread:
         """wF1 of a corpus alone with its labels permuted, minus that with the true ones: retraining alone."""
         name = corpus_of(swapped)

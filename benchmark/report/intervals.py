@@ -87,6 +87,11 @@ class Spread:
         """As tables of numbers have it."""
         return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
 
+    def times(self, share: float) -> Spread:
+        """Of a share above 0 of what it is of."""
+        ends = {name: share * getattr(self, name) for name in ("mean", "low", "high")}
+        return replace(self, **ends, parts={name: share * part for name, part in self.parts.items()})
+
     @property
     def of_one(self) -> float:
         """The variance of one unit, with its share of all that varies; NaN where nothing tells it."""
@@ -172,9 +177,10 @@ class Units:
     def trained(self) -> Part | None:
         """Variance of one network's score by training anew, as far as it is known."""
         assert self.networks is not None
-        if self.retraining and not self.varied:
-            return self.retraining
         own = self.networks.by_training()
+        if self.retraining and not self.varied:
+            # Networks under contradictory labels may vary by more than the study's others.
+            return max(filter(None, (self.retraining, own)), key=lambda part: part.variance)
         return own and Part(own.variance, own.freedom)  # each side has one: what is off hardly matters
 
 

@@ -17,6 +17,9 @@ A reader is a module with, in this order,
 * `generate(**options)`, where there is nothing to find: makes the corpus and returns a folder to look in;
 * `folds(**options)`, where it is neither 1 nor the option `folds`: how many folds the corpus has with
   these options, whatever copy is there; None where the corpus alone can tell;
+* `identity(**options)`, where options may be spelt in several ways: what the corpus is, the same for all;
+* `cast(**options)`, where several corpora have the same speakers: whose they are, and how they are divided
+  into parts, which must be one way in a study;
 * `trainings(**options)`, where folds share their training clips: as `Corpus.trainings`;
 * `read(folder, **options)`: the folder as a `Corpus`; raises CorpusUnfit where labels are missing, damaged or
   not as known, SpecError for an option that cannot be;

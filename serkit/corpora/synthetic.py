@@ -39,6 +39,8 @@ TITLE = "synthetic"
 PAGE = "docs/worlds.md#a-world-of-your-own"
 ROLES = ("A", "B", "C")
 MEANINGS = ("shared", "disjoint", "swapped")
+SEED = 2024
+"""The world's own; all three as `serkit.worlds.world` has them, which a plan does not import."""
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "role": ROLES,  # whose voices, and whose channel and cues where corpora differ
     "meaning": MEANINGS,  # which cues carry the emotions, see `serkit.worlds.world`
@@ -88,6 +90,20 @@ def asked(role: str = "A", meaning: str = "shared", **options: Any) -> Asked:
     return of
 
 
+def identity(**options: Any) -> dict[str, Any]:
+    """What its clips are, however the options are written."""
+    of = asked(**options)
+    # A's emotions are A's under every meaning, and C's where B alone is swapped.
+    same = of.role == "A" or (of.role == "C" and of.meaning == "swapped")
+    return asdict(of) | {"seed": _seed(of), "meaning": "shared" if same else of.meaning}
+
+
+def cast(**options: Any) -> tuple[Any, Any]:
+    """Whose voices and texts they are, and how these are divided: another division mixes the parts."""
+    of = asked(**options)
+    return (of.role, _seed(of)), (of.speakers, of.clips, of.folds)
+
+
 def is_here(folder: Path) -> bool:
     """Whether `folder` is one that `generate` made, judged by names alone."""
     return (folder / _LABELS_FILE).is_file() and (folder / _DIGEST_FILE).is_file()
@@ -133,6 +149,18 @@ def facts(corpus: Corpus, **options: Any) -> dict[tuple[str, str], int]:
     return dict(counts)
 
 
+def expected(**options: Any) -> list[dict[str, int]]:
+    """Clips of each part, a dict a fold."""
+    planned, validates = _planned(of := asked(**options)), next_validates(of.folds)
+    if of.folds == 1:
+        return [planned["split"].value_counts().to_dict()]
+    sizes = planned["fold"].value_counts().sort_index().tolist()
+    return [
+        dict(zip(PARTS, (sum(sizes) - test - sizes[validates[k]], sizes[validates[k]], test), strict=True))
+        for k, test in enumerate(sizes)
+    ]
+
+
 def _planned(of: Asked) -> pd.DataFrame:
     """Every clip by path: `_COLUMNS`, and the numbers of its speaker and of it among the speaker's."""
     rows = []
@@ -166,7 +194,7 @@ def _folder_name(of: Asked) -> str:
 
 
 def _seed(of: Asked) -> int:
-    return world.SEED if of.seed is None else of.seed
+    return SEED if of.seed is None else of.seed
 
 
 def _is_whole(folder: Path, of: Asked) -> bool:

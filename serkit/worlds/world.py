@@ -23,7 +23,7 @@ from serkit.labels import LABELS
 from serkit.worlds import speech
 from serkit.worlds.speech import HOP, RATE_HZ, REFERENCE_RMS, Prosody, Speaker, noise, normal, uniform
 
-VERSION = 1  # part of a stored corpus's name: raise it when a change in this package changes a single sample
+VERSION = 2  # part of a stored corpus's name: raise it when a change in this package changes a single sample
 CORPORA = ("A", "B", "C")
 MEANINGS = ("shared", "disjoint", "swapped")
 SEED = 2024
@@ -86,17 +86,17 @@ _TIMING = {  # speed, pauses, voice quality
     "neutral": {"rate": 0.95, "pause": 0.1, "jitter": 0.01, "breath": 0.0},
     "sad": {"rate": 0.62, "pause": 0.35, "jitter": 0.01, "breath": 0.3},
 }
-_CONTOUR = {  # the pitch's course, and some timing
-    "angry": {"slope": -6.0, "accent": 2.5, "rate": 1.3},
-    "happy": {"slope": 6.0, "accent": 2.5, "rate": 0.9},
-    "neutral": {"slope": 0.0, "accent": 0.0, "f0_range": 0.2, "rate": 1.1},
-    "sad": {"slope": -3.0, "accent": 0.0, "tremor": 1.5, "rate": 0.75},
+_CONTOUR = {  # the pitch's course
+    "angry": {"slope": -6.0, "accent": 2.5},
+    "happy": {"slope": 6.0, "accent": 2.5},
+    "neutral": {"slope": 0.0, "accent": 0.0, "f0_range": 0.2},
+    "sad": {"slope": -3.0, "accent": 0.0, "tremor": 1.5},
 }
 _VARIED = {"A": _EFFORT, "B": _TIMING, "C": _CONTOUR}
 _HELD = {  # values that no emotion of another corpus has, so that none is mistaken for one
     "A": {"rate": 1.08, "pause": 0.2, "jitter": 0.02, "breath": 0.06},
     "B": {"f0": 1.15, "level_db": -4.0, "tilt_db": 5.0},
-    "C": {"f0": 0.88, "level_db": 5.0, "tilt_db": -6.0, "breath": 0.15},
+    "C": {"f0": 0.88, "level_db": 5.0, "tilt_db": -6.0, "breath": 0.15, "rate": 1.1, "pause": 0.05},
 }
 _SWAPPED = {"angry": "happy", "happy": "angry", "neutral": "sad", "sad": "neutral"}
 

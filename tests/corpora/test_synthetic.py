@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from sklearn.metrics import balanced_accuracy_score
 
+from benchmark import study as studies
 from serkit.corpora import find, load
 from serkit.corpora import synthetic as reader
 from serkit.corpora.reading.corpus import PARTS, Corpus, next_validates, table
@@ -126,7 +127,7 @@ def test_stored_clips_are_what_make_clip_gives(made):
 
 def test_the_reader_offers_what_can_be_made():
     """It says so without importing what makes it."""
-    assert (reader.ROLES, reader.MEANINGS) == (world.CORPORA, world.MEANINGS)
+    assert (reader.ROLES, reader.MEANINGS, reader.SEED) == (world.CORPORA, world.MEANINGS, world.SEED)
     assert reader.RATE_HZ == (RATE_HZ,)
 
 
@@ -180,6 +181,51 @@ def test_each_set_of_options_is_a_corpus_of_its_own(few):
     wave, _ = soundfile.read(other.folder / other.clips["path"][0], dtype="int16")
     assert np.array_equal(wave, world.make_clip("B", 0, 0, "angry", "swapped", 0.0, 7))
     assert load("synthetic", None, FEW | {"seed": world.SEED}).folder == made[0].folder
+
+
+def study_of(one, other):
+    corpora = {
+        "one": {"reader": "synthetic", "options": one},
+        "other": {"reader": "synthetic", "options": other},
+    }
+    return studies.from_toml({"title": "Two", "corpora": corpora, "table1": {"train": [["one"]]}}, "two")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"role": "A"}),
+        ({"mismatch": 0}, {"mismatch": 0.0}),
+        ({}, {"mismatch": 1, "speakers": 30, "seed": reader.SEED}),
+        ({}, {"meaning": "swapped"}),
+        ({"meaning": "disjoint"}, {}),
+        ({"role": "C", "meaning": "swapped"}, {"role": "C"}),
+    ],
+)
+def test_one_corpus_under_two_spellings_is_refused_in_a_study(one, other):
+    with pytest.raises(SpecError, match=r"corpora\.other is corpora\.one again: networks would be tested on"):
+        study_of(one, other)
+    clips = [
+        world.make_clip(of.role, 1, 2, "happy", of.meaning, of.mismatch, reader._seed(of))
+        for of in (reader.asked(**one), reader.asked(**other))
+    ]
+    assert np.array_equal(*clips)
+
+
+@pytest.mark.parametrize("other", [{"speakers": 60}, {"folds": 3}, {"clips": 8}, {"mismatch": 0, "folds": 5}])
+def test_one_cast_divided_in_two_ways_is_refused_in_a_study(other):
+    with pytest.raises(SpecError, match=r"other and corpora\.one have the same speakers, divided otherwise"):
+        study_of({}, other)
+    study_of({}, other | {"seed": 1})
+    study_of({}, {"role": "B"})
+    study_of({"role": "B"}, {"role": "B", "meaning": "disjoint"})  # a twin
+
+
+def test_what_a_plan_counts_is_what_is_made(made):
+    for role, corpus in made.items():
+        sizes = [{part: len(corpus.part(fold, part)) for part in PARTS} for fold in range(corpus.n_folds)]
+        assert reader.expected(role=role) == sizes
+    assert not list(cache_folder().glob("synthetic-*"))
 
 
 @pytest.mark.parametrize(

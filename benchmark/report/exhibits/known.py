@@ -53,21 +53,24 @@ class Known:
         """None of its own."""
         return []
 
-    def wrong(self, cells: Cells, verdicts: Sequence[Verdict]) -> Iterator[str]:
-        """What did not come out, a line each."""
+    def wrong(self, cells: Cells, verdicts: Sequence[Verdict], done: bool) -> Iterator[str]:
+        """What did not come out, a line each; before all is done, what cannot come out."""
         found = {verdict.name: verdict for verdict in verdicts}
         for name, answers in self.answers:
             known = f"{name}: known: {' or '.join(answers)}"
             if name not in found:
                 yield f"{known}; there is no such verdict, expected one of {', '.join(found)}"
-            elif found[name].answer not in answers:
+            elif done and found[name].answer not in answers:
                 yield f"{known}; found: {found[name].answer}. {found[name].sentence}"
+        yield from self._less(cells) if done and self.least else ()
+
+    def _less(self, cells: Cells) -> Iterator[str]:
         study, rate = cells.study, min(cells.study.rates_percent)
-        for corpus in study.corpora:
-            score = cells.row((corpus.name,), corpus.name, rate)["wF1"]
-            if (corpus.name,) in study.training_sets() and not score >= self.least:
-                own = f"{study.titles[corpus.name]} by networks of its own at {rate} %"
-                yield f"{own}: wF1 {score:.2f}; known: {self.least:g} or more"
+        for name in (corpus.name for corpus in study.corpora if (corpus.name,) in study.training_sets()):
+            score = cells.row((name,), name, rate)["wF1"]
+            if not score >= self.least:
+                own = f"{study.titles[name]} by networks of its own at {rate} %"
+                yield f"{own}: wF1 {score:.3f}; known: {self.least:g} or more"
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Known:
@@ -82,7 +85,9 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Known:
             one_of(f"{name}.answers.{verdict}", answer, (HOLDS, FAILS, UNTOLD))
     least = float(table.get("wF1", 0.0))
     check(0 <= least <= 1, f"{name}.wF1 = {shown(least)}: expected a wF1, between 0 and 1")
-    check(bool(table), f"{name}: expected answers or wF1")
+    check(bool(answers or least), f"{name}: expected answers or wF1")
+    alone = any(len(train) == 1 for train in study.training_sets())
+    check(alone or not least, f"{name}.wF1: this study trains on no corpus alone")
     return Known(tuple(answers.items()), least)
 
 

@@ -99,6 +99,8 @@ def _question(where: str, table: Any, study: Study) -> Question:
     paired = "expected as many cells on each corpus in both, clip by clip the same"
     check(on_each[0] == on_each[1], f"{where}: {_tests(of)} less {_tests(less)}: {paired}")
     check(not set(of) & set(less), f"{where}: a cell less itself")
+    once = all(len(set(side)) == len(side) for side in (of, less))
+    check(once, f"{where}: a cell twice on one side, whose network is one")
     margin = float(table.get("margin", MARGIN))
     check(0 < margin < 1, f"{where}: margin = {shown(margin)}: expected a change of wF1, between 0 and 1")
     return Question(one_line(f"{where}: claim", table["claim"]), of, less, table["expect"], margin)

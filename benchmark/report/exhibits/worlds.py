@@ -18,7 +18,7 @@ from benchmark.report.exhibits import Section, baseline, heldout, permuted
 from benchmark.report.later import figures, intervals, np, pd, tables
 from benchmark.study import Condition, Study, TrainingSet
 from benchmark.study_file import LIST, SWITCH, WHOLE
-from serkit.labels import corpus_of, treated
+from serkit.labels import treated
 from serkit.results import Store
 from serkit.settings import check, number, one_of
 from serkit.specs import RunSpec
@@ -81,9 +81,9 @@ TELLING = ("loss", "partner", "unseen", "heldout")
 """Those that are to tell shared emotions from others, in pictures and verdicts."""
 LEGEND = (
     "Means over casts, each of other speakers, texts and networks, with the 95 % interval (Student's) where"
-    " there are two or more. Apart: shared less disjoint, cast by cast; bold where it is clear after Holm's"
-    " correction over the table. Told: how many single studies of either kind the midpoint between the two"
-    " means would call rightly, if their indicators are normal; half by chance.",
+    " there are two or more. Apart: shared less disjoint, cast by cast (*: clear after Holm's correction over"
+    " the table). Told: of three casts or more, how many single ones are called rightly by the midpoint"
+    " between the means of all others; about half by chance.",
 )
 
 
@@ -109,12 +109,12 @@ class Worlds:
 
 
 def _alone(world: World) -> Condition:
-    return Condition(world.corpora[:1], world.study.rates_percent[0])
+    return Condition(world.corpora[:1], min(world.study.rates_percent))
 
 
 def _joint(world: World) -> list[Condition]:
     a, b, _ = world.corpora
-    rates = world.study.rates_percent
+    rates = sorted(world.study.rates_percent)
     near, far = treated(b, "near"), treated(b, "far")
     found = [Condition((a, far), rates[0])]
     found += [Condition(train, rate) for rate in rates for train in ((a, b), (a, near))]
@@ -247,14 +247,8 @@ def _heldout(cells: Cells, joint: TrainingSet, rate: int) -> float:
 
 def _probe(cells: Cells, train: TrainingSet, rate: int) -> float:
     """How well both corpora are told apart, from the embedding, or else from the statistics themselves."""
-    pairs = [result["probe"]["corpus"] for result in cells.runs(train, rate).values()]
-    read = [
-        of
-        for pair in pairs
-        for name, of in pair.items()
-        if set(name.split("+")) == set(map(corpus_of, train))
-    ]
-    return _mean(of.get("embedding", of["statistics"]) for of in read)
+    read = [cells.evidence.told_apart(train, rate, of) for of in ("embedding", "statistics")]
+    return read[1] if np.isnan(read[0]) else read[0]
 
 
 def told(table: pd.DataFrame) -> pd.DataFrame:
@@ -262,7 +256,7 @@ def told(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `way`, `indicator`, `augment_percent`, `mismatch`; for each meaning its mean, `_low`, `_high` and
-        `_n`; `apart` (paired by cast) with `_low`, `_high`, `_p`, `holm`; `told`: of single studies.
+        `_n`; `apart` (paired by cast) with `_low`, `_high`, `_n`, `_p`, `holm`; `told`: of single casts.
     """
     rows = []
     places = table.groupby(["way", "augment_percent", "mismatch"], sort=False)
@@ -278,7 +272,8 @@ def told(table: pd.DataFrame) -> pd.DataFrame:
                 row |= over_casts(here).columns(meaning) | {f"{meaning}_n": len(here)}
             shared, disjoint = (values.get(meaning, pd.Series(dtype=float)) for meaning in MEANINGS[:2])
             apart = over_casts((shared - disjoint).dropna())
-            row |= apart.columns("apart") | {"apart_p": apart.p, "told": _told(shared, disjoint)}
+            row |= apart.columns("apart") | {"apart_n": apart.n, "apart_p": apart.p}
+            row["told"] = _told(shared, disjoint)
             rows.append(row)
     frame = pd.DataFrame(rows)
     holm = frame.groupby("way")["apart_p"].transform(lambda p: intervals.holm(p.to_numpy()))
@@ -299,15 +294,15 @@ def over_casts(values: pd.Series) -> Spread:
 
 
 def _told(shared: pd.Series, disjoint: pd.Series) -> float:
-    """How many of single studies the midpoint calls rightly, of two normal distributions."""
-    from scipy import stats
-
-    if min(len(shared), len(disjoint)) < 2:
+    """How many single casts are called rightly by the midpoint of all others, on the side that theirs say."""
+    worlds, right = pd.DataFrame({"shared": shared, "disjoint": disjoint}).dropna(), []
+    if len(worlds) < 3:
         return np.nan
-    deviation = ((shared.var(ddof=1) + disjoint.var(ddof=1)) / 2) ** 0.5
-    return (
-        float(stats.norm.cdf(abs(shared.mean() - disjoint.mean()) / 2 / deviation)) if deviation else np.nan
-    )
+    for cast in worlds.index:
+        of, others = worlds.loc[cast], worlds.drop(cast).mean()
+        middle, up = others.mean(), others["shared"] > others["disjoint"]
+        right += [(of["shared"] > middle) == up, (of["disjoint"] < middle) == up]
+    return float(np.mean(right))
 
 
 def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[tables.Table]:
@@ -340,7 +335,7 @@ def draw_figures(
 ) -> Iterator[tuple[str, Figure]]:
     """Operating curves of the network: a row an indicator, a column a rate, over mismatch."""
     table = numbers["worlds-told-cells"].query("way == 'network'")
-    if table["shared"].isna().all():
+    if table[list(MEANINGS)].isna().all(axis=None):
         return
     shown = (*TELLING, "probe")
     legend = (

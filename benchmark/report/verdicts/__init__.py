@@ -83,7 +83,10 @@ def table(found: Sequence[Verdict]) -> Table:
             " By the most noise that its tables show, no claim that nothing changes could have held, whatever"
             " was printed."
         )
-    rows = [[of.claim, of.answer, told.get(of.name, ""), of.sentence] for of in found]
+    rows = [
+        [of.claim, of.answer, told.get(of.name, told.get(of.name.split()[0], "")), of.sentence]
+        for of in found
+    ]
     return Table("verdicts", "Verdicts", ["Claim", "Here", beside, "Why"], rows, (legend,), aside=True)
 
 
@@ -115,7 +118,7 @@ def _number(value: float) -> float | None:
 def verdicts(cells: Cells, numbers: Mapping[str, Any] | None = None) -> list[Verdict]:
     """All verdicts, from the runs that are done; the first says whether anything was learnt."""
     found = [verdict for question in questions() for verdict in question.judge(cells, numbers or {})]
-    if set(cells.study.exhibits) == {"worlds"}:  # of all else nothing is asked
+    if set(cells.study.exhibits) <= {"worlds", "known"}:  # of all else nothing is asked
         found = [of for of in found if of.name.startswith("told-")]
     asked = cells.study.exhibits.get("known")
     known = dict(asked.answers) if asked else {}

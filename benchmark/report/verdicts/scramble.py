@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from benchmark.report import calibration
 from benchmark.report.judging import Change, Claim, Family, Place, Verdict, change, verdict
 from benchmark.report.tables import moved
 from benchmark.report.terms import BELOW, EITHER, MARGIN, WITHIN
 from benchmark.study import TrainingSet
-from serkit.labels import corpus_of, is_permuted, is_whole
+from serkit.labels import corpus_of, is_permuted, is_whole, permutation_of, treatment_of
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
@@ -54,8 +55,8 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     here = f"{then}the corpora trained on, each under the labels that it was taught, "
     family = Family(study, own)
     found = [verdict(of, family, "Whether permuted labels are noticed", here) for of in (NOTICED, UNNOTICED)]
-    if null := _null(cells, sets, rate):
-        found = [replace(of, sentence=f"{of.sentence} {null}") if of.changes else of for of in found]
+    if beside := " ".join(filter(None, [_null(cells, sets, rate), _worlds(cells, sets, rate)])):
+        found = [replace(of, sentence=f"{of.sentence} {beside}") if of.changes else of for of in found]
     if unseen:
         asks = "Whether permuted labels matter to other corpora"
         found.append(verdict(THIRD, Family(study, unseen), asks, f"{then}other corpora "))
@@ -75,6 +76,22 @@ def _null(cells: Cells, sets: list[TrainingSet], rate: int) -> str:
     nulls = {name: cells.evidence.null(name, rate) for name in names}
     known = [f"{cells.study.title_of(name)} {moved(of)}" for name, of in nulls.items() if of.known]
     return f"Null, the corpus alone under permuted labels: {', '.join(known)}." if known else ""
+
+
+def _worlds(cells: Cells, sets: list[TrainingSet], rate: int) -> str:
+    """What the loss by the paper's permutation says of each joint training, by generated worlds."""
+    found = []
+    for train in sets:
+        true, (name,) = tuple(map(corpus_of, train)), filter(is_permuted, train)
+        key = permutation_of(treatment_of(name), cells.study.corpus(name).scramble)
+        whole = change(cells, "", *([Place(of, test, rate) for test in of] for of in (true, train)))
+        best = [cells.evidence.constants(corpus).best["wF1"] for corpus in true]
+        gained = sum(cells.units(true, corpus, rate).mean for corpus in true) - sum(best)
+        if len(train) == 2 and key == permutation_of("near") and not whole.guessed and gained > 0:
+            loss = whole.spread.times(1 / gained)
+            said = calibration.said(loss, cells.evidence.told_apart(true, rate, "embedding"))
+            found += [f"{cells.study.title_of(true)}: {said}"] if said else []
+    return f"{'; '.join(found)}." if found else ""
 
 
 def of_place(cells: Cells, train: TrainingSet, test: str, rate: int) -> Change:

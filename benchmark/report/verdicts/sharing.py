@@ -193,7 +193,8 @@ def _heldout(cells: Cells, joint: TrainingSet) -> Evidence | None:
     known = _clearly_up([cell.above() for _, cell in found]).count(True)
     could = all(cell.ceiling().low >= HARDLY for _, cell in found)
     rare = all(cell.held.around().high < HARDLY for _, cell in found) and not left
-    speaks = SHARED if known else SEPARATE if rare and could else NEITHER
+    whole = asked.lacks(joint) == joint  # of a corpus that lacked nothing, nothing is said
+    speaks = SHARED if known else SEPARATE if rare and could and whole else NEITHER
     alone = "; networks of the other corpora alone do not clearly know these labels either" * (not could)
     said = {
         SHARED: f"is known from the others in {known} of {many(len(found), 'case')}",
@@ -246,19 +247,13 @@ def _third(cells: Cells, sets: Sequence[TrainingSet]) -> Evidence | None:
 
 def _probe(cells: Cells, joint: TrainingSet) -> str:
     """How well a joint training's corpora are told apart, from the embedding and from plain statistics."""
-    read: dict[str, list[float]] = {"embedding": [], "statistics": []}
-    results = cells.runs(joint, min(cells.study.rates_percent)).values()
-    for result in results:
-        for pair, of in result["probe"]["corpus"].items():
-            if set(pair.split("+")) <= set(joint):
-                for name, values in read.items():
-                    values += [of[name]] if of.get(name) is not None else []
-    if not all(read.values()):
+    rate = min(cells.study.rates_percent)
+    embedding, plain = (cells.evidence.told_apart(joint, rate, of) for of in ("embedding", "statistics"))
+    if np.isnan(embedding):
         return ""
-    means = {name: float(np.mean(values)) for name, values in read.items()}
+    chance = f"0.5 by chance, {many(len(cells.runs(joint, rate)), 'run')}"
     return (
         f"Probe: {cells.study.title_of(joint)}: which corpus a clip is of is read with a mean recall of"
-        f" {means['embedding']:.2f} from the embedding and {means['statistics']:.2f} from log-mel"
-        f" statistics (0.5 by chance, {many(len(results), 'run')}); that they can be told apart does not say"
-        " that labels are kept apart."
+        f" {embedding:.2f} from the embedding and {plain:.2f} from log-mel statistics ({chance});"
+        " that they can be told apart does not say that labels are kept apart."
     )

@@ -13,6 +13,7 @@ from benchmark.report.intervals import Spread
 from benchmark.report.judging import Verdict
 from benchmark.report.tables import interval, moved, two_digits
 from benchmark.report.terms import FAILS, HOLDS, MARGIN, UNTOLD
+from serkit.words import many
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
@@ -31,6 +32,8 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     """By networks; none of a study without worlds."""
     if "worlds-told-cells" not in numbers:
         return []
+    if not {"shared", "disjoint"} <= set(cells.study.exhibits["worlds"].meanings):
+        return []  # nothing to tell apart
     table = numbers["worlds-told-cells"]
     table, found = table[(table["way"] == "network") & table["indicator"].isin(TELLING)], []
     for (name, rate), of in table.groupby(["indicator", "augment_percent"], sort=False):
@@ -46,25 +49,28 @@ def _verdict(name: str, rate: str, of: pd.DataFrame) -> Verdict:
         return Verdict(f"told-{name}-{rate}", claim, UNTOLD, said)
     clear = intervals.holm(of["apart_p"]) < intervals.CHANCE
     told = clear & (of["apart"] > 0)
-    nothing = (of["apart_high"] < MARGIN) & (of["apart_low"] > -MARGIN)
+    nothing = of["apart_high"] < MARGIN
     answer = HOLDS if told.all() else FAILS if nothing.any() else UNTOLD
     changes, words = [], []
     for row, so in zip(of.to_dict("records"), told, strict=True):
         mean, low, high, p = (row[f"apart{end}"] for end in ("", "_low", "_high", "_p"))
-        spread = Spread(mean, low, high, p, n=row["shared_n"], of="casts")
+        spread = Spread(mean, low, high, p, n=row["apart_n"], of="casts")
         changes.append((f"mismatch {row['mismatch']:g}", spread))
         kinds = " against ".join(
             interval(row[kind], row[f"{kind}_low"], row[f"{kind}_high"], two_digits)
             for kind in ("shared", "disjoint")
         )
-        rightly = "" if pd.isna(row["told"]) else f", {row['told']:.0%} of single studies rightly told"
+        rightly = (
+            "" if pd.isna(row["told"]) else f", {row['told']:.0%} of single casts rightly told by the others"
+        )
         words.append(
             f"at {row['mismatch']:g} {kinds}, apart by {moved(spread)}{' (clear)' * bool(so)}{rightly}"
         )
-    n = sorted({int(count) for count in of["shared_n"]})
-    casts = " to ".join(map(str, dict.fromkeys((n[0], n[-1]))))
+    fewest, most = int(of["apart_n"].min()), int(of["apart_n"].max())
+    casts = many(most, "cast") if fewest == most else f"{fewest} to {most} casts"
+    corrected = f"; {many(len(changes), 'difference')} corrected for" * (len(changes) > 1)
     sentence = (
         f"{INDICATORS[name][0].upper()}{INDICATORS[name][1:]}, shared against disjoint, by mismatch:"
-        f" {'; '.join(words)} (95 % over {casts} casts; {len(changes)} differences corrected for)."
+        f" {'; '.join(words)} (95 % over {casts}{corrected})."
     )
     return Verdict(f"told-{name}-{rate}", claim, answer, sentence, tuple(changes), "wF1 or recall")

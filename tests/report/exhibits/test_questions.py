@@ -87,6 +87,11 @@ MISTAKES = [
     ({"of": CELL | {"test": "one"}}, "questions.ask 1: one less two: expected as many cells on each corpus"),
     ({"of": {"train": ["two"], "test": "two"}}, "questions.ask 1: a cell less itself"),
     ({"of": [CELL, CELL | {"test": "one"}]}, "questions.ask 1: two and one less two: expected as many cells"),
+    ({"of": [CELL, CELL], "less": [{"train": ["two"], "test": "two"}] * 2}, "twice"),
+    (
+        {"of": [CELL, CELL | {"augment_percent": 0}], "less": [CELL | {"train": ["two"]}] * 2},
+        "twice on one side",
+    ),
     ({"of": [CELL, 3]}, "questions.ask 1.of = 3: expected a table"),
     ({"of": []}, "questions.ask 1.of = []: expected a table, or a list of tables"),
 ]

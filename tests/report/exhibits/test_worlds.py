@@ -95,6 +95,26 @@ def test_each_world_has_its_trainings_on_its_own_corpora():
     assert not any("without" in name for run in swapped for name in run.train)
 
 
+def test_rates_may_stand_in_any_order():
+    orders = [
+        studies.from_toml(GIVEN | {"rates_percent": rates}, "worlds")
+        for rates in ([0, 50, 100], [100, 0, 50])
+    ]
+    straight, turned = ({case.spec for case in studies.plan(study)} for study in orders)
+    assert straight == turned
+
+
+def test_others_exhibits_are_tested_on_the_file_s_own_corpora():
+    own = {"own": {"reader": "synthetic", "options": {"seed": 99}}}
+    study = studies.from_toml(GIVEN | {"corpora": own, "table1": {"train": [["own"]]}}, "worlds")
+    (one, *_) = [case.spec for case in studies.plan(study) if case.exhibits == ("table1",)]
+    assert [corpus.name for corpus in one.corpora] == ["own"]
+    with pytest.raises(SpecError, match=r"corpora\.shared0A0: \[worlds\] makes a corpus of that name"):
+        studies.from_toml(GIVEN | {"corpora": {"shared0A0": own["own"]}}, "worlds")
+    with pytest.raises(SpecError, match="cases; expected 20,000 at most"):
+        studies.from_toml(GIVEN | {"seeds": list(range(100)), "worlds": {}}, "worlds")
+
+
 def test_with_statistics_each_is_fitted_too():
     network, both = study_of(mismatches=[0]), study_of(mismatches=[0], statistics=True)
     encoders = [case.spec.model.encoder for case in studies.plan(both)]
@@ -174,16 +194,20 @@ def test_over_casts_worlds_are_compared_cast_by_cast(numbers):
     )
     assert of.loc[0.0, "shared"] == pytest.approx(values["shared"].mean())
     assert of.loc[0.0, "shared_n"] == 3
-    assert of.loc[0.0, "told"] > 0.99
-    assert of.loc[1.0, "told"] < 0.9
+    assert of.loc[0.0, "told"] == 1
+    assert of.loc[0.0, "apart_n"] == 3
     assert table["holm"].tolist() == pytest.approx(intervals.holm(table["apart_p"]), nan_ok=True)
 
 
-def test_how_many_single_studies_the_midpoint_tells():
+def test_single_casts_are_called_by_the_others():
+    shared, disjoint = pd.Series([0.4, 0.5, 0.1, 0.6]), pd.Series([0.0, 0.1, 0.2, 0.0])
+    # By the middles of the others, .25, .22, .27, .22, the third's shared world is called wrongly.
+    assert worlds._told(shared, disjoint) == 7 / 8
+    assert worlds._told(disjoint, shared) == worlds._told(shared, disjoint), "whichever side they lie on"
+    assert np.isnan(worlds._told(shared[:2], disjoint[:2]))
     random = np.random.default_rng(0)
-    shared, disjoint = pd.Series(random.normal(1, 0.5, 4000)), pd.Series(random.normal(0, 0.5, 4000))
-    rightly = np.mean([(shared > 0.5).mean(), (disjoint < 0.5).mean()])
-    assert worlds._told(shared, disjoint) == pytest.approx(rightly, abs=0.01)
+    nothing = [worlds._told(*(pd.Series(random.normal(size=5)) for _ in range(2))) for _ in range(2000)]
+    assert np.mean(nothing) == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("casts", [1, 2])
@@ -215,6 +239,23 @@ def test_verdicts_say_what_tells_them_apart_and_nothing_else_is_asked(made, numb
     nothing = judged(nothing, worlds.numbers(nothing.study, nothing, None))
     assert {of.answer for of in nothing.values()} == {UNTOLD}
     assert all(of.sentence.endswith("cannot be said yet: its runs are not done.") for of in nothing.values())
+
+
+def test_what_is_said_counts_the_casts_that_both_worlds_have():
+    def leave_out(spec):
+        return spec.seed == 2 and any(name.startswith("disjoint") for name in spec.trained_on)
+
+    some = made_cells(Known(), given=GIVEN, leave_out=leave_out)
+    found = judged(some, worlds.numbers(some.study, some, None))["told-loss-0"]
+    assert "95 % over 2 casts; 2 differences corrected for" in found.sentence
+    assert {change.n for _, change in found.changes} == {2}
+
+
+def test_where_there_is_nothing_to_tell_apart_there_is_no_verdict():
+    swapped = made_cells(Known(), given=GIVEN | {"worlds": {"meanings": ["swapped"], "mismatches": [0.0]}})
+    numbers = worlds.numbers(swapped.study, swapped, None)
+    assert judged(swapped, numbers) == {}
+    assert [name for name, _ in worlds.draw_figures(swapped.study, numbers, "paper")] == ["worlds"]
 
 
 def test_the_table_has_a_row_an_indicator_rate_and_mismatch(made, numbers):
