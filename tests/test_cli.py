@@ -52,7 +52,7 @@ def test_results_are_those_that_the_option_names(tmp_path, monkeypatch):
     study = studies.read("synthetic")
     case = next(case for case in studies.plan(study) if case.spec.label == "synmsp-aug0")
     put(Store(tmp_path / "here" / "synthetic"), made_result(case.spec, lambda *_: 0.625))
-    assert "1 of 75 done" in called("status", "--study", "synthetic", "--results", "here").stdout
+    assert "1 of 77 done" in called("status", "--study", "synthetic", "--results", "here").stdout
     outcome = called("report", "--study", "synthetic", "--results", "ther")
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith("ResultsUnreadable: no results folder ther;")
@@ -63,7 +63,7 @@ def test_report_on_an_empty_store(tmp_path):
     (tmp_path / "out").mkdir()
     outcome = called("report", "--study", "synthetic", "--results", str(tmp_path / "out"))
     assert (outcome.exit_code, outcome.stderr) == (0, "")
-    assert "0 of 69 runs, 0 of 6 measurements done" in outcome.stdout
+    assert "0 of 71 runs, 0 of 6 measurements done" in outcome.stdout
     assert (tmp_path / "out" / "synthetic" / "report.md").is_file()
 
 
@@ -74,7 +74,7 @@ def test_report_shows_what_is_there(tmp_path):
     put(Store(tmp_path / "results" / "synthetic"), made_result(case.spec, lambda *_: 0.625))
     outcome = called("report", "--study", "synthetic")  # in ./results, as pytest leaves them
     assert outcome.exit_code == 0
-    assert "1 of 69 runs, 0 of 6 measurements done" in outcome.stdout
+    assert "1 of 71 runs, 0 of 6 measurements done" in outcome.stdout
     assert "SYN-MSP" in outcome.stdout
     assert " 0.62 " in outcome.stdout, "one training has no interval"
 

@@ -82,7 +82,7 @@ def test_results_go_where_the_option_says(installed, tmp_path):
     outcome = serbench(installed, tmp_path, "run", "synthetic", "--collect-only", "--results", str(there))
     assert f"results in {there}/synthetic" in outcome.stdout
     empty = len(list((ROOT / "cases").glob("test_*.py"))) - 6  # pytest counts a file without a case as one
-    assert f"{75 + empty} tests collected" in outcome.stdout
+    assert f"{77 + empty} tests collected" in outcome.stdout
 
 
 def test_a_run_that_failed_is_run_again_by_the_command_that_is_there(installed, tmp_path):
