@@ -27,7 +27,8 @@ def write(cells: Path, to: Path = WORLDS) -> int:
     Raises SpecError where a meaning has none.
     """
     table = pd.read_csv(cells).query("way == 'network' and augment_percent == 0")
-    table = table.assign(loss=table["loss"] / (table["learnt"] - GUESSING)).dropna(subset=["probe", "loss"])
+    better = table["learnt"] - table["loss"].clip(upper=0)  # of true labels and permuted ones
+    table = table.assign(loss=table["loss"] / (better - GUESSING)).dropna(subset=["probe", "loss"])
     missing = sorted(set(MEANINGS) - set(table["meaning"]))
     check(not missing, f"{cells} has no finished cast of {', '.join(missing)}; expected the study worlds")
     table[COLUMNS].to_csv(to, index=False, float_format="%.4f", lineterminator="\n")

@@ -1,8 +1,8 @@
 """What the loss by permuted labels says of a study, by generated worlds whose answer is known.
 
 The loss alone says little: how much a contradiction costs depends on how well the network can tell the
-corpora apart (docs/worlds.md). So it is held against the worlds in which corpora are told apart as well as
-here. What comes out is a likelihood of three meanings, by narrow networks on generated speech: no proof.
+corpora apart (docs/worlds.md). So both are held against what they are in each world, a meaning and a
+mismatch. What comes out is a likelihood of three meanings, by narrow networks on generated speech: no proof.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ WORLDS = Path(__file__).with_name("calibration.csv")
 """`meaning`, `mismatch`, `cast`, `probe`, `loss` of each world of the study `worlds` at 0 %, by networks
 (tools/calibration.py)."""
 MEANINGS = ("shared", "disjoint", "swapped")
-WIDTH = 0.1
-"""How near in the recall of the corpus a world must be to count, as a deviation. Ours."""
-FEW = 3.0
-"""Worlds of a meaning that must count, else nothing is said; and the deviations that a loss may be off."""
+FAR = 3.0
+"""Deviations beyond which a study is like no world. Ours."""
 SURE = 0.95
 """No share above is told: it would be the tail of a distribution that a few casts know."""
 
@@ -35,36 +33,36 @@ def worlds() -> pd.DataFrame:
 
 
 def likelihoods(loss: float, error: float, probe: float) -> dict[str, float]:
-    """How likely each meaning makes a loss at a recall of the corpus; their sum is 1.
+    """How likely each meaning makes a loss and a recall of the corpus together; their sum is 1.
 
-    The losses of worlds near in that recall are taken as Student's, with what a study's own is unsure by.
+    In each world both are Student's around the mean of its casts, with a deviation that is pooled over all
+    worlds; every mismatch is as likely before. What a study's own loss is unsure by is added.
 
     Args:
-        loss: share of what joint training has above guessing that permuted labels cost, mean of both corpora.
+        loss: what permuted labels cost, mean of both corpora, as a share of what the better of joint training
+            on true and on permuted labels has above guessing.
         error: its standard deviation.
         probe: mean recall of the corpus from the embedding of joint training, by chance 0.5.
 
     Returns:
-        Nothing where fewer than `FEW` worlds of some meaning are near, or the loss is far from all.
+        Nothing where casts do not show how they vary, or no world is within `FAR` deviations in both.
     """
     from scipy import stats
 
-    found, off = {}, []
-    for meaning in MEANINGS:
-        of = worlds()[worlds()["meaning"] == meaning]
-        near = np.exp(-(((of["probe"] - probe) / WIDTH) ** 2) / 2).to_numpy()
-        count = near.sum() ** 2 / (near**2).sum() if near.any() else 0.0
-        if min(count, near.sum()) < FEW:
-            return {}
-        mean = np.average(of["loss"], weights=near)
-        variance = np.average((of["loss"] - mean) ** 2, weights=near) * count / (count - 1)
-        scale = float(variance * (1 + 1 / count) + error**2) ** 0.5
-        if scale < ALIKE:
-            return {}
-        off.append(abs(loss - mean) / scale)
-        found[meaning] = float(stats.t.pdf(loss, count - 1, mean, scale))
-    total = sum(found.values())
-    return {meaning: of / total for meaning, of in found.items()} if total and min(off) < FEW else {}
+    seen = worlds().groupby(["meaning", "mismatch"], sort=False)[["probe", "loss"]]
+    means, casts = seen.mean(), seen.size().to_numpy()[:, None]
+    freedom = int((casts - 1).sum())
+    if freedom < 1 or set(means.index.get_level_values("meaning")) != set(MEANINGS):
+        return {}
+    pooled = (seen.var(ddof=1).fillna(0.0).to_numpy() * (casts - 1)).sum(axis=0) / freedom
+    scale = np.sqrt(pooled * (1 + 1 / casts) + np.array([0.0, error**2]))
+    if not (scale > ALIKE).all():
+        return {}
+    off = (np.array([probe, loss]) - means.to_numpy()) / scale
+    density = (stats.t.pdf(off, freedom) / scale).prod(axis=1)
+    of = pd.Series(density, means.index).groupby("meaning").mean().reindex(MEANINGS)
+    near = (abs(off) < FAR).all(axis=1).any()
+    return (of / of.sum()).to_dict() if near else {}
 
 
 def said(loss: Spread, probe: float) -> str:
@@ -76,7 +74,7 @@ def said(loss: Spread, probe: float) -> str:
         return ""
     told = ", ".join(f"{meaning} {_percent(share)}" for meaning, share in shares.items())
     return (
-        f"of what joint training has above guessing {moved(loss)} is lost, and the corpora are told apart"
+        f"of what joint training reaches above guessing {moved(loss)} is lost, and the corpora are told apart"
         f" with a recall of {probe:.2f}; by generated worlds and narrow networks, if each meaning of emotions"
         f" was as likely before: {told}; no proof"
     )

@@ -37,7 +37,7 @@ class Report:
         self.study = study
         self.found = cells.answers(study, store)
         made = Cells(study, self.found.results, store.table)
-        numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds()]
+        numbers = [(kind, kind.numbers(study, made, store)) for kind in kinds() if hasattr(kind, "numbers")]
         self.exhibits = [(kind, of) for kind, of in numbers if of]
         self.tables = [table for kind, of in self.exhibits for table in kind.draw_tables(study, of)]
         self.sections = [section for kind, of in self.exhibits for section in kind.sections(study, of)]

@@ -11,7 +11,7 @@ for what is shown of every study. What a study asks for has as well
   train, `tests` of each (empty: the training set's own), and `measurements`; as `benchmark.study.Grid` does.
   `study` has all but the exhibits that come later. Raises SpecError.
 
-What is shown of it, from the results that are there:
+What is shown of it, from the results that are there; nothing of one that has no `numbers`:
 
 * `numbers(study, cells, store)`: data frames by name, with every digit; none where there is nothing to show.
   Those whose name ends in `cells` are saved as CSV, those of one name below one another;

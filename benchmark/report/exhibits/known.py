@@ -10,20 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark.report.exhibits import Section
 from benchmark.report.terms import FAILS, HOLDS, UNTOLD
 from benchmark.study import Condition, Study
 from benchmark.study_file import NUMBER, TABLE
-from serkit.results import Store
 from serkit.settings import check, one_of
 from serkit.words import shown
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from benchmark.report.cells import Cells
     from benchmark.report.judging import Verdict
-    from benchmark.report.tables import Table
 
 PLACE = 11
 NAMES = {"known": "What is known beforehand"}
@@ -89,18 +84,3 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Known:
     alone = any(len(train) == 1 for train in study.training_sets())
     check(alone or not least, f"{name}.wF1: this study trains on no corpus alone")
     return Known(tuple(answers.items()), least)
-
-
-def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """None: verdicts stand with the others."""
-    return {}
-
-
-def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Table]:
-    """None."""
-    return []
-
-
-def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
-    """None."""
-    return []

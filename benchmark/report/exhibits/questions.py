@@ -8,22 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmark.report.exhibits import Section
 from benchmark.report.terms import ABOVE, BELOW, MARGIN, WITHIN
 from benchmark.study import Condition, Study, TrainingSet
 from benchmark.study_file import LIST, NUMBER, TABLES, TEXT, WHOLE, check_values
-from serkit.results import Store
 from serkit.settings import check, one_line, one_of
 from serkit.specs import check_name, in_order
 from serkit.words import shown
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from benchmark.report.cells import Cells
-    from benchmark.report.tables import Table
 
 PLACE = 10
 NAMES = {"questions": "The study's own questions"}
@@ -127,18 +119,3 @@ def _cell(where: str, table: Mapping[str, Any], study: Study) -> Cell:
     (train, (test,)) = (in_order(names, study.corpora) for names in (table["train"], [table["test"]]))
     one_of(f"{where}: test", test, study.runs(train, rate)[0].tests_of(study.corpus(test)))
     return train, test, rate
-
-
-def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
-    """None: what they rest on stands in the other exhibits or in the verdict."""
-    return {}
-
-
-def draw_tables(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Table]:
-    """None."""
-    return []
-
-
-def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
-    """None."""
-    return []

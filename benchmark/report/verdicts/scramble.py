@@ -85,8 +85,9 @@ def _worlds(cells: Cells, sets: list[TrainingSet], rate: int) -> str:
         true, (name,) = tuple(map(corpus_of, train)), filter(is_permuted, train)
         key = permutation_of(treatment_of(name), cells.study.corpus(name).scramble)
         whole = change(cells, "", *([Place(of, test, rate) for test in of] for of in (true, train)))
-        best = [cells.evidence.constants(corpus).best["wF1"] for corpus in true]
-        gained = sum(cells.units(true, corpus, rate).mean for corpus in true) - sum(best)
+        best = sum(cells.evidence.constants(corpus).best["wF1"] for corpus in true)
+        reached = [sum(cells.units(of, test, rate).mean for test in of) for of in (true, train)]
+        gained = max(reached) - best
         if len(train) == 2 and key == permutation_of("near") and not whole.guessed and gained > 0:
             loss = whole.spread.times(1 / gained)
             said = calibration.said(loss, cells.evidence.told_apart(true, rate, "embedding"))
