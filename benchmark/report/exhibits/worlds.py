@@ -350,6 +350,9 @@ def draw_figures(
     ):
         for (row, name), (column, rate) in itertools.product(enumerate(shown), enumerate(rates)):
             panel = panels[row, column]
+            if rate not in sorted(rates)[: RATES.get(name)]:
+                panel.set_axis_off()
+                continue
             _panel(panel, table.query("indicator == @name and augment_percent == @rate"))
             panel.set_title(f"{name}, {rate} %", fontsize=9, loc="left")
             if row == len(shown) - 1:
@@ -365,7 +368,8 @@ def _panel(panel: Any, of: pd.DataFrame) -> None:
         panel.plot(here["mismatch"], mean, "o-", color=colour, label=meaning, markersize=3)
         if not np.isnan(low).all():
             panel.fill_between(here["mismatch"], low, high, color=colour, alpha=0.2, linewidth=0)
-    panel.axhline(0, color="0.5", linewidth=0.8)
+    chance = 0.5 if of["indicator"].iloc[0] == "probe" else 0.0
+    panel.axhline(chance, color="0.5", linewidth=0.8)
 
 
 def sections(study: Study, numbers: Mapping[str, pd.DataFrame]) -> list[Section]:
