@@ -190,7 +190,7 @@ def test_every_built_in_study_plans(name):
         ("open", 261, "f527edc7155a71f18b53f29d4e91a4e15b28a4d653a01c00f281219791bb0163"),
         ("paper", 434, "8b0f8b2eb90ad5770ed3de34c64873a717f665dd8ab8e44afebf0c9fea3456b3"),
         ("open-small", 406, "bfada093dc214f1de2f36f2eddacd05b6a1f9f4739ceb274fdd2d3aa163a3f1b"),
-        ("synthetic", 77, "ec2e023bd10a689d5d46521d8633634b4e0bb56c74ae20d32bb638eafab92972"),
+        ("synthetic", 77, "1baf08070b7578d097c38d639f2587ebfe46b366a1c94a6e528b93c00c9df834"),
         ("worlds", 1140, "8c64625ae75415b7e2668a504d76de3880d895847773ead899badd349c94f02e"),
     ],
 )

@@ -77,13 +77,15 @@ INDICATORS = {
 }
 RATES = {"transfer": 1, "far": 1, "heldout": 2}
 """Those read at so many of the lowest rates; the others at all."""
+FEW = 3
+"""Casts below which there is no interval: the deviation of two may be near 0 by luck."""
 TELLING = ("loss", "partner", "unseen", "heldout")
 """Those that are to tell shared emotions from others, in pictures and verdicts."""
 LEGEND = (
     "Means over casts, each of other speakers, texts and networks, with the 95 % interval (Student's) where"
-    " there are two or more. Apart: shared less disjoint, cast by cast (*: clear after Holm's correction over"
-    " the table). Told: of three casts or more, how many single ones are called rightly by the midpoint"
-    " between the means of all others; about half by chance.",
+    " there are three or more. Apart: shared less disjoint, cast by cast (*: clear after Holm's correction"
+    " over the table). Told: of three casts or more, how many single ones are called rightly by the"
+    " midpoint between the means of all others; about half by chance.",
 )
 
 
@@ -285,7 +287,7 @@ def over_casts(values: pd.Series) -> Spread:
     from scipy import stats
 
     n = len(values)
-    if n < 2:
+    if n < FEW:
         return intervals.Spread(float(values.mean()) if n else np.nan, n=n)
     mean, error = float(values.mean()), float(values.std(ddof=1)) / n**0.5
     half = float(stats.t.ppf((1 + intervals.LEVEL) / 2, n - 1)) * error
@@ -296,7 +298,7 @@ def over_casts(values: pd.Series) -> Spread:
 def _told(shared: pd.Series, disjoint: pd.Series) -> float:
     """How many single casts are called rightly by the midpoint of all others, on the side that theirs say."""
     worlds, right = pd.DataFrame({"shared": shared, "disjoint": disjoint}).dropna(), []
-    if len(worlds) < 3:
+    if len(worlds) < FEW:
         return np.nan
     for cast in worlds.index:
         of, others = worlds.loc[cast], worlds.drop(cast).mean()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from benchmark.report import intervals
-from benchmark.report.exhibits.worlds import INDICATORS, TELLING
+from benchmark.report.exhibits.worlds import FEW, INDICATORS, TELLING
 from benchmark.report.intervals import Spread
 from benchmark.report.judging import Verdict
 from benchmark.report.tables import interval, moved, two_digits
@@ -69,8 +69,9 @@ def _verdict(name: str, rate: str, of: pd.DataFrame) -> Verdict:
     fewest, most = int(of["apart_n"].min()), int(of["apart_n"].max())
     casts = many(most, "cast") if fewest == most else f"{fewest} to {most} casts"
     corrected = f"; {many(len(changes), 'difference')} corrected for" * (len(changes) > 1)
+    over = f"{casts}: too few for an interval" if most < FEW else f"95 % over {casts}{corrected}"
     sentence = (
         f"{INDICATORS[name][0].upper()}{INDICATORS[name][1:]}, shared against disjoint, by mismatch:"
-        f" {'; '.join(words)} (95 % over {casts}{corrected})."
+        f" {'; '.join(words)} ({over})."
     )
     return Verdict(f"told-{name}-{rate}", claim, answer, sentence, tuple(changes), "wF1 or recall")
