@@ -20,6 +20,8 @@ WORLDS = Path(__file__).with_name("calibration.csv")
 """`meaning`, `mismatch`, `cast`, `probe`, `loss` of each world of the study `worlds` at 0 %, by networks
 (tools/calibration.py)."""
 MEANINGS = ("shared", "disjoint", "swapped")
+FEW = 3
+"""Casts of each world, else nothing is said."""
 FAR = 3.0
 """Deviations beyond which a study is like no world. Ours."""
 SURE = 0.95
@@ -45,14 +47,14 @@ def likelihoods(loss: float, error: float, probe: float) -> dict[str, float]:
         probe: mean recall of the corpus from the embedding of joint training, by chance 0.5.
 
     Returns:
-        Nothing where casts do not show how they vary, or no world is within `FAR` deviations in both.
+        Nothing by fewer than `FEW` casts of a world, or where no world is within `FAR` deviations in both.
     """
     from scipy import stats
 
     seen = worlds().groupby(["meaning", "mismatch"], sort=False)[["probe", "loss"]]
     means, casts = seen.mean(), seen.size().to_numpy()[:, None]
     freedom = int((casts - 1).sum())
-    if freedom < 1 or set(means.index.get_level_values("meaning")) != set(MEANINGS):
+    if not len(casts) or casts.min() < FEW or set(means.index.get_level_values("meaning")) != set(MEANINGS):
         return {}
     pooled = (seen.var(ddof=1).fillna(0.0).to_numpy() * (casts - 1)).sum(axis=0) / freedom
     scale = np.sqrt(pooled * (1 + 1 / casts) + np.array([0.0, error**2]))
