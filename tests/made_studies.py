@@ -81,7 +81,8 @@ def cells_of(study, store):
 
 def drawn(study, store):
     """Every table, by name."""
-    numbers = [(kind, numbers_of(kind, study, store)) for kind in studies.kinds()]
+    shown = [kind for kind in studies.kinds() if hasattr(kind, "numbers")]
+    numbers = [(kind, numbers_of(kind, study, store)) for kind in shown]
     tables = [table for kind, of in numbers if of for table in kind.draw_tables(study, of)]
     return {table.name: table for table in tables}
 
