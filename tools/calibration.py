@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.calibration import MEANINGS, WORLDS
+from benchmark.report.calibration import WORLDS
+from serkit.corpora.synthetic import MEANINGS
 from serkit.errors import SpecError
 from serkit.labels import LABELS
 from serkit.settings import check

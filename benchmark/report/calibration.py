@@ -15,11 +15,11 @@ import pandas as pd
 
 from benchmark.report.intervals import ALIKE, Spread
 from benchmark.report.tables import moved
+from serkit.corpora.synthetic import MEANINGS
 
 WORLDS = Path(__file__).with_name("calibration.csv")
 """`meaning`, `mismatch`, `cast`, `probe`, `loss` of each world of the study `worlds` at 0 %, by networks
 (tools/calibration.py)."""
-MEANINGS = ("shared", "disjoint", "swapped")
 FEW = 3
 """Casts of each world, else nothing is said."""
 FAR = 3.0

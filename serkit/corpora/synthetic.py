@@ -90,12 +90,15 @@ def asked(role: str = "A", meaning: str = "shared", **options: Any) -> Asked:
     return of
 
 
+def heard(role: str, meaning: str) -> str:
+    """The meaning of a role's clips: A's emotions are A's under every one, and B alone can be swapped."""
+    return "shared" if role == "A" or (role == "C" and meaning == "swapped") else meaning
+
+
 def identity(**options: Any) -> dict[str, Any]:
     """What its clips are, however the options are written."""
     of = asked(**options)
-    # A's emotions are A's under every meaning, and C's where B alone is swapped.
-    same = of.role == "A" or (of.role == "C" and of.meaning == "swapped")
-    return asdict(of) | {"seed": _seed(of), "meaning": "shared" if same else of.meaning}
+    return asdict(of) | {"seed": _seed(of), "meaning": heard(of.role, of.meaning)}
 
 
 def cast(**options: Any) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from benchmark.report.exhibits import Section, baseline, heldout, permuted
 from benchmark.report.later import figures, intervals, np, pd, tables
 from benchmark.study import Condition, Study, TrainingSet
 from benchmark.study_file import LIST, SWITCH, WHOLE
+from serkit.corpora.synthetic import MEANINGS, ROLES, heard
 from serkit.labels import treated
 from serkit.results import Store
 from serkit.settings import check, number, one_of
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 PLACE = 9
 NAMES = {"worlds": "Worlds with a known answer: what tells shared emotions from others"}
-MEANINGS = ("shared", "disjoint", "swapped")
 KEYS = {"meanings": LIST, "mismatches": LIST, "speakers": WHOLE, "clips": WHOLE, "statistics": SWITCH}
 SAID = "Worlds: corpora A, B and C are generated for each meaning and mismatch, and for each seed anew."
 SETTINGS = {
@@ -42,7 +42,6 @@ SETTINGS = {
     "statistics": (True, "whether log-mel statistics and a logistic regression are trained, too."),
 }
 REFERENCE = {"worlds": (SAID, SETTINGS)}
-ROLES = ("A", "B", "C")
 UNSEEN = {"speakers": 8, "clips": 8, "folds": 4}
 """C is tested only, in all its folds."""
 WAYS = ("network", "statistics")
@@ -135,16 +134,11 @@ def corpora(table: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, dict[st
     for meaning, mismatch, cast in itertools.product(*_dials(table), seeds):
         for role in ROLES:
             size = UNSEEN if role == "C" else dict(_size(table), folds=1)
-            own, name = _own(meaning, role), _name(meaning, mismatch, role, cast)
+            own, name = heard(role, meaning), _name(meaning, mismatch, role, cast)
             options = dict(role=role, meaning=own, mismatch=mismatch, seed=cast, **size)
             title = f"{role} {cast}, {own}, {mismatch:g}"
             found[name] = dict(reader="synthetic", title=title, options=options, expected_training_clips=192)
     return found
-
-
-def _own(meaning: str, role: str) -> str:
-    """The meaning of a role's emotions: A's are A's in every world, and C's where B alone is swapped."""
-    return "shared" if role == "A" or (role == "C" and meaning == "swapped") else meaning
 
 
 def _dials(table: Mapping[str, Any]) -> tuple[list[str], list[float]]:
@@ -159,7 +153,7 @@ def _size(table: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _name(meaning: str, mismatch: float, role: str, cast: int) -> str:
-    return f"{_own(meaning, role)}{round(100 * mismatch)}{role}{cast}"
+    return f"{heard(role, meaning)}{round(100 * mismatch)}{role}{cast}"
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Worlds:
@@ -224,7 +218,7 @@ def indicators(cells: Cells, world: World, rate: int) -> dict[str, float]:
         "far": both - wf1(cells, far, rate, *far),
         "partner": float(np.mean(drawn)),
         "unseen": unseen - wf1(cells, near, rate, c),
-        "heldout": _heldout(cells, joint, rate),
+        "heldout": heldout.by_label(cells, joint, b, rate)[-1].above().mean,
         "probe": _probe(cells, joint, rate),
         "probe permuted": _probe(cells, near, rate),
     }
@@ -233,18 +227,6 @@ def indicators(cells: Cells, world: World, rate: int) -> dict[str, float]:
 def _mean(values: Iterator[float]) -> float:
     found = list(values)
     return float(np.mean(found)) if found else np.nan
-
-
-def _heldout(cells: Cells, joint: TrainingSet, rate: int) -> float:
-    """Recall of each label that the last corpus lacks, less how often its other clips are called so."""
-    (*_, corpus), said = joint, cells.evidence.said
-    found = []
-    for label, train in enumerate(heldout.lacking(joint, corpus)):
-        known, called = (
-            said(train, corpus, rate, of(label)).mean for of in (heldout.recall_of, heldout.called)
-        )
-        found.append(known - called)
-    return float(np.mean(found))
 
 
 def _probe(cells: Cells, train: TrainingSet, rate: int) -> float:
