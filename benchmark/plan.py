@@ -80,18 +80,28 @@ def size(spec: CorpusSpec, data: Path | None) -> Size:
     Raises CorpusMissing where it is not there and nothing is known about it; else as `serkit.corpora.load`.
     """
     reader, options = corpora.reader(spec.reader), dict(spec.options)
+    known = hasattr(reader, "expected")
+    if known and hasattr(reader, "generate"):  # a plan makes nothing
+        return _expected(spec, "as made")
     try:
-        if hasattr(reader, "generate"):  # a plan makes nothing
-            raise CorpusMissing(f"{spec.name} is made when it is needed")
         corpus = corpora.load(spec.reader, data, options)
-        source, trainings = "counted", corpus.trainings
-        folds = [{part: len(corpus.part(k, part)) for part in PARTS} for k in range(corpus.n_folds)]
     except CorpusMissing:
-        if not hasattr(reader, "expected"):
+        if not known:
             raise
-        folds = reader.expected(**corpora.checked_options(spec.reader, options))
-        source = "as made" if hasattr(reader, "generate") else "published"
-        trainings = corpora.trainings(spec.reader, options, len(folds))
+        return _expected(spec, "published")
+    folds = [{part: len(corpus.part(k, part)) for part in PARTS} for k in range(corpus.n_folds)]
+    return _size(folds, corpus.trainings, "counted")
+
+
+def _expected(spec: CorpusSpec, source: str) -> Size:
+    """The clips of a corpus as its reader expects them."""
+    options = corpora.checked_options(spec.reader, dict(spec.options))
+    folds = corpora.reader(spec.reader).expected(**options)
+    return _size(folds, corpora.trainings(spec.reader, options, len(folds)), source)
+
+
+def _size(folds: Sequence[Mapping[str, int]], trainings: Sequence[Sequence[int]], source: str) -> Size:
+    """From the clips of each fold's parts, and the folds that share a training."""
     tests = [sum(folds[k]["test"] for k in group) for group in trainings]
     # Folds that share a training validate each other: their clips are scored once.
     more = [folds[group[0]]["validation"] if len(group) == 1 else 0 for group in trainings]
