@@ -102,25 +102,21 @@ def spec(kind: type, where: str, table: dict[str, Any]) -> Any:
 def corpora(tables: Mapping[str, Any]) -> tuple[CorpusSpec, ...]:
     """The corpora of a study. Raises SpecError: one that cannot be, or one twice."""
     found = tuple(_corpus(f"corpora.{name}", name, table) for name, table in tables.items())
-    seen: dict[Any, tuple[str, Any]] = {}
+    same: dict[str, str] = {}
+    divided: dict[Any, tuple[str, Any]] = {}
     why = "networks would be tested on the clips that they learnt from"
     for corpus in found:
-        reader, filled = (
-            readers.reader(corpus.reader),
-            readers.checked_options(corpus.reader, dict(corpus.options)),
-        )
-        same = reader.identity(**filled) if hasattr(reader, "identity") else filled
-        other, _ = seen.setdefault((corpus.reader, repr(same)), (corpus.name, None))
-        again = f"corpora.{corpus.name} is corpora.{other} again"
-        check(other == corpus.name, f"{again}: {why}. Ask for what differs in a study of its own")
+        reader, name = readers.reader(corpus.reader), corpus.name
+        options = readers.checked_options(corpus.reader, dict(corpus.options))
+        is_of = reader.identity(**options) if hasattr(reader, "identity") else options
+        other = same.setdefault(repr((corpus.reader, is_of)), name)
+        again = f"corpora.{name} is corpora.{other} again: {why}"
+        check(other == name, f"{again}. Ask for what differs in a study of its own")
         if hasattr(reader, "cast"):
-            who, divided = reader.cast(**filled)
-            other, parted = seen.setdefault((corpus.reader, "cast", who), (corpus.name, divided))
-            both = f"corpora.{corpus.name} and corpora.{other} have the same speakers"
-            check(
-                parted == divided,
-                f"{both}, divided otherwise: {why}. Give one another seed, or both one size",
-            )
+            who, parts = reader.cast(**options)
+            other, others = divided.setdefault((corpus.reader, who), (name, parts))
+            both = f"corpora.{name} and corpora.{other} have the same speakers, divided otherwise: {why}"
+            check(parts == others, f"{both}. Give one another seed, or both one size")
     return found
 
 
