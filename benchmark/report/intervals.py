@@ -252,7 +252,22 @@ def average(cells: Sequence[Units]) -> Units:
         return Units(values, Scores(np.array([[float(np.mean(list(values.values())))]])))
     networks = min(len(of.of) for of in scores)
     mean = Scores(np.mean([of.of[:networks] for of in scores], axis=0), scores[0].speakers)
-    return Units(values, mean, varied=all(cell.varied for cell in cells))
+    return Units(values, mean, all(cell.varied for cell in cells), _retraining_of_mean(cells))
+
+
+def _retraining_of_mean(cells: Sequence[Units]) -> Part | None:
+    """Variance of the cells' mean by training anew, whether or not one network made several of them.
+
+    At most what it is when all go wrong together, and no less than how far the cells lie from each other
+    says, which have that noise in them and whatever else they differ by.
+    """
+    parts = [cell.retraining for cell in cells if cell.retraining]
+    if len(parts) < len(cells) or len(cells) < 2:
+        return parts[0] if len(parts) == len(cells) else None
+    together = float(np.mean([part.variance**0.5 for part in parts])) ** 2
+    known = Part(together, min(part.freedom for part in parts))
+    apart = float(np.var([cell.mean for cell in cells], ddof=1)) / len(cells)
+    return max(known, Part(apart, len(cells) - 1), key=lambda part: part.variance)
 
 
 def _on(cell: Units, units: Sequence[int]) -> Scores:

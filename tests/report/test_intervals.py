@@ -357,6 +357,23 @@ def test_the_mean_of_cells_has_the_mean_networks_on_the_units_that_all_have():
     assert intervals.average(split).networks.speakers == 20
 
 
+def test_the_mean_of_single_networks_is_known_by_what_training_anew_gives_each():
+    random = np.random.default_rng(18)
+
+    def single(mean, retraining):
+        return Units({0: mean}, Scores(random.normal(mean, 0.02, (1, 400)), 20), retraining=retraining)
+
+    noise = [Part(0.03**2, 9), Part(0.05**2, 6)]
+    near, far = (list(map(single, means, noise)) for means in ((0.5, 0.51), (0.3, 0.9)))
+    # As if both went wrong together, since one network may have made both; never less than they differ by.
+    together, differ = (intervals.average(cells).retraining for cells in (near, far))
+    assert (together.variance, together.freedom) == pytest.approx((0.04**2, 6))
+    assert (differ.variance, differ.freedom) == pytest.approx((0.6**2 / 2 / 2, 1))
+    assert intervals.average(near).around().parts["training"] == pytest.approx(0.04)
+    assert intervals.average([near[0], single(0.5, None)]).around().of == ALONE
+    assert intervals.average(near[:1]).retraining == noise[0]
+
+
 def share_of(ours, whole, **more):
     """A share of a mean, as an interval after Fieller asks for it."""
     left = lambda at: difference(own(ours, **more), intervals.scaled(own(whole, **more), at))  # noqa: E731
