@@ -28,7 +28,6 @@ from serkit.errors import SpecError
 from serkit.settings import check, number, one_line, one_of, plain
 from serkit.specs import (
     MEASUREMENT,
-    STATISTICS,
     TRAINING,
     CorpusSpec,
     ModelSpec,
@@ -215,7 +214,9 @@ class Study:
         tested = self.corpora
         if not names & self.brought:  # what an exhibit makes for itself is no test of others' runs
             tested = tuple(corpus for corpus in tested if corpus.name not in self.brought)
-        way = *(how or self.how), self.augmentation if augment_percent else None
+        model, recipe = how or self.how
+        recipe = recipe.at_once(augment_percent) if model.fitted else recipe
+        way = model, recipe, self.augmentation if augment_percent else None
         return [
             _run(train, tested, augment_percent, fold, seed, *way)
             for seed in self.seeds
@@ -268,7 +269,7 @@ def _case(study: Study, spec: Spec, names: tuple[str, ...]) -> Case:
         return Case(spec, names, MEASURED_CLIP_COST * min(spec.clips, expected[spec.corpus.name]))
     caps = {name: spec.corpus(name).max_training_clips for name in spec.trained_on}
     clips = sum(min(expected[name], cap or expected[name]) for name, cap in caps.items())
-    tuned, turn = spec.model == study.model and spec.recipe != study.recipe, 2
+    tuned, turn = spec.model == study.model and not spec.model.fitted and spec.recipe != study.recipe, 2
     if not tuned and spec.augment_percent <= min(study.rates_percent):
         alone = len(spec.train) == 1 and spec.train == spec.trained_on
         turn = 0 if alone and spec.augment_percent == 0 else 1
@@ -301,6 +302,8 @@ def read(name_or_file: str, seeds: int | None = None) -> Study:
             hint = did_you_mean(name_or_file, names())
             raise SpecError(f"no study {shown(name_or_file)}; {expected}{hint}")
     name, data = study_file.study_name(path), study_file.parsed(path)
+    if path.parent not in encoders.BESIDE:
+        encoders.BESIDE.append(path.parent)
     try:
         given = shlex.quote(printable(name_or_file))
         if seeds is None:
@@ -338,12 +341,6 @@ def from_toml(data: dict[str, Any], name: str, given: str = "") -> Study:
         **values | {table: study_file.spec(of, table, data.get(table, {})) for table, of in SPECS.items()},
     )
     encoders.check(study.model)
-    if study.model.encoder == STATISTICS.encoder:
-        once = (
-            "it is fitted at once: set weights = '' and under [recipe] epochs = 1, evaluations_per_epoch = 1"
-        )
-        fits = study.model.weights is None and study.recipe.evaluations == 1
-        check(fits, f"model encoder {study.model.encoder}: {once}")
     for exhibit, kind in asked.items():
         check_values(exhibit, data[exhibit], kind.KEYS)
         shows = {**study.exhibits, exhibit: kind.ask(exhibit, data[exhibit], study)}

@@ -34,7 +34,7 @@ KINDS: dict[str, Any] = {TEXT: str, SWITCH: bool, WHOLE: int, NUMBER: (int, floa
 KINDS |= {LIST: list, RANGE: list, TABLE: dict, TABLES: (dict, list)}
 """What a value in a study's file can be, in the words of the messages."""
 WRITTEN = {"int": WHOLE, "float": NUMBER, "float | None": NUMBER, "str": TEXT, "str | None": TEXT}
-WRITTEN |= {"Range": RANGE, "tuple[str, ...]": LIST}
+WRITTEN |= {"Range": RANGE, "tuple[str, ...]": LIST, "tuple[tuple[str, Any], ...]": TABLE}
 """What a field of a spec is in a study's file, by its type."""
 
 CORPUS = dict(reader=TEXT, title=TEXT, folds=WHOLE, trainings=WHOLE, options=TABLE, scramble=TABLE)

@@ -14,6 +14,8 @@ import numpy as np
 from serkit import encoders, metrics, probe, splits
 from serkit.augment import Augmenting
 from serkit.device import on_gpu
+from serkit.embeddings import Kept
+from serkit.heads import Fitted
 from serkit.job import Made, Place, load, once, read
 from serkit.labels import LABELS
 from serkit.loader import Loader
@@ -46,11 +48,12 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
     """
     for corpus in plan.corpora:
         read(corpus, place)  # what is missing is said before anything is decoded
-    encoders.verify(plan.model)
+    identity = encoders.identify(plan.model)
     encoder = encoders.describe(plan.model)
     loaded = {corpus.name: load(corpus, encoder.rate_hz, place) for corpus in plan.corpora}
-    fingerprints = tuple((name, corpus.fingerprint) for name, corpus in loaded.items())
-    spec = dataclasses.replace(plan, fingerprints=fingerprints)
+    fingerprints = [(name, corpus.fingerprint) for name, corpus in loaded.items()]
+    fingerprints += [(plan.model.encoder, identity)] if identity else []
+    spec = dataclasses.replace(plan, fingerprints=tuple(fingerprints))
 
     def report(event: dict[str, Any]) -> None:
         # The metrics stand in the result.
@@ -64,6 +67,8 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
         model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
         loader = Loader(encoder, spec.recipe, place.device, augmenting, spec.draws)
+        if isinstance(model, Fitted) and spec.model.encoder != STATISTICS.encoder:  # which takes no time
+            model.kept = Kept(spec.model, identity, loader)
         evaluation = Evaluation(
             clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
         )
@@ -74,9 +79,11 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         embeddings = embed(model, clips.evaluation, loader)
         read_from = {"statistics": before, "outputs": np.log(trained.tail[probed].clip(min=1e-6))}
         if spec.model.encoder != STATISTICS.encoder:
-            plain = encoders.build(dataclasses.replace(STATISTICS, front_end=spec.model.front_end), 0)
             read_from |= {"before": before, "embedding": embeddings[probed]}
-            read_from["statistics"] = embed(plain, clips.evaluation[probed], loader)
+            del read_from["statistics"]
+            plain = dataclasses.replace(STATISTICS, front_end=spec.model.front_end)
+            if encoders.describe(plain).rate_hz == encoder.rate_hz:
+                read_from["statistics"] = embed(encoders.build(plain, 0), clips.evaluation[probed], loader)
         clips_seen = spec.recipe.epochs * len(clips.training)
         tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
         tests = tail[-1]["tests"]

@@ -31,7 +31,7 @@ from serkit.labels import (
     spelt,
     treatment_of,
 )
-from serkit.settings import MAX_EVALUATIONS, check, check_numbers, number, one_of, plain
+from serkit.settings import MAX_EVALUATIONS, check, check_numbers, number, one_line, one_of, plain
 from serkit.words import shown
 
 METRICS = ("uACC", "wACC", "wF1")
@@ -45,13 +45,16 @@ METHOD, ACOUSTICS_METHOD = 3, 1
 gives; a change to the augmentations may have to raise both."""
 
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
+ENCODER = "encoder"
+"""All of an encoder, among the parts that may be frozen."""
 HEADS, POOLED_BY = ("linear", "relu-linear"), ("stretched", "own")
 OUTPUTS, SCHEDULES = ("shared", "per-corpus"), ("constant", "one-cycle")
 CHECKPOINTS = {"cnn14-32k": "Cnn14_mAP=0.431.pth", "cnn14-16k": "Cnn14_16k_mAP=0.438.pth"}
 CHECKPOINT_OF = {name: "cnn14-16k" if name == "native-16k" else "cnn14-32k" for name in FRONT_ENDS}
 """The checkpoint whose network each front end feeds."""
 BEFORE: dict[str, Any] = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
-BEFORE |= {"dropout": 1.0, "outputs": "shared", "schedule": "constant"}
+BEFORE |= {"dropout": 1.0, "outputs": "shared", "schedule": "constant", "settings": (), "freeze": ()}
+BEFORE |= {"encoder_learning_rate": None, "accumulate": 1, "warmup": 0.0}
 """Later settings, at the value that runs had before: left out of keys there, so that results stand."""
 
 MAX_IN_NAME, MAX_IN_LABEL = 40, 200
@@ -131,15 +134,20 @@ class ModelSpec:
     """The network (§3; facts the paper leaves open are settings).
 
     Attributes:
-        width: channels of the first block, doubled by each of the next five; 64 is CNN14.
+        width: channels of CNN14's first block, doubled by each of the next five; 64 is CNN14.
         front_end: one of `FRONT_ENDS`, see `serkit.encoders.cnn14.logmel`.
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
-        weights: one of `CHECKPOINTS`; None, in a study "", for random initialisation.
-        encoder: the network: a file of `serkit/encoders/`; the settings above are those of `cnn14`.
+        weights: CNN14's, one of `CHECKPOINTS`; None, in a study "", for random initialisation.
+        encoder: the network: a file of `serkit/encoders/`, with what it asks for behind a colon, as
+            `hf:FOLDER`; or a function of one's own, `package.module:function` or `file.py:function`. The
+            settings above are those of `cnn14`, but for `head`.
         dropout: times CNN14's own, 0.2 after each block and 0.5 around its embedding; a narrow network learns
             little at 1.
         outputs: `shared`, a class is one output for all corpora; or `per-corpus`, each training corpus has
             four of its own, and on others their probabilities are added up.
+        settings: what the encoder is called with, sorted pairs.
+        freeze: what of the encoder does not learn: names of its parts, or `encoder`, all of it. Then the head
+            is a logistic regression on standardised embeddings, fitted at once.
     """
 
     width: int = 64
@@ -149,12 +157,19 @@ class ModelSpec:
     encoder: str = "cnn14"
     dropout: float = 1.0
     outputs: str = "shared"
+    settings: tuple[tuple[str, Any], ...] = ()
+    freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers(self, "model", "model ")
         one_of("front end", self.front_end, FRONT_ENDS)
         one_of("head", self.head, HEADS)
         one_of("model outputs", self.outputs, OUTPUTS)
+        one_line("model encoder", self.encoder)
+        plain("model settings", self.settings)
+        object.__setattr__(self, "freeze", tuple(sorted(self.freeze)))
+        if ":" in self.encoder:
+            self._check_other()
         if self.weights is None:
             return
         one_of("weights", self.weights, CHECKPOINTS)
@@ -162,6 +177,28 @@ class ModelSpec:
         check(self.width == 64, f"{untrained}: set width = 64 or weights = ''")
         fitting, front_end = CHECKPOINT_OF[self.front_end], f"front end {self.front_end}"
         check(self.weights == fitting, f"{front_end} goes with the weights {fitting}, not {self.weights}")
+
+    def _check_other(self) -> None:
+        """Of an encoder that is not CNN14: it has none of its settings, and no published checkpoint."""
+        for field in dataclasses.fields(self):
+            if field.name in ("width", "front_end", "dropout"):
+                given = f"model {field.name} = {shown(getattr(self, field.name))}: a setting of cnn14"
+                check(getattr(self, field.name) == field.default, f"{given}; {self.encoder} has none such")
+        object.__setattr__(self, "weights", None)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether nothing is trained by steps: the head is fitted at once to embeddings."""
+        return ENCODER in self.freeze or self.encoder == "logmel_statistics"
+
+    @property
+    def name(self) -> str:
+        """The encoder in the name of a run: `hf-wavlm-base-plus`, `opensmile-eGeMAPSv02-frozen`."""
+        what, _, which = self.encoder.partition(":")
+        parts = (what.removesuffix(".py"), which.partition("@")[0].rstrip("/"))
+        last = "-".join(filter(None, (part.split("/")[-1] for part in parts)))
+        short = "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in last)
+        return short[:MAX_IN_NAME] + "-frozen" * (ENCODER in self.freeze)
 
 
 STATISTICS = ModelSpec(width=1, weights=None, encoder="logmel_statistics")
@@ -187,6 +224,10 @@ class Recipe:
             13 % where `stretched` pads them by 2 %.
         schedule: of the learning rate: `constant`, or `one-cycle`, up over the first quarter of the steps and
             down to 0 by half a cosine (Smith and Topin, 2019).
+        encoder_learning_rate: of all but the head; None: as the head's.
+        accumulate: into how many parts a batch is divided, whose gradients are added up before a step: less
+            memory, the same clips a step. What a network normalises by batches it takes from each part.
+        warmup: the first share of the steps, over which the rate rises from 0 to what it would be.
     """
 
     learning_rate: float = 1e-4
@@ -199,9 +240,14 @@ class Recipe:
     evaluate_unseen: int = 5
     pool_by: str = "stretched"
     schedule: str = "constant"
+    encoder_learning_rate: float | None = None
+    accumulate: int = 1
+    warmup: float = 0.0
 
     def __post_init__(self) -> None:
         check_numbers(self, "recipe", "recipe ")
+        parts = f"recipe accumulate = {self.accumulate} with batch_size = {self.batch_size}"
+        check(self.accumulate <= self.batch_size, f"{parts}: expected a clip or more in each part")
         one_of("recipe pool_by =", self.pool_by, POOLED_BY)
         one_of("recipe schedule =", self.schedule, SCHEDULES)
         asked = f"epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}"
@@ -212,6 +258,12 @@ class Recipe:
     def evaluations(self) -> int:
         """Evaluations in a run, at least one; the last is at its end."""
         return max(1, round(self.epochs * self.evaluations_per_epoch))
+
+    def at_once(self, augment_percent: int) -> Self:
+        """The recipe of a head that is fitted at once: unless clips are augmented all epochs are the same."""
+        epochs = self.epochs if augment_percent else 1
+        recipe = type(self)(epochs=epochs, evaluations_per_epoch=1 / epochs, tail=1.0)
+        return dataclasses.replace(recipe, max_seconds=self.max_seconds, loudness_dbfs=self.loudness_dbfs)
 
 
 class Keyed(ABC):
@@ -311,7 +363,7 @@ class RunSpec(Keyed):
 
     def _what(self) -> str:
         fold = "" if self.fold is None else f"-fold{self.fold:02d}"
-        model = f"-{self.model.encoder}" * (self.model.encoder != BEFORE["encoder"])
+        model = f"-{self.model.name}" * (self.model.encoder != BEFORE["encoder"] or bool(self.model.freeze))
         model += f"-{self.model.outputs}" * (self.model.outputs != BEFORE["outputs"])
         return f"{'+'.join(self.train)}{model}-aug{self.augment_percent}{fold}"
 

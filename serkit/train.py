@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from serkit import metrics
+from serkit.augment import Waves
 from serkit.clips import ClipSet
 from serkit.device import autocast, send
 from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
+from serkit.heads import Fitted
 from serkit.labels import LABELS
 from serkit.loader import Loader, sorted_batches
 from serkit.settings import check
@@ -94,7 +96,7 @@ def train(
         SpecError: more than one evaluation of an encoder that is fitted at once.
     """
     recipe, device = loader.recipe, loader.device
-    if hasattr(model, "fit"):
+    if isinstance(model, Fitted):
         return _fitted(model, loader, training, evaluation, report)
     torch.manual_seed(loader.seed)
     optimiser = prepare(model, recipe, device)
@@ -102,7 +104,7 @@ def train(
     total = per_epoch * recipe.epochs
     due = metrics.evaluations(recipe, total)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: share_of_rate(recipe.schedule, (step + 0.5) / total)
+        optimiser, lambda step: share_of_rate(recipe.schedule, (step + 0.5) / total, recipe.warmup)
     )
     tail = np.zeros((len(evaluation.clips), len(LABELS)), dtype=np.float64)
 
@@ -115,9 +117,13 @@ def train(
         epoch = loader.epoch(training, number)
         affected.append(epoch.affected)
         for batch in epoch.batches:
-            model.train()
-            inputs = model.inputs(loader.load(training, batch, epoch))
-            losses += step(model, optimiser, inputs, send(training.label[batch], device))
+            learning(model)
+            pieces = np.array_split(batch, min(recipe.accumulate, len(batch)))
+            parts = (
+                (model.inputs(loader.load(training, piece, epoch)), send(training.label[piece], device))
+                for piece in pieces
+            )
+            losses += step(model, optimiser, parts, len(batch))
             schedule.step()
             iteration += 1
             if iteration not in due:
@@ -164,58 +170,86 @@ def _fitted(
     check(recipe.evaluations == 1, f"{asked}; set epochs = 1 and evaluations_per_epoch = 1")
     model.to(loader.device).eval()
     started = time.perf_counter()
-    made, affected = [], []
-    with torch.inference_mode():
-        for number in range(recipe.epochs):
-            epoch = loader.epoch(training, number)
-            affected.append(epoch.affected)
-            made += [
-                (model.embed(*model.inputs(loader.load(training, batch, epoch))), batch)
-                for batch in epoch.batches
-            ]
-        features, target = (
-            torch.cat([of for of, _ in made]),
-            training.label[np.concatenate([at for _, at in made])],
-        )
-    model.fit(features.cpu().numpy(), target)
+    epochs = [loader.epoch(training, number) for number in range(recipe.epochs)]
+    order = [epoch.batches for epoch in epochs]
+    if loader.augmenting is None:
+        every = embed(model, training, loader)
+        made = [every[batch] for batches in order for batch in batches]
+    else:
+        pairs = ((batch, epoch) for epoch in epochs for batch in epoch.batches)
+        made = [_embedding(model, loader.load(training, *pair)) for pair in pairs]
+    target = training.label[np.concatenate([batch for batches in order for batch in batches])]
+    features = np.concatenate(made)
+    model.fit(features, target)
     train_seconds = time.perf_counter() - started
     with torch.inference_mode():
-        loss = bce_of_softmax(model(features).float(), send(target, loader.device)).item()
+        logits = model.classify(send(features, loader.device))
+        loss = bce_of_softmax(logits, send(target, loader.device)).item()
     scores = evaluation.of_labels(predict(model, evaluation.clips, loader))
     entry = {"iteration": 1, "epoch": float(recipe.epochs), "loss": loss, **evaluation.score(scores)}
     if report is not None:
         report({**entry, "of": 1})
     evaluate_seconds = time.perf_counter() - started - train_seconds
+    affected = [epoch.affected for epoch in epochs]
     return Trained([entry], scores, scores, train_seconds, evaluate_seconds, affected)
 
 
+@torch.inference_mode()
+def _embedding(model: Encoder, parts: Iterable[Waves]) -> np.ndarray:
+    inputs = model.inputs(parts)
+    with autocast(next(iter(model.parameters())).device):
+        return model.embed(*inputs).float().cpu().numpy()
+
+
 def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
-    """Moves a network to its device, channels last, and makes its optimiser, Adam (§3)."""
+    """Moves a network to its device, channels last, and makes its optimiser, Adam (§3), of what learns."""
     model.to(device).to(memory_format=torch.channels_last)
-    return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+    learns = {name: of for name, of in model.named_parameters() if of.requires_grad}
+    if recipe.encoder_learning_rate is None:
+        return torch.optim.Adam(learns.values(), lr=recipe.learning_rate, fused=True)
+    head = [of for name, of in learns.items() if name.startswith("head.")]
+    rest = [of for name, of in learns.items() if not name.startswith("head.")]
+    groups: list[dict[str, Any]] = [{"params": head}, {"params": rest, "lr": recipe.encoder_learning_rate}]
+    return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
 
 
-def share_of_rate(schedule: str, done: float) -> float:
+def learning(model: Encoder) -> None:
+    """Puts a network into training, but for the parts that are frozen."""
+    model.train()
+    for part in getattr(model, "frozen", ()):
+        part.eval()
+
+
+def share_of_rate(schedule: str, done: float, warmup: float = 0.0) -> float:
     """How much of its rate a training learns by, in [0, 1], once a share of its steps is `done`.
 
     Example:
         >>> [round(share_of_rate("one-cycle", done), 2) for done in (0, 0.125, 0.25, 0.625, 1)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """
+    rising = min(1.0, done / warmup) if warmup else 1.0
     if schedule == "constant":
-        return 1.0
-    return done / RISE if done < RISE else (1 + math.cos(math.pi * (done - RISE) / (1 - RISE))) / 2
+        return rising
+    return rising * (done / RISE if done < RISE else (1 + math.cos(math.pi * (done - RISE) / (1 - RISE))) / 2)
 
 
-def step(model: Encoder, optimiser: torch.optim.Optimizer, inputs: Inputs, target: Tensor) -> Tensor:
-    """Learns from one batch, `target` int64 [batch], and gives the loss before it, all on the device."""
-    with autocast(target.device):
-        logits = model(*inputs)
-    loss = bce_of_softmax(logits.float(), target)
+def step(
+    model: Encoder, optimiser: torch.optim.Optimizer, parts: Iterable[tuple[Inputs, Tensor]], clips: int
+) -> Tensor:
+    """Learns from a batch of so many clips, and gives the loss before it, on the device.
+
+    It comes in parts, each with its target, int64 [clips of the part]; their gradients are added up.
+    """
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    losses = []
+    for inputs, target in parts:
+        with autocast(target.device):
+            logits = model(*inputs)
+        loss = bce_of_softmax(logits.float(), target) * (len(target) / clips)
+        loss.backward()
+        losses.append(loss.detach())
     optimiser.step()
-    return loss.detach()
+    return torch.stack(losses).sum()
 
 
 def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
@@ -235,13 +269,22 @@ def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
 
 def predict(model: Encoder, clips: ClipSet, loader: Loader, first: int | None = None) -> np.ndarray:
     """Probabilities of all clips or the first, float32 [clips, outputs]; long ones count by their start."""
+    if isinstance(model, Fitted):
+        embeddings = embed(model, clips[np.arange(len(clips))[:first]], loader)
+        with torch.inference_mode():
+            return torch.softmax(model.classify(send(embeddings, loader.device)), dim=1).cpu().numpy()
     return _outputs(model, lambda inputs: torch.softmax(model(*inputs).float(), dim=1), clips, loader, first)
 
 
 def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     """The embedding of every clip, float32 [clips, width]; long ones count by their start."""
     model.to(loader.device)
-    return _outputs(model, lambda inputs: model.embed(*inputs).float(), clips, loader)
+
+    def made(some: ClipSet) -> np.ndarray:
+        return _outputs(model, lambda inputs: model.embed(*inputs).float(), some, loader)
+
+    kept = getattr(model, "kept", None)
+    return kept.of(clips, made) if kept else made(clips)
 
 
 @torch.inference_mode()

@@ -88,7 +88,7 @@ def test_nothing_waits_for_the_gpu_within_an_epoch(share, monkeypatch):
         starts = np.zeros(len(clips), dtype=np.int64)
         for batch in shuffled_batches(clips.lengths, 16, 0, number):
             inputs = model.inputs(loader.load(clips, batch, Epoch([batch], starts, drawn)))
-            step(model, optimiser, inputs, send(clips.label[batch], "cuda"))
+            step(model, optimiser, [(inputs, send(clips.label[batch], "cuda"))], len(batch))
 
     epoch(0)
     torch.cuda.set_sync_debug_mode("error")

@@ -78,6 +78,8 @@ OTHERS = {
         "encoder": "other",
         "dropout": 0.5,
         "outputs": "per-corpus",
+        "settings": (("layer", 6),),
+        "freeze": ("fc1",),
     },
     Recipe: {
         "learning_rate": 1e-3,
@@ -90,6 +92,9 @@ OTHERS = {
         "evaluate_unseen": 2,
         "pool_by": "own",
         "schedule": "one-cycle",
+        "encoder_learning_rate": 1e-5,
+        "accumulate": 2,
+        "warmup": 0.1,
     },
     Augmentation: {
         "effects": ("stretch", "fade", "equalizer", "reverb", "noise", "specaugment"),

@@ -413,9 +413,9 @@ def test_the_rate_at_the_ends_and_at_its_highest():
 def test_each_step_is_at_the_rate_of_its_middle(schedule, monkeypatch):
     used = []
 
-    def spy(model, optimiser, inputs, target):
+    def spy(model, optimiser, parts, clips):
         used.append(optimiser.param_groups[0]["lr"])
-        return step(model, optimiser, inputs, target)
+        return step(model, optimiser, parts, clips)
 
     monkeypatch.setattr("serkit.train.step", spy)
     trained(clips_of(noises(9)), epochs=2, batch_size=2, learning_rate=0.01, schedule=schedule)

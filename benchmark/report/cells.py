@@ -24,6 +24,7 @@ from serkit.labels import corpus_of
 from serkit.resultfile import Result, diverged
 from serkit.results import Store, other_methods, with_specs
 from serkit.specs import MEASUREMENT, METRICS, Spec
+from serkit.words import many
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Answers:
         mixed: corpora whose results come from several versions of them (fingerprints).
         left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         unread: why stored results could not be read, a message each.
-        others: how many of them are by another method, which are left out (`serkit.results.other_methods`).
+        others: how many of them are left out, by another method or by what an encoder was before.
     """
 
     results: Mapping[Spec, Result]
@@ -59,6 +60,8 @@ def answers(study: Study, store: Store) -> Answers:
                 unread.append(str(error))
             else:
                 found[spec.plan()] = result
+    other = _of_other_encoders(found)
+    found = {spec: result for spec, result in found.items() if spec not in other}
     copies = {tuple(copy) for result in found.values() for copy in result["spec"]["fingerprints"]}
     versions = Counter(name for name, _ in copies)
     return Answers(
@@ -66,8 +69,27 @@ def answers(study: Study, store: Store) -> Answers:
         mixed=tuple(sorted(name for name, number in versions.items() if number > 1)),
         left_out={spec: result for spec, result in found.items() if diverged(result)},
         unread=tuple(unread),
-        others=tuple(other_methods(stored)),
+        others=(
+            *other_methods(stored),
+            *(
+                f"{many(n, 'run')} by other code or weights of {name} than the newest left out"
+                for name, n in sorted(Counter(other.values()).items())
+            ),
+        ),
     )
+
+
+def _of_other_encoders(found: Mapping[Spec, Result]) -> dict[Spec, str]:
+    """Runs by code or weights that their encoder has no more, as its newest result says; and its name."""
+    last: dict[str, str] = {}
+    for result in sorted(found.values(), key=lambda result: result["finished"]):
+        last |= {name: is_now for name, is_now in result["spec"]["fingerprints"] if ":" in name}
+    return {
+        spec: name
+        for spec, result in found.items()
+        for name, was in result["spec"]["fingerprints"]
+        if ":" in name and last[name] != was
+    }
 
 
 Tuned = tuple[dict[str, Any], Units]

@@ -10,9 +10,10 @@ from typing import Any
 from benchmark.study import Study
 from serkit import corpora
 from serkit.effects import EFFECTS, SETTINGS_OF
-from serkit.specs import CorpusSpec
+from serkit.specs import CorpusSpec, ModelSpec, Recipe
 
 LOSS = "softmax; binary cross entropy against the one-hot label, mean over classes"
+FITTED = "logistic regression on standardised embeddings (scikit-learn, L2, C = 1)"
 POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 
 
@@ -21,10 +22,6 @@ def choices(study: Study) -> list[tuple[str, str]]:
     model, recipe = study.model, study.recipe
     scrambled = {study.titles[corpus.name]: corpus.scramble for corpus in study.corpora if corpus.scramble}
     scrambles = {title: ", ".join(map("->".join, pairs)) for title, pairs in scrambled.items()}
-    rate, batch = f"constant {recipe.learning_rate:g}, no decay", f"batch {recipe.batch_size}"
-    if recipe.schedule != "constant":
-        rate = f"{recipe.schedule} up to {recipe.learning_rate:g} and down to 0"
-    narrow = f", dropout {model.dropout:g} times its own" * (model.dropout != 1)
     apart = ", outputs of its own for each corpus that is trained on" * (model.outputs != "shared")
     each = f"{recipe.evaluations_per_epoch} evaluation(s) an epoch"
     unseen = f"corpora that are not trained on also at 1 in {recipe.evaluate_unseen} before it"
@@ -34,11 +31,9 @@ def choices(study: Study) -> list[tuple[str, str]]:
         "1 metrics": "uACC = mean recall, wACC = accuracy, wF1 = weighted F1 (§2.2's definitions)",
         "2, 3, 9 corpora and labels": "; ".join(_corpus(study, corpus) for corpus in study.corpora),
         "scrambling": "; ".join(f"{title}: {pairs}" for title, pairs in scrambles.items()) or "none",
-        "4 front end": model.front_end,
-        "weights": model.weights or "from random initialisation",
-        "width": f"{model.width} channels in the first block (CNN14: 64){narrow}",
-        "5 head and loss": f"{model.head}{apart}; {LOSS}",
-        "6 optimiser": f"Adam, {rate}, {recipe.epochs} epochs, {batch}",
+        **_network(model),
+        "5 head and loss": f"{FITTED if model.fitted else model.head}{apart}; {LOSS}",
+        "6 optimiser": "none, all at once" if model.fitted else _optimiser(recipe),
         "7 tail": f"last {recipe.tail:.0%} of iterations, {each}; {unseen}",
         "8 validation": _validation(study),
         "10 clip length": f"{crops}; batches of clips about as long, {POOLED[recipe.pool_by]}",
@@ -48,6 +43,32 @@ def choices(study: Study) -> list[tuple[str, str]]:
         "15 acoustics": _acoustics(study),
     }
     return list(said.items())
+
+
+def _network(model: ModelSpec) -> dict[str, str]:
+    """What is trained, and what of it is not."""
+    named = ", ".join(f"{name} {_words(value)}" for name, value in model.settings)
+    frozen = f"; {', '.join(model.freeze)} frozen" if model.freeze else ""
+    if ":" in model.encoder:
+        return {"4 encoder": f"{model.encoder}{f' with {named}' if named else ''}{frozen}"}
+    said = {"4 front end": model.front_end}
+    if model.encoder != "cnn14":
+        return {"4 encoder": model.encoder, **said}
+    dropout = f", dropout {model.dropout:g} times its own" * (model.dropout != 1)
+    said["weights"] = model.weights or "from random initialisation"
+    return said | {"width": f"{model.width} channels in the first block (CNN14: 64){dropout}{frozen}"}
+
+
+def _optimiser(recipe: Recipe) -> str:
+    rate = f"constant {recipe.learning_rate:g}, no decay"
+    if recipe.schedule != "constant":
+        rate = f"{recipe.schedule} up to {recipe.learning_rate:g} and down to 0"
+    own = recipe.encoder_learning_rate
+    said = ["Adam", rate, f"the encoder's {own:g}" if own else ""]
+    said += [f"warm-up over {recipe.warmup:.0%} of the steps" if recipe.warmup else ""]
+    said += [f"{recipe.epochs} epochs", f"batch {recipe.batch_size}"]
+    said += [f"in {recipe.accumulate} parts" if recipe.accumulate > 1 else ""]
+    return ", ".join(filter(None, said))
 
 
 def _corpus(study: Study, corpus: CorpusSpec) -> str:

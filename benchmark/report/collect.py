@@ -76,7 +76,7 @@ def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
     study, results = made.study, found.results.values()
     if study.caution:
         yield study.caution
-    if study.model.weights is None:
+    if study.model.weights is None and study.model.encoder == "cnn14":
         yield f"All networks are trained from random initialisation (width {study.model.width} of 64)."
     yield _done(study, found)
     if results:

@@ -1,9 +1,16 @@
 """The seam: what the rest of serkit knows of the networks it trains.
 
-An encoder is a module of this folder, or a package of several, with the functions `describe`, `verify` and
-`build` below; its name is `ModelSpec.encoder`, and no list holds it. The loader gives augmented waves, the
-encoder makes of them what it takes, an embedding, and class scores. One that has a `fit` is not trained by
-steps but fitted at once to its embeddings (`logmel_statistics`). Naming encoders needs no torch.
+An encoder turns clips into embeddings; head, loss and optimiser are serkit's. Each kind is a module of this
+folder, or a package of several, and no list holds it: `ModelSpec.encoder` is its name, with what it asks for
+behind a colon (`hf:FOLDER`), or a function of the user's own (`serkit.encoders.function`). Such a module has
+
+    describe(model)      what must be known before it is built, a `Description`
+    identify(model)      what its weights and code are, text that enters each run's key; "" if the spec says
+    make(model)          a `torch.nn.Module` with a `width`, from padded waves and lengths to embeddings
+
+and `ALONE` if it has no settings and nothing stands behind its name. Those that need more than waves
+(log-mel, masks) make a module with `inputs`, as `Encoder` has it; CNN14, whose head is drawn with it, has in
+place of `make` a `build`. Naming encoders needs no torch.
 """
 
 from __future__ import annotations
@@ -12,11 +19,13 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from serkit import settings
 from serkit.labels import LABELS
-from serkit.settings import one_of
 from serkit.specs import ModelSpec
+from serkit.words import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +33,11 @@ if TYPE_CHECKING:
     from serkit.augment import Waves
 
 Inputs = tuple[Any, ...]
-"""What an encoder takes, the arguments of `embed` and `forward`: log-mel with lengths and masks, or waves."""
+"""What a network takes, the arguments of `embed` and `forward`: log-mel with lengths and masks, or waves."""
+OWN = "function"
+"""The module for encoders of the user's own."""
+BESIDE: list[Path] = []
+"""Folders of the studies that were read: a user's `file.py` is looked for there, then in the current one."""
 
 
 class Description(Protocol):
@@ -36,15 +49,19 @@ class Description(Protocol):
 
     @property
     def min_samples(self) -> int:
-        """The shortest clip it can take; `Encoder.inputs` pads shorter ones with silence."""
+        """The shortest clip it can take; shorter ones are padded with silence."""
 
     @property
     def takes(self) -> str:
-        """`logmel`, or `waves`: then SpecAugment and a stretch on features have nothing to act on."""
+        """`logmel`, or `waves`: then SpecAugment and the stretch are done on these."""
 
 
 class Encoder(Protocol):
-    """A `torch.nn.Module` that turns waves into embeddings and class scores."""
+    """A `torch.nn.Module` that turns waves into embeddings and class scores: an encoder with its head."""
+
+    @property
+    def head(self) -> nn.Module:
+        """Gives the scores of an embedding; the rest is the encoder."""
 
     def inputs(self, parts: Iterable[Waves]) -> Inputs:
         """What `forward` takes, of a batch that comes in parts: each is done before the next is loaded."""
@@ -58,14 +75,15 @@ class Encoder(Protocol):
     # As every module's:
     def __call__(self, *inputs: Any) -> Tensor: ...  # noqa: D102
     def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...  # noqa: D102
     def to(self, *args: Any, **kwargs: Any) -> Any: ...  # noqa: D102
     def train(self, mode: bool = True) -> Any: ...  # noqa: D102
     def eval(self) -> Any: ...  # noqa: D102
 
 
 def names() -> list[str]:
-    """The encoders there are."""
-    return _in(*__path__)
+    """The kinds of encoder there are, but for the user's own."""
+    return [name for name in _in(*__path__) if name != OWN]
 
 
 @functools.cache
@@ -74,25 +92,43 @@ def _in(*folders: str) -> list[str]:
 
 
 def describe(model: ModelSpec) -> Description:
-    """What must be known of an encoder before it is built."""
+    """What must be known of an encoder before it is built. Raises as `identify`."""
     return _of(model).describe(model)
 
 
-def verify(model: ModelSpec) -> None:
-    """Raises WeightsMissing where a checkpoint that the encoder starts from is not in its place."""
-    _of(model).verify(model)
+def identify(model: ModelSpec) -> str:
+    """What an encoder's weights and code are, beside what the spec says: a digest, or "".
+
+    Raises WeightsMissing where a checkpoint that it starts from is not in its place, SpecError where it
+    cannot be had as the spec says.
+    """
+    return _of(model).identify(model)
 
 
 def build(model: ModelSpec, seed: int, outputs: int = len(LABELS)) -> Encoder:
-    """An encoder, initialised from `seed` and from its checkpoint. Raises WeightsMissing as `verify` does."""
-    return _of(model).build(model, seed, outputs)
+    """An encoder with its head, initialised from `seed` and its checkpoint. Raises as `identify`."""
+    import torch
+
+    from serkit import heads
+
+    of = _of(model)
+    torch.manual_seed(seed)
+    made = of.build(model, outputs) if hasattr(of, "build") else of.make(model)
+    return heads.headed(model, made, outputs)
 
 
 def check(model: ModelSpec) -> None:
     """Raises SpecError where there is no such encoder; imports none."""
-    one_of("model encoder", model.encoder, names())
+    what, colon, which = model.encoder.partition(":")
+    if not (colon and which) or what in names():
+        settings.one_of("model encoder", what, [*names(), "file.py:function", "package.module:function"])
 
 
 def _of(model: ModelSpec) -> Any:
     check(model)
-    return importlib.import_module(f"{__name__}.{model.encoder}")
+    what, colon, _ = model.encoder.partition(":")
+    of = importlib.import_module(f"{__name__}.{what if what in names() else OWN}")
+    if hasattr(of, "ALONE"):
+        asked = f"model encoder {model.encoder!r} with settings {shown(dict(model.settings))}"
+        settings.check(not (colon or model.settings), f"{asked}: expected {what} alone")
+    return of

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from torchlibrosa.stft import LogmelFilterBank, Spectrogram
 
-from serkit.encoders.cnn14 import NOT_OURS, Cnn14, build, load_stock, stock_models
+from serkit.encoders import build
+from serkit.encoders.cnn14 import NOT_OURS, Cnn14, load_stock, stock_models
 from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED, LogMel
 from serkit.errors import WeightsMissing
 from serkit.specs import HEADS, ModelSpec

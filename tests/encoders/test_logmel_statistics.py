@@ -12,10 +12,10 @@ from sklearn.preprocessing import StandardScaler
 from serkit import encoders
 from serkit.augment import Augmenting, Waves, draw
 from serkit.effects import Augmentation
-from serkit.encoders import logmel_statistics
 from serkit.encoders.cnn14.logmel import MEL_BANDS, NAMED
 from serkit.encoders.logmel_statistics import LogmelStatistics
 from serkit.errors import SpecError
+from serkit.heads import Fitted
 from serkit.loader import Loader
 from serkit.specs import STATISTICS, ModelSpec, Recipe
 from serkit.train import Evaluation, embed, train
@@ -55,7 +55,7 @@ def learnable(clips, seed=0, labels=4):
 
 
 def fitted(features, codes, outputs=4):
-    model = LogmelStatistics(FRONT_END, outputs)
+    model = Fitted(LogmelStatistics(FRONT_END), outputs)
     model.fit(features, codes)
     return model
 
@@ -103,7 +103,7 @@ def test_features_are_those_of_the_loaders_clips():
     """Of the start of long ones, whatever fills a batch."""
     waves = noises(11, 800, 30_000, seed=4)
     loader = Loader(FRONT_END, Recipe(batch_size=4, max_seconds=0.7), "cpu")
-    model = logmel_statistics.build(STATISTICS, seed=0)
+    model = encoders.build(STATISTICS, 0)
     found = embed(model, clips_of(waves), loader)
     cropped = [wave[:11_200].astype(np.float32) / 32768 for wave in waves]
     expected = np.concatenate([statistics([wave], "paper-loaded") for wave in cropped])
@@ -217,8 +217,8 @@ def test_what_it_heeds():
         == (NAMED["native-16k"])
     )
     with pytest.raises(SpecError, match=r"logmel_statistics has no pretrained weights: set weights = ''"):
-        encoders.verify(ModelSpec(encoder="logmel_statistics"))
-    encoders.verify(STATISTICS)
+        encoders.identify(ModelSpec(encoder="logmel_statistics"))
+    encoders.identify(STATISTICS)
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

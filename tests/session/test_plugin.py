@@ -307,7 +307,8 @@ def test_cases_are_there_without_xdist_and_dealt_singly_with_it(checkout):
 
 
 def test_unit_tests_alone_show_no_exhibits(checkout):
-    checkout.makepyfile("def test_nothing(): pass")
+    words = "@pytest.mark.parametrize('exhibit', ['table1'])\ndef test_nothing(exhibit): pass"
+    checkout.makepyfile(f"import pytest\n{words}")
     outcome = checkout.runpytest_inprocess("test_unit_tests_alone_show_no_exhibits.py")
     outcome.assert_outcomes(passed=1)
     outcome.stdout.no_fnmatch_line("*= exhibits =*")

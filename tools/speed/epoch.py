@@ -35,10 +35,9 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmark import study as studies
-from serkit import train
+from serkit import encoders, train
 from serkit.augment import Augmenting
 from serkit.clips import ClipSet
-from serkit.encoders import cnn14
 from serkit.encoders.cnn14.logmel import NAMED
 from serkit.errors import CorpusMissing
 from serkit.labels import corpus_of
@@ -189,7 +188,7 @@ class Ours:
         spec = taken.spec.augmentation or Augmentation()
         self.augmenting = Augmenting(spec, percent) if percent else None
         self.recipe = dataclasses.replace(taken.spec.recipe, epochs=epochs, evaluations_per_epoch=1 / epochs)
-        self.network = cnn14.build(taken.spec.model, taken.spec.seed)
+        self.network = encoders.build(taken.spec.model, taken.spec.seed)
 
     def __call__(self) -> Turn:
         """One training from what the one before left."""

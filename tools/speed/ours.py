@@ -54,4 +54,4 @@ class Step:
     def __call__(self, inputs: Inputs) -> None:
         """Learns from one batch; the labels are of no account."""
         target = torch.arange(len(inputs[0]), device=inputs[0].device) % len(LABELS)
-        train.step(self.model, self.optimiser, inputs, target)
+        train.step(self.model, self.optimiser, [(inputs, target)], len(target))

@@ -13,7 +13,7 @@ from benchmark.study_file import LIST
 from serkit.labels import corpus_of, treatment_of
 from serkit.results import Store
 from serkit.settings import check
-from serkit.specs import STATISTICS, Recipe
+from serkit.specs import STATISTICS
 from serkit.words import many
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ OWN = "Own: the training set holds that corpus, and other clips of it are tested
 
 def statistics(study: Study) -> How:
     """Log-mel statistics of the study's front end and clips, fitted at once."""
-    own = study.recipe
-    recipe = Recipe(epochs=1, tail=1.0, max_seconds=own.max_seconds, loudness_dbfs=own.loudness_dbfs)
-    return How(replace(STATISTICS, front_end=study.model.front_end), recipe)
+    return How(replace(STATISTICS, front_end=study.model.front_end), study.recipe.at_once(0))
 
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:

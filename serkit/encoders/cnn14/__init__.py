@@ -36,6 +36,7 @@ from serkit.errors import WeightsMissing
 from serkit.labels import LABELS
 from serkit.specs import ModelSpec
 
+ALONE = True
 BLOCKS = 6
 BLOCK_DROPOUT = 0.2  # after each block, as in the stock forward pass
 EMBEDDING_DROPOUT = 0.5  # before and after fc1, as in the stock forward pass
@@ -48,15 +49,18 @@ def describe(model: ModelSpec) -> FrontEnd:
     return NAMED[model.front_end]
 
 
-def verify(model: ModelSpec) -> None:
-    """Raises WeightsMissing where the checkpoint is not in its place or is not the published file."""
+def identify(model: ModelSpec) -> str:
+    """Nothing that the spec does not say: a checkpoint's name is its content.
+
+    Raises WeightsMissing where it is not in its place or not the published file.
+    """
     if model.weights is not None:
         checkpoints.verify(model.weights)
+    return ""
 
 
-def build(model: ModelSpec, seed: int, outputs: int = len(LABELS)) -> Cnn14:
-    """A network initialised from `seed` and, where the spec says so, its checkpoint. Raises as `verify`."""
-    torch.manual_seed(seed)
+def build(model: ModelSpec, outputs: int = len(LABELS)) -> Cnn14:
+    """A network as drawn by torch's seed, or from its checkpoint; raises as `identify`."""
     network = Cnn14(model.width, model.head, NAMED[model.front_end], model.dropout, outputs)
     if model.weights is not None:
         load_stock(network, checkpoints.load_state(model.weights))
@@ -125,7 +129,7 @@ class Cnn14(nn.Module):
         self.dropout = dropout
         stock = stock_models()
         channels = [1, *(width * 2**i for i in range(BLOCKS))]
-        embedding = channels[-1]
+        self.width = embedding = channels[-1]
         self.bn0 = nn.BatchNorm2d(MEL_BANDS)
         for number, (taken, given) in enumerate(itertools.pairwise(channels), start=1):
             self.add_module(f"conv_block{number}", stock.ConvBlock(taken, given))

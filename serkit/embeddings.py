@@ -1,0 +1,77 @@
+"""Embeddings of whole corpora by a frozen encoder, made once, beside the packs, for all runs that ask.
+
+Without augmentation a frozen encoder gives each clip the same in every run, fold and seed. What is kept is
+found again by all that it depends on, and is not trusted: its digest is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from serkit.clips import ClipSet
+from serkit.corpora.reading.folder import made_once
+from serkit.device import on_gpu
+from serkit.files import cache_folder, read_bytes
+from serkit.loader import Loader
+from serkit.packs import Pack
+from serkit.specs import ModelSpec
+
+MOST_BYTES = 64 << 30
+Embed = Callable[[ClipSet], np.ndarray]
+_READ: dict[Path, np.ndarray] = {}
+
+
+class Kept:
+    """The embeddings of one encoder, by corpus."""
+
+    def __init__(self, model: ModelSpec, identity: str, loader: Loader) -> None:
+        """`identity` is `serkit.encoders.identify`'s; of the loader cap, level and device count."""
+        recipe = loader.recipe
+        where = "cuda" if on_gpu(loader.device) else "cpu"
+        parts = (dataclasses.asdict(model), identity, recipe.max_seconds, recipe.loudness_dbfs, where)
+        self._about = json.dumps([*parts, torch.__version__], sort_keys=True)
+
+    def of(self, clips: ClipSet, embed: Embed) -> np.ndarray:
+        """Embeddings float32 [clips, width] of some clips; `embed` makes those of all of a corpus."""
+        tables = [self._table(pack, embed) for pack in clips.packs]
+        found = np.empty((len(clips), tables[0].shape[1]), dtype=np.float32)
+        for number, table in enumerate(tables):
+            here = clips.corpus == number
+            found[here] = table[clips.row[here]]
+        return found
+
+    def _table(self, pack: Pack, embed: Embed) -> np.ndarray:
+        about = f"{pack.digest} {self._about}"
+        folder = cache_folder() / "embedded" / hashlib.sha256(about.encode()).hexdigest()[:32]
+        if folder not in _READ:
+
+            def write(draft: Path) -> None:
+                rows, none = np.arange(len(pack.lengths)), np.zeros(len(pack.lengths), dtype=np.int64)
+                made = embed(ClipSet([pack], none, rows, none))
+                file = io.BytesIO()
+                np.save(file, made.astype(np.float32), allow_pickle=False)
+                (draft / "embeddings.npy").write_bytes(file.getvalue())
+                (draft / "sha256").write_text(hashlib.sha256(file.getvalue()).hexdigest(), encoding="utf-8")
+
+            _READ[folder] = made_once(folder, "embeddings", lambda it: _open(it, len(pack.lengths)), write)
+        return _READ[folder]
+
+
+def _open(folder: Path, clips: int) -> np.ndarray | None:
+    """What was kept; None where it is not as it was written."""
+    try:
+        content = read_bytes(folder / "embeddings.npy", MOST_BYTES)
+        if hashlib.sha256(content).hexdigest() != read_bytes(folder / "sha256", 64).decode():
+            return None
+        table = np.load(io.BytesIO(content), allow_pickle=False)
+        return table if table.ndim == 2 and len(table) == clips else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,138 @@
+"""An encoder of one's own: a function in a file or a package, which makes a module (docs/encoders.md).
+
+    [model]
+    encoder = "network.py:make"          # or "package.module:make"
+    settings = { width = 32 }            # what it is called with
+
+The module has `rate_hz`, `width` and perhaps `min_samples` (else a tenth of a second); it takes waves,
+float32 [clips, longest] with full scale 1 and zeros past each clip's end, and lengths, int64 [clips], and
+gives embeddings, float [clips, width]. What it is depends on its code, on its settings and on what it loads:
+the digest is of the file or of all files of the package, and of all state that another seed leaves as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+
+from serkit import encoders
+from serkit.errors import SpecError
+from serkit.files import read_bytes
+from serkit.settings import Bounds, check, is_number
+from serkit.specs import ModelSpec
+from serkit.words import shown
+
+RATES_HZ = Bounds(1000, 192_000, "samples a second")
+SEEDS = 0, 1
+SHORTEST_S = 0.1
+LOADED = "serkit_encoder_"
+"""Begins the name under which a file is imported, which its digest ends."""
+
+
+def describe(model: ModelSpec) -> SimpleNamespace:
+    """Rate and shortest clip, as the module says. Raises SpecError where it says none."""
+    made = make(model)
+    shortest = getattr(made, "min_samples", None) or round(SHORTEST_S * made.rate_hz)
+    return SimpleNamespace(rate_hz=int(made.rate_hz), min_samples=int(shortest), takes="waves")
+
+
+def make(model: ModelSpec) -> Any:
+    """What the function makes, as drawn by torch's seed. Raises SpecError where it is no encoder."""
+    where, name = f"model encoder {model.encoder!r}", model.encoder.rpartition(":")[2]
+    function = getattr(_module(model.encoder), name, None)
+    check(callable(function), f"{where}: expected a function {name} there")
+    assert function is not None
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in model.settings}
+    try:
+        made = function(**settings)
+    except TypeError as error:
+        raise SpecError(f"{where} with settings {shown(settings)}: {error}") from error
+    check(isinstance(made, nn.Module), f"{where}: expected a torch.nn.Module, it gave {type(made).__name__}")
+    for attribute, bounds in (("rate_hz", RATES_HZ), ("width", Bounds(1, 1 << 20, "of the embedding"))):
+        value: Any = getattr(made, attribute, None)
+        fits = is_number(value) and bounds.low <= value <= bounds.high
+        check(fits, f"{where}: its module has {attribute} = {shown(value)}; expected {bounds} ({bounds.why})")
+    return made
+
+
+@functools.lru_cache
+def identify(model: ModelSpec) -> str:
+    """SHA-256 of code and loaded weights. Raises SpecError: there is no such function, or it makes none."""
+    one, other = (_state(model, seed) for seed in SEEDS)
+    digest = hashlib.sha256()
+    for path, content in _code(model.encoder.rpartition(":")[0]):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    for name in sorted(one):
+        if name in other and torch.equal(one[name], other[name]):  # what is drawn is no part of what it is
+            content = one[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            digest.update(f"{name}\0{one[name].dtype}\0{tuple(one[name].shape)}\0".encode() + content)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _state(model: ModelSpec, seed: int) -> dict[str, torch.Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return {name: value.detach().cpu() for name, value in make(model).state_dict().items()}
+
+
+def _code(where: str) -> Iterator[tuple[str, bytes]]:
+    """The files that an encoder's code is, by their names within it: its file, or those of its package."""
+    if where.endswith(".py"):
+        yield "", read_bytes(_file(where))
+        return
+    root = Path(str(importlib.import_module(where.partition(".")[0]).__file__))
+    files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
+    for path in files:
+        yield path.relative_to(root.parent).as_posix(), read_bytes(path)
+
+
+def _module(encoder: str) -> ModuleType:
+    """The module that a function lies in. Raises SpecError where it cannot be had."""
+    where = encoder.rpartition(":")[0]
+    load: Callable[[str], ModuleType] = _loaded if where.endswith(".py") else importlib.import_module
+    try:
+        return load(where)
+    except SpecError:
+        raise
+    except Exception as error:  # whatever the user's code does when it is imported
+        said = f"{type(error).__name__}: {error}"
+        raise SpecError(f"model encoder {encoder!r}: {where} cannot be imported ({said})") from error
+
+
+def _loaded(where: str) -> ModuleType:
+    """A file as a module, imported once; changed, it is another."""
+    path = _file(where)
+    name = LOADED + hashlib.sha256(str(path).encode() + read_bytes(path)).hexdigest()[:16]
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # as its classes ask for it
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
+
+
+def _file(where: str) -> Path:
+    """A file beside the study, or in the current folder. Raises SpecError: it is in neither."""
+    folders: list[Any] = [*encoders.BESIDE, Path.cwd()]
+    for folder in folders:
+        if (folder / where).is_file():
+            return (folder / where).resolve()
+    looked = ", ".join(dict.fromkeys(map(str, folders)))
+    cure = "write its whole path, or put it beside the study"
+    raise SpecError(f"model encoder: no file {where} in {looked}; {cure}")
