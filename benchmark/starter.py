@@ -41,7 +41,8 @@ ON_A_CPU = """\
 # tail = 0.25
 # max_seconds = 3.0
 """
-EXAMPLES = {"loudness_dbfs": -26.0}
+EXAMPLES: dict[str, Any] = {"loudness_dbfs": -26.0, "settings": {"layer": 6}, "freeze": ["encoder"]}
+EXAMPLES |= {"encoder_learning_rate": 1e-5}
 """Values of settings that are off by default."""
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}
 MORE = """\
@@ -102,7 +103,7 @@ def _fields(table: str, spec: type) -> str:
     said, text = attributes(spec), _table(table, f"{spec.__doc__}".partition("\n")[0])
     for field in dataclasses.fields(spec):
         value = EXAMPLES.get(field.name, field.default)
-        text += _line(field.name, value, said[field.name], table, off=field.default is None)
+        text += _line(field.name, value, said[field.name], table, off=field.default in (None, ()))
     return text
 
 

@@ -4,6 +4,10 @@
     Chain(...)(waves)     stretch (vocoder) -> fade -> shift -> equalizer -> reverb -> noise
     the encoder's inputs  stretch (feature) and SpecAugment, on log-mel (`serkit.encoders.cnn14.logmel`)
 
+An encoder that takes waves gets all seven in the chain, by the same draws: the stretch by the vocoder,
+whatever the study's method, so that a study can compare encoders under one augmentation; SpecAugment as stop
+bands, in the product of spectra that equalizer and reverb form, and as stripes of silence, last of all.
+
 A draw depends on (seed, epoch, clip) alone; at a higher rate the same clips and more are affected, by the
 same parameters, so rates are compared on paired draws. Applying is deterministic: a clip gets the same
 whatever it is batched with (1e-6 of full scale), and one that is not affected is not touched.
@@ -28,6 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+import scipy.special
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,6 +50,10 @@ FFT_SIZES_PER_OCTAVE = 4
 NOISE_BANK_SAMPLES = 1 << 21  # 131 s at 16 kHz, so pieces rarely overlap; more where clips are very long
 NOISE_FROM_HZ = 20.0  # below, inaudible and under the lowest mel filter; 1/f would put most power there
 MIN_NOISE_POWER = 1e-9  # of a piece: that of one sample can come out as 0
+MEL_BANDS = 64
+BANDS_HZ = (50.0, 8000.0)  # what stop bands divide: 16 kHz audio has it all, so no band is empty
+EDGE_HZ = 5.0  # deviation of a stop band's edge, a normal distribution's: a ninth of the narrowest band
+EDGE_RINGS_S = 0.2  # by then its ringing, exp(-(2 pi EDGE_HZ t)^2 / 2), is 170 dB down
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +151,15 @@ def _log_within(bounds: Range, uniform: np.ndarray) -> np.ndarray:
 class Chain:
     """The effects on the wave, with the tables they need: the reverb's responses, the noise."""
 
-    def __init__(self, spec: Augmentation, rate_hz: int, seed: int, longest: int, device: str) -> None:
-        """Makes the tables, of noise by `seed` for clips of `longest` samples at most."""
-        self.spec, self.rate_hz = spec, rate_hz
+    def __init__(
+        self, spec: Augmentation, rate_hz: int, seed: int, longest: int, device: str, on_waves: bool = False
+    ) -> None:
+        """Makes the tables, of noise by `seed` for clips of `longest` samples at most.
+
+        `on_waves`: nothing is left to features; the stretch is the vocoder's, SpecAugment is on the wave.
+        """
+        self.spec = dataclasses.replace(spec, stretch_method="vocoder") if on_waves else spec
+        self.rate_hz, self.masking = rate_hz, on_waves and "specaugment" in spec.effects
         self._reverb = Reverb(rate_hz, spec.room_size) if "reverb" in spec.effects else None
         self._noise = PinkNoise(rate_hz, seed, longest, device) if "noise" in spec.effects else None
 
@@ -164,20 +179,26 @@ class Chain:
         if "shift" in on:
             by = np.round(samples * drawn.shift_share).astype(np.int64)
             waves = apply_shift(waves, by) * _inside(waves, samples)
-        if "equalizer" in on or self._reverb is not None:
+        if "equalizer" in on or self._reverb is not None or self.masking:
             waves = self._filtered(waves, drawn)
         if self._noise is not None:
             waves = apply_noise(waves, samples, drawn.noise_snr_db, drawn.noise_place, self._noise)
-        return waves * _inside(waves, samples), samples
+        heard = _inside(waves, samples)
+        if self.masking:
+            of, (share, place) = samples[:, None], np.moveaxis(drawn.time_masks, 2, 0)
+            heard &= ~stripes(np.round(of * share), of, place, heard.shape[1], heard.device)
+        return waves * heard, samples
 
     def _filtered(self, waves: Tensor, drawn: Draw) -> Tensor:
-        """Equalizer and reverb, as one product of spectra."""
+        """Equalizer, reverb and SpecAugment's stop bands, as one product of spectra."""
         equalized = "equalizer" in self.spec.effects
         tail = self._reverb.tail_samples if self._reverb is not None else 0
         if equalized:
             cutoffs = np.array([*self.spec.high_pass_hz, *self.spec.low_pass_hz])
             nearest_hz = np.minimum(cutoffs, self.rate_hz / 2 - cutoffs).min()  # to an end of the spectrum
             tail = max(tail, math.ceil(RINGING_CYCLES * self.rate_hz / nearest_hz))
+        if self.masking:
+            tail += math.ceil(EDGE_RINGS_S * self.rate_hz)
         size = fft_size(waves.shape[1] + tail)
         spectrum = torch.fft.rfft(waves, n=size)
         if equalized:
@@ -185,6 +206,8 @@ class Chain:
         if self._reverb is not None:
             dry_level = self.spec.dry_level
             spectrum *= self._reverb.response(drawn.room_size, drawn.wet_level, dry_level, size, waves.device)
+        if self.masking:
+            spectrum = apply_stop_bands(spectrum, drawn.band_masks, self.rate_hz, size)
         return torch.fft.irfft(spectrum, n=size)[:, : waves.shape[1]]
 
 
@@ -308,6 +331,50 @@ def apply_equalizer(
     both = send(np.stack([high, low]).astype(np.float32), spectrum.device) @ terms
     first, second = torch.view_as_complex(both.view(2, len(spectrum), -1, 2))
     return spectrum.mul_(numerator).div_(first.mul_(second))
+
+
+def stripes(
+    width: np.ndarray, of: np.ndarray | int, place: np.ndarray, cells: int, device: torch.device
+) -> Tensor:
+    """Whether cells lie in one of the stripes [clips, masks] within the first `of`, bool [clips, cells]."""
+    at = torch.arange(cells, device=device)
+    first = np.floor(place * (of - width + 1))
+    edges = send(np.stack([first, first + width]).astype(np.int64), device)[..., None]
+    return ((at >= edges[0]) & (at < edges[1])).any(dim=1)
+
+
+def band_edges_hz() -> np.ndarray:
+    """Where neighbours of the 64 mel bands (Slaney's scale) meet, float64 [65].
+
+    Half-way between their filters' centres, where both triangles are at half their height.
+    """
+    lowest, highest = BANDS_HZ[0] * 3 / 200, 15 + 27 * math.log(BANDS_HZ[1] / 1000, 6.4)
+    mels = np.linspace(lowest, highest, MEL_BANDS + 2)
+    hertz = np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+    return (hertz[:-1] + hertz[1:]) / 2
+
+
+@functools.lru_cache(maxsize=32)
+def _edge_tables(size: int, rate_hz: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of each bin of an FFT the nearest edge, int64 [bins], and how far above it is, float32 from 0 to 1."""
+    edges, hertz = band_edges_hz(), np.arange(size // 2 + 1) * rate_hz / size
+    nearest = np.searchsorted((edges[:-1] + edges[1:]) / 2, hertz)
+    above = scipy.special.ndtr((hertz - edges[nearest]) / EDGE_HZ)
+    return send(nearest, device), send(above.astype(np.float32), device)
+
+
+def apply_stop_bands(spectrum: Tensor, masks: np.ndarray, rate_hz: int, size: int) -> Tensor:
+    """Takes stripes of mel bands, float64 [clips, masks, 2], out of spectra of an FFT of `size`, in place.
+
+    A clip's are the bands that are blanked on log-mel. Edges are soft (half at the edge itself): a hard one
+    would ring on for longer than any FFT and come round to the clip's start.
+    """
+    nearest, above = _edge_tables(size, rate_hz, spectrum.device)
+    stopped = stripes(masks[..., 0], MEL_BANDS, masks[..., 1], MEL_BANDS, spectrum.device)
+    gains = F.pad((~stopped).float(), (1, 1), value=1.0)  # below the lowest and above the highest all is kept
+    # A fifth of the time of gains[:, nearest] on a CPU.
+    below_edge, above_edge = gains.index_select(1, nearest), gains.index_select(1, nearest + 1)
+    return spectrum.mul_(below_edge.lerp_(above_edge, above))
 
 
 class PinkNoise:

@@ -43,13 +43,17 @@ ALLOWED: dict[str, Range] = {
 class Augmentation:
     """What an augmented clip goes through: which effects, within which ranges (both ends belong to them).
 
+    Encoders that take log-mel and those that take waves get all of them, by the same draws
+    (docs/augmentation.md): a study can compare both under one augmentation.
+
     §5.2 gives the ranges of stretch, fade and reverb. The others are ours, each with its reason:
 
     Attributes:
         effects: some of `EFFECTS`; an affected clip gets all of them, in that order.
         stretch_rate: tempo, pitch kept (§5.2); above 1 is faster. Uniform, as all but the cut-offs.
         stretch_method: `feature`, log-mel frames taken every hop x rate samples; `vocoder`, a phase vocoder
-            on the wave. The first is nearer to good time-scalers and nearly free (docs/augmentation.md).
+            on the wave. The first is nearer to good time-scalers and nearly free (docs/augmentation.md). For
+            an encoder that takes waves it is the vocoder, whatever is said here.
         shift_share: of the clip's length, later if positive; what leaves is cut, what comes is silence.
             A tenth, as the fade: at least nine tenths of the speech stay, in their order.
         fade_share: of the clip's length that its fade-in and fade-out take together (§5.2: up to 10 %).
@@ -107,11 +111,11 @@ class Augmentation:
 
     @property
     def stretches_features(self) -> bool:
-        """Whether the stretch is in the log-mel spectrogram, and on no wave."""
+        """Whether the stretch is in the log-mel spectrogram, of encoders that take it, and on no wave."""
         return "stretch" in self.effects and self.stretch_method == "feature"
 
     def on_waves(self) -> Self:
-        """The part that changes waves, no features. Raises SpecError where nothing does."""
+        """The part that changes waves under log-mel. Raises SpecError where nothing does."""
         features = {"specaugment"} | ({"stretch"} if self.stretches_features else set())
         effects = tuple(effect for effect in self.effects if effect not in features)
         check(effects, f"augmentation effects = {list(self.effects)}: they change features, no wave")

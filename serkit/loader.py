@@ -32,6 +32,7 @@ from serkit.clips import ClipSet
 from serkit.device import filled, on_gpu, send
 from serkit.encoders import Description
 from serkit.packs import Pack
+from serkit.settings import one_of
 from serkit.specs import Recipe
 from serkit.streams import CROP, ORDER, stream
 
@@ -113,8 +114,9 @@ class Loader:
         self.longest = max_samples(self.encoder, self.recipe.max_seconds)
         self._copying = torch.cuda.Stream(self.device) if on_gpu(self.device) else None
         if self.augmenting is not None:
-            spec, rate_hz = self.augmenting.spec, self.encoder.rate_hz
-            self.chain = Chain(spec, rate_hz, self.seed, self.longest, self.device)
+            spec, rate_hz, takes = self.augmenting.spec, self.encoder.rate_hz, self.encoder.takes
+            one_of("what an augmented encoder takes", takes, ("logmel", "waves"))  # no effect is skipped
+            self.chain = Chain(spec, rate_hz, self.seed, self.longest, self.device, takes == "waves")
 
     def epoch(self, clips: ClipSet, number: int) -> Epoch:
         """Draws an epoch of a training set; `number` counts from 0."""
@@ -177,7 +179,8 @@ class Loader:
             waves[on_device] = F.pad(changed, (0, max(0, -more)))
             if spec.stretches_features:
                 rates = np.where(drawn.affected, drawn.stretch_rate, 1.0)
-        return Waves(waves, samples, rates, drawn if "specaugment" in spec.effects else None)
+        on_features = "specaugment" in spec.effects and not self.chain.masking
+        return Waves(waves, samples, rates, drawn if on_features else None)
 
 
 def gathered(

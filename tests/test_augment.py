@@ -49,9 +49,9 @@ pytestmark = [
 
 
 @functools.cache
-def chain_of(spec, rate_hz=RATE_HZ, longest=40_000):
+def chain_of(spec, rate_hz=RATE_HZ, longest=40_000, on_waves=False):
     """Chains are kept: two minutes of noise take a third of a second."""
-    return Chain(spec, rate_hz, 0, longest, "cpu")
+    return Chain(spec, rate_hz, 0, longest, "cpu", on_waves)
 
 
 def only(*effects, **settings):
@@ -708,7 +708,14 @@ CHAINS = {
     "all, vocoder": Augmentation(stretch_method="vocoder"),
     **{effect: only(effect) for effect in EFFECTS},
     "vocoder": only("stretch", stretch_method="vocoder"),
+    "all, on waves": Augmentation(),
+    "specaugment, on waves": only("specaugment"),
 }
+
+
+def chain_named(name):
+    return chain_of(CHAINS[name], on_waves="on waves" in name)
+
 
 every_chain = pytest.mark.parametrize("name", CHAINS)
 
@@ -718,9 +725,9 @@ def test_a_clip_is_augmented_the_same_in_every_batch(name, speech):
     waves, samples = speech
     spec = CHAINS[name]
     drawn = drawn_for(5, spec)
-    made, lengths = chain_of(spec)(waves * 3, samples, drawn)
+    made, lengths = chain_named(name)(waves * 3, samples, drawn)
     for row in range(5):
-        alone, length = chain_of(spec)(3 * waves[[row], : samples[row]], samples[[row]], drawn[[row]])
+        alone, length = chain_named(name)(3 * waves[[row], : samples[row]], samples[[row]], drawn[[row]])
         assert length == lengths[row]
         assert (made[row, : lengths[row]] - alone[0]).abs().max() < 1e-6
         assert not made[row, lengths[row] :].any()
@@ -731,8 +738,8 @@ def test_augmenting_is_deterministic_and_leaves_its_input(name, speech):
     waves, samples = speech
     spec = CHAINS[name]
     before, lengths_before, drawn = waves.clone(), samples.copy(), drawn_for(5, spec)
-    made, lengths = chain_of(spec)(waves, samples, drawn)
-    again, lengths_again = chain_of(spec)(waves, samples, drawn)
+    made, lengths = chain_named(name)(waves, samples, drawn)
+    again, lengths_again = chain_named(name)(waves, samples, drawn)
     assert torch.equal(made, again)
     np.testing.assert_array_equal(lengths, lengths_again)
     assert torch.equal(waves, before)
@@ -743,7 +750,7 @@ def test_augmenting_is_deterministic_and_leaves_its_input(name, speech):
 @every_chain
 def test_silence_stays_silent(name):
     samples = np.array([9000, 1, 31, 4000])
-    made, _ = chain_of(CHAINS[name])(torch.zeros(4, 9000), samples, drawn_for(4, CHAINS[name]))
+    made, _ = chain_named(name)(torch.zeros(4, 9000), samples, drawn_for(4, CHAINS[name]))
     assert not made.any()
 
 
@@ -753,8 +760,8 @@ def test_the_shortest_clips(name, samples):
     wave = np.random.default_rng(samples).uniform(-1, 1, samples)
     waves, lengths = padded([wave] * 50)
     drawn = drawn_for(50, CHAINS[name])
-    made, after = chain_of(CHAINS[name])(waves, lengths, drawn)
-    rates = drawn.stretch_rate if "vocoder" in name else np.ones(50)
+    made, after = chain_named(name)(waves, lengths, drawn)
+    rates = drawn.stretch_rate if name in ("all, vocoder", "vocoder", "all, on waves") else np.ones(50)
     assert after.tolist() == [max(1, round(samples / rate)) for rate in rates]
     assert made.shape == (50, after.max())
     assert made.isfinite().all()
@@ -862,13 +869,13 @@ def odd_clip(kind, random, most=600):
 KINDS = ("speech", "square", "impulses", "noise", "few steps", "DC", "Nyquist", "quiet", "next to nothing")
 
 
-@pytest.mark.parametrize(("name", "draws"), [("all", 3000), ("all, vocoder", 600)])
+@pytest.mark.parametrize(("name", "draws"), [("all", 3000), ("all, vocoder", 600), ("all, on waves", 600)])
 def test_nothing_that_is_drawn_breaks_a_clip(name, draws):
     """Always finite, and a peak of at most 4 times the clip's own (measured: 2.6, of full-scale noise)."""
     spec, random = CHAINS[name], np.random.default_rng(0)
     for epoch in range(draws // 100):
         waves, samples = padded([odd_clip(KINDS[row % len(KINDS)], random) for row in range(100)])
-        made, lengths = chain_of(spec)(waves, samples, drawn_for(100, spec, epoch=epoch))
+        made, lengths = chain_named(name)(waves, samples, drawn_for(100, spec, epoch=epoch))
         assert made.isfinite().all()
         assert made.shape == (100, lengths.max())
         assert (made.abs().amax(dim=1) <= 4 * waves.abs().amax(dim=1)).all()

@@ -1,6 +1,7 @@
 """What the network is given: the same for a clip whatever way it came and whoever else is in its batch."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from serkit.augment import Augmenting, draw
 from serkit.clips import join
 from serkit.effects import EFFECTS, STRETCH_METHODS, Augmentation
 from serkit.encoders.cnn14.logmel import LogMel
+from serkit.errors import SpecError
 from serkit.loader import (
     Epoch,
     Loader,
@@ -202,6 +204,59 @@ def test_a_loud_and_a_quiet_clip_are_augmented_alike(loaders):
     assert all(map(torch.equal, *ours))
     without = load(loaders["vocoder"], clips_of(loud), drawn=given)[0]
     assert all((one - other).abs().mean() > 1 for one, other in zip(ours[0], without, strict=True))
+
+
+# --- augmentation, for encoders that take waves ---
+
+OF_WAVES = types.SimpleNamespace(rate_hz=RATE_HZ, min_samples=800, takes="waves")
+
+
+def on_waves(spec, percent):
+    """A loader for an encoder of waves, a draw, and the waves that it is given: each clip's own samples."""
+    clips = clips_of(SPOKEN)
+    loader = Loader(OF_WAVES, Recipe(max_seconds=1.5), "cpu", Augmenting(spec, percent))
+    given = drawn(loader, percent)
+    epoch = Epoch([np.arange(13)], np.zeros(13, dtype=np.int64), given)
+    parts = list(loader.load(clips, np.arange(13), epoch))
+    assert all(part.rates is None and part.masks is None for part in parts)
+    made = [wave[:n] for part in parts for wave, n in zip(part.waves, part.samples, strict=True)]
+    whole = [torch.from_numpy(wave[:24_000] / 32768).float() for wave in SPOKEN]
+    np.testing.assert_allclose([len(wave) for wave in made], loader.sizes(clips, given), atol=0.5)
+    return given, whole, made
+
+
+@pytest.mark.parametrize("method", STRETCH_METHODS)
+def test_waves_that_are_not_affected_are_loaded_as_ever(method):
+    given, whole, made = on_waves(Augmentation(stretch_method=method), 50)
+    assert 0 < given.affected.sum() < 13
+    for affected, before, after in zip(given.affected, whole, made, strict=True):
+        assert affected != torch.equal(before, after)
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_every_effect_reaches_an_encoder_of_waves(effect):
+    """By itself it changes each wave; none is left to features that there are not."""
+    _, whole, made = on_waves(Augmentation(effects=(effect,)), 100)
+    assert not any(map(torch.equal, whole, made))
+
+
+def test_encoders_of_both_kinds_get_the_same_draws(loaders):
+    """One epoch of one study: the same batches, crops and parameters, for log-mel and for waves."""
+    clips = clips_of(SPOKEN)
+    one = loaders["feature"].epoch(clips, 1)
+    other = Loader(OF_WAVES, Recipe(max_seconds=1.5), "cpu", loaders["feature"].augmenting).epoch(clips, 1)
+    assert all(map(np.array_equal, one.batches, other.batches))
+    np.testing.assert_array_equal(one.starts, other.starts)
+    for field in dataclasses.fields(one.drawn):
+        np.testing.assert_array_equal(getattr(one.drawn, field.name), getattr(other.drawn, field.name))
+
+
+def test_an_encoder_of_another_kind_is_not_augmented_by_halves():
+    """What it takes decides what becomes of stretch and SpecAugment: refused, before any is left out."""
+    of_words = types.SimpleNamespace(rate_hz=RATE_HZ, min_samples=800, takes="words")
+    with pytest.raises(SpecError, match="takes 'words': expected one of logmel, waves"):
+        Loader(of_words, Recipe(), "cpu", Augmenting(FADE))
+    Loader(of_words, Recipe(), "cpu")
 
 
 # --- loudness ---

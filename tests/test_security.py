@@ -253,6 +253,7 @@ KNOWN = {
     ("benchmark/session/engines/__init__.py", "import_module"),  # an engine by its name among the files there
     ("serkit/later.py", "import_module"),  # the rest: by a name in our own code
     ("serkit/encoders/cnn14/__init__.py", "import_module"),
+    ("serkit/encoders/function.py", "import_module"),  # a package that SERKIT_CODE names
 }
 
 

@@ -70,7 +70,7 @@ def test_the_reference_is_a_study_at_its_defaults():
     study = studies.from_toml(data, "reference")
     assert (study.model, study.recipe, study.augmentation) == (ModelSpec(), Recipe(), Augmentation())
     for table, spec in {"model": ModelSpec, "recipe": Recipe, "augmentation": Augmentation}.items():
-        defaults = {name: value for name, value in fields(spec).items() if value is not None}
+        defaults = {name: value for name, value in fields(spec).items() if value not in (None, ())}
         assert {key: list(v) if isinstance(v, tuple) else v for key, v in defaults.items()} == data[table]
     for key in KEYS[""] - {"title"}:
         del data[key]

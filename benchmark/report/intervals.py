@@ -241,8 +241,8 @@ def scaled(cell: Units, times: float) -> Units:
     return replace(cell, values=values, networks=networks, retraining=known)
 
 
-def average(cells: Sequence[Units]) -> Units:
-    """The mean of some cells on the same corpus, each of networks of its own, as one."""
+def average(cells: Sequence[Units], own: bool = True) -> Units:
+    """The mean of some cells on the same corpus as one, each of networks of its `own`, or all of the same."""
     shared = set.intersection(*(set(cell.values) for cell in cells)) if cells else set()
     values = {unit: float(np.mean([cell.values[unit] for cell in cells])) for unit in sorted(shared)}
     scores = [_on(cell, sorted(shared)) for cell in cells if cell.networks]
@@ -252,20 +252,23 @@ def average(cells: Sequence[Units]) -> Units:
         return Units(values, Scores(np.array([[float(np.mean(list(values.values())))]])))
     networks = min(len(of.of) for of in scores)
     mean = Scores(np.mean([of.of[:networks] for of in scores], axis=0), scores[0].speakers)
-    return Units(values, mean, all(cell.varied for cell in cells), _retraining_of_mean(cells))
+    known = _retraining_of_mean(cells, own) if networks == 1 else None  # several show it themselves
+    return Units(values, mean, all(cell.varied for cell in cells), known)
 
 
-def _retraining_of_mean(cells: Sequence[Units]) -> Part | None:
-    """Variance of the cells' mean by training anew, whether or not one network made several of them.
+def _retraining_of_mean(cells: Sequence[Units], own: bool) -> Part | None:
+    """Variance of the cells' mean by training anew; of one network's cells at most, as if all went together.
 
-    At most what it is when all go wrong together, and no less than how far the cells lie from each other
-    says, which have that noise in them and whatever else they differ by.
+    Of networks of their own it is no less than how far the cells lie from each other says, which have that
+    noise in them and whatever else they differ by.
     """
     parts = [cell.retraining for cell in cells if cell.retraining]
     if len(parts) < len(cells) or len(cells) < 2:
         return parts[0] if len(parts) == len(cells) else None
-    together = float(np.mean([part.variance**0.5 for part in parts])) ** 2
-    known = Part(together, min(part.freedom for part in parts))
+    if not own:
+        together = float(np.mean([part.variance**0.5 for part in parts])) ** 2
+        return Part(together, min(part.freedom for part in parts))
+    known = _pooled([part.times(len(cells) ** -2) for part in parts])
     apart = float(np.var([cell.mean for cell in cells], ddof=1)) / len(cells)
     return max(known, Part(apart, len(cells) - 1), key=lambda part: part.variance)
 

@@ -53,7 +53,7 @@ class Description(Protocol):
 
     @property
     def takes(self) -> str:
-        """`logmel`, or `waves`: then SpecAugment and the stretch are done on these."""
+        """`logmel`, or `waves`: then `serkit.augment.Chain` does SpecAugment and stretch on these."""
 
 
 class Encoder(Protocol):

@@ -4,6 +4,9 @@
     encoder = "network.py:make"          # or "package.module:make"
     settings = { width = 32 }            # what it is called with
 
+A study is data, and code runs only where its user says so: `SERKIT_CODE` in the environment names the files
+and packages that may be run, with commas between them.
+
 The module has `rate_hz`, `width` and perhaps `min_samples` (else a tenth of a second); it takes waves,
 float32 [clips, longest] with full scale 1 and zeros past each clip's end, and lengths, int64 [clips], and
 gives embeddings, float [clips, width]. What it is depends on its code, on its settings and on what it loads:
@@ -16,6 +19,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +37,7 @@ from serkit.specs import ModelSpec
 from serkit.words import shown
 
 RATES_HZ = Bounds(1000, 192_000, "samples a second")
+VARIABLE = "SERKIT_CODE"
 SEEDS = 0, 1
 SHORTEST_S = 0.1
 LOADED = "serkit_encoder_"
@@ -97,8 +102,11 @@ def _code(where: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _module(encoder: str) -> ModuleType:
-    """The module that a function lies in. Raises SpecError where it cannot be had."""
+    """The module that a function lies in. Raises SpecError where it cannot be had, or may not be run."""
     where = encoder.rpartition(":")[0]
+    trusted = where if where.endswith(".py") else where.partition(".")[0]
+    asked = f"model encoder {encoder!r} is code; if you know what it does, name it: {VARIABLE}={trusted}"
+    check(trusted in os.environ.get(VARIABLE, "").split(","), asked)
     load: Callable[[str], ModuleType] = _loaded if where.endswith(".py") else importlib.import_module
     try:
         return load(where)

@@ -27,7 +27,7 @@ OF_FRAMES = textwrap.dedent("""
 
 def of_function(folder):
     """A convolution over frames, its mean over a clip's own."""
-    (folder / "frames.py").write_text(OF_FRAMES)
+    (folder / "frames.py").write_text(OF_FRAMES)  # which `SERKIT_CODE` names
     return ModelSpec(encoder="frames.py:make")
 
 
@@ -35,5 +35,6 @@ MADE = {
     "cnn14": lambda folder: ModelSpec(width=2, weights=None, dropout=0.0),
     "logmel_statistics": lambda folder: STATISTICS,
     "function": of_function,
+    "opensmile": lambda folder: ModelSpec(encoder="opensmile:eGeMAPSv02", freeze=("encoder",)),
 }
 """What makes a model of each kind, in a folder for the files that it needs."""

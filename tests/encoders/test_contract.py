@@ -17,6 +17,7 @@ LENGTHS_S = (0.9, 1.7, 0.5)
 def model(request, tmp_path, monkeypatch):
     """One model of each kind; `MADE` has what makes it."""
     monkeypatch.setattr(encoders, "BESIDE", [tmp_path])
+    monkeypatch.setenv("SERKIT_CODE", "frames.py")
     return MADE[request.param](tmp_path)
 
 
@@ -27,7 +28,7 @@ def clips(rate_hz, *seconds, seed=0):
     for length in seconds:
         at = np.arange(round(length * rate_hz)) / rate_hz
         buzz = sum(np.sin(2 * np.pi * 130 * k * at + random.uniform(0, 6)) / k for k in range(1, 20))
-        found.append((0.1 * buzz * np.linspace(0.2, 1, len(at)) + 0.001 * random.normal(size=len(at))))
+        found.append(0.1 * buzz * np.linspace(0.2, 1, len(at)) + 0.001 * random.normal(size=len(at)))
     return [wave.astype(np.float32) for wave in found]
 
 

@@ -8,6 +8,7 @@ import torch
 
 from serkit import encoders
 from serkit.augment import Waves
+from serkit.encoders.function import VARIABLE
 from serkit.errors import SpecError
 from serkit.specs import ModelSpec
 
@@ -43,6 +44,7 @@ def folder(tmp_path, monkeypatch):
     """A folder with `net.py` in it, beside a study."""
     write(tmp_path, NETWORK)
     monkeypatch.setattr(encoders, "BESIDE", [tmp_path])
+    monkeypatch.setenv(VARIABLE, "net.py,gone.py,broken.py,netpack,no")
     return tmp_path
 
 
@@ -131,6 +133,19 @@ def test_what_is_no_encoder_is_refused_with_the_reason(folder, encoder, settings
         encoders.describe(model(encoder, **settings))
     with pytest.raises(SpecError, match=words):
         encoders.identify(model(encoder, **settings))
+
+
+@pytest.mark.parametrize("encoder", ["net.py:make", "netpack:make", "os:system", "subprocess:run"])
+def test_code_that_its_user_did_not_name_is_never_run(folder, monkeypatch, encoder):
+    for text in ("net.py", "netpack/__init__.py"):
+        write(folder, f"open({str(folder / 'ran')!r}, 'w')", text)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv(VARIABLE, "other.py,other")
+    name = encoder.partition(":")[0]
+    for ask in (encoders.describe, encoders.identify, lambda of: encoders.build(of, 0)):
+        with pytest.raises(SpecError, match=f"is code; if you know what it does, name it: {VARIABLE}={name}"):
+            ask(model(encoder, args="true"))
+    assert not (folder / "ran").exists()
 
 
 def test_settings_of_cnn14_are_refused_for_others():

@@ -365,11 +365,14 @@ def test_the_mean_of_single_networks_is_known_by_what_training_anew_gives_each()
 
     noise = [Part(0.03**2, 9), Part(0.05**2, 6)]
     near, far = (list(map(single, means, noise)) for means in ((0.5, 0.51), (0.3, 0.9)))
-    # As if both went wrong together, since one network may have made both; never less than they differ by.
-    together, differ = (intervals.average(cells).retraining for cells in (near, far))
+    unrelated, differ = (intervals.average(cells).retraining for cells in (near, far))
+    parts = np.array([0.03**2, 0.05**2]) / 4
+    freedom = parts.sum() ** 2 / (parts**2 / [9, 6]).sum()
+    assert (unrelated.variance, unrelated.freedom) == pytest.approx((parts.sum(), freedom))
+    assert (differ.variance, differ.freedom) == pytest.approx((0.6**2 / 2 / 2, 1)), "they differ by more"
+    assert intervals.average(near).around().parts["training"] == pytest.approx(parts.sum() ** 0.5)
+    together = intervals.average(near, own=False).retraining  # as if what one network made went all wrong
     assert (together.variance, together.freedom) == pytest.approx((0.04**2, 6))
-    assert (differ.variance, differ.freedom) == pytest.approx((0.6**2 / 2 / 2, 1))
-    assert intervals.average(near).around().parts["training"] == pytest.approx(0.04)
     assert intervals.average([near[0], single(0.5, None)]).around().of == ALONE
     assert intervals.average(near[:1]).retraining == noise[0]
 

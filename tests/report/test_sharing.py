@@ -252,7 +252,7 @@ def test_the_same_is_told_of_corpora_of_one_split(world, answer):
     """Speakers are resampled there."""
     corpora = {name: {**table, "folds": 1} for name, table in READERS.items()}
     found = say(world, corpora=corpora, seeds=[0, 1], number=400)["separates"]
-    assert found.answer == answer
+    assert found.answer == answer, found.sentence
     assert "Held-out cells: a label that a corpus lacks in joint training is" in found.sentence
 
 

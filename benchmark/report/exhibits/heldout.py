@@ -148,8 +148,9 @@ def by_label(cells: Cells, joint: TrainingSet, corpus: str, rate: int) -> list[C
         full, without = said(joint, corpus, rate, recall_of(label)), others(joint, corpus)
         alone = [said(without, corpus, rate, of) for of in (recall_of(label), called(label))]
         found.append(Cell(held, false, full, *alone))
-    parts = [[getattr(cell, field.name) for cell in found] for field in fields(Cell)]
-    return [*found, Cell(*map(intervals.average, parts))]
+    parts = {field.name: [getattr(cell, field.name) for cell in found] for field in fields(Cell)}
+    means = {name: intervals.average(of, own=name in ("held", "called")) for name, of in parts.items()}
+    return [*found, Cell(**means)]
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:

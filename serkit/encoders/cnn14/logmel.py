@@ -27,10 +27,9 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from serkit.augment import Draw, Waves, cut
+from serkit.augment import MEL_BANDS, Draw, Waves, cut, stripes
 from serkit.device import on_gpu, send
 
-MEL_BANDS = 64
 FLOOR = 1e-10  # torchlibrosa's amin: -100 dB
 MIN_FRAMES = 32  # five 2x poolings leave one frame
 GPU_FRAMES = 8  # a batch is a multiple as long, 1 % padding: cuDNN plans anew for each length it has not seen
@@ -149,16 +148,7 @@ def reflect_at_ends(waves: Tensor, samples: Tensor, half: int) -> Tensor:
 def masked_cells(frames: np.ndarray, longest: int, drawn: Draw, device: torch.device) -> Tensor:
     """The cells that SpecAugment blanks in affected clips of so many frames, bool [clips, longest, 64]."""
     widths = np.round(frames[:, None] * drawn.time_masks[..., 0]) * drawn.affected[:, None]
-    in_time = _stripes(
-        widths, frames[:, None], drawn.time_masks[..., 1], torch.arange(longest, device=device)
-    )
+    in_time = stripes(widths, frames[:, None], drawn.time_masks[..., 1], longest, device)
     widths = drawn.band_masks[..., 0] * drawn.affected[:, None]
-    in_bands = _stripes(widths, MEL_BANDS, drawn.band_masks[..., 1], torch.arange(MEL_BANDS, device=device))
+    in_bands = stripes(widths, MEL_BANDS, drawn.band_masks[..., 1], MEL_BANDS, device)
     return in_time[:, :, None] | in_bands[:, None, :]
-
-
-def _stripes(width: np.ndarray, of: np.ndarray | int, place: np.ndarray, at: Tensor) -> Tensor:
-    """Whether cells `at` lie in one of the stripes [clips, masks] within `of` cells, bool [clips, cells]."""
-    first = np.floor(place * (of - width + 1))
-    edges = send(np.stack([first, first + width]).astype(np.int64), at.device)[..., None]
-    return ((at >= edges[0]) & (at < edges[1])).any(dim=1)
