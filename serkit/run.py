@@ -27,6 +27,12 @@ from serkit.train import Evaluation, embed, train
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
 
 
+def counted(model: Any) -> dict[str, int]:
+    """How many parameters a network has, and how many of them learn."""
+    every = [(of.numel(), of.requires_grad) for of in model.parameters()]
+    return {"learnt": sum(n for n, learns in every if learns), "all": sum(n for n, _ in every)}
+
+
 def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) -> Result:
     """Trains what `plan` asks for and tests it on every corpus; or returns the stored result of an equal run.
 
@@ -103,6 +109,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             "train_seconds": round(trained.train_seconds, 2),
             "evaluate_seconds": round(trained.evaluate_seconds, 2),
             "clips_per_second": round(clips_seen / trained.train_seconds, 1),
+            "parameters": counted(model),
         }
         kept = embeddings[np.concatenate(list(clips.tests.values()))].astype(np.float16)
         return result, table, kept if place.embeddings else None

@@ -6,6 +6,7 @@ over corpora, each with its interval, and each encoder is compared with the firs
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -105,14 +106,14 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Encoders:
 
 def _study(where: str, table: Any, study: Study) -> Study:
     """The study by another encoder."""
-    kinds = {
-        kind: {field: WRITTEN[str(of.type)] for field, of in SPECS[kind].__dataclass_fields__.items()}
+    keys = {
+        kind: {of.name: WRITTEN[str(of.type)] for of in dataclasses.fields(SPECS[kind])}
         for kind in ("model", "recipe")
     }
-    check_values(where, table, kinds["model"] | {"recipe": TABLE, "rates_percent": LIST})
+    check_values(where, table, keys["model"] | {"recipe": TABLE, "rates_percent": LIST})
     recipe = table.get("recipe", {})
-    check_values(f"{where}.recipe", recipe, kinds["recipe"])
-    model = {key: of for key, of in table.items() if key not in ("recipe", "rates_percent")}
+    check_values(f"{where}.recipe", recipe, keys["recipe"])
+    model = {key: of for key, of in table.items() if key in keys["model"]}
     found: ModelSpec = spec(ModelSpec, where, model)
     encoders.check(found)
     rates = tuple(table.get("rates_percent", study.rates_percent))
@@ -148,8 +149,8 @@ def terms(study: Study) -> dict[str, list[Term]]:
     for kind in NAMED:
         found[kind] = [of for train in sets for of in _lost(study, train, kind, low)]
     asked = study.exhibits.get("heldout")
-    joint = asked.columns if asked else ()
-    found["heldout"] = [Term(lacks=(train, name)) for train in joint for name in asked.lacks(train)]
+    lacking = [(train, name) for train in asked.columns for name in asked.lacks(train)] if asked else []
+    found["heldout"] = [Term(lacks=of) for of in lacking]
     return found
 
 

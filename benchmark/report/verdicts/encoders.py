@@ -1,0 +1,58 @@
+"""Is what the study finds its encoder's alone? Each of its encoders, by means over corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from benchmark.report.exhibits import encoders
+from benchmark.report.judging import Change, Claim, Family, Verdict, guessing, verdict
+from benchmark.report.terms import ABOVE, WITHIN
+
+if TYPE_CHECKING:
+    from benchmark.report.cells import Cells
+
+PLACE = 7.5
+BETTER = "Some encoder does better than {} on corpora that it did not learn from"
+UNNOTICED = (
+    "With every encoder, labels of one corpus permuted within arousal cost joint training less than 0.05"
+)
+
+
+def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
+    """Two verdicts of a study of several encoders; none of another."""
+    asked = cells.study.exhibits.get("encoders")
+    if asked is None:
+        return []
+    first, study = asked.of[0]
+    every = [(title, of, cells.of(of) if of is not study else cells) for title, of in asked.of]
+    apart = [_change(title, of, own, "other", (study, cells)) for title, of, own in every[1:]]
+    lost = [_change(title, of, own, "near") for title, of, own in every]
+    claims = [
+        (
+            Claim("encoders-transfer", BETTER.format(first), ABOVE),
+            apart,
+            f"Against {first}, mean over corpora: ",
+        ),
+        (Claim("encoders-swap", UNNOTICED, WITHIN), lost, "By encoder, mean over both corpora: "),
+    ]
+    asks = "Whether the encoders differ in this"
+    return [verdict(claim, Family(study, list(filter(None, of))), asks, then) for claim, of, then in claims]
+
+
+def _change(
+    title: str, study: Any, cells: Cells, name: str, against: tuple[Any, Cells] | None = None
+) -> Change | None:
+    """An indicator of an encoder, or what it has more of it than another; None where it is not asked for."""
+    terms = encoders.terms(study)[name]
+    other = encoders.terms(against[0])[name] if against else []
+    if not terms or (against and len(other) != len(terms)):
+        return None
+    sides = encoders.sides(cells, terms, other, against[1] if against else None)
+    plus, minus = (
+        tuple(place for term in terms for place in getattr(term, side)) for side in ("plus", "minus")
+    )
+    trains = dict.fromkeys(place.train for place in plus)
+    guessed = tuple(filter(None, (guessing(cells, train) for train in trains)))
+    heard = any(cells.row(*place)["above"] for place in plus)
+    return Change(title, plus, minus, encoders.mean(sides, len(terms)), heard, guessed)
