@@ -38,7 +38,7 @@ SETTINGS = {
     "of": (
         {"eGeMAPS": {"encoder": "opensmile:eGeMAPSv02", "freeze": ["encoder"]}},
         "a table each, by its name in tables: keys of [model]; a table recipe, of keys of [recipe] that are"
-        " others; and rates_percent, if not all of the study's.",
+        " others; and rates_percent and seeds, if not all of the study's.",
     ),
 }
 REFERENCE = {"encoders": (SAID, SETTINGS)}
@@ -110,19 +110,21 @@ def _study(where: str, table: Any, study: Study) -> Study:
         kind: {of.name: WRITTEN[str(of.type)] for of in dataclasses.fields(SPECS[kind])}
         for kind in ("model", "recipe")
     }
-    check_values(where, table, keys["model"] | {"recipe": TABLE, "rates_percent": LIST})
+    check_values(where, table, keys["model"] | {"recipe": TABLE, "rates_percent": LIST, "seeds": LIST})
     recipe = table.get("recipe", {})
     check_values(f"{where}.recipe", recipe, keys["recipe"])
     model = {key: of for key, of in table.items() if key in keys["model"]}
     found: ModelSpec = spec(ModelSpec, where, model)
     encoders.check(found)
-    rates = tuple(table.get("rates_percent", study.rates_percent))
-    for rate in rates:
-        one_of(f"{where}.rates_percent", rate, study.rates_percent)
+    some = {key: tuple(table.get(key, getattr(study, key))) for key in ("rates_percent", "seeds")}
+    for key, values in some.items():
+        for value in values:
+            one_of(f"{where}.{key}", value, getattr(study, key))
     changed = {key: frozen(of) for key, of in recipe.items()}
     other: Recipe = replace(study.recipe, **changed)
     check(found != study.model or other != study.recipe, f"{where}: the study's own encoder again")
-    return replace(study, model=found, recipe=other, rates_percent=rates)
+    rates, seeds = some["rates_percent"], some["seeds"]
+    return replace(study, model=found, recipe=other, rates_percent=rates, seeds=seeds)
 
 
 class Term(NamedTuple):

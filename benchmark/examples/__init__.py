@@ -1,0 +1,1 @@
+"""Encoders of one's own, as a study may name them (docs/encoders.md)."""
