@@ -31,7 +31,15 @@ def of_function(folder):
     return ModelSpec(encoder="frames.py:make")
 
 
+def of_hub(folder):
+    """Wav2vec2 as its base models are, normalised over time: the harder case."""
+    from tests.encoders.test_hf import network, saved
+
+    return ModelSpec(encoder=f"hf:{saved(network('Wav2Vec2', 'group'), folder)}")
+
+
 MADE = {
+    "hf": of_hub,
     "cnn14": lambda folder: ModelSpec(width=2, weights=None, dropout=0.0),
     "logmel_statistics": lambda folder: STATISTICS,
     "function": of_function,
