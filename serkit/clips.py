@@ -19,6 +19,7 @@ class ClipSet:
     corpus: np.ndarray  # which pack
     row: np.ndarray  # which clip of it
     label: np.ndarray  # class index
+    gains: Sequence[np.ndarray] = ()  # of each pack a factor for every clip, float32; empty: none
 
     def __len__(self) -> int:
         return len(self.row)
@@ -33,13 +34,18 @@ class ClipSet:
         """First sample of each clip in its pack, int64 [clips]."""
         return self._of_clips([pack.offsets for pack in self.packs])
 
+    @cached_property
+    def gain(self) -> np.ndarray:
+        """The factor of each clip, float32 [clips]; where there are `gains`."""
+        return self._of_clips(self.gains)
+
     def _of_clips(self, of_packs: Sequence[np.ndarray]) -> np.ndarray:
         firsts = np.cumsum([0, *map(len, of_packs)])
         return np.concatenate(of_packs)[firsts[self.corpus] + self.row]
 
     def __getitem__(self, clips: np.ndarray) -> ClipSet:
         """Some clips of the set, by their positions."""
-        return ClipSet(self.packs, self.corpus[clips], self.row[clips], self.label[clips])
+        return ClipSet(self.packs, self.corpus[clips], self.row[clips], self.label[clips], self.gains)
 
     def read(self, clips: np.ndarray, starts: np.ndarray, lengths: np.ndarray, into: np.ndarray) -> None:
         """Puts clips (positions in this set) from their starts on into int16 [batch, longest], then zeros."""

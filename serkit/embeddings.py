@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,13 @@ from serkit.corpora.reading.folder import made_once
 from serkit.device import on_gpu
 from serkit.files import cache_folder, read_bytes
 from serkit.loader import Loader
+from serkit.normalising import standardised
 from serkit.packs import Pack
 from serkit.specs import ModelSpec
 
 MOST_BYTES = 64 << 30
+READ_BY = ("outputs", "head")
+"""What a model's embeddings do not depend on."""
 Embed = Callable[[ClipSet], np.ndarray]
 _READ: dict[Path, np.ndarray] = {}
 
@@ -32,12 +35,22 @@ _READ: dict[Path, np.ndarray] = {}
 class Kept:
     """The embeddings of one encoder, by corpus."""
 
-    def __init__(self, model: ModelSpec, identity: str, loader: Loader) -> None:
-        """`identity` is `serkit.encoders.identify`'s; of the loader cap, level and device count."""
-        recipe = loader.recipe
+    def __init__(
+        self,
+        model: ModelSpec,
+        identity: str,
+        loader: Loader,
+        groups: Mapping[Pack, np.ndarray] | None = None,
+    ) -> None:
+        """`identity` is `serkit.encoders.identify`'s; of the loader cap, level and device count.
+
+        With `groups`, whose each clip of a pack is, embeddings are given less what their group has in common.
+        """
+        recipe, self._groups = loader.recipe, groups or None
         where = "cuda" if on_gpu(loader.device) else "cpu"
-        parts = (dataclasses.asdict(model), identity, recipe.max_seconds, recipe.loudness_dbfs, where)
-        self._about = json.dumps([*parts, torch.__version__], sort_keys=True)
+        of = {name: value for name, value in dataclasses.asdict(model).items() if name not in READ_BY}
+        parts = (of, identity, recipe.max_seconds, recipe.loudness_dbfs, where, torch.__version__)
+        self._about = json.dumps(parts, sort_keys=True)
 
     def of(self, clips: ClipSet, embed: Embed) -> np.ndarray:
         """Embeddings float32 [clips, width] of some clips; `embed` makes those of all of a corpus."""
@@ -46,7 +59,18 @@ class Kept:
         for number, table in enumerate(tables):
             here = clips.corpus == number
             found[here] = table[clips.row[here]]
-        return found
+        return self.normalised(clips, found, embed)
+
+    def normalised(self, clips: ClipSet, found: np.ndarray, embed: Embed) -> np.ndarray:
+        """Embeddings of some clips, augmented or not, less what their group has in common."""
+        if self._groups is None:
+            return found
+        given = np.empty_like(found)
+        for number, pack in enumerate(clips.packs):
+            here, groups = clips.corpus == number, self._groups[pack]
+            of = groups[clips.row[here]]
+            given[here] = standardised(found[here], of, self._table(pack, embed), groups)
+        return given
 
     def _table(self, pack: Pack, embed: Embed) -> np.ndarray:
         about = f"{pack.digest} {self._about}"

@@ -152,6 +152,8 @@ class Loader:
         lengths = np.minimum(clips.lengths[batch], self.longest)
         samples = self._samples(clips, batch, starts, lengths)
         waves = samples.float().mul_(1 / FULL_SCALE)
+        if clips.gains:
+            waves *= send(clips.gain[batch], self.device)[:, None]
         if self.recipe.loudness_dbfs is not None:
             waves *= level_gains(waves, send(lengths, self.device), self.recipe.loudness_dbfs)[:, None]
         return waves, lengths

@@ -73,8 +73,11 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
         model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
         loader = Loader(encoder, spec.recipe, place.device, augmenting, spec.draws)
-        if isinstance(model, Fitted) and spec.model.encoder != STATISTICS.encoder:  # which takes no time
-            model.kept = Kept(spec.model, identity, loader)
+        whose = splits.groups(spec, loaded)
+        if not isinstance(model, Fitted):
+            clips = clips.levelled(whose)
+        elif whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
+            model.kept = Kept(spec.model, identity, loader, whose)
         evaluation = Evaluation(
             clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
         )

@@ -49,12 +49,13 @@ ENCODER = "encoder"
 """All of an encoder, among the parts that may be frozen."""
 HEADS, POOLED_BY = ("linear", "relu-linear"), ("stretched", "own")
 OUTPUTS, SCHEDULES = ("shared", "per-corpus"), ("constant", "one-cycle")
+NORMALISED = ("none", "corpus", "speaker")
 CHECKPOINTS = {"cnn14-32k": "Cnn14_mAP=0.431.pth", "cnn14-16k": "Cnn14_16k_mAP=0.438.pth"}
 CHECKPOINT_OF = {name: "cnn14-16k" if name == "native-16k" else "cnn14-32k" for name in FRONT_ENDS}
 """The checkpoint whose network each front end feeds."""
 BEFORE: dict[str, Any] = {"pool_by": "own", "max_training_clips": None, "encoder": "cnn14"}
 BEFORE |= {"dropout": 1.0, "outputs": "shared", "schedule": "constant", "settings": (), "freeze": ()}
-BEFORE |= {"encoder_learning_rate": None, "accumulate": 1, "warmup": 0.0}
+BEFORE |= {"encoder_learning_rate": None, "accumulate": 1, "warmup": 0.0, "normalise": "none"}
 """Later settings, at the value that runs had before: left out of keys there, so that results stand."""
 
 MAX_IN_NAME, MAX_IN_LABEL = 40, 200
@@ -228,6 +229,9 @@ class Recipe:
         accumulate: into how many parts a batch is divided, whose gradients are added up before a step: less
             memory, the same clips a step. What a network normalises by batches it takes from each part.
         warmup: the first share of the steps, over which the rate rises from 0 to what it would be.
+        normalise: `none`; or by `corpus` or `speaker`, with all its clips that are not augmented, tested ones
+            too, but never their labels: embeddings of a frozen encoder are standardised, waves of any other
+            brought to one level (RMS, -26 dB re full scale) by one gain for all of its clips.
     """
 
     learning_rate: float = 1e-4
@@ -243,6 +247,7 @@ class Recipe:
     encoder_learning_rate: float | None = None
     accumulate: int = 1
     warmup: float = 0.0
+    normalise: str = "none"
 
     def __post_init__(self) -> None:
         check_numbers(self, "recipe", "recipe ")
@@ -250,6 +255,7 @@ class Recipe:
         check(self.accumulate <= self.batch_size, f"{parts}: expected a clip or more in each part")
         one_of("recipe pool_by =", self.pool_by, POOLED_BY)
         one_of("recipe schedule =", self.schedule, SCHEDULES)
+        one_of("recipe normalise =", self.normalise, NORMALISED)
         asked = f"epochs = {self.epochs} with evaluations_per_epoch = {self.evaluations_per_epoch:g}"
         most = f"expected {MAX_EVALUATIONS:,} evaluations at most (each is kept with the result)"
         check(self.evaluations <= MAX_EVALUATIONS, f"recipe {asked}: {most}")
@@ -263,7 +269,8 @@ class Recipe:
         """The recipe of a head that is fitted at once: unless clips are augmented all epochs are the same."""
         epochs = self.epochs if augment_percent else 1
         recipe = type(self)(epochs=epochs, evaluations_per_epoch=1 / epochs, tail=1.0)
-        return dataclasses.replace(recipe, max_seconds=self.max_seconds, loudness_dbfs=self.loudness_dbfs)
+        same = {name: getattr(self, name) for name in ("max_seconds", "loudness_dbfs", "normalise")}
+        return dataclasses.replace(recipe, **same)
 
 
 class Keyed(ABC):

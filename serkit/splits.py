@@ -1,5 +1,8 @@
 """Which clips of its corpora a run learns from, which it scores, and how it scores them."""
 
+from __future__ import annotations
+
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from serkit import metrics
+from serkit import metrics, normalising
 from serkit.clips import ClipSet, join
 from serkit.corpora.reading.corpus import PARTS, UNKNOWN_SPEAKER, Corpus, some
 from serkit.errors import CorpusUnfit
 from serkit.job import Loaded
 from serkit.labels import LABELS, corpus_of, learnt
+from serkit.normalising import gains
 from serkit.packs import Pack
 from serkit.resultfile import TAIL
 from serkit.specs import RunSpec
@@ -30,6 +34,16 @@ class Split:
     own: int  # how many clips are of those that it learns from
     tests: dict[tuple[str, int], np.ndarray]
     validation: dict[str, list[np.ndarray]]  # by fold that is left out; without corpora that have none
+
+    def levelled(self, whose: Mapping[Pack, np.ndarray]) -> Split:
+        """The same, all clips of each group brought to one level; without groups as they are."""
+        if not whose:
+            return self
+        both = (self.training, self.evaluation)
+        training, evaluation = (
+            dataclasses.replace(of, gains=[gains(pack, whose[pack]) for pack in of.packs]) for of in both
+        )
+        return dataclasses.replace(self, training=training, evaluation=evaluation)
 
 
 def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
@@ -69,6 +83,14 @@ def split(spec: RunSpec, loaded: Mapping[str, Loaded]) -> Split:
             validation[trained_on[name]] = [first + np.searchsorted(rows, of) for of in parts["validation"]]
     own = sum(len(rows) for _, rows, _ in scored[: len(trained_on)])
     return Split(join(training), join(scored), tuple(order), own, tests, validation)
+
+
+def groups(spec: RunSpec, loaded: Mapping[str, Loaded]) -> dict[Pack, np.ndarray]:
+    """Whose each clip of a pack is, where a run normalises by that. Raises SpecError: speakers not known."""
+    by = spec.recipe.normalise
+    if by == "none":
+        return {}
+    return {here.pack: normalising.groups(by, here.corpus.clips, name) for name, here in loaded.items()}
 
 
 def tested(spec: RunSpec, name: str, corpus: Corpus) -> Sequence[int]:

@@ -19,14 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from serkit import metrics
-from serkit.augment import Waves
 from serkit.clips import ClipSet
 from serkit.device import autocast, send
 from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
 from serkit.heads import Fitted
 from serkit.labels import LABELS
-from serkit.loader import Loader, sorted_batches
+from serkit.loader import Epoch, Loader, sorted_batches
 from serkit.settings import check
 from serkit.specs import Recipe
 
@@ -177,7 +176,7 @@ def _fitted(
         made = [every[batch] for batches in order for batch in batches]
     else:
         pairs = ((batch, epoch) for epoch in epochs for batch in epoch.batches)
-        made = [_embedding(model, loader.load(training, *pair)) for pair in pairs]
+        made = [_augmented(model, loader, training, *pair) for pair in pairs]
     target = training.label[np.concatenate([batch for batches in order for batch in batches])]
     features = np.concatenate(made)
     model.fit(features, target)
@@ -195,10 +194,12 @@ def _fitted(
 
 
 @torch.inference_mode()
-def _embedding(model: Encoder, parts: Iterable[Waves]) -> np.ndarray:
-    inputs = model.inputs(parts)
-    with autocast(next(iter(model.parameters())).device):
-        return model.embed(*inputs).float().cpu().numpy()
+def _augmented(model: Any, loader: Loader, clips: ClipSet, batch: np.ndarray, epoch: Epoch) -> np.ndarray:
+    """Embeddings of a batch as drawn, float32 [batch, width]."""
+    inputs = model.inputs(loader.load(clips, batch, epoch))
+    with autocast(loader.device):
+        found = model.embed(*inputs).float().cpu().numpy()
+    return model.kept.normalised(clips[batch], found, _bare(model, loader)) if model.kept else found
 
 
 def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
@@ -279,12 +280,13 @@ def predict(model: Encoder, clips: ClipSet, loader: Loader, first: int | None = 
 def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     """The embedding of every clip, float32 [clips, width]; long ones count by their start."""
     model.to(loader.device)
-
-    def made(some: ClipSet) -> np.ndarray:
-        return _outputs(model, lambda inputs: model.embed(*inputs).float(), some, loader)
-
-    kept = getattr(model, "kept", None)
+    kept, made = getattr(model, "kept", None), _bare(model, loader)
     return kept.of(clips, made) if kept else made(clips)
+
+
+def _bare(model: Encoder, loader: Loader) -> Callable[[ClipSet], np.ndarray]:
+    """Embeds clips, whatever is kept."""
+    return lambda clips: _outputs(model, lambda inputs: model.embed(*inputs).float(), clips, loader)
 
 
 @torch.inference_mode()

@@ -18,7 +18,8 @@ serkit.corpora                                              what every corpus be
 serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed
 serkit.doctor                                               what is wrong with them
 serkit.device serkit.streams serkit.reverb serkit.augment
-serkit.encoders serkit.heads serkit.loader serkit.embeddings serkit.metrics serkit.probe serkit.train
+serkit.encoders serkit.heads serkit.loader serkit.normalising
+serkit.embeddings serkit.metrics serkit.probe serkit.train
 serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share

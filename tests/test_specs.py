@@ -95,6 +95,7 @@ OTHERS = {
         "encoder_learning_rate": 1e-5,
         "accumulate": 2,
         "warmup": 0.1,
+        "normalise": "speaker",
     },
     Augmentation: {
         "effects": ("stretch", "fade", "equalizer", "reverb", "noise", "specaugment"),

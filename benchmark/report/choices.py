@@ -14,6 +14,7 @@ from serkit.specs import CorpusSpec, ModelSpec, Recipe
 
 LOSS = "softmax; binary cross entropy against the one-hot label, mean over classes"
 FITTED = "logistic regression on standardised embeddings (scikit-learn, L2, C = 1)"
+LEVEL_DBFS = -26.0  # `serkit.normalising`, which numpy comes with
 POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 
 
@@ -39,10 +40,20 @@ def choices(study: Study) -> list[tuple[str, str]]:
         "10 clip length": f"{crops}; batches of clips about as long, {POOLED[recipe.pool_by]}",
         **_augmentation(study),
         "13 loudness": loudness,
+        **_normalised(study),
         "14 tuning": _grid(study),
         "15 acoustics": _acoustics(study),
     }
     return list(said.items())
+
+
+def _normalised(study: Study) -> dict[str, str]:
+    """What is taken off by corpus or speaker; nothing is said where nothing is."""
+    by, model = study.recipe.normalise, study.model
+    if by == "none":
+        return {}
+    what = "embeddings standardised" if model.fitted else f"waves brought to {LEVEL_DBFS:g} dBFS together"
+    return {"13 normalisation": f"by {by}: {what}, with all its clips, tested ones too, never their labels"}
 
 
 def _network(model: ModelSpec) -> dict[str, str]:
