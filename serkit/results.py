@@ -40,6 +40,9 @@ REFUSED = (OSError, NotImplementedError)
 MAX_NAMED = 5
 """Files that cannot be read are named up to so many."""
 
+OF_ENCODERS = "encoders"
+"""The folder beside runs that holds reports of each encoder."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -139,7 +142,7 @@ class Store:
             keys.update(bundled.keys if bundled else ())
         except ResultsUnreadable as error:
             unread.append(str(error))
-        return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)))
+        return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)) - {OF_ENCODERS})
 
     def all(self) -> Iterator[tuple[Spec, Result]]:
         """What `results` can read, each with its spec, but those by another method."""

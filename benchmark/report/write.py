@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from benchmark.report import escape, page, verdicts
@@ -9,7 +10,7 @@ from benchmark.report.collect import Report
 from benchmark.report.tables import Table
 from benchmark.study import Study
 from serkit.files import write_whole
-from serkit.results import Store, unwritable
+from serkit.results import OF_ENCODERS, Store, unwritable
 from serkit.words import printable
 
 
@@ -18,7 +19,8 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, R
 
     Writes `index.html`, `report.md`, each table as `<name>.md`, `.csv` and `.tex`, each figure as `.png`,
     `.svg` and `.pdf`, and every digit of the exhibits' numbers in `cells.csv`, `matrix-cells.csv` and the
-    like. Heat maps have `paper` or `safe` colours (`benchmark.report.exhibits.changes`).
+    like; of a study of several encoders the same for each of them in `encoders/`. Heat maps have `paper` or
+    `safe` colours (`benchmark.report.exhibits.changes`).
 
     Returns:
         The same for the terminal, and the report.
@@ -31,6 +33,13 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, R
     with store.locked("report"):  # a session that ends and somebody's `report` write the same files
         try:
             pictures = _write(report, store.folder, colours)
+            others = study.exhibits["encoders"].of[1:] if "encoders" in study.exhibits else ()
+            for title, of in others:
+                folder = store.folder / OF_ENCODERS / "".join(at if at.isalnum() else "-" for at in title)
+                folder.mkdir(parents=True, exist_ok=True)
+                _write(
+                    Report(dataclasses.replace(of, title=f"{study.title}: {title}"), store), folder, colours
+                )
         except OSError as error:
             raise unwritable(Path(error.filename2 or error.filename or store.folder), error) from error
     files = [page.NAME, "report.md", "verdicts.json", *(f"{name}.csv" for name in report.numbers)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark import study as studies
-from benchmark.report import collect, page
+from benchmark.report import collect, page, write
 from benchmark.report.exhibits import encoders
 from benchmark.report.terms import FAILS, HOLDS, UNTOLD
 from serkit.errors import SpecError
@@ -161,3 +161,13 @@ def test_the_table_has_a_row_an_encoder_and_stands_on_the_page(made, tmp_path):
 def test_what_cannot_be_asked_is_refused(table, words):
     with pytest.raises(SpecError, match=words):
         studies.from_toml(STUDY | {"encoders": table}, "made")
+
+
+def test_each_other_encoder_has_a_report_of_its_own(tmp_path):
+    store = Store(tmp_path / "made")
+    write.assemble(studies.from_toml(ASKED, "made"), store)
+    own, other = (tmp_path / "made" / name / "report.md" for name in (".", "encoders/Other"))
+    assert "Encoders: what each carries" in own.read_text()
+    assert other.read_text().startswith("# Three corpora: Other")
+    assert "opensmile:eGeMAPSv02" in other.read_text()
+    assert store.keys([]) == []
