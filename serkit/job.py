@@ -37,6 +37,7 @@ class Place:
     worker: str = ""  # the name of this process, for those who watch; empty: it is alone
     rerun: bool = False  # even if the result is there
     embeddings: bool = True  # whether a run's are kept
+    models: bool = False  # whether trained networks are kept (`serkit.trained`)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from serkit.provenance import environment
 from serkit.resultfile import Result
 from serkit.specs import STATISTICS, RunSpec
 from serkit.train import Evaluation, embed, train
+from serkit.trained import keep
 
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
 
@@ -84,6 +85,8 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         probed = probe.chosen(clips.evaluation.corpus)
         before = embed(model, clips.evaluation[probed], loader)
         trained = train(model, loader, clips.training, evaluation, report)
+        if place.models:
+            keep(model, place.store.run_folder(spec.key))
         table = splits.clip_scores(clips, loaded, trained)
         embeddings = embed(model, clips.evaluation, loader)
         read_from = {"statistics": before, "outputs": np.log(trained.tail[probed].clip(min=1e-6))}

@@ -196,7 +196,7 @@ class ModelSpec:
     def name(self) -> str:
         """The encoder in the name of a run: `hf-wavlm-base-plus`, `opensmile-eGeMAPSv02-frozen`."""
         what, _, which = self.encoder.partition(":")
-        parts = (what.removesuffix(".py"), which.partition("@")[0].rstrip("/"))
+        parts = (what.removesuffix(".py").split(".")[-1], which.partition("@")[0].rstrip("/"))
         last = "-".join(filter(None, (part.split("/")[-1] for part in parts)))
         short = "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in last)
         return short[:MAX_IN_NAME] + "-frozen" * (ENCODER in self.freeze)

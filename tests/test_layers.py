@@ -23,6 +23,7 @@ serkit.embeddings serkit.metrics serkit.probe serkit.train
 serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
+serkit.trained                                              a network that is kept
 serkit                                                      joins: run, measure
 benchmark.beside benchmark.study_file benchmark.study benchmark.starter
 benchmark.options benchmark.session.progress benchmark.session.checks

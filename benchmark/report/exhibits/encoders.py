@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.report.exhibits import Section, heldout
-from benchmark.report.judging import Place
+from benchmark.report.exhibits.questions import Cell
 from benchmark.report.later import figures, intervals, np, pd, tables
 from benchmark.study import SPECS, Condition, Study, TrainingSet
 from benchmark.study_file import LIST, TABLE, TEXT, WRITTEN, check_values, spec
@@ -130,8 +130,8 @@ def _study(where: str, table: Any, study: Study) -> Study:
 class Term(NamedTuple):
     """What is averaged: cells less others on one corpus, or a corpus that lacks labels."""
 
-    plus: tuple[Place, ...] = ()
-    minus: tuple[Place, ...] = ()
+    plus: tuple[Cell, ...] = ()
+    minus: tuple[Cell, ...] = ()
     lacks: tuple[TrainingSet, str] | None = None
 
 
@@ -145,8 +145,8 @@ def terms(study: Study) -> dict[str, list[Term]]:
     found: dict[str, list[Term]] = {}
     for where, here in (("own", True), ("other", False)):
         tests = [(train, name) for train, name in pairs if (name in train) == here]
-        found[where] = [Term((Place(*at, low),)) for at in tests]
-        gains = [Term((Place(*at, high),), (Place(*at, low),)) for at in tests]
+        found[where] = [Term(((*at, low),)) for at in tests]
+        gains = [Term(((*at, high),), ((*at, low),)) for at in tests]
         found[f"gain {where}"] = gains if high > low else []
     for kind in NAMED:
         found[kind] = [of for train in sets for of in _lost(study, train, kind, low)]
@@ -166,8 +166,7 @@ def _lost(study: Study, train: TrainingSet, kind: str, rate: int) -> list[Term]:
     own = study.corpus(changed[0]).scramble
     if permutation_of(treatment_of(changed[0]), own) != permutation_of(kind):
         return []
-    places = [(Place(true, corpus_of(name), rate), Place(train, name, rate)) for name in train]
-    return [Term((of,), (less,)) for of, less in places]
+    return [Term(((true, corpus_of(name), rate),), ((train, name, rate),)) for name in train]
 
 
 Sides = list[tuple[list["Units"], list["Units"]]]
@@ -194,7 +193,7 @@ def _units(cells: Cells, term: Term) -> tuple[str, list[Units], list[Units]]:
         train, corpus = term.lacks
         cell = heldout.by_label(cells, train, corpus, min(cells.study.rates_percent))[-1]
         return corpus, [cell.held], [cell.called]
-    corpus = corpus_of((*term.plus, *term.minus)[0].test)
+    corpus = corpus_of((*term.plus, *term.minus)[0][1])
     plus, minus = ([cells.units(*place) for place in side] for side in (term.plus, term.minus))
     return corpus, plus, minus
 

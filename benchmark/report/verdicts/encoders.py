@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import encoders
-from benchmark.report.judging import Change, Claim, Family, Verdict, guessing, verdict
+from benchmark.report.judging import Change, Claim, Family, Place, Verdict, guessing, verdict
 from benchmark.report.terms import ABOVE, WITHIN
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _change(
         return None
     sides = encoders.sides(cells, terms, other, against[1] if against else None)
     plus, minus = (
-        tuple(place for term in terms for place in getattr(term, side)) for side in ("plus", "minus")
+        tuple(Place(*at) for term in terms for at in getattr(term, side)) for side in ("plus", "minus")
     )
     trains = dict.fromkeys(place.train for place in plus)
     guessed = tuple(filter(None, (guessing(cells, train) for train in trains)))
