@@ -22,12 +22,12 @@ serkit.encoders serkit.heads serkit.loader serkit.embeddings serkit.metrics serk
 serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
-serkit                                                      joins: run, measure
+serkit.run serkit.outside serkit                            joins: run, measure; runs from elsewhere
 benchmark.beside benchmark.study_file benchmark.study benchmark.starter
 benchmark.options benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report
-benchmark.session benchmark.plan benchmark.listen
+benchmark.session benchmark.plan benchmark.listen benchmark.predictions
 benchmark                                                   the command line
 cases
 tools
@@ -134,6 +134,7 @@ def test_no_cycles(package):
         "benchmark.study",
         "benchmark.session.plugin",
         "benchmark.session.checks",
+        "benchmark.cli, benchmark.predictions",
     ],
 )
 def test_light_modules_stay_light(name, fresh_python):
