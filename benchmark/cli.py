@@ -22,6 +22,7 @@ from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.files import house_libraries
 from serkit.specs import CHECKPOINTS, METRICS
+from serkit.words import printable
 
 
 @click.group(
@@ -201,6 +202,48 @@ def bundle(study_name: str, results: str | None, output: str | None, decisions: 
     path = Path(output) if output else store.bundle_path
     outputs.claim(path)
     say(store.write_bundle(path, decisions))
+
+
+@main.command()
+@click.argument("study_name", metavar="STUDY", shell_complete=options.a_study)
+@seeds_option
+@click.option("--output", "-o", type=click.Path(), help="File to write; default the terminal.")
+def folds(study_name: str, seeds: int | None, output: str | None) -> None:
+    """Write which clips each run of a study has, as csv.
+
+    A row for each run of STUDY, part and clip: the label, the label that the run is taught, and the file.
+    For a model that is trained outside serkit: docs/importing.md.
+    """
+    from benchmark import predictions
+
+    study, data = studies.read(study_name, seeds), studies.data_folder()
+    if output:
+        say(predictions.write_folds(study, data, Path(output)))
+    else:
+        predictions.print_folds(study, data, lambda text: click.echo(printable(text), nl=False))
+
+
+@main.command("import")
+@click.argument("study_name", metavar="STUDY", shell_complete=options.a_study)
+@click.argument("predictions_file", metavar="PREDICTIONS", type=click.Path())
+@results_option
+@seeds_option
+@click.option("--partial", is_flag=True, help="Import the runs that are there, though others are missing.")
+def import_(
+    study_name: str, predictions_file: str, results: str | None, seeds: int | None, partial: bool
+) -> None:
+    """Make results of what another model says of the clips.
+
+    STUDY has encoder = "imported:NAME". PREDICTIONS, csv or parquet, has a row for each test and validation
+    clip of each run: run, corpus and path as `folds` writes them, and the probabilities of the labels. All
+    is checked before any result is stored; results that are there are replaced. See docs/importing.md.
+    """
+    from benchmark import predictions
+    from serkit.job import Place
+
+    study, store = opened(study_name, results, seeds)
+    place = Place(store, studies.data_folder())
+    say(predictions.store(study, place, Path(predictions_file), partial))
 
 
 @main.command()

@@ -26,6 +26,7 @@ from serkit import corpora
 from serkit.corpora.reading.corpus import PARTS
 from serkit.encoders.cnn14.checkpoints import is_here
 from serkit.errors import CorpusMissing
+from serkit.resultfile import is_imported
 from serkit.results import Store, left_out, other_methods, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 from serkit.words import many
@@ -178,7 +179,8 @@ def _by_other_studies(
     by_width: dict[int, list[Run]] = defaultdict(list)
     for other in stores(store.folder.parent, []):
         for spec, result in other.all() if other != store else ():
-            if spec.kind == TRAINING and result["environment"]["device_name"] == here:
+            trained = not is_imported(result) and result["environment"]["device_name"] == here
+            if spec.kind == TRAINING and trained:
                 by_width[spec.model.width].insert(0, Run(spec, result))
     if not by_width:
         return {}

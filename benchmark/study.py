@@ -215,7 +215,7 @@ class Study:
         if not names & self.brought:  # what an exhibit makes for itself is no test of others' runs
             tested = tuple(corpus for corpus in tested if corpus.name not in self.brought)
         model, recipe = how or self.how
-        recipe = recipe.at_once(augment_percent) if model.fitted else recipe
+        recipe = model.recipe(recipe, augment_percent)
         way = model, recipe, self.augmentation if augment_percent else None
         return [
             _run(train, tested, augment_percent, fold, seed, *way)

@@ -35,6 +35,10 @@ class AudioError(SerkitError):
         self.kind, self.why = kind, why
 
 
+class PredictionsUnfit(SerkitError):
+    """Probabilities made elsewhere cannot be imported as they are (clips missing, no probabilities, ...)."""
+
+
 class WeightsMissing(SerkitError):
     """A pretrained checkpoint is needed and not in its place, or is not the published file."""
 

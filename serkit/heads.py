@@ -119,6 +119,12 @@ def headed(model: ModelSpec, made: Any, outputs: int) -> Any:
     return network
 
 
+def counted(network: Any) -> dict[str, int]:
+    """How many parameters a network has, and how many of them learn; of a fitted one those of its head."""
+    every = [(of.numel(), of.requires_grad) for of in network.parameters()]
+    return {"learnt": sum(n for n, learns in every if learns), "all": sum(n for n, _ in every)}
+
+
 def parts(network: Any) -> Mapping[str, nn.Module]:
     """The parts of an encoder by name: what it says they are, or the modules that it consists of."""
     encoder = getattr(network, "encoder", network)

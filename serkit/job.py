@@ -67,10 +67,16 @@ _LOADED: dict[tuple[CorpusSpec, Path | None, int], Loaded] = {}
 
 def read(spec: CorpusSpec, place: Place) -> Corpus:
     """A corpus's table. Raises CorpusMissing, CorpusUnfit; SpecError: other folds than the study says."""
-    wanted = (spec, place.data)
-    if wanted not in _READ:
+    if (spec, place.data) not in _READ:
         place.store.report_reading(spec.name, {"reading": spec.reader})
-        corpus = corpora.load(spec.reader, place.data, dict(spec.options))
+    return found(spec, place.data)
+
+
+def found(spec: CorpusSpec, data: Path | None) -> Corpus:
+    """As `read`, of a corpus that lies in a folder, for whoever only looks."""
+    wanted = (spec, data)
+    if wanted not in _READ:
+        corpus = corpora.load(spec.reader, data, dict(spec.options))
         has = f"corpus {spec.name} has {corpus.n_folds} folds with these options"
         check(corpus.n_folds == spec.folds, f"{has}; the study says folds = {spec.folds}")
         has = f"corpus {spec.name}: its folds have {len(corpus.trainings)} different sets of training clips"

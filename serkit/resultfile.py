@@ -19,7 +19,16 @@ from serkit.errors import ResultDamaged, ResultsUnreadable
 from serkit.files import open_file, parse_json, read_bytes, read_json, usual_number
 from serkit.labels import LABELS, corpus_of
 from serkit.settings import check
-from serkit.specs import ACOUSTICS_METHOD, MEASUREMENT, METHOD, TRAINING, RunSpec, from_json, kind_of
+from serkit.specs import (
+    ACOUSTICS_METHOD,
+    IMPORTED,
+    MEASUREMENT,
+    METHOD,
+    TRAINING,
+    RunSpec,
+    from_json,
+    kind_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,12 +166,16 @@ def _check(result: Result, folder: str) -> None:
     folds = {corpus["name"]: corpus["folds"] for corpus in spec["corpora"]}
     check(set(result["corpora"]) == set(folds), "corpora are not those of the spec")
     check(set(folds) <= set(dict(spec["fingerprints"])), "a corpus has no fingerprint")
+    imported = is_imported(result)
+    known = all((at["loss"] is None) == imported for at in result["history"])
+    check(known and bool(result["affected"]) != imported, "losses and augmentation are known unless imported")
     _check_tests(result)
     if spec["method"] == METHOD:
         run = cast(RunSpec, from_json(spec))
         hash(run)  # results are found by it
         asked = {test for corpus in run.corpora for test in run.tests_of(corpus)}
         check(set(result["tests"]) == asked, "tests are not those of the spec")
+        check(run.model.imported == imported, f"initialisation {result['initialisation']} is not the spec's")
 
 
 def _check_tests(result: Result) -> None:
@@ -201,6 +214,11 @@ def _check_tests(result: Result) -> None:
         check(set(at["validation"]) == set(result["validation"]), f"history[{number}] validates others")
 
 
+def is_imported(result: Result) -> bool:
+    """Whether a result's probabilities were made outside serkit (docs/importing.md)."""
+    return result.get("initialisation") == IMPORTED
+
+
 GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
 """Loss of a network that gives each of the four classes a quarter, whatever it hears: 0.56."""
 FAR_ABOVE = 4.0
@@ -213,5 +231,6 @@ def diverged(result: Result) -> bool:
     A network that learns nothing comes down to guessing; one that stays far above it was thrown off by too
     large steps, and what it says of the test clips is chance.
     """
-    losses = [at["loss"] for at in result.get("history", [])][-result.get("tail_evaluations", 1) :]
+    tail = result.get("history", [])[-result.get("tail_evaluations", 1) :]
+    losses = [at["loss"] for at in tail if at["loss"] is not None]  # of what is imported none is known
     return bool(losses) and statistics.median(losses) > FAR_ABOVE * GUESSING

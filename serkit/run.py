@@ -4,34 +4,37 @@ corpora -> packs -> fingerprints -> key -> (there? use it) -> split -> training 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from serkit import encoders, metrics, probe, splits
 from serkit.augment import Augmenting
 from serkit.device import on_gpu
 from serkit.embeddings import Kept
-from serkit.heads import Fitted
-from serkit.job import Made, Place, load, once, read
+from serkit.heads import Fitted, counted
+from serkit.job import Loaded, Made, Place, load, once, read
 from serkit.labels import LABELS
 from serkit.loader import Loader
 from serkit.provenance import environment
 from serkit.resultfile import Result
 from serkit.specs import STATISTICS, RunSpec
-from serkit.train import Evaluation, embed, train
+from serkit.train import Evaluation, Trained, embed, train
 from serkit.trained import keep
 
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
 
 
-def counted(model: Any) -> dict[str, int]:
-    """How many parameters a network has, and how many of them learn."""
-    every = [(of.numel(), of.requires_grad) for of in model.parameters()]
-    return {"learnt": sum(n for n, learns in every if learns), "all": sum(n for n, _ in every)}
+class Identified(NamedTuple):
+    """A run and all that enters its key."""
+
+    spec: RunSpec  # with its fingerprints
+    encoder: encoders.Description
+    loaded: Mapping[str, Loaded]  # its corpora by name
 
 
 def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) -> Result:
@@ -47,20 +50,14 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         The result (`results/README.md`).
 
     Raises:
-        SpecError: folds other than the study says.
+        SpecError: folds other than the study says, or a model that is imported and has no result.
         CorpusMissing, WeightsMissing: a corpus or the checkpoint is not there.
         CorpusUnfit, AudioError: a corpus cannot be used.
         TrainingDiverged: the loss is not finite.
         ResultsUnreadable, ResultsUnwritable: as `serkit.job.once`.
     """
-    for corpus in plan.corpora:
-        read(corpus, place)  # what is missing is said before anything is decoded
-    identity = encoders.identify(plan.model)
-    encoder = encoders.describe(plan.model)
-    loaded = {corpus.name: load(corpus, encoder.rate_hz, place) for corpus in plan.corpora}
-    fingerprints = [(name, corpus.fingerprint) for name, corpus in loaded.items()]
-    fingerprints += [(plan.model.encoder, identity)] if identity else []
-    spec = dataclasses.replace(plan, fingerprints=tuple(fingerprints))
+    about = identified(plan, place)
+    spec, encoder, loaded = about
 
     def report(event: dict[str, Any]) -> None:
         # The metrics stand in the result.
@@ -78,6 +75,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         if not isinstance(model, Fitted):
             clips = clips.levelled(whose)
         elif whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
+            identity = dict(spec.fingerprints).get(spec.model.encoder, "")
             model.kept = Kept(spec.model, identity, loader, whose)
         evaluation = Evaluation(
             clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
@@ -87,37 +85,70 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         trained = train(model, loader, clips.training, evaluation, report)
         if place.models:
             keep(model, place.store.run_folder(spec.key))
-        table = splits.clip_scores(clips, loaded, trained)
         embeddings = embed(model, clips.evaluation, loader)
-        read_from = {"statistics": before, "outputs": np.log(trained.tail[probed].clip(min=1e-6))}
+        read_from = {"statistics": before}
         if spec.model.encoder != STATISTICS.encoder:
-            read_from |= {"before": before, "embedding": embeddings[probed]}
-            del read_from["statistics"]
+            read_from = {"before": before, "embedding": embeddings[probed]}
             plain = dataclasses.replace(STATISTICS, front_end=spec.model.front_end)
             if encoders.describe(plain).rate_hz == encoder.rate_hz:
                 read_from["statistics"] = embed(encoders.build(plain, 0), clips.evaluation[probed], loader)
-        clips_seen = spec.recipe.epochs * len(clips.training)
-        tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
-        tests = tail[-1]["tests"]
-        result = {
-            "initialisation": spec.model.weights or "random",
-            "corpora": {name: splits.about(spec, name, of, clips.training) for name, of in loaded.items()},
-            "training_clips": len(clips.training),
-            "tests": {test: metrics.over_tail([at["tests"][test] for at in tail]) for test in tests},
-            "validation": {
-                name: metrics.summary([at["validation"][name] for at in tail]) for name in clips.validation
-            },
-            "tail_evaluations": len(tail),
-            "affected": trained.affected,
-            "probe": probe.probe(read_from, splits.scored_clips(clips, loaded, probed)),
-            "history": trained.history,
-            "environment": {**environment(place.device), "bf16": on_gpu(place.device)},
-            "train_seconds": round(trained.train_seconds, 2),
-            "evaluate_seconds": round(trained.evaluate_seconds, 2),
-            "clips_per_second": round(clips_seen / trained.train_seconds, 1),
-            "parameters": counted(model),
-        }
+        result, table = assembled(about, clips, trained, read_from, place.device)
+        result["parameters"] = counted(model)
         kept = embeddings[np.concatenate(list(clips.tests.values()))].astype(np.float16)
         return result, table, kept if place.embeddings else None
 
     return once(spec, place, do)
+
+
+def identified(plan: RunSpec, place: Place) -> Identified:
+    """Reads and packs what a run is of. Raises as `run`."""
+    for corpus in plan.corpora:
+        read(corpus, place)  # what is missing is said before anything is decoded
+    identity = encoders.identify(plan.model)
+    encoder = encoders.describe(plan.model)
+    loaded = {corpus.name: load(corpus, encoder.rate_hz, place) for corpus in plan.corpora}
+    fingerprints = [(name, corpus.fingerprint) for name, corpus in loaded.items()]
+    fingerprints += [(plan.model.encoder, identity)] if identity else []
+    return Identified(dataclasses.replace(plan, fingerprints=tuple(fingerprints)), encoder, loaded)
+
+
+def assembled(
+    about: Identified,
+    clips: splits.Split,
+    trained: Trained,
+    read_from: Mapping[str, np.ndarray],
+    device: str,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """A run's part of its result, and the scores of its test clips, from what it says of the clips.
+
+    Args:
+        about: the run.
+        clips: its clips.
+        trained: what it says of those that it scores, at each evaluation.
+        read_from: what is probed beside its outputs, float [clips of `probe.chosen`, width] each.
+        device: that it was made on.
+    """
+    spec, _, loaded = about
+    probed = probe.chosen(clips.evaluation.corpus)
+    outputs = {"outputs": np.log(trained.tail[probed].clip(min=1e-6))}
+    tail = [trained.history[at] for at in metrics.in_tail(trained.history, spec.recipe.tail)]
+    tests, seconds = tail[-1]["tests"], trained.train_seconds
+    clips_seen = spec.recipe.epochs * len(clips.training)
+    result = {
+        "initialisation": spec.model.initialisation,
+        "corpora": {name: splits.about(spec, name, of, clips.training) for name, of in loaded.items()},
+        "training_clips": len(clips.training),
+        "tests": {test: metrics.over_tail([at["tests"][test] for at in tail]) for test in tests},
+        "validation": {
+            name: metrics.summary([at["validation"][name] for at in tail]) for name in clips.validation
+        },
+        "tail_evaluations": len(tail),
+        "affected": trained.affected,
+        "probe": probe.probe({**outputs, **read_from}, splits.scored_clips(clips, loaded, probed)),
+        "history": trained.history,
+        "environment": {**environment(device), "bf16": on_gpu(device)},
+        "train_seconds": round(seconds, 2),
+        "evaluate_seconds": round(trained.evaluate_seconds, 2),
+        "clips_per_second": round(clips_seen / seconds, 1) if seconds else 0.0,
+    }
+    return result, splits.clip_scores(clips, loaded, trained)

@@ -47,6 +47,8 @@ gives; a change to the augmentations may have to raise both."""
 FRONT_ENDS = ("paper-loaded", "paper-rebuilt", "native-32k", "native-16k")
 ENCODER = "encoder"
 """All of an encoder, among the parts that may be frozen."""
+IMPORTED = "imported"
+"""The encoder of probabilities made outside serkit, with their name behind a colon; and its runs' mark."""
 HEADS, POOLED_BY = ("linear", "relu-linear"), ("stretched", "own")
 OUTPUTS, SCHEDULES = ("shared", "per-corpus"), ("constant", "one-cycle")
 NORMALISED = ("none", "corpus", "speaker")
@@ -140,8 +142,9 @@ class ModelSpec:
         head: `linear`, or `relu-linear` with a Linear + ReLU in between.
         weights: CNN14's, one of `CHECKPOINTS`; None, in a study "", for random initialisation.
         encoder: the network: a file of `serkit/encoders/`, with what it asks for behind a colon, as
-            `hf:FOLDER`; or a function of one's own, `package.module:function` or `file.py:function`. The
-            settings above are those of `cnn14`, but for `head`.
+            `hf:FOLDER`; or a function of one's own, `package.module:function` or `file.py:function`; or
+            `imported:NAME`, whose probabilities are made outside serkit. The settings above are those of
+            `cnn14`, but for `head`.
         dropout: times CNN14's own, 0.2 after each block and 0.5 around its embedding; a narrow network learns
             little at 1.
         outputs: `shared`, a class is one output for all corpora; or `per-corpus`, each training corpus has
@@ -171,6 +174,8 @@ class ModelSpec:
         object.__setattr__(self, "freeze", tuple(sorted(self.freeze)))
         if ":" in self.encoder:
             self._check_other()
+        if self.imported:
+            self._check_imported()
         if self.weights is None:
             return
         one_of("weights", self.weights, CHECKPOINTS)
@@ -187,10 +192,37 @@ class ModelSpec:
                 check(getattr(self, field.name) == field.default, f"{given}; {self.encoder} has none such")
         object.__setattr__(self, "weights", None)
 
+    def _check_imported(self) -> None:
+        """Of probabilities from elsewhere: they have a name, and nothing of them is serkit's to set."""
+        name = self.encoder.partition(":")[2]
+        plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+        expected = f"expected {IMPORTED}:NAME, its name of letters, digits, - and _"
+        check(plain, f"model encoder {shown(self.encoder)}: {expected}")
+        for field in ("head", "settings", "freeze"):
+            given, usual = getattr(self, field), HEADS[0] if field == "head" else ()
+            check(given == usual, f"model {field} = {shown(given)}: {self.encoder} has none; leave it out")
+
+    @property
+    def imported(self) -> bool:
+        """Whether its probabilities are made outside serkit (docs/importing.md)."""
+        return self.encoder.partition(":")[0] == IMPORTED
+
+    @property
+    def initialisation(self) -> str:
+        """What a network began with: a checkpoint, `random`, its own encoder, or `imported`."""
+        own = self.encoder if ":" in self.encoder else "random"
+        return IMPORTED if self.imported else self.weights or own
+
     @property
     def fitted(self) -> bool:
-        """Whether nothing is trained by steps: the head is fitted at once to embeddings."""
-        return ENCODER in self.freeze or self.encoder == "logmel_statistics"
+        """Whether nothing is trained by steps: a head is fitted at once to embeddings, or it is imported."""
+        return ENCODER in self.freeze or self.encoder == "logmel_statistics" or self.imported
+
+    def recipe(self, asked: Recipe, augment_percent: int) -> Recipe:
+        """The recipe of its runs: what was asked, or of one that is fitted what of it can matter."""
+        if self.imported:
+            return Recipe().at_once(0)
+        return asked.at_once(augment_percent) if self.fitted else asked
 
     @property
     def name(self) -> str:

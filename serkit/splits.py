@@ -116,6 +116,30 @@ def taught(spec: RunSpec, name: str, corpus: Corpus) -> tuple[np.ndarray, np.nda
     return rows[codes >= 0], codes[codes >= 0]
 
 
+def divided(spec: RunSpec, corpora: Mapping[str, Corpus]) -> pd.DataFrame:
+    """Every clip that a run uses, a row for each part that it is in.
+
+    Args:
+        spec: the run.
+        corpora: its corpora by name.
+
+    Returns:
+        Columns: part (of `PARTS`), corpus, path, label (the true one), taught (what the run is taught that it
+        is; "" of clips that are only scored).
+    """
+    names, tables = dict(zip(spec.trained_on, spec.train, strict=True)), []
+    for name, corpus in corpora.items():
+        for part, rows in used(spec, name, corpus).items():
+            learnt_as: Any = ""
+            if part == "train":
+                rows, codes = taught(spec, names[name], corpus)
+                learnt_as = np.array(LABELS)[codes]
+            about = {"part": part, "corpus": name, "taught": learnt_as}
+            tables.append(corpus.clips.iloc[rows][["path", "label"]].assign(**about))
+    columns = ["part", "corpus", "path", "label", "taught"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
 def true_codes(corpus: Corpus) -> np.ndarray:
     """Class index of every clip under its true label, int64 [clips]."""
     return pd.Categorical(corpus.clips["label"], categories=list(LABELS)).codes.astype(np.int64)
@@ -145,11 +169,14 @@ def scored(spec: RunSpec, clips: Split, scores: np.ndarray) -> dict[str, Any]:
 
 
 def scored_clips(clips: Split, loaded: Mapping[str, Loaded], chosen: np.ndarray) -> pd.DataFrame:
-    """Whose clips those are that are scored: a row each of the chosen positions; corpus, speaker, label."""
+    """Which clips those are that are scored: a row each of the chosen positions.
+
+    Columns: corpus, path, speaker, label.
+    """
     tables = [loaded[name].corpus.clips.assign(corpus=name) for name in clips.corpora]
     firsts, some = np.cumsum([0, *map(len, tables)]), clips.evaluation[chosen]
     rows = firsts[some.corpus] + some.row
-    return pd.concat(tables, ignore_index=True).loc[rows, ["corpus", "speaker", "label"]]
+    return pd.concat(tables, ignore_index=True).loc[rows, ["corpus", "path", "speaker", "label"]]
 
 
 def clip_scores(clips: Split, loaded: Mapping[str, Loaded], trained: Trained) -> pd.DataFrame:

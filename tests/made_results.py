@@ -94,7 +94,7 @@ def made_result(
         {
             "iteration": 10 * (number + 1),
             "epoch": number + 1.0,
-            "loss": 0.5,
+            "loss": None if spec.model.imported else 0.5,
             "tests": {
                 test: {str(fold): metrics(values, test, fold, number) for fold in folds}
                 for corpus, folds in tested.items()
@@ -121,13 +121,13 @@ def made_result(
         "key": spec.key,
         "label": spec.label,
         "spec": json.loads(spec.canonical()),
-        "initialisation": spec.model.weights or "random",
+        "initialisation": spec.model.initialisation,
         "corpora": corpora,
         "training_clips": 24 * len(spec.train),
         "tests": {test: _summary(folds) for test, folds in history[-1]["tests"].items()},
         "validation": {name: _still(values) for name, values in history[-1]["validation"].items()},
         "tail_evaluations": 1,
-        "affected": [0.0],
+        "affected": [] if spec.model.imported else [0.0],
         "history": history,
         "probe": UNPROBED,
         "started": finished,

@@ -99,8 +99,8 @@ def test_report_draws_in_the_colours_asked_for(tmp_path, monkeypatch, colours):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--study", "papr"], "SpecError: no study 'papr'; expected one of open, open-small, paper,"),
-        (["--study", "opn"], "SpecError: no study 'opn'; expected one of open, open-small, paper,"),
+        (["--study", "papr"], "SpecError: no study 'papr'; expected one of open, open-encoders, open-small, paper,"),
+        (["--study", "opn"], "SpecError: no study 'opn'; expected one of open, open-encoders, open-small, paper,"),
         (["--study", "no.toml"], "SpecError: study file no.toml cannot be read: No such file or directory"),
         (
             ["--results", "taken"],
@@ -314,6 +314,8 @@ def test_a_typed_pair_joins_those_of_the_study():
         (["doctor", "emodbb"], "did you mean 'emodb'?"),
         (["bundle"], "Missing argument 'STUDY'"),
         (["compare", "open"], "Missing argument 'B'"),
+        (["folds"], "Missing argument 'STUDY'"),
+        (["import", "open"], "Missing argument 'PREDICTIONS'"),
         (["reports"], "No such command 'reports'"),
         (["report", "--studdy", "open"], "No such option"),
     ],
@@ -343,6 +345,23 @@ def test_doctor_of_what_cannot_be(arguments, message):
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith(message)
     assert outcome.stderr.count("\n") == 1
+
+
+# --- predictions from elsewhere (tests/test_predictions.py) ---
+
+
+def test_folds_of_what_is_not_there_and_predictions_that_are_not():
+    outcome = called("folds", "open-small", "--output", "folds.csv")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("CorpusMissing: ")
+    assert outcome.stderr.count("\n") == 1
+    assert not Path("folds.csv").exists()
+    outcome = called("import", "open", "gone.csv")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith(
+        "SpecError: study open has [model] encoder = 'cnn14', which serkit trains;"
+    )
+    assert not Path("results").exists()
 
 
 # --- weights ---
@@ -416,13 +435,15 @@ def test_the_version():
     [
         ([], "re", {"report"}),
         (["report"], "--st", {"--study"}),
-        (["report", "--study"], "", {"open", "open-small", "paper", "synthetic", "worlds", ""}),
-        (["report", "--study"], "o", {"open", "open-small", "o"}),  # or a file, which the shell completes
+        (["report", "--study"], "", {"open", "open-encoders", "open-small", "paper", "synthetic", "worlds", ""}),
+        (["report", "--study"], "o", {"open", "open-encoders", "open-small", "o"}),  # or a file, which the shell completes
         (["compare", "open"], "pap", {"paper", "pap"}),
         (["doctor"], "r", {"ravdess"}),
         (["doctor", "--study", "open"], "", {"cremad", "ravdess", "emodb"}),
         (["doctor", "--study", "papr"], "", set()),
         (["bundle"], "pap", {"paper", "pap"}),
+        (["folds"], "pap", {"paper", "pap"}),
+        (["import"], "pap", {"paper", "pap"}),
     ],
 )
 def test_the_shell_completes(typed, incomplete, completions):

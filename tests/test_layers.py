@@ -24,12 +24,12 @@ serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_tab
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit.trained                                              a network that is kept
-serkit                                                      joins: run, measure
+serkit.run serkit.outside serkit                            joins: run, measure; runs from elsewhere
 benchmark.beside benchmark.study_file benchmark.study benchmark.starter
 benchmark.options benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report
-benchmark.session benchmark.plan benchmark.listen
+benchmark.session benchmark.plan benchmark.listen benchmark.predictions
 benchmark                                                   the command line
 cases
 tools
@@ -136,6 +136,7 @@ def test_no_cycles(package):
         "benchmark.study",
         "benchmark.session.plugin",
         "benchmark.session.checks",
+        "benchmark.cli, benchmark.predictions",
     ],
 )
 def test_light_modules_stay_light(name, fresh_python):

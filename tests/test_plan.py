@@ -1,5 +1,6 @@
 """What a study would do: cases, clips and hours against sums made by hand."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -13,7 +14,7 @@ from serkit.job import Loaded
 from serkit.metrics import evaluations
 from serkit.packs import Pack
 from serkit.results import Store
-from serkit.specs import TRAINING, CorpusSpec
+from serkit.specs import TRAINING, CorpusSpec, ModelSpec
 from serkit.splits import split
 from tests import corpus_trees
 from tests.made_results import made_result, put
@@ -107,7 +108,7 @@ def test_runs_on_another_device_say_how_long_it_takes_there(shown, study, tmp_pa
     ],
 )
 def test_runs_of_another_study_say_it_roughly(shown, tmp_path, widths, least, most, source):
-    """A result's 24 clips, twice, took 480 s, 10 s each; a damaged one is passed over."""
+    """A result's 24 clips, twice, took 480 s, 10 s each; one that is damaged, or imported, is passed over."""
     for number, width in enumerate(widths):
         other = TWO.format(number=number, width=width)
         (tmp_path / f"other{number}.toml").write_text(other)
@@ -121,6 +122,8 @@ def test_runs_of_another_study_say_it_roughly(shown, tmp_path, widths, least, mo
             wall_seconds=480.0,
         )
         put(Store(tmp_path / f"other{number}"), result)
+    imported = dataclasses.replace(spec, model=ModelSpec(encoder="imported:mine"))  # as wide as CNN14
+    put(Store(tmp_path / "imported"), made_result(imported, lambda *_: 0.5, environment=HERE))
     (tmp_path / "notes").mkdir()
     (tmp_path / "odd" / "run").mkdir(parents=True)
     (tmp_path / "odd" / "run" / "result.json").write_text("{")

@@ -41,6 +41,13 @@ def without(*path):
     return damage
 
 
+def imported(result):
+    """As if it were imported, of a spec that is trained."""
+    result.update(initialisation="imported", affected=[])
+    for at in result["history"]:
+        at["loss"] = None
+
+
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
@@ -67,7 +74,11 @@ def without(*path):
             lambda result: result["tests"]["plain"]["folds"]["0"]["wF1"].update(mean="0.5"),
             "mean must be number",
         ),
-        (lambda result: result["history"][2].update(loss=None), r"history\[2\].loss must be number"),
+        (lambda result: result["history"][2].update(loss="low"), r"history\[2\].loss must be number"),
+        (lambda result: result["history"][2].update(loss=None), "losses .* are known unless imported"),
+        (lambda result: result.update(affected=[]), "augmentation are known unless imported"),
+        (lambda result: result.update(initialisation="imported"), "are known unless imported"),
+        (imported, "initialisation imported is not the spec's"),
         (without("history", 3, "tests", "plain"), r"history\[3\] has other tests"),
         (lambda result: result["tests"]["folded"]["folds"].update({"7": {}}), "folds"),
         (without("corpora", "folded", "split_by_clip"), "does not say how it is split"),
@@ -163,6 +174,7 @@ def run_with(losses, tail):
         ([3.0], 1, True),
         ([2.2], 1, False),
         ([math.inf], 1, True),
+        ([None], 1, False),  # imported: it is not known
     ],
 )
 def test_a_loss_far_above_that_of_guessing(losses, tail, off):

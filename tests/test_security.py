@@ -27,11 +27,12 @@ from pyarrow import parquet
 
 from benchmark import study
 from benchmark.session import progress
-from serkit import corpora, packs
+from serkit import corpora, outside, packs
 from serkit.acoustics import room
 from serkit.corpora.reading.corpus import Corpus, table
 from serkit.encoders.cnn14 import checkpoints
 from serkit.errors import SerkitError
+from serkit.labels import LABELS
 from serkit.results import Store
 from tests import corpus_trees as trees
 
@@ -131,6 +132,18 @@ def table_parquet(mine: Mine, top: Path) -> Read:
     return lambda: corpora.load("tables", top / "data", {"file": "t.parquet", "folds": 3})
 
 
+def predictions(mine: Mine, top: Path) -> Read:
+    names = [*outside.WHOSE, *LABELS]
+    table = mine.table()
+    parquet.write_table(pa.table([table.column(0)] * len(names), names), top / "p.parquet")
+    return lambda: outside.read(top / "p.parquet")
+
+
+def predictions_pickled(mine: Mine, top: Path) -> Read:
+    (top / "p.csv").write_bytes(mine.pickled)
+    return lambda: outside.read(top / "p.csv")
+
+
 def scores(mine: Mine, top: Path) -> Read:
     (top / "key").mkdir()
     parquet.write_table(mine.table(), top / "key" / "scores.parquet")
@@ -184,6 +197,8 @@ REFUSED = [
     audformat_pickle,
     audformat_parquet,
     table_parquet,
+    predictions,
+    predictions_pickled,
     scores,
     scores_pickled,
     result,

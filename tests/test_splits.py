@@ -227,10 +227,10 @@ def test_scored_clips_say_whose_they_are(corpora):
     clips = split(PLAN, corpora)
     at = np.arange(len(clips.evaluation))[::-3]
     table = scored_clips(clips, corpora, at)
-    assert list(table) == ["corpus", "speaker", "label"]
+    assert list(table) == ["corpus", "path", "speaker", "label"]
     assert set(table["corpus"]) == {"folded", "large", "mixed"}
     for (_, said), position in zip(table.iterrows(), at, strict=True):
         name = clips.corpora[clips.evaluation.corpus[position]]
         there = corpora[name].corpus.clips.iloc[clips.evaluation.row[position]]
-        assert said.to_dict() == {"corpus": name, "speaker": there["speaker"], "label": there["label"]}
+        assert said.to_dict() == {"corpus": name, **there[["path", "speaker", "label"]].to_dict()}
         assert LABELS[clips.evaluation.label[position]] == there["label"]

@@ -375,7 +375,7 @@ def test_where_data_and_results_lie(monkeypatch, tmp_path):
         ("papr", r"^no study 'papr'; expected one of open, .*, or a \.toml file; did you mean 'paper'\?$"),
         (
             "quite-another",
-            r"^no study 'quite-another'; expected one of open, open-small, paper, .*, or a \.toml file$",
+            r"^no study 'quite-another'; expected one of open, open-encoders, open-small, paper, .*, or a \.toml file$",
         ),
         ("../paper", r"^no study '\.\./paper'; expected one of"),
         ("no/such.toml", r"^study file no/such\.toml cannot be read: No such file or directory$"),
@@ -620,6 +620,7 @@ def test_runs_must_settle_unless_a_study_says_that_it_is_too_short():
     settled = {name: studies.read(name).settled for name in studies.names()}
     assert settled == {
         "open": True,
+        "open-encoders": False,
         "open-small": False,
         "paper": True,
         "synthetic": False,

@@ -21,7 +21,7 @@ from benchmark.report.intervals import Units
 from benchmark.study import How, Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of
-from serkit.resultfile import Result, diverged
+from serkit.resultfile import Result, diverged, is_imported
 from serkit.results import Store, other_methods, with_specs
 from serkit.specs import MEASUREMENT, METRICS, Spec
 from serkit.words import many
@@ -201,6 +201,6 @@ def _mean(curves: list[np.ndarray]) -> np.ndarray:
 
 
 def devices(results: Iterable[Result]) -> list[str]:
-    """Where results were made: device and torch version, each once."""
-    environments = [result["environment"] for result in results]
+    """Where results were made: device and torch version, each once; of what is imported nobody knows."""
+    environments = [result["environment"] for result in results if not is_imported(result)]
     return sorted({f"{at['device_name']}, torch {at['packages']['torch']}" for at in environments})

@@ -15,6 +15,7 @@ from serkit.specs import CorpusSpec, ModelSpec, Recipe
 LOSS = "softmax; binary cross entropy against the one-hot label, mean over classes"
 FITTED = "logistic regression on standardised embeddings (scikit-learn, L2, C = 1)"
 LEVEL_DBFS = -26.0  # `serkit.normalising`, which numpy comes with
+OUTSIDE = "does not apply: the probabilities were made outside serkit"
 POOLED = {"stretched": "once cropped and stretched", "own": "as delivered"}
 
 
@@ -44,6 +45,9 @@ def choices(study: Study) -> list[tuple[str, str]]:
         "14 tuning": _grid(study),
         "15 acoustics": _acoustics(study),
     }
+    if model.imported:
+        of_recipe = ("5 head and loss", "6 optimiser", "7 tail", "10 clip length", "13 loudness")
+        said |= dict.fromkeys(of_recipe, OUTSIDE)
     return list(said.items())
 
 
@@ -116,6 +120,9 @@ def _augmentation(study: Study) -> dict[str, str]:
     rates = ", ".join(str(rate) for rate in study.rates_percent if rate)
     if not rates:
         return {"11, 12 augmentation": "none, every run is at 0 %"}
+    if study.model.imported:
+        asked = f"asked for {rates} % of the training clips; what was done with them is not known"
+        return {"11, 12 augmentation": asked}
     on = study.augmentation.effects
     share = f"{rates} % of the training clips, drawn afresh each epoch"
     said = {"11 augmentation": f"{share}; each of them gets, in this order: {', '.join(on)}"}

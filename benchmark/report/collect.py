@@ -78,9 +78,12 @@ def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
         yield study.caution
     if study.model.weights is None and study.model.encoder == "cnn14":
         yield f"All networks are trained from random initialisation (width {study.model.width} of 64)."
+    if study.model.imported:
+        name = study.model.encoder.partition(":")[2]
+        yield f"Imported: the probabilities of {name} were made outside serkit; nothing is known of how."
     yield _done(study, found)
-    if results:
-        yield f"Run on: {'; '.join(cells.devices(results))}."
+    if devices := cells.devices(results):
+        yield f"Run on: {'; '.join(devices)}."
     known = shown.get("agrees", pd.Series(dtype=bool)).dropna()
     if not known.empty:
         yield f"{int(known.sum())} of {len(known)} cells are within {paper.AGREES_WITHIN} of the paper."
@@ -149,7 +152,7 @@ def _curves(study: Study, done: Collection[Result]) -> dict[str, Any]:
         curves = {metric: over_runs([[of[metric] for of in now] for now in scored]) for metric in METRICS}
         tests[study.title_of(test)] = curves
     epochs = [_short(at["epoch"]) for at in shortest]
-    loss = over_runs([[at["loss"] for at in now] for now in together])
+    loss = over_runs([[at["loss"] for at in now if at["loss"] is not None] for now in together])
     return dict(epochs=epochs, tail=epochs[in_tail(shortest, share)[0]], loss=loss, tests=tests)
 
 

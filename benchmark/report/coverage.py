@@ -12,7 +12,7 @@ from benchmark.report.tables import Table
 from benchmark.session import checks, progress, status
 from benchmark.session.progress import CaseState
 from benchmark.study import Study
-from serkit.results import Result
+from serkit.resultfile import Result, is_imported
 from serkit.specs import MEASUREMENT, TRAINING, kind_of
 
 
@@ -62,9 +62,12 @@ def _problems(study: Study, found: Answers, state: CaseState) -> Iterator[str]:
 
 
 def cost(results: Iterable[Result]) -> Table:
-    """Hours, and clips a second of training, by device; the kind of device is `GPU` or `CPU`."""
+    """Hours, and clips a second of training, by device; the kind of device is `GPU` or `CPU`.
+
+    What is imported cost nothing here, and nobody knows what it did elsewhere.
+    """
     devices: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
+    for result in (result for result in results if not is_imported(result)):
         devices[result["environment"]["device_name"]].append(result)
     hours = {name: sum(at["wall_seconds"] / 3600 for at in of) for name, of in devices.items()}
     rows = []

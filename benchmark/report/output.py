@@ -15,7 +15,7 @@ from serkit.files import write_whole
 def claim(output: Path) -> None:
     """Makes the folder of a file to come and tries to write there. Raises ResultsUnwritable."""
     draft = output.with_name(f"{output.name}.draft")
-    with _written(output):
+    with written(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
         draft.touch()
@@ -24,12 +24,13 @@ def claim(output: Path) -> None:
 
 def write(output: Path, content: str) -> None:
     """Writes a text whole or not at all. Raises ResultsUnwritable."""
-    with _written(output):
+    with written(output):
         write_whole(output, content)
 
 
 @contextmanager
-def _written(output: Path) -> Iterator[None]:
+def written(output: Path) -> Iterator[None]:
+    """Raises ResultsUnwritable for what keeps a file from being written."""
     try:
         yield
     except OSError as error:

@@ -163,6 +163,8 @@ class Pace:
         if state.seconds_left is not None:
             return state.seconds_left
         spec = state.case.spec
+        if spec.kind == TRAINING and spec.model.imported:
+            return None  # it is trained elsewhere
         if spec.kind == TRAINING and self._rates:
             whole = self._run_seconds(spec, state.case.cost, self._rates)
         elif rate := self.by_cost.get(spec.kind):
@@ -189,7 +191,7 @@ def finished(seen: Iterable[CaseState]) -> dict[str, list[Run]]:
     """The finished runs of a study by the name of their device, newest first."""
     found: dict[str, list[Run]] = defaultdict(list)
     for state in sorted(seen, key=lambda state: -state.at):
-        if state.finished and state.case.spec.kind == TRAINING:
+        if state.finished and state.case.spec.kind == TRAINING and not state.case.spec.model.imported:
             run = Run(state.case.spec, state.finished.result)
             found[run.result["environment"]["device_name"]].append(run)
     return dict(found)

@@ -103,3 +103,15 @@ def test_choices_print_the_grid():
 def test_when_corpora_that_are_not_trained_on_are_scored_is_said():
     said = dict(chosen_by.choices(studies.read("paper")))
     assert said["7 tail"].endswith("; corpora that are not trained on also at 1 in 5 before it")
+
+
+def test_of_what_is_imported_no_recipe_applies():
+    study = small(model={"encoder": "imported:mine"}, recipe={"epochs": 77, "max_seconds": 3})
+    said = dict(chosen_by.choices(study))
+    assert said["4 encoder"] == "imported:mine"
+    outside = {point for point, choice in said.items() if choice == chosen_by.OUTSIDE}
+    assert {int(point.split()[0]) for point in outside} == {5, 6, 7, 10, 13}
+    assert said["11, 12 augmentation"].startswith("asked for 50 % of the training clips; what was done")
+    assert "77" not in " ".join(said.values())
+    answered = {int(number) for point in said for number in re.findall(r"\d+", point)}
+    assert answered == set(range(1, 16))

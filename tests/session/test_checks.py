@@ -12,7 +12,7 @@ import pytest
 import cases.test_tuning_grid
 from benchmark import study as studies
 from benchmark.session.checks import assert_measured, assert_valid
-from serkit.specs import METRICS, AcousticsSpec, CorpusSpec
+from serkit.specs import METRICS, AcousticsSpec, CorpusSpec, ModelSpec
 from tests.made_results import made_result
 
 LABELS = ("msp-aug0", "iemocap-aug0-fold04", "iemocap_scrambled+msp-aug0-fold04", "cremad+msp-aug0")
@@ -85,6 +85,17 @@ def test_a_tuned_run_needs_clips_to_choose_on():
     assert_valid(result, case.spec)
     with pytest.raises(AssertionError, match="no validation clips to choose a recipe on"):
         run()
+
+
+def test_of_what_is_imported_no_loss_is_known(plans):
+    plan = plans["iemocap-aug0-fold04"]
+    model = ModelSpec(encoder="imported:mine")
+    plan = dataclasses.replace(plan, model=model, recipe=model.recipe(plan.recipe, 0))
+    result = made_result(plan, lambda test, fold, number: 0.5, evaluations=1)
+    assert_valid(result, plan)
+    result["history"][0]["loss"] = 0.5
+    with pytest.raises(AssertionError, match="a loss is said of a run that was not trained here"):
+        assert_valid(result, plan)
 
 
 def change(*path, to):

@@ -23,6 +23,7 @@ from benchmark.session.pace import (
 from benchmark.session.progress import FAILED, MISSING, CaseState, Progress
 from benchmark.session.status import status
 from serkit.results import Store
+from serkit.specs import ModelSpec
 from tests.made_results import made_result, put
 from tests.made_states import costing, done, running
 
@@ -40,6 +41,18 @@ def missing(*costs, case=CASE):
 
 def seconds(seen, rest):
     return pace(seen).left(rest, 1).seconds
+
+
+def test_what_is_imported_takes_no_time_here_and_tells_of_no_rate():
+    """Its zero seconds are no pace, neither of itself nor of a baseline that is trained beside it."""
+    spec = dataclasses.replace(CASE.spec, model=ModelSpec(encoder="imported:mine"))
+    case = dataclasses.replace(CASE, spec=spec)
+    trained = done(CASE, 200.0)
+    imported = dataclasses.replace(trained, case=case)
+    assert finished([imported]) == {}
+    assert pace([imported, trained]).seconds(CaseState(case, MISSING)) is None
+    left = pace([imported]).left([CaseState(case, MISSING)])
+    assert left.words() == "time left unknown"
 
 
 # --- rates ---

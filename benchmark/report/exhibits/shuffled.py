@@ -12,7 +12,7 @@ from benchmark.report.later import intervals, np, pd, tables
 from benchmark.study import Control, Study, TrainingSet, rates, training_sets
 from benchmark.study_file import LIST
 from serkit.labels import LABELS, corpus_of, treated, treatment_of
-from serkit.resultfile import Result
+from serkit.resultfile import Result, is_imported
 from serkit.results import Store
 from serkit.settings import check
 from serkit.words import many
@@ -97,12 +97,12 @@ def _losses(study: Study, cells: Cells, column: TrainingSet, rate: int) -> dict[
     row: dict[str, Any] = {}
     known: dict[Any, Result] = {}
     for way, train in {"shuffled": column, "true": tuple(map(corpus_of, column))}.items():
-        runs = cells.runs(train, rate)
+        known |= (done := cells.runs(train, rate))
+        runs = {run: result for run, result in done.items() if not is_imported(result)}  # whose loss is known
         units = _by_fold(runs, _loss)
         fell[way] = _by_fold(runs, lambda result: guessing(result) - _loss(result))
         row |= units.around().columns(f"loss_{way}") | {f"loss_{way}_runs": len(runs)}
         row |= {f"loss_{way}_expected": len(study.runs(train, rate))}
-        known |= runs
     row["loss_guessing"] = _by_fold(known, guessing).mean
 
     def left(share: float) -> Spread:

@@ -56,6 +56,8 @@ class Tuning:
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Tuning:
     """A grid for one of Table 1's rows."""
+    own = f"tuning compares recipes, and none applies to {study.model.encoder}; leave the table out"
+    check(not study.model.imported, own)
     columns = training_sets(name, table, study)
     train = columns[0]
     expected = f"expected one training set of one corpus, as {[[train[0]]]!r}"

@@ -154,7 +154,7 @@
       description: `Learning curves of ${one.train} at ${one.rate} %`,
       vconcat: [
         panel(known(values), metric, { color }, { strokeDash: { ...color, scale: strokes(tests) } }, [{ field: "test", title: "Tested on" }], false),
-        panel(known(loss), "training loss", { color: { value: "currentColor" } }, {}, [], false),
+        ...(known(loss).length ? [panel(known(loss), "training loss", { color: { value: "currentColor" } }, {}, [], false)] : []),  // imported: not known
       ],
     });
   };

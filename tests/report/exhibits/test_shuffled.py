@@ -221,3 +221,15 @@ def test_an_invalid_run_does_not_hold():
     result["training_clips"] += 1
     with pytest.raises(AssertionError, match="training clips"):
         claimed(spec, result)
+
+
+def test_of_what_is_imported_no_loss_is_known_and_test_clips_are_judged(store):
+    study = asked(model={"encoder": "imported:mine"})
+    for case in studies.plan(study):
+        put(store, made_result(case.spec, by_guessing, evaluations=1))
+    row = row_of(study, store)
+    assert row["loss_shuffled_runs"] == row["loss_true_runs"] == 0
+    assert np.isnan([row["loss_shuffled"], row["loss_true"], row["remembered"]]).all()
+    assert row["loss_guessing"] > 0
+    assert row["uACC"] == 0.25
+    assert table_of(study, store).rows[0][4:7] == ["--"] * 3
