@@ -99,8 +99,14 @@ def test_report_draws_in_the_colours_asked_for(tmp_path, monkeypatch, colours):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--study", "papr"], "SpecError: no study 'papr'; expected one of open, open-encoders, open-small, paper,"),
-        (["--study", "opn"], "SpecError: no study 'opn'; expected one of open, open-encoders, open-small, paper,"),
+        (
+            ["--study", "papr"],
+            "SpecError: no study 'papr'; expected one of open, open-encoders, open-small, paper,",
+        ),
+        (
+            ["--study", "opn"],
+            "SpecError: no study 'opn'; expected one of open, open-encoders, open-small, paper,",
+        ),
         (["--study", "no.toml"], "SpecError: study file no.toml cannot be read: No such file or directory"),
         (
             ["--results", "taken"],
@@ -435,8 +441,16 @@ def test_the_version():
     [
         ([], "re", {"report"}),
         (["report"], "--st", {"--study"}),
-        (["report", "--study"], "", {"open", "open-encoders", "open-small", "paper", "synthetic", "worlds", ""}),
-        (["report", "--study"], "o", {"open", "open-encoders", "open-small", "o"}),  # or a file, which the shell completes
+        (
+            ["report", "--study"],
+            "",
+            {"open", "open-encoders", "open-small", "paper", "synthetic", "worlds", ""},
+        ),
+        (
+            ["report", "--study"],
+            "o",
+            {"open", "open-encoders", "open-small", "o"},
+        ),  # or a file, which the shell completes
         (["compare", "open"], "pap", {"paper", "pap"}),
         (["doctor"], "r", {"ravdess"}),
         (["doctor", "--study", "open"], "", {"cremad", "ravdess", "emodb"}),

@@ -375,7 +375,7 @@ def test_where_data_and_results_lie(monkeypatch, tmp_path):
         ("papr", r"^no study 'papr'; expected one of open, .*, or a \.toml file; did you mean 'paper'\?$"),
         (
             "quite-another",
-            r"^no study 'quite-another'; expected one of open, open-encoders, open-small, paper, .*, or a \.toml file$",
+            r"^no study 'quite-another'; expected one of open, open-encoders, .*, or a \.toml file$",
         ),
         ("../paper", r"^no study '\.\./paper'; expected one of"),
         ("no/such.toml", r"^study file no/such\.toml cannot be read: No such file or directory$"),

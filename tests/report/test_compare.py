@@ -325,7 +325,10 @@ def test_no_title_is_a_formula_in_a_csv(study, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mine.toml", "opne"], "SpecError: no study 'opne'; expected one of open, open-encoders, open-small, paper,"),
+        (
+            ["mine.toml", "opne"],
+            "SpecError: no study 'opne'; expected one of open, open-encoders, open-small, paper,",
+        ),
         (["mine.toml", "empty"], "ResultsUnreadable: empty: no finished run in empty"),
         (
             ["results", "mine.toml"],
