@@ -103,3 +103,14 @@ def numbers_only(monkeypatch):
     """Reports without figures and page, for tests that are about tables."""
     monkeypatch.setattr("benchmark.report.write._draw", lambda report, folder, colours: {})
     monkeypatch.setattr("benchmark.report.page.html", lambda report, pictures, colours: "")
+
+
+@pytest.fixture(scope="module")
+def packed_once(synthetic_cache, one_thread):
+    """The session's cache; and nothing that another file's tests have read."""
+    from tests.made_runs import forget  # torch comes with it
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
+        forget(patch)
+        yield

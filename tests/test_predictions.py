@@ -28,7 +28,6 @@ from serkit.labels import LABELS, SWAP
 from serkit.resultfile import TAIL
 from serkit.results import Store
 from serkit.run import run
-from tests.made_runs import forget
 from tests.test_docs import BLOCK
 
 ROOT = Path(__file__).parent.parent
@@ -58,13 +57,7 @@ NETWORK = {"model": {"width": 1, "weights": ""}}
 NETWORK |= {"recipe": {"epochs": 2, "batch_size": 16, "max_seconds": 0.7, "tail": 0.5, "learning_rate": 1e-3}}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cache(synthetic_cache, one_thread):
-    """The session's cache; and nothing that another file's tests have read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
-        forget(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("packed_once")
 
 
 def made(text=STUDY, **changes):

@@ -34,14 +34,7 @@ from serkit.specs import (
 from serkit.train import Trained
 from tests.made_runs import ALONE, FOLDED, LARGE, MIXED, PLAN, documented, forget, loaded
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(synthetic_cache, one_thread):
-    """The session's cache; and nothing that another file's tests have read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
-        forget(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("packed_once")
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,9 @@ from serkit.results import Store
 from serkit.specs import OUTPUTS
 from serkit.splits import about, scored, scored_clips, split
 from serkit.train import Evaluation
-from tests.made_runs import FOLDED, LARGE, MIXED, PLAN, forget, loaded
+from tests.made_runs import FOLDED, LARGE, MIXED, PLAN, loaded
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(synthetic_cache):
-    """The session's cache; and nothing that another file's tests have read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
-        forget(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("packed_once")
 
 
 @pytest.fixture(scope="module")

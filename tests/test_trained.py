@@ -12,16 +12,9 @@ from serkit.labels import LABELS
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import STATISTICS
-from tests.made_runs import PLAN, forget, loaded
+from tests.made_runs import PLAN, loaded
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(synthetic_cache, one_thread):
-    """The session's cache; and nothing that another file's tests have read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SERKIT_CACHE", str(synthetic_cache))
-        forget(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("packed_once")
 
 
 @pytest.fixture(scope="module")
