@@ -30,14 +30,14 @@ retest:
 	@$(MAKE) --no-print-directory test
 
 $(VENV)/.tested: $(VENV)/.made $(SOURCES)
-	$(BIN)/python -m pytest tests/ --ignore=tests/tools -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/ --ignore=tests/tools --ignore=tests/extras -n $(JOBS) --dist=worksteal -q
 	@touch $@
 
 check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/tools -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/tools tests/extras -n $(JOBS) --dist=worksteal -q
 
 browser: env
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'

@@ -14,7 +14,7 @@ from serkit.job import Place
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import Augmentation, ModelSpec
-from tests.encoders.made_encoders import OF_FRAMES, of_function
+from tests.extras.made_encoders import OF_FRAMES, of_function
 from tests.made_runs import PLAN
 
 pytestmark = pytest.mark.usefixtures("packed_once")

@@ -33,7 +33,7 @@ def of_function(folder):
 
 def of_hub(folder):
     """Wav2vec2 as its base models are, normalised over time: the harder case."""
-    from tests.encoders.test_hf import network, saved
+    from tests.extras.test_hf import network, saved
 
     return ModelSpec(encoder=f"hf:{saved(network('Wav2Vec2', 'group'), folder)}")
 

@@ -7,7 +7,7 @@ import torch
 from serkit import encoders
 from serkit.augment import Waves
 from serkit.specs import IMPORTED, STATISTICS, ModelSpec
-from tests.encoders.made_encoders import MADE
+from tests.extras.made_encoders import MADE
 
 BOUND = 1e-5  # times the largest number of an embedding
 LENGTHS_S = (0.9, 1.7, 0.5)
