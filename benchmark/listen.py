@@ -30,6 +30,7 @@ from serkit.augment import Augmenting, Chain, Draw, Waves, draw
 from serkit.encoders.cnn14.logmel import MEL_BANDS, FrontEnd, LogMel
 from serkit.errors import ResultsUnwritable
 from serkit.loader import level_gains, max_samples
+from serkit.settings import check
 from serkit.specs import Augmentation
 
 SPAN_DB = 80.0  # of the colours, down from the loudest cell
@@ -80,8 +81,10 @@ def listen(
 
     Raises AudioError: `clip` cannot be read as audio; ResultsUnwritable: `folder` cannot be written.
     """
+    shown = f"encoder {study.model.encoder} takes waves: the picture is of log-mel bands, as cnn14 takes them"
+    check(":" not in study.model.encoder, f"{shown}; name a study of that, such as paper")
     front_end, ours = encoders.describe(study.model), study.augmentation
-    assert isinstance(front_end, FrontEnd)  # the picture is of its bands
+    assert isinstance(front_end, FrontEnd)
     decoded = decode(clip, front_end.rate_hz)
     longest = max_samples(front_end, study.recipe.max_seconds)
     wave = torch.from_numpy(decoded[:longest]).float()[None] / FULL_SCALE

@@ -339,6 +339,13 @@ def test_the_rate_is_the_front_ends(tmp_path):
     assert soundfile.info("results/listen/clip-fade-1.wav").samplerate == 32000
 
 
+def test_an_encoder_of_waves_has_no_bands_to_show(tmp_path):
+    study = own_study(tmp_path, '[model]\nencoder = "net.py:make"\n')
+    outcome = called(clip(tmp_path), "--study", study)
+    assert outcome.exit_code == 1
+    assert "SpecError: encoder net.py:make takes waves" in outcome.stderr
+
+
 def test_what_peaks_above_full_scale_is_softened_with_all_others(tmp_path):
     study = own_study(tmp_path, "[augmentation]\nnoise_snr_db = [0, 0]\n")
     loud = (SPEECH / np.abs(SPEECH).max() * 32767).astype(np.int16)
