@@ -145,6 +145,7 @@ def assembled(
         "tail_evaluations": len(tail),
         "affected": trained.affected,
         "probe": probe.probe({**outputs, **read_from}, splits.scored_clips(clips, loaded, probed)),
+        "by": splits.grouped(clips, loaded, trained.tail),
         "history": trained.history,
         "environment": {**environment(device), "bf16": on_gpu(device)},
         "train_seconds": round(seconds, 2),

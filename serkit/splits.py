@@ -12,7 +12,7 @@ import pandas as pd
 
 from serkit import metrics, normalising
 from serkit.clips import ClipSet, join
-from serkit.corpora.reading.corpus import PARTS, UNKNOWN_SPEAKER, Corpus, some
+from serkit.corpora.reading.corpus import COLUMNS, PARTS, UNKNOWN_SPEAKER, Corpus, some
 from serkit.errors import CorpusUnfit
 from serkit.job import Loaded
 from serkit.labels import LABELS, corpus_of, learnt
@@ -22,6 +22,10 @@ from serkit.resultfile import TAIL
 from serkit.specs import RunSpec
 from serkit.streams import TREATED, stream
 from serkit.train import Trained
+
+MOST_VALUES = 12
+"""Of a column, or it is no group: sentences of CREMA-D are twelve."""
+THIRDS = ("1 lowest third", "2 middle third", "3 highest third")
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +198,42 @@ def clip_scores(clips: Split, loaded: Mapping[str, Loaded], trained: Trained) ->
         table[list(TAIL)] = trained.tail[positions]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def grouped(clips: Split, loaded: Mapping[str, Loaded], scores: np.ndarray) -> dict[str, Any]:
+    """How test clips were called, by what else each corpus knows of them, as their gender or sentence.
+
+    Args:
+        clips: of the run.
+        loaded: its corpora.
+        scores: probabilities of the evaluation set, float32 [clips, 4].
+
+    Returns:
+        By corpus, column and value: counts of clips [true][called], 4 x 4. Of a column of numbers that are
+        many the thirds of its tested clips; columns of more than `MOST_VALUES` other values are left out.
+    """
+    found: dict[str, Any] = {}
+    called, truth = scores.argmax(axis=1), clips.evaluation.label
+    for name in clips.corpora:
+        at = np.unique(np.concatenate([of for (corpus, _), of in clips.tests.items() if corpus == name]))
+        table = loaded[name].corpus.clips.iloc[clips.evaluation.row[at]]
+        for column in [column for column in table if column not in COLUMNS]:
+            values = _few(table[column])
+            for value in sorted(values.dropna().unique()) if values is not None else ():
+                here = at[(values == value).to_numpy()]
+                counts = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
+                np.add.at(counts, (truth[here], called[here]), 1)
+                found.setdefault(name, {}).setdefault(column, {})[str(value)] = counts.tolist()
+    return found
+
+
+def _few(column: pd.Series) -> pd.Series | None:
+    """The values of a column as few groups; None where they are one, or too many."""
+    distinct = column.nunique()
+    if distinct > MOST_VALUES and pd.api.types.is_numeric_dtype(column):
+        third = pd.qcut(column.rank(method="first"), 3, labels=list(THIRDS))
+        return third.astype(object)
+    return column.astype(str).where(column.notna()) if 1 < distinct <= MOST_VALUES else None
 
 
 def about(spec: RunSpec, name: str, here: Loaded, training: ClipSet) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serkit.corpora.reading.corpus import some
+from serkit import splits
+from serkit.corpora.reading.corpus import COLUMNS, some
 from serkit.labels import LABELS, SWAP
 from serkit.results import Store
 from serkit.specs import OUTPUTS
 from serkit.splits import about, scored, scored_clips, split
-from serkit.train import Evaluation
+from serkit.train import Evaluation, Trained
 from tests.made_runs import FOLDED, LARGE, MIXED, PLAN, loaded
 
 pytestmark = pytest.mark.usefixtures("packed_once")
@@ -227,3 +228,33 @@ def test_scored_clips_say_whose_they_are(corpora):
         there = corpora[name].corpus.clips.iloc[clips.evaluation.row[position]]
         assert said.to_dict() == {"corpus": name, **there[["path", "speaker", "label"]].to_dict()}
         assert LABELS[clips.evaluation.label[position]] == there["label"]
+
+
+def test_test_clips_are_counted_by_what_else_is_known(corpora):
+    """As pandas counts: by text and few numbers as they are, by many numbers in thirds, else not at all."""
+    clips = split(PLAN, corpora)
+    known = {name: here.corpus.clips for name, here in corpora.items()}
+    random = np.random.default_rng(0)
+    changed = {}
+    for name, here in corpora.items():
+        table = known[name].drop(columns=[of for of in known[name] if of not in COLUMNS])
+        table = table.assign(gender=random.choice(["f", "m"], len(table)), arousal=random.random(len(table)))
+        table = table.assign(one="always", many=[f"n{at}" for at in range(len(table))])
+        changed[name] = dataclasses.replace(here, corpus=dataclasses.replace(here.corpus, clips=table))
+    scores = random.dirichlet(np.ones(4), len(clips.evaluation)).astype(np.float32)
+    found = splits.grouped(clips, changed, scores)
+    trained = Trained([], scores, scores, 0.0, 0.0, [])
+    for name in clips.corpora:
+        assert set(found[name]) == {"gender", "arousal"}
+        table = splits.clip_scores(clips, changed, trained).query("corpus == @name").drop_duplicates("path")
+        table = table.merge(changed[name].corpus.clips[["path", "gender", "arousal"]], on="path")
+        said = table[list(LABELS)].idxmax(axis=1)
+        for gender, here in table.groupby("gender"):
+            expected = pd.crosstab(here["label"], said[here.index]).reindex(
+                index=LABELS, columns=LABELS, fill_value=0
+            )
+            assert found[name]["gender"][gender] == expected.to_numpy().tolist()
+        thirds = [np.sum(of) for of in found[name]["arousal"].values()]
+        assert len(thirds) == 3
+        assert max(thirds) - min(thirds) <= 1
+        assert sum(thirds) == len(table)
