@@ -41,12 +41,14 @@ class Kept:
         identity: str,
         loader: Loader,
         groups: Mapping[Pack, np.ndarray] | None = None,
+        given: Mapping[Pack, np.ndarray] | None = None,
     ) -> None:
         """`identity` is `serkit.encoders.identify`'s; of the loader cap, level and device count.
 
         With `groups`, whose each clip of a pack is, embeddings are given less what their group has in common.
+        Those that are `given` are not made.
         """
-        recipe, self._groups = loader.recipe, groups or None
+        recipe, self._groups, self._given = loader.recipe, groups or None, given or {}
         where = "cuda" if on_gpu(loader.device) else "cpu"
         of = {name: value for name, value in dataclasses.asdict(model).items() if name not in READ_BY}
         parts = (of, identity, recipe.max_seconds, recipe.loudness_dbfs, where, torch.__version__)
@@ -73,6 +75,8 @@ class Kept:
         return given
 
     def _table(self, pack: Pack, embed: Embed) -> np.ndarray:
+        if pack in self._given:
+            return self._given[pack]
         about = f"{pack.digest} {self._about}"
         folder = cache_folder() / "embedded" / hashlib.sha256(about.encode()).hexdigest()[:32]
         if folder not in _READ:

@@ -76,7 +76,9 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             clips = clips.levelled(whose)
         elif whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
             identity = dict(spec.fingerprints).get(spec.model.encoder, "")
-            model.kept = Kept(spec.model, identity, loader, whose)
+            paths = {name: here.corpus.clips["path"].tolist() for name, here in loaded.items()}
+            given = {loaded[name].pack: of for name, of in encoders.given(spec.model, paths).items()}
+            model.kept = Kept(spec.model, identity, loader, whose, given)
         evaluation = Evaluation(
             clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
         )

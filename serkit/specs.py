@@ -366,6 +366,8 @@ class RunSpec(Keyed):
         asked = f"augmentation rate {rate} with augmentation {self.augmentation}"
         fits = (self.augmentation is None) == (rate == 0)
         check(fits, f"{asked}: expected one above 0 % and none at 0 %")
+        heard = rate == 0 or not self.model.encoder.startswith("table:")
+        check(heard, f"augmentation rate {rate} with {self.model.encoder}: a table has no augmented clips")
         number("run.seed", self.seed, "seed")
         check(self.train, "a run needs at least one training corpus")
         for name in self.train:

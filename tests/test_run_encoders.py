@@ -4,18 +4,23 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.session.checks import assert_valid
 from serkit import encoders
+from serkit.clips import ClipSet
 from serkit.encoders import function
 from serkit.errors import SpecError
 from serkit.job import Place
+from serkit.labels import LABELS
+from serkit.loader import Loader
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import Augmentation, ModelSpec
+from serkit.train import embed
 from tests.extras.made_encoders import OF_FRAMES, of_function
-from tests.made_runs import PLAN
+from tests.made_runs import PLAN, loaded
 
 pytestmark = pytest.mark.usefixtures("packed_once")
 
@@ -90,3 +95,23 @@ def test_what_is_no_encoder_fails_before_anything_is_decoded(place, monkeypatch)
     monkeypatch.delenv(function.VARIABLE, raising=False)
     with pytest.raises(SpecError, match=r"SERKIT_CODE=nowhere\.py"):
         run(asked(ModelSpec(encoder="nowhere.py:make")), place)
+
+
+def test_embeddings_that_are_there_already_give_what_the_encoder_gives(frames, place, tmp_path):
+    """Those of the frozen network as a table: the same predictions, without listening."""
+    frozen = dataclasses.replace(frames, freeze=("encoder",))
+    first = run(asked(frozen), place)
+    network, corpora = encoders.build(frozen, asked(frozen).draws), loaded(PLAN, place.store)
+    tables = []
+    for name, here in corpora.items():
+        loader = Loader(encoders.describe(frozen), PLAN.recipe, "cpu")
+        rows, none = np.arange(len(here.corpus.clips)), np.zeros(len(here.corpus.clips), dtype=np.int64)
+        made = pd.DataFrame(embed(network, ClipSet([here.pack], none, rows, none), loader))
+        tables.append(made.assign(path=here.corpus.clips["path"], corpus=name))
+    pd.concat(tables).to_csv(tmp_path / "made.csv", index=False)
+    given = run(asked(ModelSpec(encoder="table:made.csv", freeze=("encoder",))), place)
+    assert given["label"] == "folded+large-table-made-csv-frozen-aug0-fold01"
+    assert given["key"] != first["key"]
+    one, other = (place.store.table(of["key"], "scores")[list(LABELS)] for of in (first, given))
+    assert (one.idxmax(axis=1) == other.idxmax(axis=1)).mean() > 0.95
+    np.testing.assert_allclose(one, other, atol=0.02)

@@ -18,16 +18,18 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serkit import settings
+from serkit.errors import SpecError
 from serkit.labels import LABELS
 from serkit.specs import ModelSpec
 from serkit.words import shown
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
     from serkit.augment import Waves
@@ -115,6 +117,29 @@ def build(model: ModelSpec, seed: int, outputs: int = len(LABELS)) -> Encoder:
     torch.manual_seed(seed)
     made = of.build(model, outputs) if hasattr(of, "build") else of.make(model)
     return heads.headed(model, made, outputs)
+
+
+def given(model: ModelSpec, clips: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Embeddings that an encoder has of a corpus's clips without hearing them, float32 [clips, width].
+
+    By corpus, for paths by corpus; none of an encoder that listens. Raises as `identify`, and where it lacks
+    some of the clips.
+    """
+    of = _of(model)
+    return {name: of.rows(model, name, paths) for name, paths in clips.items()} if hasattr(of, "rows") else {}
+
+
+def beside(where: str) -> Path:
+    """A file that a study names, beside the study or in the current folder. Raises SpecError: in neither."""
+    folders = [*BESIDE, Path.cwd()]
+    for folder in folders:
+        if (folder / where).is_file():
+            return (folder / where).resolve()
+    looked, cure = (
+        ", ".join(dict.fromkeys(map(str, folders))),
+        "write its whole path, or put it beside the study",
+    )
+    raise SpecError(f"model encoder: no file {where} in {looked}; {cure}")
 
 
 def check(model: ModelSpec) -> None:

@@ -95,7 +95,7 @@ def _state(model: ModelSpec, seed: int) -> dict[str, torch.Tensor]:
 def _code(where: str) -> Iterator[tuple[str, bytes]]:
     """The files that an encoder's code is, by their names within it: its file, or those of its package."""
     if where.endswith(".py"):
-        yield "", read_bytes(_file(where))
+        yield "", read_bytes(encoders.beside(where))
         return
     top = where.partition(".")[0]
     root = Path(str(importlib.import_module(where if top in OURS else top).__file__))
@@ -124,7 +124,7 @@ def _module(encoder: str) -> ModuleType:
 
 def _loaded(where: str) -> ModuleType:
     """A file as a module, imported once; changed, it is another."""
-    path = _file(where)
+    path = encoders.beside(where)
     name = LOADED + hashlib.sha256(str(path).encode() + read_bytes(path)).hexdigest()[:16]
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
@@ -138,14 +138,3 @@ def _loaded(where: str) -> ModuleType:
             del sys.modules[name]
             raise
     return sys.modules[name]
-
-
-def _file(where: str) -> Path:
-    """A file beside the study, or in the current folder. Raises SpecError: it is in neither."""
-    folders: list[Any] = [*encoders.BESIDE, Path.cwd()]
-    for folder in folders:
-        if (folder / where).is_file():
-            return (folder / where).resolve()
-    looked = ", ".join(dict.fromkeys(map(str, folders)))
-    cure = "write its whole path, or put it beside the study"
-    raise SpecError(f"model encoder: no file {where} in {looked}; {cure}")

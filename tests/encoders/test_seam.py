@@ -56,7 +56,7 @@ def levels(tmp_path, monkeypatch):
 
 
 def test_the_encoders_are_the_modules_of_their_folder():
-    assert encoders.names() == ["cnn14", "hf", "imported", "logmel_statistics", "opensmile"]
+    assert encoders.names() == ["cnn14", "hf", "imported", "logmel_statistics", "opensmile", "table"]
 
 
 def test_another_name_is_refused_with_the_known_ones():
@@ -77,7 +77,15 @@ def test_cnn14_is_described_before_it_is_built():
 
 
 def test_a_file_is_an_encoder_that_trains(levels):
-    assert encoders.names() == ["cnn14", "hf", "imported", "levels", "logmel_statistics", "opensmile"]
+    assert encoders.names() == [
+        "cnn14",
+        "hf",
+        "imported",
+        "levels",
+        "logmel_statistics",
+        "opensmile",
+        "table",
+    ]
     assert encoders.identify(levels) == ""
     training, evaluation = clips_of(noises(9, 500, 4000)), clips_of(noises(3, 500, 4000, seed=1))
     augmenting = Augmenting(Augmentation(effects=("shift", "fade")), 50)
