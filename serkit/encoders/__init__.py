@@ -130,16 +130,14 @@ def given(model: ModelSpec, clips: Mapping[str, Sequence[str]]) -> dict[str, np.
 
 
 def beside(where: str) -> Path:
-    """A file that a study names, beside the study or in the current folder. Raises SpecError: in neither."""
-    folders = [*BESIDE, Path.cwd()]
+    """A file or folder of a study's, beside it or in the current folder. Raises SpecError: in neither."""
+    folders, path = [*BESIDE, Path.cwd()], Path(where).expanduser()
     for folder in folders:
-        if (folder / where).is_file():
-            return (folder / where).resolve()
-    looked, cure = (
-        ", ".join(dict.fromkeys(map(str, folders))),
-        "write its whole path, or put it beside the study",
-    )
-    raise SpecError(f"model encoder: no file {where} in {looked}; {cure}")
+        if (folder / path).exists():
+            return (folder / path).resolve()
+    looked = ", ".join(dict.fromkeys(map(str, folders)))
+    cure = "write its whole path, or put it beside the study"
+    raise SpecError(f"model encoder: there is no {where} in {looked}; {cure}")
 
 
 def check(model: ModelSpec) -> None:

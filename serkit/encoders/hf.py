@@ -33,7 +33,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from serkit.errors import ExtraMissing, WeightsMissing
+from serkit import encoders
+from serkit.errors import ExtraMissing, SpecError, WeightsMissing
 from serkit.files import read_json
 from serkit.settings import check, one_of
 from serkit.specs import ModelSpec
@@ -270,7 +271,10 @@ def _on_hub(model: ModelSpec) -> bool:
 def _folder(model: ModelSpec, weights: bool) -> Path:
     """The folder that is meant; of the hub, one whose name is the commit. Raises WeightsMissing."""
     name = model.encoder.removeprefix("hf:")
-    folder = _fetched(name, weights) if _on_hub(model) else Path(name).expanduser()
+    try:
+        folder = _fetched(name, weights) if _on_hub(model) else encoders.beside(name)
+    except SpecError as error:
+        raise WeightsMissing(str(error)) from error
     if not (folder / "config.json").is_file():
         wanted = f"expected hf:FOLDER with config.json and {WEIGHTS[0]}, or hf:org/name@REVISION of the hub"
         raise WeightsMissing(f"encoder {model.encoder}: no file {folder / 'config.json'}; {wanted}")

@@ -116,7 +116,7 @@ def test_a_file_that_changed_is_another_module(folder):
 @pytest.mark.parametrize(
     ("encoder", "settings", "words"),
     [
-        ("gone.py:make", {}, "no file gone.py in .*; write its whole path, or put it beside the study"),
+        ("gone.py:make", {}, "there is no gone.py in .*; write its whole path, or put it beside the study"),
         ("net.py:mak", {}, "expected a function mak there"),
         ("net.py:number", {}, "expected a torch.nn.Module, it gave int"),
         ("net.py:silent", {}, "its module has rate_hz = None; expected a whole number in 1,000..192,000"),

@@ -73,7 +73,7 @@ def test_what_is_damaged_or_not_there_says_so(model, tmp_path):
     (tmp_path / model.encoder.partition(":")[2]).write_bytes(b"PAR1\x00\xff,\x00\n\x80")
     with pytest.raises(SpecError, match=r"expected csv with commas, or parquet|no column path"):
         encoders.build(model, 0)
-    with pytest.raises(SpecError, match=r"no file gone.csv in"):
+    with pytest.raises(SpecError, match=r"there is no gone.csv in"):
         encoders.identify(ModelSpec(encoder="table:gone.csv", freeze=("encoder",)))
 
 

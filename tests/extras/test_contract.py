@@ -47,7 +47,7 @@ def embedded(network, *parts):
 
 
 def test_every_kind_is_tried():
-    assert set(MADE) >= {*encoders.names(), encoders.OWN} - {IMPORTED}  # which makes nothing here
+    assert set(MADE) >= {*encoders.names(), encoders.OWN} - {IMPORTED, "table"}  # which hear nothing
 
 
 def test_a_clip_alone_and_among_longer_ones_has_one_embedding(model):
