@@ -41,7 +41,7 @@ ON_A_CPU = """\
 # tail = 0.25
 # max_seconds = 3.0
 """
-EXAMPLES: dict[str, Any] = {"loudness_dbfs": -26.0, "settings": {"layer": 6}, "freeze": ["encoder"]}
+EXAMPLES: dict[str, Any] = {"loudness_dbfs": -26.0, "settings": {}, "freeze": ["encoder"]}
 EXAMPLES |= {"encoder_learning_rate": 1e-5}
 """Values of settings that are off by default."""
 LISTED = {"FRONT_ENDS": FRONT_ENDS, "CHECKPOINTS": tuple(CHECKPOINTS), "EFFECTS": EFFECTS}

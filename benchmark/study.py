@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import os
 import pkgutil
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,6 +237,7 @@ class Case:
         tuned: whether its recipe is another than the study's, and its network the same.
         turn: when it is run: 0 baselines, which every change is relative to; 1 all else at the lowest rate,
             which augmentation is compared with; 2 the rest. So an interim report has something to say.
+        mark: behind its label where another run of the plan has the same, as of two networks by one function.
     """
 
     spec: Spec
@@ -242,12 +245,13 @@ class Case:
     cost: int
     tuned: bool = False
     turn: int = 2
+    mark: str = ""
 
     @property
     def id(self) -> str:
         """Its name in pytest: the label, of a tuned run for example `iemocap-aug0-fold03-lr0.01-batch16`."""
         if not self.tuned:
-            return self.spec.label
+            return self.spec.label + self.mark
         assert self.spec.kind == TRAINING
         recipe = self.spec.recipe
         return f"{self.spec.label}-lr{recipe.learning_rate}-batch{recipe.batch_size}"
@@ -260,7 +264,16 @@ def plan(study: Study) -> list[Case]:
         runs = [run for condition in asked.conditions(study) for run in study.runs(*condition)]
         for spec in dict.fromkeys((*runs, *asked.measurements)):
             serves.setdefault(spec, []).append(name)
-    return [_case(study, spec, tuple(names)) for spec, names in serves.items()]
+    cases = [_case(study, spec, tuple(names)) for spec, names in serves.items()]
+    same = Counter(case.id for case in cases)
+    return [
+        case if same[case.id] == 1 else dataclasses.replace(case, mark=_mark(case.spec)) for case in cases
+    ]
+
+
+def _mark(spec: Spec) -> str:
+    """What tells a run from another of its label: digits over what its key is made of."""
+    return f"-{hashlib.sha256(spec.canonical().encode()).hexdigest()[:6]}"
 
 
 def _case(study: Study, spec: Spec, names: tuple[str, ...]) -> Case:
@@ -302,8 +315,7 @@ def read(name_or_file: str, seeds: int | None = None) -> Study:
             hint = did_you_mean(name_or_file, names())
             raise SpecError(f"no study {shown(name_or_file)}; {expected}{hint}")
     name, data = study_file.study_name(path), study_file.parsed(path)
-    if path.parent not in encoders.BESIDE:
-        encoders.BESIDE.append(path.parent)
+    encoders.BESIDE[:] = [path.parent, *(folder for folder in encoders.BESIDE if folder != path.parent)]
     try:
         given = shlex.quote(printable(name_or_file))
         if seeds is None:

@@ -41,6 +41,7 @@ from serkit import streams
 from serkit.device import send
 from serkit.effects import Augmentation, Range
 from serkit.reverb import Reverb
+from serkit.settings import check
 
 BUTTERWORTH_ORDER = 9  # §5.2
 RINGING_CYCLES = 14.0  # of a cut-off: a filter of order 9 has then decayed by more than 150 dB
@@ -160,6 +161,9 @@ class Chain:
         """
         self.spec = dataclasses.replace(spec, stretch_method="vocoder") if on_waves else spec
         self.rate_hz, self.masking = rate_hz, on_waves and "specaugment" in spec.effects
+        high = f"augmentation low_pass_hz up to {spec.low_pass_hz[1]:g} for audio at {rate_hz:,} Hz"
+        fits = "equalizer" not in spec.effects or spec.low_pass_hz[1] < rate_hz / 2
+        check(fits, f"{high}: expected less than half of that; set low_pass_hz, or leave the equalizer out")
         self._reverb = Reverb(rate_hz, spec.room_size) if "reverb" in spec.effects else None
         self._noise = PinkNoise(rate_hz, seed, longest, device) if "noise" in spec.effects else None
 
@@ -171,7 +175,7 @@ class Chain:
         """
         on = self.spec.effects
         if "stretch" in on and self.spec.stretch_method == "vocoder":
-            window = VOCODER_SAMPLES * self.rate_hz // 16_000
+            window = 4 * round(VOCODER_SAMPLES * self.rate_hz / 16_000 / 4)
             waves, samples = apply_stretch(waves, samples, drawn.stretch_rate, window)
         if "fade" in on:
             shares = (drawn.fade_in_share, drawn.fade_out_share)

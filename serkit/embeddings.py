@@ -23,7 +23,7 @@ from serkit.files import cache_folder, read_bytes
 from serkit.loader import Loader
 from serkit.normalising import standardised
 from serkit.packs import Pack
-from serkit.specs import ModelSpec
+from serkit.specs import METHOD, ModelSpec
 
 MOST_BYTES = 64 << 30
 READ_BY = ("outputs", "head")
@@ -51,7 +51,7 @@ class Kept:
         recipe, self._groups, self._given = loader.recipe, groups or None, given or {}
         where = "cuda" if on_gpu(loader.device) else "cpu"
         of = {name: value for name, value in dataclasses.asdict(model).items() if name not in READ_BY}
-        parts = (of, identity, recipe.max_seconds, recipe.loudness_dbfs, where, torch.__version__)
+        parts = (of, identity, recipe.max_seconds, recipe.loudness_dbfs, where, torch.__version__, METHOD)
         self._about = json.dumps(parts, sort_keys=True)
 
     def of(self, clips: ClipSet, embed: Embed) -> np.ndarray:

@@ -7,7 +7,7 @@ optimum and no rate to tune; it is fitted at once to the clips of all epochs, as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -44,8 +44,13 @@ class Headed(nn.Module):
         return whole, send(np.concatenate(samples), whole.device)
 
     def embed(self, *inputs: Any) -> Tensor:
-        """Float [clips, width]."""
-        return getattr(self.encoder, "embed", self.encoder)(*inputs)
+        """Float [clips, width]. Raises SpecError where the encoder gives something else."""
+        found = getattr(self.encoder, "embed", self.encoder)(*inputs)
+        expected = (len(inputs[0]), int(self.encoder.width))
+        given = f"{found.dtype} {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        fits = isinstance(found, Tensor) and found.shape == expected and found.is_floating_point()
+        check(fits, f"the encoder gave {given}; expected embeddings, floating-point {list(expected)}")
+        return found.float() if found.dtype in (torch.float64, torch.float16) else found
 
     def forward(self, *inputs: Any) -> Tensor:
         """Scores before the softmax, float [clips, outputs]."""
@@ -76,8 +81,11 @@ class Fitted(Headed):
         """Scores of embeddings, float [clips, width]; a feature that is NaN counts as the average one."""
         return self.head(((embeddings - self.centre) / self.scale).nan_to_num(nan=0.0))
 
-    def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        """Fits to float32 [clips, width] and the index of each clip's output, int64 [clips]."""
+    def fit(self, embeddings: np.ndarray, labels: np.ndarray, copies: int = 1) -> None:
+        """Fits to float32 [clips, width] and the index of each clip's output, int64 [clips].
+
+        Of so many `copies` of each clip the penalty counts as often: equal ones give what one gives.
+        """
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
@@ -85,7 +93,7 @@ class Fitted(Headed):
         several = len(np.unique(labels)) > 1
         check(several, "all training clips have one label; expected two to tell apart")
         features = np.nan_to_num(scaler.transform(embeddings), nan=0.0)
-        regression = LogisticRegression(max_iter=2000).fit(features, labels)
+        regression = LogisticRegression(C=1 / copies, max_iter=2000).fit(features, labels)
         weights, biases = regression.coef_, regression.intercept_
         if len(regression.classes_) == 2:  # one row stands for both
             weights, biases = np.concatenate([-weights, weights]) / 2, np.concatenate([-biases, biases]) / 2
@@ -99,23 +107,34 @@ class Fitted(Headed):
             last.bias[regression.classes_] = torch.as_tensor(biases).to(last.bias)
 
 
-def headed(model: ModelSpec, made: Any, outputs: int) -> Any:
-    """An encoder with its head, and without what a model freezes learning; one that has a head keeps it.
+def headed(model: ModelSpec, encoder: Any, outputs: int) -> Any:
+    """An encoder with its head, and without what a model freezes learning.
 
     Raises SpecError: there is no such part, or nothing of the encoder is left that learns.
     """
-    if model.fitted:
-        check(model.head == "linear", f"model head = {model.head!r}: a frozen encoder has a linear one")
-        return Fitted(made, outputs)
-    network = made if hasattr(made, "head") else Headed(made, outputs, model.head)
+    if not model.fitted:
+        return frozen_in_parts(model, Headed(encoder, outputs, model.head))
+    check(model.head == "linear", f"model head = {model.head!r}: a frozen encoder has a linear one")
+    return Fitted(encoder, outputs)
+
+
+def whole(model: ModelSpec, network: Any, outputs: int) -> Any:
+    """The same of a network that has its own head. Raises as `headed`."""
+    return headed(model, network, outputs) if model.fitted else frozen_in_parts(model, network)
+
+
+def frozen_in_parts(model: ModelSpec, network: Any) -> Any:
+    """Keeps the parts that a model names from learning. Raises as `headed`."""
     there = parts(network)
+    network.frozen = []  # modules that stay as in evaluation
     for name in model.freeze:
         one_of("model freeze", name, [ENCODER, *there])
-        there[name].requires_grad_(False)
+        for of in there[name]:
+            of.requires_grad_(False)
+        network.frozen += [of for of in there[name] if isinstance(of, nn.Module)]
     named = network.named_parameters()
     learns = any(of.requires_grad for name, of in named if not name.startswith("head."))
     check(learns, f"nothing of {model.encoder} learns; set freeze = ['{ENCODER}']")
-    network.frozen = [there[name] for name in model.freeze]
     return network
 
 
@@ -125,8 +144,9 @@ def counted(network: Any) -> dict[str, int]:
     return {"learnt": sum(n for n, learns in every if learns), "all": sum(n for n, _ in every)}
 
 
-def parts(network: Any) -> Mapping[str, nn.Module]:
-    """The parts of an encoder by name: what it says they are, or the modules that it consists of."""
+def parts(network: Any) -> dict[str, list[Any]]:
+    """The parts of an encoder by name, modules and parameters: what it says, or what it consists of."""
     encoder = getattr(network, "encoder", network)
     found = encoder.parts() if hasattr(encoder, "parts") else dict(encoder.named_children())
-    return {name: part for name, part in found.items() if part is not network.head}
+    lists = {name: list(of) if isinstance(of, list | tuple) else [of] for name, of in found.items()}
+    return {name: of for name, of in lists.items() if network.head not in of}

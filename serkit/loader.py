@@ -175,6 +175,8 @@ class Loader:
         if len(rows):
             on_device = send(rows, self.device)
             changed, lengths = self.chain(waves[on_device], samples[rows], drawn[rows])
+            if most := getattr(self.encoder, "max_samples", 0):  # it takes no more, stretched or not
+                changed, lengths = changed[:, :most], np.minimum(lengths, most)
             samples[rows] = lengths
             more = changed.shape[1] - waves.shape[1]  # the vocoder's may be longer, or all shorter
             waves = F.pad(waves, (0, max(0, more)))

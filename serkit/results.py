@@ -23,7 +23,7 @@ import filelock
 from serkit import keeping
 from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
-from serkit.files import append_line, open_file, write_by, write_whole
+from serkit.files import append_line, open_file, read_json, write_by, write_whole
 from serkit.resultfile import BUNDLE, EMBEDDINGS, TABLE_OF, Result, read, read_table, unreadable
 from serkit.specs import AcousticsSpec, RunSpec, Spec, from_json
 from serkit.words import many
@@ -40,6 +40,7 @@ REFUSED = (OSError, NotImplementedError)
 MAX_NAMED = 5
 """Files that cannot be read are named up to so many."""
 
+NOTED = "encoders.json"
 OF_ENCODERS = "encoders"
 """The folder beside runs that holds reports of each encoder."""
 
@@ -143,6 +144,22 @@ class Store:
         except ResultsUnreadable as error:
             unread.append(str(error))
         return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)) - {OF_ENCODERS})
+
+    def note_encoder(self, name: str, identity: str) -> None:
+        """Keeps what an encoder's code and weights are now, for reports. Raises ResultsUnwritable."""
+        if self.encoders().get(name) != identity:
+            with self.locked(NOTED), _writing(self.folder):
+                said = json.dumps({**self.encoders(), name: identity}, indent=1, ensure_ascii=False)
+                write_whole(self.folder / NOTED, said)
+
+    def encoders(self) -> dict[str, str]:
+        """What each encoder was when a run last asked for it; of those that nobody noted nothing."""
+        try:
+            noted = read_json(self.folder / NOTED)
+        except (OSError, ValueError):
+            return {}
+        pairs = noted.items() if isinstance(noted, dict) else ()
+        return {name: identity for name, identity in pairs if isinstance(identity, str)}
 
     def all(self) -> Iterator[tuple[Spec, Result]]:
         """What `results` can read, each with its spec, but those by another method."""

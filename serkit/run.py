@@ -75,19 +75,20 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         if not isinstance(model, Fitted):
             clips = clips.levelled(whose)
         elif whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
-            identity = dict(spec.fingerprints).get(spec.model.encoder, "")
+            identity = dict(spec.fingerprints).get(spec.model.called, "")
             paths = {name: here.corpus.clips["path"].tolist() for name, here in loaded.items()}
             given = {loaded[name].pack: of for name, of in encoders.given(spec.model, paths).items()}
             model.kept = Kept(spec.model, identity, loader, whose, given)
         evaluation = Evaluation(
             clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
         )
-        probed = probe.chosen(clips.evaluation.corpus)
-        before = embed(model, clips.evaluation[probed], loader)
+        probed, fitted = probe.chosen(clips.evaluation.corpus), isinstance(model, Fitted)
+        before = None if fitted else embed(model, clips.evaluation[probed], loader)
         trained = train(model, loader, clips.training, evaluation, report)
         if place.models:
             keep(model, place.store.run_folder(spec.key))
         embeddings = embed(model, clips.evaluation, loader)
+        before = embeddings[probed] if before is None else before
         read_from = {"statistics": before}
         if spec.model.encoder != STATISTICS.encoder:
             read_from = {"before": before, "embedding": embeddings[probed]}
@@ -110,7 +111,9 @@ def identified(plan: RunSpec, place: Place) -> Identified:
     encoder = encoders.describe(plan.model)
     loaded = {corpus.name: load(corpus, encoder.rate_hz, place) for corpus in plan.corpora}
     fingerprints = [(name, corpus.fingerprint) for name, corpus in loaded.items()]
-    fingerprints += [(plan.model.encoder, identity)] if identity else []
+    if identity:
+        fingerprints.append((plan.model.called, identity))
+        place.store.note_encoder(plan.model.called, identity)
     return Identified(dataclasses.replace(plan, fingerprints=tuple(fingerprints)), encoder, loaded)
 
 

@@ -171,9 +171,17 @@ class ModelSpec:
         one_of("model outputs", self.outputs, OUTPUTS)
         one_line("model encoder", self.encoder)
         plain("model settings", self.settings)
+        named = f"model settings {shown(dict(self.settings))}: {self.encoder} has none"
+        check(not self.settings or ":" in self.encoder, named)
+        parts = f"model freeze = {shown(list(self.freeze))}"
+        check(all(isinstance(of, str) for of in self.freeze), f"{parts}: expected names of parts")
+        check(ENCODER not in self.freeze or len(self.freeze) == 1, f"{parts}: {ENCODER} is all of it")
         object.__setattr__(self, "freeze", tuple(sorted(self.freeze)))
         if ":" in self.encoder:
             self._check_other()
+        if self.encoder == "logmel_statistics":  # as a study leaves out what is CNN14's
+            object.__setattr__(self, "weights", None)
+            object.__setattr__(self, "width", 1)
         if self.imported:
             self._check_imported()
         if self.weights is None:
@@ -212,6 +220,11 @@ class ModelSpec:
         """What a network began with: a checkpoint, `random`, its own encoder, or `imported`."""
         own = self.encoder if ":" in self.encoder else "random"
         return IMPORTED if self.imported else self.weights or own
+
+    @property
+    def called(self) -> str:
+        """The encoder and what it is called with: what its identity is of."""
+        return self.encoder + (f" {dict(self.settings)}" if self.settings else "")
 
     @property
     def fitted(self) -> bool:
@@ -366,6 +379,11 @@ class RunSpec(Keyed):
         asked = f"augmentation rate {rate} with augmentation {self.augmentation}"
         fits = (self.augmentation is None) == (rate == 0)
         check(fits, f"{asked}: expected one above 0 % and none at 0 %")
+        both = self.recipe.normalise != "none" and self.recipe.loudness_dbfs is not None
+        undone = (
+            f"recipe normalise = {self.recipe.normalise!r} with loudness_dbfs, which undoes it clip by clip"
+        )
+        check(not both or self.model.fitted, f"{undone}; leave one of them out")
         heard = rate == 0 or not self.model.encoder.startswith("table:")
         check(heard, f"augmentation rate {rate} with {self.model.encoder}: a table has no augmented clips")
         number("run.seed", self.seed, "seed")

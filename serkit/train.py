@@ -7,6 +7,7 @@ bit-identical from run to run with the same number of threads.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -170,16 +171,18 @@ def _fitted(
     model.to(loader.device).eval()
     started = time.perf_counter()
     epochs = [loader.epoch(training, number) for number in range(recipe.epochs)]
-    order = [epoch.batches for epoch in epochs]
-    if loader.augmenting is None:
-        every = embed(model, training, loader)
-        made = [every[batch] for batches in order for batch in batches]
+    if model.kept:  # of a frozen network clips count by their starts, augmented or not
+        none = np.zeros(len(training), dtype=np.int64)
+        epochs = [dataclasses.replace(epoch, starts=none) for epoch in epochs]
+    pairs = [(batch, epoch) for epoch in epochs for batch in epoch.batches]
+    target = training.label[np.concatenate([batch for batch, _ in pairs])]
+    if model.kept and loader.augmenting is None:
+        features = embed(model, training, loader)[np.concatenate([batch for batch, _ in pairs])]
     else:
-        pairs = ((batch, epoch) for epoch in epochs for batch in epoch.batches)
-        made = [_augmented(model, loader, training, *pair) for pair in pairs]
-    target = training.label[np.concatenate([batch for batches in order for batch in batches])]
-    features = np.concatenate(made)
-    model.fit(features, target)
+        features = np.concatenate([_augmented(model, loader, training, *pair) for pair in pairs])
+    lost = f"{model.encoder.__class__.__name__} gives embeddings that are no numbers"
+    check(not model.kept or np.isfinite(features).all(), f"{lost}; expected finite ones")
+    model.fit(features, target, recipe.epochs)
     train_seconds = time.perf_counter() - started
     with torch.inference_mode():
         logits = model.classify(send(features, loader.device))

@@ -69,6 +69,8 @@ def load(folder: Path, device: str = "cpu") -> Network:
     assert isinstance(spec, RunSpec)
     said = f"{folder}: its run normalised by {spec.recipe.normalise}, of which a clip alone says nothing"
     check(spec.recipe.normalise == "none", said)
+    was, is_now = dict(spec.fingerprints).get(spec.model.called, ""), encoders.identify(spec.model)
+    check(was == is_now, f"{folder}: {spec.model.called} is not what it was when this network was trained")
     model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
     try:
         with open_file(folder / FILE) as file:

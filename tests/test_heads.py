@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from serkit import encoders, heads
+from serkit import embeddings, encoders, heads
 from serkit.errors import SpecError
 from serkit.loader import Loader
 from serkit.specs import ModelSpec, Recipe
@@ -119,3 +119,62 @@ def test_the_encoder_may_have_a_rate_of_its_own():
     assert (head["lr"], rest["lr"]) == (1e-3, 1e-5)
     assert [id(of) for of in head["params"]] == [id(of) for of in made.head.parameters()]
     assert [id(of) for of in rest["params"]] == [id(of) for of in made.encoder.parameters()]
+
+
+@pytest.mark.parametrize("drawn", [0, 1])
+def test_what_is_frozen_is_one_network_whatever_the_seed(drawn):
+    spec = ModelSpec(width=1, weights=None, freeze=("encoder",))
+    one, other = (encoders.build(spec, seed).state_dict() for seed in (drawn, 7))
+    assert all(torch.equal(one[name], other[name]) for name in one if "head" not in name)
+
+
+@pytest.mark.parametrize("copies", [1, 5])
+def test_equal_copies_of_clips_change_nothing(copies):
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(60, 5)).astype(np.float32), np.arange(60) % 4
+    features[np.arange(60), labels] += 1
+    one, other = (network("encoder") for _ in range(2))
+    one.fit(features, labels)
+    other.fit(np.tile(features, (copies, 1)), np.tile(labels, copies), copies)
+    said = [made.classify(torch.from_numpy(features)).softmax(dim=1).detach() for made in (one, other)]
+    torch.testing.assert_close(*said, atol=2e-3, rtol=0)
+
+
+class Odd(Bands):
+    """Gives what it is told to."""
+
+    def __init__(self, gives):
+        super().__init__()
+        self.gives = gives
+
+    def forward(self, waves, samples):
+        return self.gives(super().forward(waves, samples))
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        (
+            lambda found: found[:, :3],
+            r"gave torch.float32 \[3, 3\]; expected embeddings, .* \[3, 5\]",
+        ),
+        (lambda found: found[:1], r"gave torch.float32 \[1, 5\]"),
+        (lambda found: found[:, 0], r"gave torch.float32 \[3\]"),
+        (lambda found: found.long(), "gave torch.int64"),
+        (lambda found: (found,), "gave tuple"),
+        (lambda found: None, "gave NoneType"),
+    ],
+)
+def test_what_is_no_embedding_is_named(gives, words):
+    made = heads.headed(model(), Odd(gives), 4).eval()
+    with pytest.raises(SpecError, match=words):
+        made.embed(torch.zeros(3, 900), torch.full((3,), 900))
+    halves = heads.headed(model(), Odd(lambda found: found.double()), 4).eval()
+    assert halves.embed(torch.zeros(3, 900), torch.full((3,), 900)).dtype == torch.float32
+
+
+def test_embeddings_that_are_no_numbers_are_refused():
+    made = heads.headed(model("encoder"), Odd(lambda found: found / 0), 4)
+    made.kept = embeddings.Kept(model("encoder"), "", loader())
+    with pytest.raises(SpecError, match="gives embeddings that are no numbers"):
+        trained(made, epochs=1)

@@ -50,7 +50,7 @@ def test_a_network_of_ones_own_trains_and_is_kept_like_any(frames, place):
     plan = asked(frames, percent=50, accumulate=2, warmup=0.5, encoder_learning_rate=1e-4)
     result = run(plan, place)
     assert result["label"] == "folded+large-frames-make-aug50-fold01"
-    assert result["parameters"] == {"learnt": 6 * 401 + 7 * 4, "all": 6 * 401 + 7 * 4}
+    assert result["parameters"] == {"learnt": 6 * 401 + 7 * 6 + 7 * 4, "all": 6 * 401 + 7 * 6 + 7 * 4}
     assert set(result["probe"]["label"]["folded"]) == {"statistics", "before", "embedding", "outputs"}
     assert_valid(result, plan, settled=False)
     assert run(plan, place)["finished"] == result["finished"], "it is not trained twice"

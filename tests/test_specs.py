@@ -129,6 +129,8 @@ def changed(kind, name):
         return replace(RUN, corpora=(MSP, replace(IEMOCAP, **other), RAVDESS))
     if kind is CorpusSpec:
         return replace(RUN, corpora=(MSP, IEMOCAP, replace(RAVDESS, **other)))
+    if name == "settings":  # CNN14 has none
+        return replace(RUN, model=ModelSpec(encoder="net.py:make", **other))
     part = {ModelSpec: "model", Recipe: "recipe", Augmentation: "augmentation"}[kind]
     return replace(RUN, **{part: replace(getattr(RUN, part), **other)})
 

@@ -51,8 +51,11 @@ def answers(study: Study, store: Store) -> Answers:
     wanted = {case.spec for case in plan(study)}
     found: dict[Spec, Result] = {}
     stored, unread = store.results()
-    for spec, result in with_specs(stored):  # oldest first, so the newest stays
-        if spec.plan() in wanted:
+    own = [(spec, result) for spec, result in with_specs(stored) if spec.plan() in wanted]  # oldest first
+    is_now = {name: of for _, result in own for name, of in _encoders(result)} | store.encoders()
+    before = [name for _, result in own for name, was in _encoders(result) if is_now[name] != was]
+    for spec, result in own:  # the newest stays
+        if all(is_now[name] == was for name, was in _encoders(result)):
             try:
                 if spec.kind == MEASUREMENT:
                     store.table(result["key"], "estimates")  # without which a measurement is none
@@ -60,8 +63,6 @@ def answers(study: Study, store: Store) -> Answers:
                 unread.append(str(error))
             else:
                 found[spec.plan()] = result
-    other = _of_other_encoders(found)
-    found = {spec: result for spec, result in found.items() if spec not in other}
     copies = {tuple(copy) for result in found.values() for copy in result["spec"]["fingerprints"]}
     versions = Counter(name for name, _ in copies)
     return Answers(
@@ -72,24 +73,16 @@ def answers(study: Study, store: Store) -> Answers:
         others=(
             *other_methods(stored),
             *(
-                f"{many(n, 'run')} by other code or weights of {name} than the newest left out"
-                for name, n in sorted(Counter(other.values()).items())
+                f"{many(n, 'run')} by other code or weights of {name} than it has now left out"
+                for name, n in sorted(Counter(before).items())
             ),
         ),
     )
 
 
-def _of_other_encoders(found: Mapping[Spec, Result]) -> dict[Spec, str]:
-    """Runs by code or weights that their encoder has no more, as its newest result says; and its name."""
-    last: dict[str, str] = {}
-    for result in sorted(found.values(), key=lambda result: result["finished"]):
-        last |= {name: is_now for name, is_now in result["spec"]["fingerprints"] if ":" in name}
-    return {
-        spec: name
-        for spec, result in found.items()
-        for name, was in result["spec"]["fingerprints"]
-        if ":" in name and last[name] != was
-    }
+def _encoders(result: Result) -> list[tuple[str, str]]:
+    """Of a result the encoders, and what they were: those among its fingerprints that are no corpora."""
+    return [(name, was) for name, was in result["spec"]["fingerprints"] if ":" in name]
 
 
 Tuned = tuple[dict[str, Any], Units]

@@ -114,7 +114,7 @@ class Session:
         switches |= {"tensorboard": chosen("tensorboard")}
         place = Place(self.store, data, rerun=chosen("rerun"), **switches)
         self.engine = engines.find(chosen("engine"))(config, place)
-        self.jobs: dict[str, Callable[[], str]] = {}  # by the id of its case, what waits for each one's key
+        self.jobs: dict[Spec, Callable[[], str]] = {}  # by its spec, what waits for each one's key
 
     def pytest_report_header(self) -> str:
         """One line: study, size, where."""
@@ -149,7 +149,7 @@ class Session:
         """Gives the engine all that is to be done, before the first case waits for its own."""
         if not session.config.option.collectonly:
             cases = filter(None, map(_case, session.items))
-            self.jobs = {case.id: self.engine.submit(case.spec) for case in cases}
+            self.jobs = {case.spec: self.engine.submit(case.spec) for case in cases}
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -183,7 +183,7 @@ class BoundCase:
         A corpus that is not there skips the case; any other bad input fails it with one message.
         """
         try:
-            result = self.session.store.get(self.session.jobs[self.id]())
+            result = self.session.store.get(self.session.jobs[self.spec]())
         except CorpusMissing as error:  # here and below without a traceback, which is not the user's concern
             raise pytest.skip.Exception(located(self.session.study.titled(str(error)))) from None
         except SerkitError as error:

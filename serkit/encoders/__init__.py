@@ -53,6 +53,8 @@ class Description(Protocol):
     def min_samples(self) -> int:
         """The shortest clip it can take; shorter ones are padded with silence."""
 
+    # And `max_samples`, if it has a longest: what is stretched beyond is cut off.
+
     @property
     def takes(self) -> str:
         """`logmel`, or `waves`: then `serkit.augment.Chain` does SpecAugment and stretch on these."""
@@ -114,9 +116,10 @@ def build(model: ModelSpec, seed: int, outputs: int = len(LABELS)) -> Encoder:
     from serkit import heads
 
     of = _of(model)
-    torch.manual_seed(seed)
-    made = of.build(model, outputs) if hasattr(of, "build") else of.make(model)
-    return heads.headed(model, made, outputs)
+    torch.manual_seed(0 if model.fitted else seed)  # what is frozen is one network, whatever the seed
+    if hasattr(of, "build"):
+        return heads.whole(model, of.build(model, outputs), outputs)
+    return heads.headed(model, of.make(model), outputs)
 
 
 def given(model: ModelSpec, clips: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:

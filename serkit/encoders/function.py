@@ -15,6 +15,7 @@ the digest is of the file or of all files of the package, and of all state that 
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib
@@ -36,10 +37,10 @@ from serkit.settings import Bounds, check, is_number
 from serkit.specs import ModelSpec
 from serkit.words import shown
 
-RATES_HZ = Bounds(1000, 192_000, "samples a second")
+RATES_HZ = Bounds(2000, 192_000, "samples a second")
 VARIABLE = "SERKIT_CODE"
-OURS = ("benchmark", "serkit")
-"""Code that runs anyway; of it only the file itself is what an encoder is."""
+OURS = "benchmark.examples."
+"""Code that runs anyway, of which each file is an encoder."""
 SEEDS = 0, 1
 SHORTEST_S = 0.1
 LOADED = "serkit_encoder_"
@@ -50,7 +51,10 @@ def describe(model: ModelSpec) -> SimpleNamespace:
     """Rate and shortest clip, as the module says. Raises SpecError where it says none."""
     made = make(model)
     shortest = getattr(made, "min_samples", None) or round(SHORTEST_S * made.rate_hz)
-    return SimpleNamespace(rate_hz=int(made.rate_hz), min_samples=int(shortest), takes="waves")
+    whole = isinstance(shortest, int) and 0 < shortest <= 60 * made.rate_hz
+    said = f"model encoder {model.encoder!r}: its module has min_samples = {shown(shortest)}"
+    check(whole, f"{said}; expected a whole number of samples, of a minute at most")
+    return SimpleNamespace(rate_hz=made.rate_hz, min_samples=shortest, takes="waves")
 
 
 def make(model: ModelSpec) -> Any:
@@ -58,6 +62,11 @@ def make(model: ModelSpec) -> Any:
     where, name = f"model encoder {model.encoder!r}", model.encoder.rpartition(":")[2]
     function = getattr(_module(model.encoder), name, None)
     check(callable(function), f"{where}: expected a function {name} there")
+    borrowed = (
+        f"{where}: {name} is of another module, {getattr(function, '__module__', None)}; expected its own"
+    )
+    ours = model.encoder.startswith(OURS)
+    check(not ours or function.__module__ == model.encoder.rpartition(":")[0], borrowed)
     assert function is not None
     settings = {key: list(value) if isinstance(value, tuple) else value for key, value in model.settings}
     try:
@@ -67,7 +76,7 @@ def make(model: ModelSpec) -> Any:
     check(isinstance(made, nn.Module), f"{where}: expected a torch.nn.Module, it gave {type(made).__name__}")
     for attribute, bounds in (("rate_hz", RATES_HZ), ("width", Bounds(1, 1 << 20, "of the embedding"))):
         value: Any = getattr(made, attribute, None)
-        fits = is_number(value) and bounds.low <= value <= bounds.high
+        fits = isinstance(value, int) and is_number(value) and bounds.low <= value <= bounds.high
         check(fits, f"{where}: its module has {attribute} = {shown(value)}; expected {bounds} ({bounds.why})")
     return made
 
@@ -80,8 +89,8 @@ def identify(model: ModelSpec) -> str:
     for path, content in _code(model.encoder.rpartition(":")[0]):
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
     for name in sorted(one):
-        if name in other and torch.equal(one[name], other[name]):  # what is drawn is no part of what it is
-            content = one[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        content = _bytes(one[name])
+        if name in other and content == _bytes(other[name]):  # what is drawn is no part of what it is
             digest.update(f"{name}\0{one[name].dtype}\0{tuple(one[name].shape)}\0".encode() + content)
     return f"sha256:{digest.hexdigest()}"
 
@@ -89,29 +98,60 @@ def identify(model: ModelSpec) -> str:
 def _state(model: ModelSpec, seed: int) -> dict[str, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return {name: value.detach().cpu() for name, value in make(model).state_dict().items()}
+        made = make(model)
+        tensors = [*made.named_parameters(), *made.named_buffers()]  # those that no state has, too
+        return {name: value.detach().cpu() for name, value in tensors}
+
+
+def _bytes(value: torch.Tensor) -> bytes:
+    """A tensor's content; NaN is NaN."""
+    return value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _code(where: str) -> Iterator[tuple[str, bytes]]:
     """The files that an encoder's code is, by their names within it: its file, or those of its package."""
     if where.endswith(".py"):
-        yield "", read_bytes(encoders.beside(where))
+        path = encoders.beside(where)
+        yield "", read_bytes(path)
+        for beside in _imported(path):
+            yield beside.relative_to(path.parent).as_posix(), read_bytes(beside)
         return
-    top = where.partition(".")[0]
-    root = Path(str(importlib.import_module(where if top in OURS else top).__file__))
+    module = importlib.import_module(where if where.startswith(OURS) else where.partition(".")[0])
+    check(
+        bool(module.__file__), f"model encoder: {where} has no file of its own; expected a file or a package"
+    )
+    root = Path(str(module.__file__))
     files = sorted(root.parent.rglob("*.py")) if root.name == "__init__.py" else [root]
     for path in files:
         yield path.relative_to(root.parent).as_posix(), read_bytes(path)
 
 
+def _imported(path: Path) -> list[Path]:
+    """The files beside a file that it imports, and those that they import."""
+    found: set[Path] = set()
+    left = [path]
+    while left:
+        for node in ast.walk(ast.parse(read_bytes(left.pop()))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in names:
+                place = path.parent.joinpath(*name.split("."))
+                for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+                    if file.is_file() and file != path and file not in found:
+                        found.add(file)
+                        left.append(file)
+    return sorted(found)
+
+
 def _module(encoder: str) -> ModuleType:
     """The module that a function lies in. Raises SpecError where it cannot be had, or may not be run."""
     where = encoder.rpartition(":")[0]
-    trusted = where if where.endswith(".py") else where.partition(".")[0]
-    if trusted in OURS:
+    if where.startswith(OURS):
         return importlib.import_module(where)
+    trusted = where if where.endswith(".py") else where.partition(".")[0]
     asked = f"model encoder {encoder!r} is code; if you know what it does, name it: {VARIABLE}={trusted}"
-    check(trusted in os.environ.get(VARIABLE, "").split(","), asked)
+    named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
+    check(bool(trusted) and trusted in named, asked)
     load: Callable[[str], ModuleType] = _loaded if where.endswith(".py") else importlib.import_module
     try:
         return load(where)

@@ -56,6 +56,7 @@ class Description:
 
     rate_hz: int
     min_samples: int
+    max_samples: int = 0  # 0: any
     takes: str = "waves"
 
 
@@ -66,7 +67,8 @@ def describe(model: ModelSpec) -> Description:
     _settings(model, config)
     rate_hz = _processor(folder).get("sampling_rate", 16_000)
     check(type(rate_hz) is int and rate_hz > 0, f"{folder}: sampling_rate = {shown(rate_hz)}: expected Hz")
-    return Description(rate_hz, _shortest(config))
+    most = config.max_source_positions * FRAME if config.model_type == "whisper" else 0
+    return Description(rate_hz, _shortest(config), max_samples=most)
 
 
 def identify(model: ModelSpec) -> str:

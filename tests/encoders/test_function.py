@@ -1,5 +1,6 @@
 """Encoders of one's own: what is asked of them, what enters their key, and that errors say what to do."""
 
+import sys
 import textwrap
 
 import numpy as np
@@ -119,7 +120,7 @@ def test_a_file_that_changed_is_another_module(folder):
         ("gone.py:make", {}, "there is no gone.py in .*; write its whole path, or put it beside the study"),
         ("net.py:mak", {}, "expected a function mak there"),
         ("net.py:number", {}, "expected a torch.nn.Module, it gave int"),
-        ("net.py:silent", {}, "its module has rate_hz = None; expected a whole number in 1,000..192,000"),
+        ("net.py:silent", {}, "its module has rate_hz = None; expected a whole number in 2,000..192,000"),
         ("net.py:make", {"size": 3}, "with settings {'size': 3}: .*unexpected keyword"),
         ("no.such.package:make", {}, "no.such.package cannot be imported .ModuleNotFoundError"),
         ("broken.py:make", {}, "broken.py cannot be imported .ZeroDivisionError"),
@@ -152,5 +153,32 @@ def test_settings_of_cnn14_are_refused_for_others():
     with pytest.raises(SpecError, match="model width = 6: a setting of cnn14;"):
         ModelSpec(encoder="net.py:make", width=6)
     assert ModelSpec(encoder="net.py:make").weights is None
-    with pytest.raises(SpecError, match="expected cnn14 alone"):
-        encoders.identify(ModelSpec(weights=None, settings=(("layer", 3),)))
+    with pytest.raises(SpecError, match=r"model settings \{'layer': 3\}: cnn14 has none"):
+        ModelSpec(weights=None, settings=(("layer", 3),))
+
+
+def test_what_a_file_imports_from_beside_it_counts(folder):
+    write(folder, NETWORK + "import netparts, netpack\n")
+    write(folder, "import netmore\n", "netpack/__init__.py")
+    for name in ("netparts.py", "netmore.py"):
+        write(folder, "SIZE = 1\n", name)
+    sys.path.insert(0, str(folder))
+    try:
+        first = encoders.identify(model())
+        for name in ("netparts.py", "netmore.py", "netpack/__init__.py"):
+            write(folder, (folder / name).read_text() + "# a remark\n", name)
+            identify_anew()
+            again = encoders.identify(model())
+            assert again != first, name
+            first = again
+    finally:
+        sys.path.remove(str(folder))
+
+
+def test_only_examples_run_without_leave(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    for encoder in ("benchmark.cli:main", "serkit.run:run", "benchmark.examples:make"):
+        with pytest.raises(SpecError, match="is code; if you know what it does, name it"):
+            encoders.describe(model(encoder))
+    with pytest.raises(SpecError, match="Path is of another module, pathlib; expected its own"):
+        encoders.describe(model("benchmark.examples.resemblyzer:Path"))

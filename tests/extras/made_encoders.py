@@ -14,11 +14,12 @@ OF_FRAMES = textwrap.dedent("""
         def __init__(self):
             super().__init__()
             self.layer = nn.Conv1d(1, self.width, 400, 160)
+            self.gain = nn.Linear(self.width, self.width)
 
         def forward(self, waves, samples):
             frames = torch.relu(self.layer(waves[:, None]))
             own = torch.arange(frames.shape[2]) < ((samples.clamp(min=400) - 400) // 160 + 1)[:, None]
-            return (frames * own[:, None]).sum(dim=2) / own.sum(dim=1)[:, None]
+            return self.gain((frames * own[:, None]).sum(dim=2) / own.sum(dim=1)[:, None])
 
     def make():
         return Frames()

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from serkit import encoders
+from serkit import encoders, heads
 from serkit.augment import Waves
 from serkit.specs import IMPORTED, STATISTICS, ModelSpec
+from serkit.train import learning as learning_mode
 from tests.extras.made_encoders import MADE
 
 BOUND = 1e-5  # times the largest number of an embedding
@@ -97,3 +98,21 @@ def test_a_frozen_one_has_the_same_embedding_and_nothing_that_learns(model):
     plain = encoders.build(model, 0).eval()
     np.testing.assert_array_equal(embedded(network, batch(waves)), embedded(plain, batch(waves)))
     assert not any(of.requires_grad for name, of in network.named_parameters() if "head" not in name)
+
+
+def test_each_of_its_parts_can_be_frozen(model):
+    network = encoders.build(model, 0)
+    if model.fitted:
+        return  # nothing of it learns
+    for name in heads.parts(network):
+        learning = {of for of, value in network.named_parameters() if value.requires_grad}
+        frozen = encoders.build(ModelSpec(**{**vars(model), "freeze": (name,)}), 0)
+        left = {of for of, value in frozen.named_parameters() if value.requires_grad}
+        assert left <= learning
+        assert all(not of.training for of in frozen.frozen) or learned(frozen)
+
+
+def learned(network):
+    """Puts it into training as a run does; then what is frozen is not in training."""
+    learning_mode(network)
+    return not any(of.training for of in network.frozen)

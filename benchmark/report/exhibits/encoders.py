@@ -93,15 +93,15 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Encoders:
     check(
         len(set(titles)) == len(titles), f"{name}: two encoders are called {titles}; give each its own name"
     )
-    return Encoders(
-        (
-            (titles[0], study),
-            *(
-                (title, _study(f"{name}.of.{title}", of, study))
-                for title, of in zip(titles[1:], given.values(), strict=True)
-            ),
-        )
-    )
+    others = [
+        (title, _study(f"{name}.of.{title}", of, study))
+        for title, of in zip(titles[1:], given.values(), strict=True)
+    ]
+    every = [(titles[0], study), *others]
+    ways = [(of.model, of.recipe) for _, of in every]
+    twice = ", ".join(title for title, of in every if ways.count((of.model, of.recipe)) > 1)
+    check(not twice, f"{name}: {twice} are one encoder by one recipe; leave one of them out")
+    return Encoders(tuple(every))
 
 
 def _study(where: str, table: Any, study: Study) -> Study:
@@ -122,7 +122,7 @@ def _study(where: str, table: Any, study: Study) -> Study:
             one_of(f"{where}.{key}", value, getattr(study, key))
     changed = {key: frozen(of) for key, of in recipe.items()}
     other: Recipe = replace(study.recipe, **changed)
-    check(found != study.model or other != study.recipe, f"{where}: the study's own encoder again")
+    check(not found.imported, f"{where}: {found.encoder} has no runs here; import it to a study of its own")
     rates, seeds = some["rates_percent"], some["seeds"]
     return replace(study, model=found, recipe=other, rates_percent=rates, seeds=seeds)
 
@@ -132,7 +132,7 @@ class Term(NamedTuple):
 
     plus: tuple[Cell, ...] = ()
     minus: tuple[Cell, ...] = ()
-    lacks: tuple[TrainingSet, str] | None = None
+    lacks: tuple[TrainingSet, str, int] | None = None  # and the rate
 
 
 def terms(study: Study) -> dict[str, list[Term]]:
@@ -152,7 +152,7 @@ def terms(study: Study) -> dict[str, list[Term]]:
         found[kind] = [of for train in sets for of in _lost(study, train, kind, low)]
     asked = study.exhibits.get("heldout")
     lacking = [(train, name) for train in asked.columns for name in asked.lacks(train)] if asked else []
-    found["heldout"] = [Term(lacks=of) for of in lacking]
+    found["heldout"] = [Term(lacks=(*of, low)) for of in lacking]
     return found
 
 
@@ -190,8 +190,8 @@ def sides(cells: Cells, of: Sequence[Term], less: Sequence[Term] = (), against: 
 
 def _units(cells: Cells, term: Term) -> tuple[str, list[Units], list[Units]]:
     if term.lacks:
-        train, corpus = term.lacks
-        cell = heldout.by_label(cells, train, corpus, min(cells.study.rates_percent))[-1]
+        train, corpus, rate = term.lacks
+        cell = heldout.by_label(cells, train, corpus, rate)[-1]
         return corpus, [cell.held], [cell.called]
     corpus = corpus_of((*term.plus, *term.minus)[0][1])
     plus, minus = ([cells.units(*place) for place in side] for side in (term.plus, term.minus))
@@ -212,12 +212,12 @@ def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]
     for title, of in study.exhibits["encoders"].of:
         own = cells.of(of) if of.model != study.model or of.recipe != study.recipe else cells
         first = first or own
-        asked, asked_first = terms(of), terms(study)
+        asked, asked_first = terms(of), terms(study.exhibits["encoders"].of[0][1])
         for name in INDICATORS:
             place = {"encoder": title, "indicator": name, "over": len(asked[name])}
             spread = mean(sides(own, asked[name]), len(asked[name]))
             apart = intervals.Spread()
-            if own is not first and len(asked[name]) == len(asked_first[name]):
+            if own is not first and asked[name] == asked_first[name]:  # at the same rates
                 apart = mean(sides(own, asked[name], asked_first[name], first), len(asked[name]))
             rows.append(
                 {**place, **spread.columns("value"), **apart.columns("apart"), "p": apart.p, "n": spread.n}

@@ -46,7 +46,7 @@ def _change(
     """An indicator of an encoder, or what it has more of it than another; None where it is not asked for."""
     terms = encoders.terms(study)[name]
     other = encoders.terms(against[0])[name] if against else []
-    if not terms or (against and len(other) != len(terms)):
+    if not terms or (against and other != terms):
         return None
     sides = encoders.sides(cells, terms, other, against[1] if against else None)
     plus, minus = (

@@ -154,7 +154,9 @@ def test_the_table_has_a_row_an_encoder_and_stands_on_the_page(made, tmp_path):
             {"of": {"A": {"encoder": "a.py:b", "rates_percent": [20]}}},
             "rates_percent 20: expected one of 0, 50",
         ),
-        ({"of": {"A": {"width": 4, "weights": ""}}}, "the study's own encoder again"),
+        ({"of": {"A": {"width": 4, "weights": ""}}}, "cnn14, A are one encoder by one recipe"),
+        ({"of": {"A": OF["Other"], "B": OF["Other"]}}, "A, B are one encoder by one recipe"),
+        ({"of": {"A": {"encoder": "imported:svm"}}}, "imported:svm has no runs here"),
         ({"own": "A", "of": OF | {"A": OF["Other"]}}, "two encoders are called"),
     ],
 )
