@@ -21,6 +21,7 @@ from benchmark.options import opened, results_option, say, seeds_option, study_o
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.files import house_libraries
+from serkit.results import Store
 from serkit.specs import CHECKPOINTS, METRICS
 from serkit.words import printable
 
@@ -241,8 +242,9 @@ def import_(
     from benchmark import predictions
     from serkit.job import Place
 
-    study, store = opened(study_name, results, seeds)
-    place = Place(store, studies.data_folder())
+    study = studies.read(study_name, seeds)
+    root = Path(results) if results else studies.results_root()  # made where it is missing, as by a session
+    place = Place(Store(root / study.name), studies.data_folder())
     say(predictions.store(study, place, Path(predictions_file), partial))
 
 

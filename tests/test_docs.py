@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -221,6 +222,25 @@ def test_studies_that_are_shown_are_studies(document):
     for block in BLOCK.findall(document.read_text()):
         if re.match(r" {4}title = ", block):
             assert studies.plan(studies.from_toml(tomllib.loads(block), "shown"))
+
+
+def test_tables_of_encoders_can_be_read():
+    """Each block of docs/encoders.md with tables of a study, as part of one; alternatives one by one."""
+    study = {"title": "Shown", "table1": {"train": [["one"]]}}
+    study["corpora"] = {"one": {"reader": "synthetic", "options": {"role": "A"}}}
+    blocks = BLOCK.findall((ROOT / "docs" / "encoders.md").read_text())
+    blocks = [textwrap.dedent(block) for block in blocks if re.search(r"^ {4}\[\w+", block)]
+    ways, several = re.compile(r"^encoder = .*$", re.MULTILINE), 0
+    for block in blocks:
+        given = ways.findall(block)
+        alternatives = given if "[encoders" not in block and given else [None]
+        for way in alternatives:
+            text = (
+                ways.sub(lambda found, way=way: found[0] if found[0] == way else "", block) if way else block
+            )
+            assert studies.plan(studies.from_toml(study | tomllib.loads(text), "shown")), text
+            several += 1
+    assert several >= 7
 
 
 # --- docs/reading-the-paper.md ---

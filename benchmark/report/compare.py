@@ -247,7 +247,10 @@ def _made(side: Side) -> dict[str, Any]:
     copies: dict[str, set[str]] = {}
     for result in results:
         for name, digest in result["spec"]["fingerprints"]:
-            copies.setdefault(f"corpus {name}, copy (fingerprint)", set()).add(digest[:12])
+            what = (
+                f"encoder {name}, code and weights" if ":" in name else f"corpus {name}, copy (fingerprint)"
+            )
+            copies.setdefault(what, set()).add(digest.removeprefix("sha256:")[:12])
     made |= {what: tuple(sorted(digests)) for what, digests in copies.items()}
     made |= {"seeds": of.seeds, "corpora": tuple(corpus.name for corpus in of.corpora)}
     made["bf16"] = tuple(sorted({result["environment"]["bf16"] for result in results}))

@@ -50,7 +50,7 @@ LOADED = "serkit_encoder_"
 def describe(model: ModelSpec) -> SimpleNamespace:
     """Rate and shortest clip, as the module says. Raises SpecError where it says none."""
     made = make(model)
-    shortest = getattr(made, "min_samples", None) or round(SHORTEST_S * made.rate_hz)
+    shortest = made.min_samples
     whole = isinstance(shortest, int) and 0 < shortest <= 60 * made.rate_hz
     said = f"model encoder {model.encoder!r}: its module has min_samples = {shown(shortest)}"
     check(whole, f"{said}; expected a whole number of samples, of a minute at most")
@@ -78,6 +78,8 @@ def make(model: ModelSpec) -> Any:
         value: Any = getattr(made, attribute, None)
         fits = isinstance(value, int) and is_number(value) and bounds.low <= value <= bounds.high
         check(fits, f"{where}: its module has {attribute} = {shown(value)}; expected {bounds} ({bounds.why})")
+    if getattr(made, "min_samples", None) is None:
+        made.min_samples = round(SHORTEST_S * made.rate_hz)
     return made
 
 

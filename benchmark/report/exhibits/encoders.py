@@ -285,7 +285,7 @@ def draw_figures(
     if not shown:
         return
     titles = list(dict.fromkeys(cells["encoder"]))
-    size = (2.0 + 1.7 * len(shown), 1.4 + 0.3 * len(titles))
+    size = (1.0 + 0.09 * max(map(len, titles)) + 1.7 * len(shown), 1.6 + 0.3 * len(titles))
     legend = "Means over corpora with intervals of 95 %; grey lines: 0."
     with figures.drawn(NAMES["encoders"], legend, size, 1, len(shown), sharey=True) as (figure, panels):
         for name, panel in zip(shown, panels[0], strict=True):
