@@ -14,7 +14,7 @@ from serkit import embeddings, encoders, heads
 from serkit.errors import SpecError
 from serkit.loader import Loader
 from serkit.specs import ModelSpec, Recipe
-from serkit.train import Evaluation, embed, learning, prepare, train
+from serkit.train import Evaluation, embed, learning, prepare, share_of_rate, train
 from tests.made_clips import FRONT_END, clips_of, noises
 
 
@@ -178,3 +178,32 @@ def test_embeddings_that_are_no_numbers_are_refused():
     made.kept = embeddings.Kept(model("encoder"), "", loader())
     with pytest.raises(SpecError, match="gives embeddings that are no numbers"):
         trained(made, epochs=1)
+
+
+class Plain(Bands):
+    """Without batch norm and dropout, so that a batch may be divided."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 5)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_a_batch_in_parts_gives_the_gradients_of_the_whole(parts):
+    made = []
+    for accumulate in (1, parts):
+        torch.manual_seed(3)
+        one = heads.headed(model(), Plain(), 4)
+        trained(one, epochs=2, accumulate=accumulate, learning_rate=0.01)
+        made.append(one.state_dict())
+    for name, value in made[0].items():
+        torch.testing.assert_close(made[1][name], value, atol=1e-5, rtol=0)
+
+
+def test_warm_up_raises_the_rate_over_the_first_share_of_the_steps():
+    shares = [share_of_rate("constant", done, 0.2) for done in (0, 0.05, 0.1, 0.2, 0.7, 1)]
+    assert shares == pytest.approx([0, 0.25, 0.5, 1, 1, 1])
+    both = [share_of_rate("one-cycle", done, 0.5) for done in (0.1, 0.25, 0.6)]
+    assert both == pytest.approx(
+        [0.2 * share_of_rate("one-cycle", 0.1), 0.5, share_of_rate("one-cycle", 0.6)]
+    )
