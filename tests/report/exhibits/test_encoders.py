@@ -1,17 +1,20 @@
 """Encoders side by side: what is trained by each, means over corpora by hand, pairs, gaps."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from benchmark import study as studies
-from benchmark.report import collect, page, write
+from benchmark.report import cells, collect, page, write
 from benchmark.report.exhibits import encoders
 from benchmark.report.terms import FAILS, HOLDS, UNTOLD
 from serkit.errors import SpecError
 from serkit.results import Store
 from serkit.specs import Recipe
+from tests.made_results import made_result
+from tests.made_results import put as put_made
 from tests.report.made_worlds import STUDY, World, judged, made_cells, over_folds, partners
 
 STUDY = {key: of for key, of in STUDY.items() if key != "figure2"}
@@ -173,3 +176,57 @@ def test_each_other_encoder_has_a_report_of_its_own(tmp_path):
     assert other.read_text().startswith("# Three corpora: Other")
     assert "opensmile:eGeMAPSv02" in other.read_text()
     assert store.keys([]) == []
+
+
+def test_runs_of_one_label_have_names_of_their_own():
+    """Two networks by one function are two runs, whose cases pytest must not confuse."""
+    of = {
+        name: {"encoder": "net.py:make", "settings": {"width": width}}
+        for name, width in (("A", 8), ("B", 16))
+    }
+    study = studies.from_toml(STUDY | {"encoders": {"of": of}}, "made")
+    cases = studies.plan(study)
+    assert len({case.id for case in cases}) == len(cases)
+    labels = [case.spec.label for case in cases if case.spec.model.encoder != "cnn14"]
+    assert len(set(labels)) == len(labels) / 2
+    own = [case for case in cases if case.spec.model.encoder == "cnn14"]
+    assert all(case.id == case.spec.label for case in own), "others keep theirs"
+
+
+def test_only_what_is_at_the_same_rates_is_compared():
+    of = {"Other": OF["Other"] | {"rates_percent": [50]}}
+    made = made_cells(Better(), number=60, given=STUDY | {"encoders": {"own": "Own", "of": of}})
+    table = encoders.numbers(made.study, made, None)["encoders-cells"].set_index(["encoder", "indicator"])
+    assert table.loc["Other"]["value"].notna().any()
+    assert table.loc["Other"]["apart"].isna().all()
+    assert judged(made)["encoders-transfer"].answer == UNTOLD
+
+
+def put(store, run, identity, when):
+    """A result of a run, when its encoder was something."""
+    spec = dataclasses.replace(run, fingerprints=(("one", "a"), ("net.py:make", identity)))
+    made = made_result(run, lambda *_: 0.5, lambda *_: 0.5, finished=when)
+    put_made(store, made | {"key": spec.key, "spec": json.loads(spec.canonical())})
+    return spec
+
+
+def test_a_report_shows_what_an_encoder_is_now(tmp_path):
+    """Of code that was changed and changed back, what the last session had, not what finished last."""
+    study = studies.from_toml(
+        {"title": "Own", "model": {"encoder": "net.py:make"}, "corpora": {"one": STUDY["corpora"]["one"]}}
+        | {"table1": {"train": [["one"]]}},
+        "made",
+    )
+    store, (run, *_) = Store(tmp_path / "made"), study.runs(("one",), 0)
+    first, second = (put(store, run, f"sha256:{at}", f"2026-01-0{at}T00:00:00+00:00") for at in (1, 2))
+    found = cells.answers(study, store)
+    assert [of["key"] for of in found.results.values()] == [second.key]
+    assert found.others == ("1 run by other code or weights of net.py:make than it has now left out",)
+    store.note_encoder("net.py:make", "sha256:1")
+    found = cells.answers(study, store)
+    assert [of["key"] for of in found.results.values()] == [first.key]
+    assert store.encoders() == {"net.py:make": "sha256:1"}
+    store.note_encoder("net.py:make", "sha256:3")
+    assert not cells.answers(study, store).results
+    (store.folder / "encoders.json").write_text("[1")
+    assert store.encoders() == {}
