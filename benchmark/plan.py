@@ -179,9 +179,9 @@ def _by_other_studies(
     by_width: dict[int, list[Run]] = defaultdict(list)
     for other in stores(store.folder.parent, []):
         for spec, result in other.all() if other != store else ():
-            trained = not is_imported(result) and result["environment"]["device_name"] == here
-            trained = trained and spec.model.encoder == study.model.encoder  # of another it says nothing
-            if spec.kind == TRAINING and trained:
+            if spec.kind != TRAINING or spec.model.encoder != study.model.encoder:
+                continue  # of another encoder a time says nothing
+            if not is_imported(result) and result["environment"]["device_name"] == here:
                 by_width[spec.model.width].insert(0, Run(spec, result))
     if not by_width:
         return {}

@@ -79,9 +79,13 @@ class Store:
         """Where the study's bundle lies, if there is one."""
         return self.folder if self._is_bundle else Path(f"{self.folder}{BUNDLE}")
 
-    def bundle(self) -> Bundle | None:
-        """The study's bundle, if there is one. Raises ResultsUnreadable."""
-        return open_bundle(self.bundle_path)
+    def bundles(self) -> list[Bundle]:
+        """The study's bundle, and others' of the same study beside it, as `NAME+LAB.bundle`.
+
+        Raises ResultsUnreadable.
+        """
+        others = [] if self._is_bundle else sorted(self.folder.parent.glob(f"{self.folder.name}+*{BUNDLE}"))
+        return [found for path in (self.bundle_path, *others) if (found := open_bundle(path))]
 
     def write_bundle(self, path: Path, decisions: bool = False) -> str:
         """Writes all that is finished as one file; says what is in it. ResultsUnreadable where nothing is.
@@ -102,8 +106,7 @@ class Store:
         with suppress(FileNotFoundError):
             if not self._is_bundle:
                 return read(self.folder / key / "result.json")
-        bundled = self.bundle()
-        return bundled.get(key) if bundled else None
+        return next((found for bundle in self.bundles() if (found := bundle.get(key))), None)
 
     def finished(self, key: str, table: str = "") -> Result | None:
         """As `get`, for whoever holds the claim: what is damaged is set aside with a warning, and is none.
@@ -139,8 +142,7 @@ class Store:
         """Keys of runs, done or not; why they cannot be listed is added to `unread`."""
         keys: set[str] = set()
         try:
-            bundled = self.bundle()
-            keys.update(bundled.keys if bundled else ())
+            keys.update(*(bundle.keys for bundle in self.bundles()))
         except ResultsUnreadable as error:
             unread.append(str(error))
         return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)) - {OF_ENCODERS})
@@ -221,10 +223,10 @@ class Store:
         Raises ResultsUnreadable: not there, damaged, or of other columns or clips than its result says.
         """
         path = self.run_folder(key) / f"{name}.parquet"
-        bundled = self.bundle()
-        if bundled and not path.with_name("result.json").exists():
-            path = bundled.path / key / path.name
-            table = bundled.table(key, name)
+        bundle = next((bundle for bundle in self.bundles() if key in bundle.keys), None)
+        if bundle and not path.with_name("result.json").exists():
+            path = bundle.path / key / path.name
+            table = bundle.table(key, name)
         else:
             table = read_table(path)
         if result := self.get(key):
@@ -332,7 +334,7 @@ def folders(place: Path, unread: list[str]) -> list[str]:
 
 def stores(root: Path, unread: list[str]) -> list[Store]:
     """Every study that has a folder or a bundle in a results folder, by name; `unread` as of `folders`."""
-    bundles = [path.stem for path in root.glob(f"*{BUNDLE}") if path.is_file()]
+    bundles = [path.stem.partition("+")[0] for path in root.glob(f"*{BUNDLE}") if path.is_file()]
     return [Store(root / name) for name in sorted({*folders(root, unread), *bundles})]
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from serkit import bundle
 from serkit.errors import ResultsUnreadable, ResultsUnwritable
 from serkit.labels import LABELS
 from serkit.resultfile import BUNDLE, ESTIMATES
-from serkit.results import Store
+from serkit.results import Store, stores
 from serkit.results_table import load_all
 from tests.fuzz import FEWER
 from tests.made_results import made_measurement, made_result, put_scores
@@ -103,6 +104,20 @@ def test_a_bundle_holds_what_its_folder_holds(folder, store):
     assert everything(Store(store.bundle_path)) == everything(folder)  # named itself
     assert not store.folder.exists()
     assert store.get("another-0123456789ab") is None
+
+
+def test_bundles_of_others_are_read_beside_ones_own(folder, tmp_path):
+    """Two labs with a half of the runs each: together they have the study."""
+    keys, (ours, theirs) = folder.keys([]), (Store(tmp_path / of / STUDY.name) for of in ("ours", "theirs"))
+    for number, key in enumerate(keys):
+        shutil.copytree(folder.run_folder(key), (ours, theirs)[number % 2].run_folder(key))
+    theirs.write_bundle(tmp_path / "ours" / f"{STUDY.name}+theirs{BUNDLE}")
+    assert everything(ours) == everything(folder)
+    ours.write_bundle(ours.bundle_path)
+    shutil.rmtree(ours.folder)
+    assert everything(ours) == everything(folder)
+    assert progress.Progress(STUDY, ours).look() == progress.Progress(STUDY, folder).look()
+    assert [store.name for store in stores(tmp_path / "ours", [])] == [STUDY.name]
 
 
 def test_whoever_looks_at_a_study_sees_the_same(folder, store):

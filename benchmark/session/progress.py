@@ -148,8 +148,7 @@ class Progress:
     def _bundled(self, key: str) -> Finished | None:
         """What the bundle says; None where it has nothing, or `unread` says why."""
         try:
-            bundled = self.store.bundle()
-            result = bundled.get(key) if bundled else None
+            result = next((found for of in self.store.bundles() if (found := of.get(key))), None)
         except ResultsUnreadable as error:
             self.unread += [str(error)] if str(error) not in self.unread else []
             return None
