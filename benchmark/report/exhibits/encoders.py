@@ -296,7 +296,7 @@ def draw_figures(
             panel.axvline(0, color="0.6", linewidth=0.8)
             panel.set_title(name, fontsize=9, loc="left")
         panels[0, 0].set_yticks(range(len(titles)), titles)
-        panels[0, 0].invert_yaxis()
+        panels[0, 0].set_ylim(len(titles) - 0.5, -0.5)
     yield "encoders", figure
 
 
