@@ -55,9 +55,10 @@ LEGEND = (
     "Means over corpora with intervals of 95 %; gains at the highest rate against the lowest, all else at the"
     " lowest. Own, others: of networks that learnt from one corpus. Lost: joint training under true labels"
     " less that under permuted ones of one corpus, on both. *: another value than the first encoder's, clear"
-    " after Holm's correction over the table, paired fold by fold.",
+    " after Holm's correction over the table, paired fold by fold; verdicts correct over one column alone.",
     "Told apart: mean recall of the corpus, of two that are learnt from together, by a linear probe of the"
-    " embedding; .50 by chance. Parameters: that learn, of all. Seconds: of a training, the median.",
+    " embedding; .50 by chance. Parameters: that learn, of all. Seconds: of a training, the median; of a"
+    " frozen encoder the fit, since the embeddings of clips that are not augmented are kept.",
 )
 
 

@@ -34,7 +34,11 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
             apart,
             f"Against {first}, mean over corpora: ",
         ),
-        (Claim("encoders-swap", UNNOTICED, WITHIN), lost, "By encoder, mean over both corpora: "),
+        (
+            Claim("encoders-swap", UNNOTICED, WITHIN),
+            lost,
+            "By encoder, from true to permuted labels, mean over both: ",
+        ),
     ]
     asks = "Whether the encoders differ in this"
     return [verdict(claim, Family(study, list(filter(None, of))), asks, then) for claim, of, then in claims]
@@ -52,7 +56,9 @@ def _change(
     plus, minus = (
         tuple(Place(*at) for term in terms for at in getattr(term, side)) for side in ("plus", "minus")
     )
-    trains = dict.fromkeys(place.train for place in plus)
+    if minus:  # what is lost, as a change
+        sides, plus, minus = [(less, of) for of, less in sides], minus, plus
+    trains = dict.fromkeys(place.train for place in (*plus, *minus))
     guessed = tuple(filter(None, (guessing(cells, train) for train in trains)))
-    heard = any(cells.row(*place)["above"] for place in plus)
+    heard = any(cells.row(*place)["above"] for place in (*plus, *minus))
     return Change(title, plus, minus, encoders.mean(sides, len(terms)), heard, guessed)

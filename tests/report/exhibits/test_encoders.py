@@ -123,6 +123,8 @@ def test_the_verdicts_name_the_encoder(made):
     swap = found["encoders-swap"]
     assert [name for name, _ in swap.changes] == ["Own", "Other"]
     assert swap.answer == FAILS, "the other one's labels contradict"
+    spreads = dict(swap.changes)
+    assert spreads["Other"].mean < -0.1 < -0.03 < spreads["Own"].mean, "what is lost is a change downwards"
     alike = judged(made_cells(World(), number=400, given=ASKED))
     assert alike["encoders-transfer"].answer != HOLDS
     assert alike["encoders-swap"].answer == HOLDS
