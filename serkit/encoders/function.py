@@ -16,9 +16,11 @@ the digest is of the file or of all files of the package, and of all state that 
 from __future__ import annotations
 
 import ast
+import errno
 import functools
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -164,12 +166,20 @@ def _module(encoder: str) -> ModuleType:
         raise SpecError(f"model encoder {encoder!r}: {where} cannot be imported ({said})") from error
 
 
+class Uncached(importlib.machinery.SourceFileLoader):
+    """Compiles a file each time: bytecode of a file as long, of the same second, would pass for it."""
+
+    def path_stats(self, path: Any) -> Any:
+        """Has none, so that no bytecode is looked for or kept."""
+        raise OSError(errno.ENOENT, "not asked", str(path))
+
+
 def _loaded(where: str) -> ModuleType:
     """A file as a module, imported once; changed, it is another."""
     path = encoders.beside(where)
     name = LOADED + hashlib.sha256(str(path).encode() + read_bytes(path)).hexdigest()[:16]
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = importlib.util.spec_from_file_location(name, path, loader=Uncached(name, str(path)))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
