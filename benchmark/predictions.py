@@ -18,7 +18,7 @@ from serkit.files import write_by
 from serkit.job import Place
 from serkit.settings import check
 from serkit.specs import TRAINING, RunSpec
-from serkit.words import many, shown
+from serkit.words import many, named, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,8 +127,6 @@ def store(study: Study, place: Place, path: Path, partial: bool = False) -> str:
 
 def _check_runs(given: Collection[str], known: Collection[str], partial: bool) -> None:
     """Raises PredictionsUnfit unless runs are those of the plan; with `partial` some of them."""
-    from serkit.outside import named
-
     if unknown := sorted(set(given) - set(known)):
         head = f"{many(len(unknown), 'run')} that the study has not ({named(unknown)})"
         cure = f"`python -m benchmark folds` names them, as {next(iter(known))}"

@@ -400,6 +400,15 @@ def training_sets(
     return tuple(columns)
 
 
+def true_sets(where: str, table: Mapping[str, Any], study: Study) -> tuple[TrainingSet, ...]:
+    """Training sets as `training_sets` gives them, each of corpora under their true labels."""
+    columns = training_sets(where, table, study)
+    for column in columns:
+        true = not any(map(labels.treatment_of, column))
+        check(true, f"{where}.train {list(column)}: expected corpora under their true labels")
+    return columns
+
+
 def joint_sets(where: str, table: Mapping[str, Any], study: Study) -> tuple[TrainingSet, ...]:
     """Training sets as `training_sets` gives them, each of two corpora or more under their true labels."""
     columns = training_sets(where, table, study)

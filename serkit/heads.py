@@ -41,9 +41,8 @@ class Headed(nn.Module):
         waves, samples = zip(*((part.waves, part.samples) for part in parts), strict=True)
         longest = max(part.shape[1] for part in waves)
         whole = torch.cat([F.pad(part, (0, longest - part.shape[1])) for part in waves])
-        least = getattr(
-            self.encoder, "min_samples", 1
-        )  # shorter clips have silence behind them, as part of them
+        # Shorter clips have silence behind them, as part of them.
+        least = getattr(self.encoder, "min_samples", 1)
         return whole, send(np.maximum(np.concatenate(samples), least), whole.device)
 
     def embed(self, *inputs: Any) -> Tensor:

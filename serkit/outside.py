@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from serkit.labels import LABELS
 from serkit.resultfile import Result
 from serkit.run import Identified, assembled
 from serkit.train import Trained
-from serkit.words import many, printable
+from serkit.words import many, named
 
 WHOSE = ("run", "corpus", "path")
 """The columns that say of what a row is; those of `LABELS` hold its probabilities."""
@@ -36,8 +36,6 @@ MAX_CSV_BYTES, MAX_HEADER_BYTES = 4 << 30, 1 << 16
 """Some 20 million rows; those of parquet are counted (`open_parquet`)."""
 OFF_ONE = 1e-3
 """How far the sum of a clip's probabilities may be off 1: they may have been written with four digits."""
-NAMED = 3
-"""Clips or runs that a message names; more are counted."""
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -151,13 +149,6 @@ def probabilities(about: Identified, rows: pd.DataFrame) -> np.ndarray:
     found = np.empty(values.shape, dtype=np.float32)
     found[place] = values
     return found
-
-
-def named(what: Iterable[str]) -> str:
-    """The first few of some names, and how many there are besides."""
-    every = list(what)
-    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
-    return ", ".join(printable(one)[:200] for one in every[:NAMED]) + more
 
 
 def store(about: Identified, place: Place, scores: np.ndarray) -> Result:

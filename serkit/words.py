@@ -12,6 +12,8 @@ UNPRINTABLE = re.compile(
 """Control characters but tab and newline, what turns the direction of text, and halves of characters."""
 MAX_SHOWN = 80
 """Characters of a value that a message shows, or looks for among those that are known."""
+NAMED = 3
+"""Clips or runs that a message names; more are counted."""
 
 
 def shown(value: Any) -> str:
@@ -57,3 +59,10 @@ def printable(text: str) -> str:
         '\\x1b[2J'
     """
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def named(what: Iterable[str]) -> str:
+    """The first few of some names, and how many there are besides."""
+    every = list(what)
+    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
+    return ", ".join(printable(one)[:200] for one in every[:NAMED]) + more

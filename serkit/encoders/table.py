@@ -25,11 +25,9 @@ from serkit.errors import SpecError
 from serkit.files import open_file
 from serkit.settings import check
 from serkit.specs import ModelSpec
-from serkit.words import many, shown
+from serkit.words import many, named, shown
 
 KEYS = ("corpus", "path")
-NAMED = 3
-"""Clips that a message names; more are counted."""
 
 
 def describe(model: ModelSpec) -> SimpleNamespace:
@@ -73,9 +71,8 @@ def rows(model: ModelSpec, corpus: str, paths: Sequence[str]) -> np.ndarray:
         here = table.index.get_level_values("corpus") == corpus
         table = table[here].droplevel("corpus")
     lacking = [path for path in paths if path not in table.index]
-    named = ", ".join(lacking[:NAMED]) + f" and {len(lacking) - NAMED} more" * (len(lacking) > NAMED)
-    where = f"model encoder {model.encoder!r}: no row of {many(len(lacking), 'clip')} of {corpus} ({named})"
-    check(not lacking, f"{where}; expected one of each, by its path in the corpus")
+    head = f"model encoder {model.encoder!r}: no row of {many(len(lacking), 'clip')} of {corpus}"
+    check(not lacking, f"{head} ({named(lacking)}); expected one of each, by its path in the corpus")
     return table.loc[list(paths)].to_numpy(dtype=np.float32)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section
 from benchmark.report.later import intervals, np, pd, tables
-from benchmark.study import Control, How, Study, TrainingSet, rates, training_sets
+from benchmark.study import Control, How, Study, TrainingSet, rates, true_sets
 from benchmark.study_file import LIST
-from serkit.labels import corpus_of, treatment_of
+from serkit.labels import corpus_of
 from serkit.results import Store
 from serkit.settings import check
 from serkit.specs import STATISTICS
@@ -46,11 +46,7 @@ def ask(name: str, table: Mapping[str, Any], study: Study) -> Control:
     """Any training sets."""
     own = study.model.encoder != STATISTICS.encoder
     check(own, "baseline is the study's own encoder; leave the table out")
-    columns = training_sets(name, table, study)
-    for column in columns:
-        true = not any(map(treatment_of, column))
-        check(true, f"baseline.train {list(column)}: expected corpora under their true labels")
-    return Control(columns, rates(name, table, study), statistics(study))
+    return Control(true_sets(name, table, study), rates(name, table, study), statistics(study))
 
 
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:

@@ -18,7 +18,7 @@ from benchmark.report.later import figures, intervals, np, pd, tables
 from benchmark.study import SPECS, Condition, Study, TrainingSet
 from benchmark.study_file import LIST, TABLE, TEXT, WRITTEN, check_values, spec
 from serkit import encoders
-from serkit.labels import NAMED, corpus_of, is_permuted, is_whole, permutation_of, treatment_of
+from serkit.labels import NAMED, corpus_of, is_permuted, permutation_of, treatment_of
 from serkit.results import Store
 from serkit.settings import check, one_line, one_of
 from serkit.specs import ModelSpec, Recipe, RunSpec, frozen
@@ -204,18 +204,31 @@ def mean(sides: Sides, terms: int) -> Spread:
     return intervals.total(sides).times(1 / terms) if terms else intervals.Spread()
 
 
+class Member(NamedTuple):
+    """An encoder: its name in tables, the study by it, and that study's cells."""
+
+    title: str
+    study: Study
+    cells: Cells
+
+
+def by_encoder(cells: Cells) -> list[Member]:
+    """The encoders of a study that compares some, its own first."""
+    first, *others = cells.study.exhibits["encoders"].of
+    return [Member(first[0], first[1], cells), *(Member(title, of, cells.of(of)) for title, of in others)]
+
+
 def numbers(study: Study, cells: Cells, store: Store) -> dict[str, pd.DataFrame]:
     """`encoders-cells`: a row an encoder and indicator; `encoders-cost-cells`: a row an encoder."""
     if "encoders" not in study.exhibits:
         return {}
     rows, costs = [], []
-    first: Cells | None = None
-    for title, of in study.exhibits["encoders"].of:
-        own = cells.of(of) if of.model != study.model or of.recipe != study.recipe else cells
-        first = first or own
-        asked, asked_first = terms(of), terms(study.exhibits["encoders"].of[0][1])
+    every = by_encoder(cells)
+    first, asked_first = cells, terms(every[0].study)
+    for title, of, own in every:
+        asked = terms(of)
         for name in INDICATORS:
-            place = {"encoder": title, "indicator": name, "over": len(asked[name])}
+            place: dict[str, Any] = {"encoder": title, "indicator": name, "over": len(asked[name])}
             spread = mean(sides(own, asked[name]), len(asked[name]))
             apart = intervals.Spread()
             if own is not first and asked[name] == asked_first[name]:  # at the same rates
@@ -236,8 +249,7 @@ def _cost(cells: Cells) -> dict[str, Any]:
     study = cells.study
     asked = list(dict.fromkeys(run for at in _asked(study) for run in study.runs(*at)))
     done = [cells.results[run] for run in asked if run in cells.results]
-    joint = [train for train in study.training_sets() if len(train) > 1 and all(map(is_whole, train))]
-    joint = [train for train in joint if not any(map(treatment_of, train))]
+    joint = [train for train in study.training_sets() if len(train) > 1 and not any(map(treatment_of, train))]
     low, evidence = min(study.rates_percent), cells.evidence
     apart = [evidence.told_apart(train, low, "embedding") for train in joint]
     known = [recall for recall in apart if not np.isnan(recall)]

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.report.exhibits import Section, baseline
 from benchmark.report.later import intervals, np, pd, tables
-from benchmark.study import Condition, Study, TrainingSet, rates, training_sets
+from benchmark.study import Condition, Study, TrainingSet, rates, true_sets
 from benchmark.study_file import LIST
-from serkit.labels import treatment_of
 from serkit.results import Store
 from serkit.settings import check
 
@@ -50,10 +49,7 @@ class Groups:
 
 def ask(name: str, table: Mapping[str, Any], study: Study) -> Groups:
     """Training sets under true labels, and columns."""
-    columns = training_sets(name, table, study)
-    for column in columns:
-        true = not any(map(treatment_of, column))
-        check(true, f"{name}.train {list(column)}: expected corpora under their true labels")
+    columns = true_sets(name, table, study)
     by = tuple(table.get("by", ()))
     check(bool(by), f"{name}: by is missing; expected a list of columns, as gender")
     check(all(isinstance(of, str) for of in by), f"{name}.by: expected names of columns")

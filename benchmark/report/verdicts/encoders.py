@@ -21,11 +21,10 @@ UNNOTICED = (
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     """Two verdicts of a study of several encoders; none of another."""
-    asked = cells.study.exhibits.get("encoders")
-    if asked is None:
+    if "encoders" not in cells.study.exhibits:
         return []
-    first, study = asked.of[0]
-    every = [(title, of, cells.of(of) if of is not study else cells) for title, of in asked.of]
+    every = encoders.by_encoder(cells)
+    first, study, _ = every[0]
     apart = [_change(title, of, own, "other", (study, cells)) for title, of, own in every[1:]]
     lost = [_change(title, of, own, "near") for title, of, own in every]
     claims = [
