@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import serkit
 from serkit.errors import ResultsUnreadable
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
+SEPARATORS = (",", ":")
+"""Of JSON, as short as it can be."""
 MANIFEST, RESULTS = "manifest.json", "results.jsonl.xz"
 STORED = {name: f"{name}.parquet.xz" for name in TABLE_OF.values()}
 KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]{0,250}")
@@ -65,6 +67,10 @@ class Bundle:
             self._results[key] = parse(self._lines[key], self.path / key / "result.json")
         return self._results.get(key)
 
+    def says(self, key: str, value: Any) -> bool:
+        """Whether a result has this value in it, to the letter: `get` checks all of it, 600 in a second."""
+        return json.dumps(value, separators=SEPARATORS).encode() in self._lines[key]
+
     def table(self, key: str, name: str) -> pd.DataFrame:
         """A run's or measurement's rows of a table, as its own file had them. Raises ResultsUnreadable."""
         path = self.path / key / f"{name}.parquet"
@@ -80,18 +86,21 @@ class Bundle:
         return rows
 
 
-def open_bundle(path: Path) -> Bundle | None:
-    """The bundle at a path, read again only where it changed; None where nothing is. Raises as `Bundle`."""
+def open_bundle(path: Path) -> Bundle | str | None:
+    """The bundle at a path, or why it cannot be read; None: nothing is there. Read once, until it changes."""
     try:
         about = path.stat()
     except OSError:  # where a folder cannot be looked at, the store says why
         return None
-    return _opened(path, (about.st_mtime_ns, about.st_size, about.st_ino))
+    return _opened(path, (about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino))
 
 
-@functools.lru_cache(maxsize=4)
-def _opened(path: Path, stamp: tuple[int, ...]) -> Bundle:
-    return Bundle(path)
+@functools.lru_cache(maxsize=64)  # all beside a study are asked in turn for each run: none may be dropped
+def _opened(path: Path, stamp: tuple[int, ...]) -> Bundle | str:
+    try:
+        return Bundle(path)
+    except ResultsUnreadable as error:
+        return str(error)
 
 
 @contextmanager
@@ -186,7 +195,7 @@ def write_bundle(
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in STORED}
     unread: list[str] = []
     for result in sorted(results, key=lambda result: result["key"]):
-        lines.append(json.dumps(result, separators=(",", ":"), allow_nan=False) + "\n")
+        lines.append(json.dumps(result, separators=SEPARATORS, allow_nan=False) + "\n")
         name = TABLE_OF[kind_of(result["spec"])]
         try:
             found = table(result["key"], name)

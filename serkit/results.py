@@ -79,13 +79,16 @@ class Store:
         """Where the study's bundle lies, if there is one."""
         return self.folder if self._is_bundle else Path(f"{self.folder}{BUNDLE}")
 
-    def bundles(self) -> list[Bundle]:
+    def bundles(self, unread: list[str] | None = None) -> list[Bundle]:
         """The study's bundle, and others' of the same study beside it, as `NAME+LAB.bundle`.
 
-        Raises ResultsUnreadable.
+        Why one cannot be read is added to `unread`.
         """
         others = [] if self._is_bundle else sorted(self.folder.parent.glob(f"{self.folder.name}+*{BUNDLE}"))
-        return [found for path in (self.bundle_path, *others) if (found := open_bundle(path))]
+        found = [open_bundle(path) for path in (self.bundle_path, *others)]
+        if unread is not None:
+            unread += [of for of in found if isinstance(of, str)]
+        return [of for of in found if isinstance(of, Bundle)]
 
     def write_bundle(self, path: Path, decisions: bool = False) -> str:
         """Writes all that is finished as one file; says what is in it. ResultsUnreadable where nothing is.
@@ -106,7 +109,11 @@ class Store:
         with suppress(FileNotFoundError):
             if not self._is_bundle:
                 return read(self.folder / key / "result.json")
-        return next((found for bundle in self.bundles() if (found := bundle.get(key))), None)
+        unread: list[str] = []
+        found = next((found for bundle in self.bundles(unread) if (found := bundle.get(key))), None)
+        if found is None and unread:  # it may be there: nobody runs all of a bundle again unasked
+            raise ResultsUnreadable(unread[0])
+        return found
 
     def finished(self, key: str, table: str = "") -> Result | None:
         """As `get`, for whoever holds the claim: what is damaged is set aside with a warning, and is none.
@@ -140,11 +147,7 @@ class Store:
 
     def keys(self, unread: list[str]) -> list[str]:
         """Keys of runs, done or not; why they cannot be listed is added to `unread`."""
-        keys: set[str] = set()
-        try:
-            keys.update(*(bundle.keys for bundle in self.bundles()))
-        except ResultsUnreadable as error:
-            unread.append(str(error))
+        keys: set[str] = set().union(*(bundle.keys for bundle in self.bundles(unread)))
         return sorted(keys.union(() if self._is_bundle else folders(self.folder, unread)) - {OF_ENCODERS})
 
     def note_encoder(self, name: str, identity: str) -> None:

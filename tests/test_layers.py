@@ -20,7 +20,7 @@ serkit.doctor                                               what is wrong with t
 serkit.device serkit.streams serkit.reverb serkit.augment
 serkit.encoders serkit.heads serkit.loader serkit.normalising
 serkit.embeddings serkit.metrics serkit.probe serkit.train
-serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
+serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table serkit.merged
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit.trained                                              a network that is kept

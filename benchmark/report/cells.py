@@ -21,6 +21,7 @@ from benchmark.report.intervals import Units
 from benchmark.study import How, Study, TrainingSet, plan
 from serkit.errors import ResultsUnreadable
 from serkit.labels import corpus_of
+from serkit.merged import differing
 from serkit.resultfile import Result, diverged, is_imported
 from serkit.results import Store, other_methods, with_specs
 from serkit.specs import MEASUREMENT, METRICS, Spec
@@ -37,6 +38,7 @@ class Answers:
         left_out: of those done, the runs that diverged (`serkit.resultfile.diverged`).
         unread: why stored results could not be read, a message each.
         others: how many of them are left out, by another method or by what an encoder was before.
+        differing: which of them lie there twice, with other numbers.
     """
 
     results: Mapping[Spec, Result]
@@ -44,6 +46,7 @@ class Answers:
     left_out: Mapping[Spec, Result] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
 
 
 def answers(study: Study, store: Store) -> Answers:
@@ -77,6 +80,7 @@ def answers(study: Study, store: Store) -> Answers:
                 for name, n in sorted(Counter(before).items())
             ),
         ),
+        differing=tuple(differing(store, found.values())),
     )
 
 

@@ -97,7 +97,7 @@ def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
     if found.mixed:
         mixed = ", ".join(study.titles[name] for name in found.mixed)
         yield f"Caution: results of different copies of {mixed} are mixed here."
-    yield from (f"Caution: {line}." for line in found.others)
+    yield from (f"Caution: {line}." for line in (*found.others, *found.differing))
     yield from left_out(found.unread)
     for name, title in study.titles.items():
         learnt = made.learnt((name,), name, 0)

@@ -27,6 +27,7 @@ from benchmark.study import Grid, Study, TrainingSet
 from serkit.effects import Augmentation
 from serkit.errors import ResultsUnreadable, SpecError
 from serkit.labels import SCRAMBLED, corpus_of, is_permuted, treatment_of
+from serkit.merged import differing
 from serkit.resultfile import BUNDLE, Result
 from serkit.results import Store, left_out, other_methods, stores, with_specs
 from serkit.specs import RunSpec, in_order
@@ -97,7 +98,7 @@ def _side(name: str, folder: Path, asked: Study | None) -> Side:
         inside = [store.name for store in stores(folder, []) if any(store.all())]
         hint = f"; name one of the studies in it: {', '.join(inside)}" if inside else ""
         raise ResultsUnreadable(f"{name}: no finished run in {folder}{why}{hint}")
-    notes += left_out(damaged)
+    notes += [*differing(Store(folder), runs.values()), *left_out(damaged)]
     made = _as_made(list(runs), asked, Store(folder.resolve()).name)
     if asked and _way(made) != _way(asked):
         notes.append(f"no run is as study {asked.name} asks now; compared is what most of its runs are by")

@@ -43,10 +43,9 @@ WHO = ("pid", *TEXTS)
 WHOLE = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of"})
 """The texts and numbers (0 or more) that an event may hold, and the sets of which it holds all or none."""
 
-KEPT = frozenset(
-    "spec corpora training_clips environment clips_before wall_seconds train_seconds evaluate_seconds".split()
-)
-"""The entries of a result that tell what it is of, and how long such a case takes."""
+KEPT = {"key", "label", "tests", "spec", "corpora", "training_clips", "environment", "clips_before"}
+KEPT |= {"wall_seconds", "train_seconds", "evaluate_seconds"}
+"""The entries of a result that tell what it is of, its numbers, and how long such a case takes."""
 
 
 class Finished(NamedTuple):
@@ -150,7 +149,7 @@ class Progress:
         try:
             result = next((found for of in self.store.bundles() if (found := of.get(key))), None)
         except ResultsUnreadable as error:
-            self.unread += [str(error)] if str(error) not in self.unread else []
+            self.unread.append(str(error))
             return None
         return _kept(result) if result else None
 

@@ -12,6 +12,7 @@ from benchmark.beside import RUN
 from benchmark.session.pace import lasting, pace
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, HOST, MISSING, RUNNING, CaseState, Progress
 from benchmark.study import Case
+from serkit.merged import differing
 from serkit.results import left_out, other_methods
 from serkit.words import many, printable
 
@@ -82,7 +83,8 @@ def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> 
     if diverged := _diverged(seen):
         lines += ["", "Done, and diverged; every table leaves it out. Lower recipe.learning_rate:"]
         lines += [f"  {state.case.id}" for state in diverged]
-    for said in (other_methods(progress.others), left_out(progress.unread)):
+    twice = differing(progress.store, [state.finished.result for state in seen if state.finished])
+    for said in (other_methods(progress.others), twice, left_out(progress.unread)):
         lines += ["", *said] if said else []
     return printable("\n".join(lines))
 
