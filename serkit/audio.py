@@ -1,13 +1,17 @@
 """One clip of audio: decoded to 16-bit mono at the front end's rate, or refused with its reason.
 
-`listen` reads a clip (libsndfile), averages its channels and resamples it (soxr). Packing takes its samples
-and the doctor judges them: what one refuses or lets pass, so does the other. A 16-bit mono source at the
-right rate is kept exactly (float32 is int16 / 32768). `unfit` tells which clips say nothing about a room, a
-microphone or the quality of speech; docs/acoustics.md has how its limits were chosen.
+`listen` reads a clip (libsndfile), averages its channels and resamples it (soxr), block by block: what it
+keeps is the samples that it gives, whatever lies in the file. Packing takes them and the doctor judges them:
+what one refuses or lets pass, so does the other. A 16-bit mono source at the right rate is kept exactly
+(float32 is int16 / 32768). `unfit` tells which clips say nothing about a room, a microphone or the quality of
+speech; docs/acoustics.md has how its limits were chosen.
 """
 
 import errno
-import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +19,15 @@ import numpy as np
 import soundfile
 import soxr
 
-from serkit.containers import BEGINNINGS, FEW_BYTES, FORMATS, MAX_BYTES, Promise, promise
+from serkit.containers import BEGINNINGS, FEW_BYTES, FORMATS, MAX_BYTES, Content, Promise, promise
 from serkit.corpora.reading.folder import LFS_POINTER
 from serkit.errors import AudioError
-from serkit.files import read_bytes
+from serkit.files import open_file
 
 FULL_SCALE = 32768
 MAX_SECONDS = 1800  # whoever labels a longer recording means its parts
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000  # beyond them a header is wrong
-BLOCK_SAMPLES = 1 << 18  # read at once: bounds the memory that a header with absurd promises takes
+BLOCK_SAMPLES = 1 << 18  # read at once: a header with absurd promises takes no memory, nor does a long file
 SILENT_DBFS = -66.0  # dither is at -90 or less, shaped at -80; the faintest of 673 RAVDESS clips at -56
 SILENT_FRAME_SAMPLES = 1600  # 100 ms at 16 kHz
 CLIPPED_SAMPLES = 8  # at one extreme; all but one clip of RAVDESS and EmoDB have at most 6, 98 % one
@@ -62,11 +66,12 @@ def decode(path: Path, rate_hz: int) -> np.ndarray:
 def listen(path: Path, rate_hz: int) -> Heard:
     """One clip, decoded to its end, whatever its header says of its length; `path` may be anything.
 
-    Never waits, and takes no more memory than the clip needs: its file, and its samples a few times. Raises
-    AudioError of a kind in `CURES`.
+    Never waits, and takes no more memory than the samples that it gives, of half an hour at most, and a few
+    blocks. Raises AudioError of a kind in `CURES`.
     """
     try:
-        return _heard(read_bytes(path, MAX_BYTES), rate_hz)
+        with open_file(path, MAX_BYTES) as file:
+            return _heard(file, rate_hz)
     except (_Flaw, OSError, MemoryError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         kind, why = _flaw(error)
         raise AudioError(f"{path}: {why}; {CURES[kind]}", kind, why) from error
@@ -123,16 +128,6 @@ def trimmed(wave: np.ndarray) -> np.ndarray:
     return wave[sounding[0] : sounding[-1] + 1] if len(sounding) else wave[:0]
 
 
-class _Content(io.BytesIO):
-    """Stays where it is when a damaged header makes libsndfile seek to before its beginning."""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return super().seek(offset, whence)
-        except (ValueError, OverflowError):
-            return self.tell()
-
-
 class _Straight(soundfile.SoundFile):
     """Read straight on: soundfile seeks after each read, which FLAC of unknown length cannot."""
 
@@ -140,15 +135,42 @@ class _Straight(soundfile.SoundFile):
         return False
 
 
-def _heard(data: bytes, rate_hz: int) -> Heard:
-    if not data:
+def _heard(file: BufferedReader, rate_hz: int) -> Heard:
+    begins = file.read(len(LFS_POINTER))
+    if not begins:
         raise _Flaw("empty", "an empty file")
-    if data.startswith(LFS_POINTER):
+    if begins == LFS_POINTER:
         raise _Flaw("lfs-pointer", "a git-lfs pointer, not audio")
-    if not BEGINNINGS.match(data):
-        raise _Flaw("unreadable", f"not readable as audio (begins with {data[:8]!r}, expected {FORMATS})")
-    header = promise(data)
-    content = _Content(header.data)
+    if not BEGINNINGS.match(begins):
+        raise _Flaw("unreadable", f"not readable as audio (begins with {begins[:8]!r}, expected {FORMATS})")
+    content = Content(file, os.fstat(file.fileno()).st_size)
+    header = promise(content)
+    try:
+        sound, unread = _read(content, header, rate_hz), content.size - content.tell()
+    finally:
+        if content.failed:
+            raise content.failed
+    odd = _check_whole(header, sound, unread) | _check_mix(sound)
+    if not sound.samples:
+        raise _Flaw("empty", f"no sample of it is left at {rate_hz:,} Hz")
+    return Heard(np.frombuffer(sound.samples, np.int16), sound.found_hz, len(sound.powers), odd)
+
+
+@dataclass
+class _Sound:
+    """What was read of a clip."""
+
+    found_hz: int
+    powers: np.ndarray  # float64 [channels], sums of their squares
+    promised: int  # samples a channel; 0 where nothing says how many
+    samples: bytearray = field(default_factory=bytearray)  # int16 mono, at the rate asked for
+    frames: int = 0  # samples a channel that there were
+    power: float = 0.0  # of their mix
+    finite: bool = True
+    failed: str = ""  # what went wrong before the end
+
+
+def _read(content: Content, header: Promise, rate_hz: int) -> _Sound:
     try:
         file = _Straight(content)
     except soundfile.LibsndfileError:
@@ -156,50 +178,59 @@ def _heard(data: bytes, rate_hz: int) -> Heard:
             raise _Flaw("truncated", "cut off, so that it cannot be opened") from None
         raise
     with file:
-        found_hz, channels = file.samplerate, file.channels
+        found_hz, promised = file.samplerate, file.frames if header.frames is None else header.frames
         if not MIN_RATE_HZ <= found_hz <= MAX_RATE_HZ:
             raise _Flaw("unreadable", f"not readable as audio (a sample rate of {found_hz:,} Hz)")
-        exact = file.subtype == "PCM_16" and channels == 1 and found_hz == rate_hz
-        samples, powers, failed = _read(file, "int16" if exact else "float32")
-        promised = file.frames if header.frames is None else header.frames
-    odd = _check_whole(header, len(samples), promised, failed, len(header.data) - content.tell())
-    samples = samples[: header.frames or None]
-    if not exact:
-        odd |= _check_mix(samples, powers)
-        if found_hz != rate_hz:
-            samples = soxr.resample(samples, found_hz, rate_hz)
-        samples = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-    if len(samples) == 0:
-        raise _Flaw("empty", f"no sample of it is left at {rate_hz:,} Hz")
-    return Heard(samples, found_hz, channels, odd)
+        exact = file.subtype == "PCM_16" and file.channels == 1 and found_hz == rate_hz
+        sound = _Sound(found_hz, np.zeros(file.channels), promised)
+        resampler = None if found_hz == rate_hz else soxr.ResampleStream(found_hz, rate_hz, 1)
+        for block in _blocks(file, sound, "int16" if exact else "float32"):
+            used = block[: max(0, header.frames - sound.frames + len(block))] if header.frames else block
+            if exact:
+                sound.samples.extend(used)
+            else:
+                _mix(block, used, sound, resampler)
+    if resampler is not None:  # what it still holds
+        sound.samples.extend(_to_16_bit(resampler.resample_chunk(np.empty(0, np.float32), last=True)))
+    return sound
 
 
-def _read(file: soundfile.SoundFile, dtype: str) -> tuple[np.ndarray, np.ndarray, str]:
-    """All samples, block by block, whatever the header promises: mono, channels' mean powers, what failed."""
+def _blocks(file: soundfile.SoundFile, sound: _Sound, dtype: str) -> Iterator[np.ndarray]:
+    """All of a file as [samples, channels], whatever its header promises; notes how many and how it ended."""
     room = max(1, BLOCK_SAMPLES // file.channels)
-    blocks = [np.empty(0, dtype)]
-    powers = np.zeros(file.channels)
-    frames, failed = 0, ""
-    while not failed:
+    while not sound.failed:
         block = np.empty((room, file.channels), dtype)
         try:
             got = len(file.read(out=block))
         except soundfile.LibsndfileError as error:
-            got, failed = file.tell() - frames, error.error_string
+            got, sound.failed = file.tell() - sound.frames, error.error_string
         if got <= 0:
-            break
+            return
         block = block[:got]
-        if file.channels > 1:
-            powers += np.einsum("ij,ij->j", block, block, dtype=np.float64)
-        blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1))
-        frames += got
-        if frames > MAX_SECONDS * file.samplerate:
+        sound.frames += len(block)
+        if sound.frames > MAX_SECONDS * file.samplerate:
             raise _Flaw("too-long", f"longer than {MAX_SECONDS // 60} minutes")
-    return np.concatenate(blocks), powers / max(1, frames), failed
+        yield block
 
 
-def _check_whole(header: Promise, n: int, promised: int, failed: str, unread: int) -> dict[str, str]:
-    """Checks that n samples are as many as promised; more than that is odd."""
+def _mix(block: np.ndarray, used: np.ndarray, sound: _Sound, resampler: soxr.ResampleStream | None) -> None:
+    """Adds the mean of the channels to what was read of a clip."""
+    mono = used[:, 0] if used.shape[1] == 1 else used.mean(axis=1)
+    if used.shape[1] > 1:
+        sound.powers += np.einsum("ij,ij->j", block, block, dtype=np.float64)
+        sound.power += float(np.square(mono, dtype=np.float64).sum())
+    sound.finite = sound.finite and bool(np.isfinite(mono).all())
+    if sound.finite:
+        sound.samples.extend(_to_16_bit(mono if resampler is None else resampler.resample_chunk(mono)))
+
+
+def _to_16_bit(wave: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(wave * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _check_whole(header: Promise, sound: _Sound, unread: int) -> dict[str, str]:
+    """Checks that there are as many samples as promised; more than that is odd."""
+    n, promised, failed = sound.frames, sound.promised, sound.failed
     if n == 0 and not header.lacking and not failed:
         raise _Flaw("empty", "no samples in it")
     if header.lacking or n < promised or (failed and not promised):
@@ -211,13 +242,14 @@ def _check_whole(header: Promise, n: int, promised: int, failed: str, unread: in
     return {"longer": f"{behind:,} bytes behind its samples"} if behind > FEW_BYTES else {}
 
 
-def _check_mix(mono: np.ndarray, powers: np.ndarray) -> dict[str, str]:
+def _check_mix(sound: _Sound) -> dict[str, str]:
     """Checks that a mix is finite and its channels do not cancel; a weak mix or a dead channel is odd."""
-    if not np.isfinite(mono).all():
+    if not sound.finite:
         raise _Flaw("not-finite", "samples that are not finite")
+    powers = sound.powers / sound.frames
     if len(powers) == 1 or powers.max() <= 10 ** (SILENT_DBFS / 10):
         return {}
-    left = max(1e-10, np.square(mono, dtype=np.float64).mean() / powers.mean())
+    left = max(1e-10, sound.power / min(sound.frames, sound.promised or sound.frames) / powers.mean())
     lost = f"its {len(powers)} channels cancel each other, {-10 * np.log10(left):.0f} dB are lost in the mix"
     if left < CANCELLED:
         raise _Flaw("cancelled", lost)

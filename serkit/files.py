@@ -7,6 +7,7 @@ end. What must not be half there is written by `write_whole` and its like.
 import errno
 import getpass
 import json
+import math
 import os
 import stat
 import tempfile
@@ -28,10 +29,11 @@ HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
 """Where libraries look for a place of their own; torch's compiler names its folder after the user."""
 
 
-def open_file(path: Path) -> BufferedReader:
+def open_file(path: Path, most: float = math.inf) -> BufferedReader:
     """A regular file, or a link to one, opened to read bytes. Never waits.
 
-    Raises OSError: not there, not permitted, or no regular file (`strerror` says what it is).
+    Raises OSError: not there, not permitted, no regular file (`strerror` says what it is), or one with more
+    than `most` bytes.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -41,6 +43,8 @@ def open_file(path: Path) -> BufferedReader:
         raise
     try:
         _check_regular(descriptor, path)
+        if os.fstat(descriptor).st_size > most:
+            raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -48,10 +52,8 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:
-    """All of a regular file. Raises OSError as `open_file` does, or where it has more than `most` bytes."""
-    with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size > most:
-            raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    """All of a regular file. Raises OSError as `open_file` does."""
+    with open_file(path, most) as file:
         return file.read()
 
 

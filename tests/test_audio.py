@@ -1,5 +1,6 @@
 """One clip: exact where it can be, an error with a way out where it cannot."""
 
+import errno
 import io
 import os
 import re
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serkit import audio
 from serkit.audio import decode, listen, unfit
-from serkit.containers import MAX_BYTES
+from serkit.containers import BLOCK_BYTES, MAX_BYTES, Content
 from serkit.errors import AudioError
 from tests.fuzz import FUZZ
 from tests.speech import spoken
@@ -73,6 +75,18 @@ def test_resampling_keeps_pitch_level_and_length(tmp_path, found_hz, rate_hz, hz
     assert level == pytest.approx(0.4, rel=1e-3)
     assert rest < 1e-3
     assert len(decoded) == pytest.approx(0.5 * rate_hz, abs=1)
+
+
+@pytest.mark.parametrize("block", [37, 1000, 1 << 18])
+@pytest.mark.parametrize("found_hz", [8000, 12_345, 22_050, 44_100, 48_000, 96_000])
+def test_blocks_give_the_samples_that_one_piece_gives(tmp_path, monkeypatch, found_hz, block):
+    """To the bit, or every pack has another digest."""
+    monkeypatch.setattr(audio, "BLOCK_SAMPLES", 2 * block)
+    wave = np.stack([noise(1, 20_011), noise(2, 20_011)], axis=1)
+    soundfile.write(tmp_path / "clip.wav", wave, found_hz)
+    whole = soxr.resample((wave / np.float32(32768)).astype(np.float32).mean(axis=1), found_hz, RATE_HZ)
+    expected = np.clip(np.rint(whole * 32768), -32768, 32767)
+    np.testing.assert_array_equal(decode(tmp_path / "clip.wav", RATE_HZ), expected)
 
 
 def test_what_the_rate_cannot_hold_is_filtered_not_folded(tmp_path):
@@ -297,13 +311,20 @@ def test_a_header_that_points_to_before_the_file_is_no_traceback(tmp_path, lengt
     assert reason(tmp_path, content)[0] == "unreadable"  # libsndfile seeks to -1
 
 
-def test_absurd_promises_take_no_memory(tmp_path):
+def peak_of(call):
+    """Bytes that a call takes at most."""
     tracemalloc.start()
-    kind, why = reason(tmp_path, flac_of(made("flac"), 2**36 - 1))
+    call()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (kind, why) == ("truncated", "cut off or damaged after 32,000 of 68,719,476,735 samples")
-    assert peak < 16 << 20
+    return peak
+
+
+def test_absurd_promises_take_no_memory(tmp_path):
+    content = flac_of(made("flac"), 2**36 - 1)
+    assert peak_of(lambda: reason(tmp_path, content)) < 16 << 20
+    why = "cut off or damaged after 32,000 of 68,719,476,735 samples"
+    assert reason(tmp_path, content) == ("truncated", why)
 
 
 def test_what_is_damaged_inside_is_not_heard_in_part(tmp_path):
@@ -319,6 +340,77 @@ def test_half_an_hour_is_no_clip(tmp_path, monkeypatch):
         file.truncate(MAX_BYTES + 1)  # a hole: takes no place
     with pytest.raises(AudioError, match=r"more than 1,073,741,824 bytes\); cut it into clips"):
         listen(tmp_path / "clip.wav", RATE_HZ)
+
+
+def silence(path, hours, rate_hz, channels):
+    """A WAV of zeros, most of it a hole that takes no place."""
+    content = written("WAV", wave=np.zeros((100, channels), np.int16))
+    length = round(hours * 3600) * rate_hz * channels * 2
+    content = at(content, 24, rate_hz.to_bytes(4, "little"))
+    path.write_bytes(at(content, 40, length.to_bytes(4, "little")))
+    os.truncate(path, 44 + length)
+    return length
+
+
+def test_ten_hours_are_refused_in_the_memory_of_half_an_hour(tmp_path):
+    length = silence(tmp_path / "clip.wav", 10, 8000, 1)
+
+    def refused():
+        with pytest.raises(AudioError, match=r"clip.wav: longer than 30 minutes; cut it into clips"):
+            listen(tmp_path / "clip.wav", RATE_HZ)
+
+    assert peak_of(refused) < 1.3 * 2 * audio.MAX_SECONDS * RATE_HZ < length / 7
+
+
+def test_a_long_compressed_file_is_not_read_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
+    content = written("FLAC", wave=noise(0, (60 * RATE_HZ, 8)))
+    assert peak_of(lambda: reason(tmp_path, content)) < len(content) / 2
+    assert reason(tmp_path, content) == ("too-long", "longer than 0 minutes")
+
+
+def test_a_long_clip_takes_little_more_than_its_samples(tmp_path):
+    silence(tmp_path / "clip.wav", 1 / 12, 48_000, 2)
+    found = []
+    peak = peak_of(lambda: found.append(listen(tmp_path / "clip.wav", RATE_HZ)))
+    assert len(found[0].samples) == 300 * RATE_HZ
+    assert peak < 1.2 * found[0].samples.nbytes + 16 * audio.BLOCK_SAMPLES
+
+
+@pytest.mark.filterwarnings("error")  # a traceback in a callback of libsndfile's is one
+@pytest.mark.parametrize("name", ["wav", "flac", "vorbis", "mp3"])
+def test_a_disk_that_fails_is_no_end_of_the_file(tmp_path, monkeypatch, name):
+    (tmp_path / "clip.wav").write_bytes(made(name))
+    read = soundfile.SoundFile.read
+
+    def failing(*args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def fail_and_read(*args, **kwargs):
+        monkeypatch.setattr(Content, "_fill", failing)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", fail_and_read)
+    with pytest.raises(AudioError, match=r"not readable \(Input/output error\)"):
+        listen(tmp_path / "clip.wav", RATE_HZ)
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_not_heard_in_part(tmp_path, monkeypatch):
+    (tmp_path / "clip.wav").write_bytes(made("wav"))
+    read = soundfile.SoundFile.read
+
+    def cut_and_read(*args, **kwargs):
+        os.truncate(tmp_path / "clip.wav", 30_000)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", cut_and_read)
+    with pytest.raises(AudioError, match="it became shorter while it was read"):
+        listen(tmp_path / "clip.wav", RATE_HZ)
+
+
+def test_ogg_is_whole_whatever_lies_behind_its_last_page(tmp_path):
+    for behind in (0, 100, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES):
+        assert len(heard(tmp_path, made("vorbis") + bytes(behind)).samples) == 2 * RATE_HZ
 
 
 @pytest.mark.parametrize("rate_hz", [1, 999, 400_000, 2**31 - 1])
