@@ -27,14 +27,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from serkit.audio import decode
+from serkit.audio import MAX_SECONDS, decode
 from serkit.corpora.reading.corpus import Corpus
 from serkit.corpora.reading.folder import made_once
 from serkit.errors import AudioError
 from serkit.files import cache_folder, open_file, read_bytes, read_json, sync_folder
 
 PACK_FORMAT = 2
-CLIPS_AHEAD = 16  # heard ahead of who takes them: of clips of half an hour, the longest there may be, 1 GB
+CLIPS_AHEAD = 16  # heard ahead of who takes them, fewer where they are long:
+BYTES_AHEAD = 256 << 20  # in memory; one clip more is with who takes them
+EXPANDED = 16  # times a file's bytes are its samples at most: speech as MP3 or Opus
+LONGEST_BYTES = 2 * MAX_SECONDS * 32_000  # no clip has more, at the highest rate that a network here takes
 REPORTED = 10  # unreadable clips named in an error
 ANY_NAME = "surrogateescape"  # names that are not UTF-8 are names
 
@@ -111,14 +114,35 @@ def fingerprint(corpus: Corpus, packed: Pack) -> str:
 
 
 def in_threads(work: Callable[[Path], Made], paths: Iterable[Path]) -> Iterator[Future[Made]]:
-    """`work` on each path, in order, done by threads that are at most `CLIPS_AHEAD` clips ahead."""
+    """`work` on each path, in order, done by threads that are ahead of who takes what it makes.
+
+    So many clips as `CLIPS_AHEAD` at most, or as take `BYTES_AHEAD`, but always one: what was made by its own
+    `nbytes`, what is still worked on by what its file may hold.
+    """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        ahead: deque[Future[Made]] = deque()
+        ahead: deque[tuple[Future[Made], int]] = deque()
         for path in paths:
-            ahead.append(threads.submit(work, path))
-            if len(ahead) > CLIPS_AHEAD:
-                yield ahead.popleft()
-        yield from ahead
+            most = min(EXPANDED * _file_bytes(path), LONGEST_BYTES)
+            while ahead and (len(ahead) == CLIPS_AHEAD or most + sum(map(_bytes, ahead)) > BYTES_AHEAD):
+                yield ahead.popleft()[0]
+            ahead.append((threads.submit(work, path), most))
+        while ahead:  # each is let go once it is taken
+            yield ahead.popleft()[0]
+
+
+def _bytes(clip: tuple[Future[Any], int]) -> int:
+    """What a clip that is ahead takes."""
+    made, most = clip
+    if not made.done():
+        return most
+    return 0 if made.exception() else getattr(made.result(), "nbytes", 0)
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):  # hearing it says why
+        return 0
 
 
 def _stamp(corpus: Corpus, rate_hz: int) -> str:
@@ -150,7 +174,7 @@ def _write(corpus: Corpus, rate_hz: int, folder: Path, progress: Progress | None
                 bad.append(error)
                 continue
             lengths.append(len(wave))
-            data = wave.astype("<i2", copy=False).tobytes()
+            data = wave.astype("<i2", copy=False).data
             digest.update(data)
             file.write(data)
             if progress is not None:

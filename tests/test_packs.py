@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Barrier
@@ -45,6 +45,66 @@ def test_a_pack_holds_every_clip_in_order(tmp_path, monkeypatch):
     np.testing.assert_array_equal(packed.lengths, [len(wave) for wave in WAVES])
     assert packed.rate_hz == RATE_HZ
     assert told == [(i + 1, 8) for i in range(8)]
+
+
+class Threads:
+    """Work is done as soon as it is submitted, or only when the test takes it; what is ahead is checked."""
+
+    def __init__(self, at_once, expected):
+        self.at_once, self.expected = at_once, expected
+        self.ahead, self.most_ahead, self.overrun = [], 0, 0
+
+    def __call__(self, max_workers):
+        return nullcontext(self)
+
+    def submit(self, work, path):
+        held = sum(clip.result().nbytes if clip.done() else self.expected(at) for clip, _, at in self.ahead)
+        if self.ahead:  # else it is the only one, however long
+            self.overrun = max(self.overrun, held + self.expected(path) - packs.BYTES_AHEAD)
+        self.ahead.append((Future(), lambda: work(path), path))
+        self.most_ahead = max(self.most_ahead, len(self.ahead))
+        if self.at_once:
+            self.do(*self.ahead[-1][:2])
+        return self.ahead[-1][0]
+
+    def do(self, clip, work):
+        if not clip.done():
+            clip.set_result(work())
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("grown", [0, 1, 4])
+def test_what_is_ahead_is_bounded_by_its_bytes(tmp_path, monkeypatch, grown, at_once):
+    """Clips are more or less than their files told; one that is beyond the bound comes by itself."""
+    sizes = [10] * 20 + [90, 90, 900, 900, 5, 5, 5] + [1] * 40
+    paths = [tmp_path / str(i) for i in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        path.write_bytes(bytes(size))
+    monkeypatch.setattr(packs, "EXPANDED", 2)
+    monkeypatch.setattr(packs, "LONGEST_BYTES", 400)
+    monkeypatch.setattr(packs, "BYTES_AHEAD", 200)
+    threads = Threads(at_once, lambda path: min(2 * path.stat().st_size, 400))
+    monkeypatch.setattr(packs, "ThreadPoolExecutor", threads)
+    taken = []
+    for clip in packs.in_threads(lambda path: np.zeros(grown * path.stat().st_size, np.int8), paths):
+        ahead, work, path = threads.ahead.pop(0)
+        assert clip is ahead
+        threads.do(clip, work)
+        taken.append(path)
+    assert taken == paths
+    assert threads.overrun == 0
+    assert threads.most_ahead == packs.CLIPS_AHEAD
+
+
+def test_a_file_that_is_not_there_is_worked_on_too(tmp_path):
+    paths = [tmp_path / "none", tmp_path / "a\0b"]
+    assert [clip.result() for clip in packs.in_threads(lambda path: path.name, paths)] == ["none", "a\0b"]
+
+
+def test_what_fails_ahead_says_so_when_it_is_taken(tmp_path):
+    paths = [tmp_path / name for name in ("short", "") * 20]
+    made = packs.in_threads(lambda path: 1 / len(path.relative_to(tmp_path).name), paths)
+    assert [clip.exception() is None for clip in made] == [True, False] * 20
 
 
 def test_a_pack_is_mapped_and_read_only(tmp_path):
