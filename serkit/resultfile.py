@@ -139,6 +139,21 @@ def check_table(table: pd.DataFrame, path: Path) -> None:
         raise unreadable(path, ValueError(f"a label is none of {', '.join(LABELS)}"))
 
 
+def check_scored(scores: pd.DataFrame, result: Result, path: Path) -> None:
+    """Raises ResultDamaged where scores are not those of a result, as after a copy that was broken off.
+
+    The share of clips that they call as they should be called is what its last evaluation says, to the clip.
+    """
+    called = scores[list(LABELS)].to_numpy().argmax(axis=1)
+    right = called == scores["label"].map(LABELS.index)
+    at_the_end = result["history"][-1]["tests"]
+    for (corpus, fold), share in right.groupby([scores["corpus"], scores["fold"]]).mean().items():
+        said = at_the_end.get(corpus, {}).get(str(fold), {}).get("wACC", share)
+        if abs(said - share) > 1e-9:
+            why = f"wACC {share:.4f} of fold {fold} of {corpus}; its result.json says {said:.4f}"
+            raise unreadable(path, ValueError(why))
+
+
 @functools.cache
 def _validator() -> Callable[[Any], Any]:
     """Of types and ranges; raises ValueError with the place, as `data.history[3].loss must be number`."""

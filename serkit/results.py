@@ -24,7 +24,16 @@ from serkit import keeping
 from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
 from serkit.files import append_line, open_file, read_json, write_by, write_whole
-from serkit.resultfile import BUNDLE, EMBEDDINGS, TABLE_OF, Result, read, read_table, unreadable
+from serkit.resultfile import (
+    BUNDLE,
+    EMBEDDINGS,
+    TABLE_OF,
+    Result,
+    check_scored,
+    read,
+    read_table,
+    unreadable,
+)
 from serkit.specs import AcousticsSpec, RunSpec, Spec, from_json
 from serkit.words import many
 
@@ -237,6 +246,8 @@ class Store:
             clips = sum(sum(about["clips"][part].values()) for about in result["corpora"].values())
             if len(table) != clips:
                 raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
+            if name == "scores":
+                check_scored(table, result, path)
         return table
 
     def embeddings(self, key: str) -> np.ndarray | None:

@@ -171,6 +171,10 @@ def put_scores(store, result, clips):
         of = clips[clips["corpus"] == name]
         about["clips"]["test"] = _counted(of)
         about["tested"] = {fold: _counted(of[of["fold"] == int(fold)]) for fold in about["tested"]}
+        right = of[list(LABELS)].to_numpy().argmax(axis=1) == of["label"].map(LABELS.index)
+        for fold, scores in result["history"][-1]["tests"][name].items():
+            if (here := of["fold"] == int(fold)).any():
+                scores["wACC"] = float(right[here].mean())
     put(store, result)
     clips.to_parquet(store.folder / result["key"] / "scores.parquet")
 

@@ -31,7 +31,7 @@ from serkit.resultfile import BUNDLE, ESTIMATES
 from serkit.results import Store, stores
 from serkit.results_table import load_all
 from tests.fuzz import FEWER
-from tests.made_results import made_measurement, made_result, put_scores
+from tests.made_results import made_measurement, made_result, put, put_scores
 
 RESULTS = Path(__file__).parent.parent / "results"
 STUDY = studies.read("synthetic")
@@ -166,6 +166,35 @@ def test_what_lies_in_the_folder_stands_before_the_bundle(store):
     store.write_bundle(store.bundle_path)  # both, as one
     (store.run_folder(newer["key"]) / "result.json").unlink()
     assert store.get(newer["key"]) == newer
+
+
+def test_a_damaged_result_is_not_done_though_the_bundle_has_it(store):
+    """As in reports: what lies in the folder counts."""
+    spec = next(spec for spec, _ in store.all() if spec.plan() == CASES[0].spec)
+    put(store, {"key": spec.key})
+    looking = progress.Progress(STUDY, store)
+    assert looking.look()[0].state == progress.MISSING
+    (said,) = looking.unread
+    assert said in store.results()[1]
+    assert CASES[0].spec not in answers(STUDY, store).results
+
+
+@pytest.mark.parametrize("lab", ["", "+lab"])
+def test_a_bundle_that_cannot_be_read_hides_nothing_beside_it(store, folder, lab, tmp_path):
+    ours = Store(shutil.copytree(folder.folder, tmp_path / "ours" / STUDY.name))
+    kept = [result["key"] for result in ours.results()[0] if "tests" in result]
+    shutil.rmtree(ours.run_folder(kept[0]))
+    whole, damaged = ours.bundle_path, ours.folder.with_name(f"{STUDY.name}+lab{BUNDLE}")
+    if not lab:
+        whole, damaged = damaged, whole
+    shutil.copy(store.bundle_path, whole)
+    damaged.write_bytes(b"PK")
+    results, unread = ours.results()
+    assert len(results) == len(CASES) + 1
+    assert [str(damaged) in said for said in unread] == [True]
+    assert all(ours.table(key, "scores") is not None for key in kept)
+    with pytest.raises(ResultsUnreadable, match="get it again"):
+        ours.get("another-0123456789ab")  # which may be in what cannot be read
 
 
 def test_a_run_that_is_in_the_bundle_can_be_run_again(store):

@@ -15,6 +15,7 @@ from tests.made_results import SPEC, made_result
 
 RESULT = made_result(SPEC, lambda *_: 0.5, copy="0123")
 RESULT["corpora"]["one"]["clips"]["test"] = {"angry": 0, "happy": 0, "neutral": 0, "sad": 1}
+RESULT["history"][-1]["tests"]["one"]["1"]["wACC"] = 1.0  # as these say
 CLIPS = pd.DataFrame({"corpus": ["one"], "path": ["a"], "fold": [1], "label": ["sad"]}).assign(
     speaker="s", angry=0.1, happy=0.2, neutral=0.3, sad=0.4, **dict.fromkeys(TAIL, 0.25)
 )

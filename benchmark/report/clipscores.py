@@ -109,13 +109,15 @@ class ClipScores:
         """Reads nothing yet."""
         self._table = table
         self._read: dict[str, dict[str, Counts]] = {}
+        self.unread: list[str] = []  # why tables could not be read, a message each
 
     def read(self, key: str) -> dict[str, Counts]:
         """The counts of a run by corpus; none where its table cannot be read."""
         if key not in self._read:
             try:
                 table = self._table(key, "scores")
-            except ResultsUnreadable:
+            except ResultsUnreadable as error:
+                self.unread.append(str(error))
                 self._read[key] = {}
             else:
                 by_corpus = table.groupby("corpus", sort=False)

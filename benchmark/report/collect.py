@@ -47,9 +47,9 @@ class Report:
         self.verdicts = verdicts.verdicts(made, every)
         self.answer = verdicts.answer(self.verdicts)
         self.judged = verdicts.table(self.verdicts)
-        self.notes = list(_notes(made, self.found, self.cells))
         self.choices = choices(study)
         self.conditions = list(_conditions(study, made))
+        self.notes = list(_notes(made, self.found, self.cells))  # which tables could not be read, too
         self.states = progress.Progress(study, store).look()
         done = all(state.state == progress.DONE for state in self.states)
         how_far = f"Interim: {status.standing(self.states)}. What is missing is shown as {MISSING}."
@@ -98,7 +98,7 @@ def _notes(made: Cells, found: Answers, shown: pd.DataFrame) -> Iterator[str]:
         mixed = ", ".join(study.titles[name] for name in found.mixed)
         yield f"Caution: results of different copies of {mixed} are mixed here."
     yield from (f"Caution: {line}." for line in (*found.others, *found.differing))
-    yield from left_out(found.unread)
+    yield from left_out([*found.unread, *made.evidence.clips.unread])
     for name, title in study.titles.items():
         learnt = made.learnt((name,), name, 0)
         if learnt and not learnt.shown:

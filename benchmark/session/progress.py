@@ -146,6 +146,8 @@ class Progress:
 
     def _bundled(self, key: str) -> Finished | None:
         """What the bundle says; None where it has nothing, or `unread` says why."""
+        if (self.store.run_folder(key) / "result.json").exists():
+            return None  # what counts is damaged: no report shows it
         try:
             result = next((found for of in self.store.bundles() if (found := of.get(key))), None)
         except ResultsUnreadable as error:

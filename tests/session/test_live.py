@@ -11,6 +11,7 @@ import struct
 import termios
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +28,8 @@ STUDY = studies.read("synthetic")
 CASES = {case.id: case for case in studies.plan(STUDY)}
 FIRST, SECOND, THIRD, FOURTH = list(CASES)[:4]
 MEASURED = "acoustics-synmsp-raw"
+BARE = {"study": STUDY, "store": Store(Path("nowhere")), "unread": [], "others": []}
+"""What a `Progress` has beside its look."""
 
 
 def nodeid(name):
@@ -413,7 +416,7 @@ def test_a_debugger_gets_the_terminal(live, terminal):
 def test_watch_ends_when_all_is_done(monkeypatch, capsys):
     looks = [states(), [CaseState(case, DONE) for case in CASES.values()]]
     monkeypatch.setattr(live_module, "WATCH_EVERY_SECONDS", 0.0)
-    live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), study=STUDY, unread=[], others=[]))
+    live_module.watch(SimpleNamespace(look=lambda: looks.pop(0), **BARE))
     first, second = (line for line in capsys.readouterr().out.splitlines() if line)
     assert first == f"Study synthetic: 0 of {len(CASES)} done, {len(CASES)} left; time left unknown"
     assert second == f"Study synthetic: {len(CASES)} of {len(CASES)} done; nothing left"
@@ -424,5 +427,5 @@ def test_watch_ends_at_ctrl_c(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    live_module.watch(SimpleNamespace(look=states, study=STUDY, unread=[], others=[]))
+    live_module.watch(SimpleNamespace(look=states, **BARE))
     assert json.dumps(capsys.readouterr().out).count("Study synthetic") == 1
