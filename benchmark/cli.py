@@ -183,24 +183,30 @@ def plan(study_name: str, results: str | None, seeds: int | None) -> None:
 @click.argument("study_name", metavar="STUDY", shell_complete=options.a_study)
 @results_option
 @click.option(
-    "--output", type=click.Path(), help="File to write; default STUDY.bundle in the results folder."
+    "--output", type=click.Path(), help="File to write or check; default STUDY.bundle in the results folder."
 )
 @click.option(
     "--decisions",
     is_flag=True,
     help="Of each clip keep the label that is said: reports say the same, in a tenth of the size.",
 )
-def bundle(study_name: str, results: str | None, output: str | None, decisions: bool) -> None:
+@click.option("--check", is_flag=True, help="Write nothing: say whether a bundle is whole and complete.")
+def bundle(study_name: str, results: str | None, output: str | None, decisions: bool, check: bool) -> None:
     """Write a study's results as one compressed file.
 
     All that is finished of STUDY, with the scores of each clip. Report, compare, status, plan and load_all
     read it where it lies in a results folder, beside the study's own folder or in its place:
-    results/README.md.
+    results/README.md. With --check exit code 1 where it is damaged, or lacks runs that STUDY asks for.
     """
+    from benchmark import completeness
     from benchmark.report import output as outputs
 
-    _, store = opened(study_name, results)
+    study, store = opened(study_name, results)
     path = Path(output) if output else store.bundle_path
+    if check:
+        said, whole = completeness.checked(study, path)
+        say(said)
+        sys.exit(0 if whole else 1)
     outputs.claim(path)
     say(store.write_bundle(path, decisions))
 

@@ -59,7 +59,7 @@ class Bundle:
                 self._lines[key] = line
         self.keys = tuple(self._lines)
         self._results: dict[str, Result] = {}
-        self._tables: dict[str, pd.DataFrame] = {}
+        self._tables: dict[str, pd.DataFrame | str] = {}  # or why one cannot be read
 
     def get(self, key: str) -> Result | None:
         """A result, which nobody may change; None where it has none of this key. Raises as `parse`."""
@@ -75,9 +75,14 @@ class Bundle:
         """A run's or measurement's rows of a table, as its own file had them. Raises ResultsUnreadable."""
         path = self.path / key / f"{name}.parquet"
         if name not in self._tables:
-            with _said(self.path):
-                self._tables[name] = _table(_part(self.path, STORED[name], MAX_TABLE_BYTES), name)
+            try:
+                with _said(self.path):
+                    self._tables[name] = _table(_part(self.path, STORED[name], MAX_TABLE_BYTES), name)
+            except ResultsUnreadable as error:
+                self._tables[name] = str(error)
         whole = self._tables[name]
+        if isinstance(whole, str):
+            raise ResultsUnreadable(whole)
         rows = whole[whole["key"] == key].drop(columns="key").reset_index(drop=True)
         if rows.empty:
             raise unreadable(path, FileNotFoundError())

@@ -388,7 +388,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def left_out(unread: Sequence[str]) -> list[str]:
     """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
-    if not unread:
+    if not (unread := list(dict.fromkeys(unread))):  # of a bundle each run may have said the same
         return []
     more = [f"... and {len(unread) - MAX_NAMED} more"] if len(unread) > MAX_NAMED else []
     return [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:MAX_NAMED], *more]

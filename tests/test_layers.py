@@ -29,7 +29,7 @@ benchmark.beside benchmark.study_file benchmark.study benchmark.starter
 benchmark.options benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report
-benchmark.session benchmark.plan benchmark.listen benchmark.predictions
+benchmark.session benchmark.plan benchmark.listen benchmark.predictions benchmark.completeness
 benchmark                                                   the command line
 cases
 tools
