@@ -119,23 +119,24 @@ def in_threads(work: Callable[[Path], Made], paths: Iterable[Path]) -> Iterator[
     So many clips as `CLIPS_AHEAD` at most, or as take `BYTES_AHEAD`, but always one: what was made by its own
     `nbytes`, what is still worked on by what its file may hold.
     """
+    held: deque[list[int]] = deque()  # bytes of each that is ahead
+
+    def done(path: Path, bytes_of: list[int]) -> Made:
+        made = work(path)
+        bytes_of[0] = getattr(made, "nbytes", 0)
+        return made
+
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-        ahead: deque[tuple[Future[Made], int]] = deque()
+        ahead: deque[Future[Made]] = deque()
         for path in paths:
             most = min(EXPANDED * _file_bytes(path), LONGEST_BYTES)
-            while ahead and (len(ahead) == CLIPS_AHEAD or most + sum(map(_bytes, ahead)) > BYTES_AHEAD):
-                yield ahead.popleft()[0]
-            ahead.append((threads.submit(work, path), most))
+            while ahead and (len(ahead) == CLIPS_AHEAD or most + sum(map(sum, held)) > BYTES_AHEAD):
+                held.popleft()
+                yield ahead.popleft()
+            held.append([most])
+            ahead.append(threads.submit(done, path, held[-1]))
         while ahead:  # each is let go once it is taken
-            yield ahead.popleft()[0]
-
-
-def _bytes(clip: tuple[Future[Any], int]) -> int:
-    """What a clip that is ahead takes."""
-    made, most = clip
-    if not made.done():
-        return most
-    return 0 if made.exception() else getattr(made.result(), "nbytes", 0)
+            yield ahead.popleft()
 
 
 def _file_bytes(path: Path) -> int:

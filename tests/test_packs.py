@@ -57,11 +57,11 @@ class Threads:
     def __call__(self, max_workers):
         return nullcontext(self)
 
-    def submit(self, work, path):
+    def submit(self, work, path, *more):
         held = sum(clip.result().nbytes if clip.done() else self.expected(at) for clip, _, at in self.ahead)
         if self.ahead:  # else it is the only one, however long
             self.overrun = max(self.overrun, held + self.expected(path) - packs.BYTES_AHEAD)
-        self.ahead.append((Future(), lambda: work(path), path))
+        self.ahead.append((Future(), lambda: work(path, *more), path))
         self.most_ahead = max(self.most_ahead, len(self.ahead))
         if self.at_once:
             self.do(*self.ahead[-1][:2])
