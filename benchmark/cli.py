@@ -20,7 +20,7 @@ from benchmark.beside import CASES
 from benchmark.options import opened, results_option, say, seeds_option, study_option
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
-from serkit.files import house_libraries
+from serkit.files import cache_folder, house_libraries
 from serkit.results import Store
 from serkit.specs import CHECKPOINTS, METRICS
 from serkit.words import printable
@@ -283,6 +283,26 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
     for line in comparing.summary(one, other, cells, metric):
         say(line, err=form != "simple")
     sys.exit(3 if cells["moved"].any() else 0)
+
+
+@main.command()
+@results_option
+@click.option(
+    "--days", type=click.IntRange(1), default=30, help="Of the cache what was not used for so long."
+)
+@click.option("--remove", is_flag=True, help="Remove what is listed, and nothing else.")
+def clean(results: str | None, days: int, remove: bool) -> None:
+    """Say what is left over, and how large and old it is.
+
+    In the results folder and in $SERKIT_CACHE: what killed processes left, packed audio of corpora that are
+    gone or changed, and so on (docs/running.md). Nothing of it is removed without --remove. No result,
+    trained network or bundle is ever listed, and nothing that a process of this host holds.
+    """
+    from benchmark import clean as cleaning
+
+    said, all_gone = cleaning.text(options.results_root(results), cache_folder(), days, remove)
+    say(said)
+    sys.exit(0 if all_gone else 1)
 
 
 @main.command()

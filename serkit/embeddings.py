@@ -89,7 +89,8 @@ class Kept:
                 (draft / "embeddings.npy").write_bytes(file.getvalue())
                 (draft / "sha256").write_text(hashlib.sha256(file.getvalue()).hexdigest(), encoding="utf-8")
 
-            _READ[folder] = made_once(folder, "embeddings", lambda it: _open(it, len(pack.lengths)), write)
+            origin, whole = {"pack": pack.digest}, lambda it: _open(it, len(pack.lengths))
+            _READ[folder] = made_once(folder, "embeddings", whole, write, origin)
         return _READ[folder]
 
 

@@ -7,6 +7,7 @@ results made on one machine are recognised on another, and a corpus that was den
     <name>-<rate>-<stamp>/pack.json      format, rate, clips, digest
                           offsets.i64    where each clip begins and the last one ends, little-endian
                           samples.i16    all clips end to end, little-endian
+                          origin.json    name and folder of the corpus, for `serkit.leftovers` alone
 
 Nothing in it is trusted: sizes, and all samples against the digest, are checked before a process trains on
 them. Of workers that want the same pack one packs, under a file lock, and the others wait; a pack appears
@@ -105,7 +106,8 @@ def pack(corpus: Corpus, rate_hz: int, progress: Progress | None = None) -> Pack
         _write(corpus, rate_hz, draft, progress)
         sync_folder(draft)
 
-    return made_once(folder, f"the packed audio of {corpus.name}", whole, write)
+    origin = {"corpus": corpus.name, "folder": str(corpus.folder.resolve())}
+    return made_once(folder, f"the packed audio of {corpus.name}", whole, write, origin)
 
 
 def fingerprint(corpus: Corpus, packed: Pack) -> str:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
 """What an attempt writes for those who watch."""
 PARTS = "part-*.parquet"
+PROBE, PROBE_SECONDS = ".probe-", 3600.0
+"""The beginning of what is written to see whether there is room, and how old it is once it is nobody's."""
 REFUSED = (OSError, NotImplementedError)
 """What a file system raises that lets us not write or lock, the latter where it has no locks."""
 MAX_NAMED = 5
@@ -61,10 +63,17 @@ class Store:
     folder: Path
 
     def check_writable(self) -> None:
-        """Makes the folder and writes to it as much as a result takes. Raises ResultsUnwritable."""
-        probe = self.folder / f".probe-{os.getpid()}"
+        """Makes the folder and writes to it as much as a result takes. Raises ResultsUnwritable.
+
+        What killed processes left of that is swept: it lies there for a moment, on any host.
+        """
+        probe = self.folder / f"{PROBE}{os.getpid()}"
         with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(f"{PROBE}*"):
+                with suppress(OSError):
+                    if time.time() - left.lstat().st_mtime > PROBE_SECONDS:
+                        left.unlink()
             try:
                 probe.write_bytes(bytes(1 << 18))
             finally:

@@ -20,7 +20,8 @@ serkit.doctor                                               what is wrong with t
 serkit.device serkit.streams serkit.reverb serkit.augment
 serkit.encoders serkit.heads serkit.loader serkit.normalising
 serkit.embeddings serkit.metrics serkit.probe serkit.train
-serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table serkit.merged
+serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
+serkit.merged serkit.leftovers                                of results that lie there
 serkit.acoustics
 serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
 serkit.trained                                              a network that is kept
@@ -29,7 +30,7 @@ benchmark.beside benchmark.study_file benchmark.study benchmark.starter
 benchmark.options benchmark.session.progress benchmark.session.checks
 benchmark.session.pace benchmark.session.status
 benchmark.report
-benchmark.session benchmark.plan benchmark.listen benchmark.predictions benchmark.completeness
+benchmark.session benchmark.plan benchmark.listen benchmark.predictions benchmark.completeness benchmark.clean
 benchmark                                                   the command line
 cases
 tools

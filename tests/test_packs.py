@@ -411,7 +411,8 @@ def test_the_draft_of_a_killed_worker_is_swept(tmp_path, cache):
     assert pack(corpus, RATE_HZ).samples.tolist() == np.concatenate(WAVES).tolist()
     (folder,) = (path for path in (cache / "packed").iterdir() if path.is_dir())
     assert folder.name == draft.stem
-    assert sorted(path.name for path in folder.iterdir()) == ["offsets.i64", "pack.json", "samples.i16"]
+    parts = ["offsets.i64", "origin.json", "pack.json", "samples.i16"]
+    assert sorted(path.name for path in folder.iterdir()) == parts
 
 
 @pytest.mark.parametrize(

@@ -364,6 +364,20 @@ def test_a_folder_that_can_be_written_is_made_and_left_empty(store):
     assert list(store.folder.iterdir()) == []
 
 
+def test_what_a_killed_process_left_to_see_whether_there_is_room_is_swept(store, tmp_path):
+    """By its age, since nobody knows which processes another host has; a link goes, not what it leads to."""
+    store.check_writable()
+    (tmp_path / "theirs").write_text("theirs")
+    (store.folder / ".probe-1").write_bytes(bytes(9))
+    (store.folder / ".probe-2").symlink_to(tmp_path / "theirs")
+    (store.folder / ".probe-3").write_bytes(bytes(9))  # of somebody who looks just now
+    for number in (1, 2):
+        os.utime(store.folder / f".probe-{number}", (1, 1), follow_symlinks=False)
+    store.check_writable()
+    assert names_in(store.folder) == [".probe-3"]
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
 # --- what lies in the way ---
 
 

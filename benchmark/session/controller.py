@@ -12,6 +12,7 @@ from benchmark.session.live import Live, in_place
 from benchmark.session.progress import RUNNING, Progress
 from benchmark.study import Study
 from serkit.errors import SerkitError, memory_named
+from serkit.leftovers import sweep_locks
 from serkit.results import Store
 from serkit.words import printable
 
@@ -73,6 +74,7 @@ class Controller:
         study, wrong = self._study.given, self._ran or self._skipped > 0
         try:
             if self._ran:
+                sweep_locks(self._store)
                 self._exhibit(session.config)
                 wrong = any(self._wrong.values())
             elif self._skipped:

@@ -362,7 +362,10 @@ def test_a_session_that_finds_other_than_is_known_fails_though_its_cases_pass(ch
     (checkout.path / "known.toml").write_text(f'{corpora}[table1]\ntrain = [["large"]]\n[known]\nwF1 = 1\n')
     (case,) = studies.plan(studies.read(str(checkout.path / "known.toml")))
     result = made_result(case.spec, lambda *_: 0.5)
-    put(Store(checkout.path / "results" / "known"), result)
+    store = Store(checkout.path / "results" / "known")
+    put(store, result)
+    with store.claim(result["key"]):
+        pass
     finished(monkeypatch, lambda: result)
     monkeypatch.setattr("benchmark.session.checks.assert_valid", lambda *_: None)
     outcome = checkout.runpytest_inprocess("--study", "known.toml")
@@ -370,6 +373,7 @@ def test_a_session_that_finds_other_than_is_known_fails_though_its_cases_pass(ch
     assert outcome.ret == pytest.ExitCode.TESTS_FAILED
     said = ["*not as it is known to be*", "LARGE by networks of its own at 0 %: wF1 0.500; known: 1 or more"]
     outcome.stdout.fnmatch_lines(said)
+    assert [path.name for path in (store.folder / ".locks").iterdir()] == ["report.lock"], "it swept the rest"
 
 
 @pytest.mark.parametrize(

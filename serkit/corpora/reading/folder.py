@@ -9,10 +9,11 @@ and label files differ in which: they are one name, and stems of audio are in NF
 import errno
 import functools
 import itertools
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -24,6 +25,8 @@ from serkit.files import CACHE_VARIABLE, open_file, read_text
 
 SUFFIXES = ("wav", "flac")  # of audio, in any case; where a clip is there as both, the first wins
 LFS_POINTER = b"version https://git-lfs"
+ORIGIN = "origin.json"
+"""Beside what is made: of what, as far as that is said. Nothing relies on it but what is swept."""
 DELIVERED = "unpack or copy the delivered corpus again"
 Made = TypeVar("Made")
 
@@ -168,16 +171,23 @@ def _cure(error: OSError) -> str:
 
 
 def made_once(
-    folder: Path, what: str, whole: Callable[[Path], Made | None], write: Callable[[Path], None]
+    folder: Path,
+    what: str,
+    whole: Callable[[Path], Made | None],
+    write: Callable[[Path], None],
+    origin: Mapping[str, str] | None = None,
 ) -> Made:
     """What `whole` says of a folder, which `write` makes first where that is None: missing, or damaged.
 
     Of several processes one writes and the others wait. An interrupted call leaves only a draft, which the
-    next one sweeps. Raises SerkitError where it cannot be written; `what` names what it holds.
+    next one sweeps. Raises SerkitError where it cannot be written; `what` names what it holds. The folder is
+    dated by its last use; of its `origin` it keeps a note.
     """
     draft = folder.with_name(f"{folder.name}.draft")
     try:
         if (made := whole(folder)) is not None:
+            with suppress(OSError):  # another user's
+                os.utime(folder)
             return made
         folder.parent.mkdir(exist_ok=True)
         with FileLock(f"{folder}.lock"):
@@ -187,6 +197,8 @@ def made_once(
                 shutil.rmtree(draft, ignore_errors=True)
                 draft.mkdir()
                 write(draft)
+                if origin:
+                    (draft / ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
                 if (made := whole(draft)) is None:
                     raise OSError(
                         errno.EIO, "what is there is not what was written: the disk or memory fails"
