@@ -10,8 +10,9 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,12 +25,19 @@ from serkit.loader import Loader
 from serkit.normalising import standardised
 from serkit.packs import Pack
 from serkit.specs import METHOD, ModelSpec
+from serkit.state import Keeper, here
 
 MOST_BYTES = 64 << 30
 READ_BY = ("outputs", "head")
 """What a model's embeddings do not depend on."""
-Embed = Callable[[ClipSet], np.ndarray]
 _READ: dict[Path, np.ndarray] = {}
+
+
+class Embed(Protocol):
+    """Embeds clips; with a keeper, goes on where an earlier process was."""
+
+    def __call__(self, clips: ClipSet, keeper: Keeper | None = None) -> np.ndarray:
+        """Float32 [clips, width]."""
 
 
 class Kept:
@@ -49,6 +57,7 @@ class Kept:
         Those that are `given` are not made.
         """
         recipe, self._groups, self._given = loader.recipe, groups or None, given or {}
+        self._device = loader.device
         where = "cuda" if on_gpu(loader.device) else "cpu"
         of = {name: value for name, value in dataclasses.asdict(model).items() if name not in READ_BY}
         parts = (of, identity, recipe.max_seconds, recipe.loudness_dbfs, where, torch.__version__, METHOD)
@@ -83,11 +92,13 @@ class Kept:
 
             def write(draft: Path) -> None:
                 rows, none = np.arange(len(pack.lengths)), np.zeros(len(pack.lengths), dtype=np.int64)
-                made = embed(ClipSet([pack], none, rows, none))
+                keeper = Keeper(folder.with_name(f"{folder.name}.state"), here(self._device))
+                made = embed(ClipSet([pack], none, rows, none), keeper)
                 file = io.BytesIO()
                 np.save(file, made.astype(np.float32), allow_pickle=False)
                 (draft / "embeddings.npy").write_bytes(file.getvalue())
                 (draft / "sha256").write_text(hashlib.sha256(file.getvalue()).hexdigest(), encoding="utf-8")
+                keeper.drop()
 
             origin, whole = {"pack": pack.digest}, lambda it: _open(it, len(pack.lengths))
             _READ[folder] = made_once(folder, "embeddings", whole, write, origin)

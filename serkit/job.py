@@ -38,6 +38,8 @@ class Place:
     rerun: bool = False  # even if the result is there
     embeddings: bool = True  # whether a run's are kept
     models: bool = False  # whether trained networks are kept (`serkit.trained`)
+    state_minutes: float = 10.0  # between states of a training that are kept (`serkit.state`); 0: none is
+    keep_states: bool = False  # even of trainings that came to their end
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +123,16 @@ def once(spec: Spec, place: Place, do: Callable[[], Made]) -> Result:
         done = store.finished(spec.key, TABLE_OF[spec.kind] if spec.kind == MEASUREMENT else "")
         if done is not None and not place.rerun:
             return done
+        if place.rerun:
+            store.drop_state(spec.key)
         store.start(spec, {"device": place.device, "worker": place.worker})
         started = time.time()
         found, clips, embeddings = do()
         head = {"schema": SCHEMA, "key": spec.key, "label": spec.label, "spec": spec.to_json()}
         result: Result = {**head, **found, **since(started)}
+        if resumed := found.get("resumed"):
+            result["wall_seconds"] = round(result["wall_seconds"] + resumed[-1]["seconds"], 2)
         store.save(spec, result, clips, embeddings)
+        if not place.keep_states:
+            store.drop_state(spec.key)
         return result

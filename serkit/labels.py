@@ -7,6 +7,7 @@ module knows how such names are written and what they do.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 LABELS = ("angry", "happy", "neutral", "sad")
 """The four classes of the study (§2.1), in the order of the model's outputs."""
+GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
+"""Loss of a network that gives each of the four classes a quarter, whatever it hears: 0.56."""
+FAR_ABOVE = 4.0
+"""Times `GUESSING`. Ours: the first epochs of trainings that learn reach 2.1 times, their tails 1.2 times."""
 
 SWAP = {"neutral": "sad", "sad": "neutral", "happy": "angry", "angry": "happy"}
 """The permutation of §5.4."""

@@ -17,9 +17,10 @@ more than 30 % padding, a pooled one less than 10 % (`tests/test_batches.py`).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ POOL_BATCHES = 16
 CPU_CLIPS = 8  # a part of a batch: what it needs from wave to the encoder's input stays in the cache
 RESIDENT_SHARE = 0.5  # of the GPU's free memory that a pack may take; a batch of 128 x 10 s takes about 10 GB
 UPLOAD_SAMPLES = 1 << 25  # 64 MB at once
+LEARNING, SCORING = "learning", "scoring"
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +112,8 @@ class Loader:
     device: str  # `cpu`, `cuda` or `cuda:<n>`
     augmenting: Augmenting | None = None  # None: nothing is augmented
     seed: int = 0  # the run's; of batches, crops, draws and noise
+    # In how many pieces a batch comes, beside what the recipe says, where the GPU's memory has run out:
+    pieces: dict[str, int] = field(default_factory=lambda: {LEARNING: 1, SCORING: 1})
 
     def __post_init__(self) -> None:
         self.longest = max_samples(self.encoder, self.recipe.max_seconds)
@@ -146,6 +151,19 @@ class Loader:
                 yield Waves(waves, samples)
             else:
                 yield self._augmented(waves, samples, epoch.drawn[part])
+
+    def within_memory(self, what: str, do: Callable[[], Made]) -> Made:
+        """Does what takes memory: once more, in twice as many `pieces`, where a GPU had too little."""
+        try:
+            return do()
+        except torch.OutOfMemoryError:
+            if self.pieces[what] > 1:
+                raise
+            self.pieces[what] = 2
+        # Here nothing holds what the failed one held any more.
+        if on_gpu(self.device):
+            torch.cuda.empty_cache()
+        return do()
 
     def _waves(self, clips: ClipSet, batch: np.ndarray, starts: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """Waves float32 [batch, longest] and their lengths int64 [batch]."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import math
 import statistics
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from serkit.errors import ResultDamaged, ResultsUnreadable
 from serkit.files import open_file, parse_json, read_bytes, read_json, usual_number
-from serkit.labels import LABELS, corpus_of
+from serkit.labels import FAR_ABOVE, GUESSING, LABELS, corpus_of
 from serkit.settings import check
 from serkit.specs import (
     ACOUSTICS_METHOD,
@@ -232,12 +231,6 @@ def _check_tests(result: Result) -> None:
 def is_imported(result: Result) -> bool:
     """Whether a result's probabilities were made outside serkit (docs/importing.md)."""
     return result.get("initialisation") == IMPORTED
-
-
-GUESSING = (math.log(4) + 3 * math.log(4 / 3)) / 4
-"""Loss of a network that gives each of the four classes a quarter, whatever it hears: 0.56."""
-FAR_ABOVE = 4.0
-"""Times `GUESSING`. Ours: the first epochs of trainings that learn reach 2.1 times, their tails 1.2 times."""
 
 
 def diverged(result: Result) -> bool:

@@ -46,6 +46,7 @@ ATTEMPT = ("spec.json", "progress.jsonl", "error.json")
 PARTS = "part-*.parquet"
 PROBE, PROBE_SECONDS = ".probe-", 3600.0
 """The beginning of what is written to see whether there is room, and how old it is once it is nobody's."""
+STATE = "state.pt"
 REFUSED = (OSError, NotImplementedError)
 """What a file system raises that lets us not write or lock, the latter where it has no locks."""
 MAX_NAMED = 5
@@ -293,6 +294,14 @@ class Store:
             _drop(folder, "progress.jsonl", "error.json", "*.draft", "events.out.tfevents.*")  # TensorBoard's
             write_whole(folder / "spec.json", json.dumps(spec.to_json(), indent=1))
         self.report(spec.key, {"pid": os.getpid(), "host": socket.gethostname(), **(about or {})})
+
+    def state_path(self, key: str) -> Path:
+        """Where the state of a training in mid-course lies, if there is one (`serkit.state`)."""
+        return self.run_folder(key) / STATE
+
+    def drop_state(self, key: str) -> None:
+        """Deletes it, as far as that is possible."""
+        _drop(self.run_folder(key), STATE)
 
     def report(self, key: str, event: dict[str, Any]) -> None:
         """Appends one event to the run's progress.jsonl; no training ends because it cannot be written."""

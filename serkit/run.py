@@ -14,17 +14,20 @@ import pandas as pd
 
 from serkit import encoders, metrics, probe, splits
 from serkit.augment import Augmenting
+from serkit.clips import ClipSet
 from serkit.device import on_gpu
 from serkit.embeddings import Kept
 from serkit.heads import Fitted, counted
 from serkit.job import Loaded, Made, Place, load, once, read
-from serkit.labels import LABELS
+from serkit.labels import LABELS, corpus_of
 from serkit.loader import Loader
 from serkit.provenance import environment
 from serkit.resultfile import Result
 from serkit.specs import STATISTICS, RunSpec
-from serkit.train import Evaluation, Trained, embed, train
+from serkit.state import Keeper, here
+from serkit.train import Evaluation, Trained, TrainingDiverged, embed, train
 from serkit.trained import keep
+from serkit.words import named
 
 OnEvaluation = Callable[[Path, dict[str, Any]], None]
 
@@ -53,15 +56,15 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         SpecError: folds other than the study says, or a model that is imported and has no result.
         CorpusMissing, WeightsMissing: a corpus or the checkpoint is not there.
         CorpusUnfit, AudioError: a corpus cannot be used.
-        TrainingDiverged: the loss is not finite.
+        TrainingDiverged: the loss is not finite, or stays far above that of guessing.
         ResultsUnreadable, ResultsUnwritable: as `serkit.job.once`.
     """
     about = identified(plan, place)
     spec, encoder, loaded = about
 
     def report(event: dict[str, Any]) -> None:
-        # The metrics stand in the result.
-        place.store.report(spec.key, {name: event[name] for name in ("iteration", "epoch", "loss", "of")})
+        if not event.get("again"):  # the metrics stand in the result
+            place.store.report(spec.key, {name: event[name] for name in ("iteration", "epoch", "loss", "of")})
         if on_evaluation is not None:
             with suppress(OSError):  # as progress: no training ends for want of a curve
                 on_evaluation(place.store.run_folder(spec.key), event)
@@ -76,15 +79,19 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             clips = clips.levelled(whose)
         elif whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
             identity = dict(spec.fingerprints).get(spec.model.called, "")
-            paths = {name: here.corpus.clips["path"].tolist() for name, here in loaded.items()}
-            given = {loaded[name].pack: of for name, of in encoders.given(spec.model, paths).items()}
+            by_name = {name: of.corpus.clips["path"].tolist() for name, of in loaded.items()}
+            given = {loaded[name].pack: of for name, of in encoders.given(spec.model, by_name).items()}
             model.kept = Kept(spec.model, identity, loader, whose, given)
         evaluation = Evaluation(
             clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
         )
         probed, fitted = probe.chosen(clips.evaluation.corpus), isinstance(model, Fitted)
         before = None if fitted else embed(model, clips.evaluation[probed], loader)
-        trained = train(model, loader, clips.training, evaluation, report)
+        try:
+            trained = train(model, loader, clips.training, evaluation, report, keeper(spec, place))
+        except TrainingDiverged as error:
+            learnt = paths(spec, loaded, clips.training[error.batch])
+            raise TrainingDiverged(f"{error}. Its clips: {named(learnt)}", error.batch) from None
         if place.models:
             keep(model, place.store.run_folder(spec.key))
         embeddings = embed(model, clips.evaluation, loader)
@@ -97,10 +104,32 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
                 read_from["statistics"] = embed(encoders.build(plain, 0), clips.evaluation[probed], loader)
         result, table = assembled(about, clips, trained, read_from, place.device)
         result["parameters"] = counted(model)
+        if halved := sorted(what for what, pieces in loader.pieces.items() if pieces > 1):
+            result["halved"] = halved
         kept = embeddings[np.concatenate(list(clips.tests.values()))].astype(np.float16)
         return result, table, kept if place.embeddings else None
 
     return once(spec, place, do)
+
+
+def keeper(spec: RunSpec, place: Place) -> Keeper:
+    """What keeps the state of a run's training, and finds it."""
+    if not place.state_minutes:
+        return Keeper()
+    about = {"key": spec.key, "method": spec.method, **here(place.device)}
+
+    def report(event: dict[str, Any]) -> None:
+        place.store.report(spec.key, event)
+
+    return Keeper(place.store.state_path(spec.key), about, place.state_minutes, report)
+
+
+def paths(spec: RunSpec, loaded: Mapping[str, Loaded], clips: ClipSet) -> list[str]:
+    """Where some training clips lie, behind the names of their corpora."""
+    names = [corpus_of(name) for name in spec.train]
+    tables = [loaded[name].corpus.clips["path"] for name in names]
+    pairs = zip(clips.corpus, clips.row, strict=True)
+    return [f"{names[corpus]}/{tables[corpus].iloc[row]}" for corpus, row in pairs]
 
 
 def identified(plan: RunSpec, place: Place) -> Identified:
@@ -149,6 +178,7 @@ def assembled(
         },
         "tail_evaluations": len(tail),
         "affected": trained.affected,
+        **({"resumed": trained.resumed} if trained.resumed else {}),
         "probe": probe.probe({**outputs, **read_from}, splits.scored_clips(clips, loaded, probed)),
         "by": splits.grouped(clips, loaded, trained.tail),
         "history": trained.history,

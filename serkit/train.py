@@ -8,34 +8,42 @@ bit-identical from run to run with the same number of threads.
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from serkit import metrics
 from serkit.clips import ClipSet
 from serkit.device import autocast, send
+from serkit.embeddings import Embed
 from serkit.encoders import Encoder, Inputs
 from serkit.errors import SerkitError
 from serkit.heads import Fitted
-from serkit.labels import LABELS
-from serkit.loader import Epoch, Loader, sorted_batches
+from serkit.labels import FAR_ABOVE, GUESSING, LABELS
+from serkit.loader import LEARNING, SCORING, Epoch, Loader, sorted_batches
 from serkit.settings import check
-from serkit.specs import Recipe
+from serkit.state import Keeper, State, generators, restore, resumption
+from serkit.steps import bce_of_softmax, learning, prepare, share_of_rate, step
 
-RISE = 0.25  # of the steps: then the rate of `one-cycle` is at its highest
 EVALUATED = 2  # times the longest batch of training: without gradients it takes less memory
+LOOKED_AT = {"cuda": 50}  # a loss, after so many steps: looking waits for the GPU
+NUMBERS = ("iteration", "evaluated_at", "history", "affected", "evaluate_seconds", "resumed")
+"""Of a training's state, what is neither a tensor nor can be drawn again."""
+Report = Callable[[dict[str, Any]], None]
 
 
 class TrainingDiverged(SerkitError):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a finite number, or stays far above that of guessing."""
+
+    def __init__(self, message: str, batch: np.ndarray) -> None:
+        """With the clips that it was seen on, positions in the training set."""
+        super().__init__(message)
+        self.batch = batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +57,8 @@ class Trained:
     train_seconds: float  # wall time of the steps
     evaluate_seconds: float  # wall time of the evaluations
     affected: list[float]  # share of the training clips that were augmented in each epoch
+    # `at` when and from which `iteration` it went on, after how many `seconds`:
+    resumed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +90,8 @@ def train(
     loader: Loader,
     training: ClipSet,
     evaluation: Evaluation,
-    report: Callable[[dict[str, Any]], None] | None = None,
+    report: Report | None = None,
+    keeper: Keeper | None = None,
 ) -> Trained:
     """Trains `model` in place.
 
@@ -89,80 +100,185 @@ def train(
         loader: with the recipe, the augmentation, the seed (batch order, crops, dropout) and the device.
         training: clips to learn from, with the labels to learn, packed at the encoder's rate.
         evaluation: what is scored, and how.
-        report: called with each evaluation's entry of the history, plus `of` (iterations in all).
+        report: called with each evaluation's entry of the history, plus `of` (iterations in all); where the
+            training goes on from a state, first with those before it, `again`.
+        keeper: has the state to go on from, if there is one, and keeps it meanwhile.
 
     Raises:
-        TrainingDiverged: loss or scores are not finite at an evaluation.
+        TrainingDiverged: loss or scores are not finite, or the loss stays far above that of guessing.
         SpecError: more than one evaluation of an encoder that is fitted at once.
+        KeyboardInterrupt: a signal ended it, and its state is kept.
     """
-    recipe, device = loader.recipe, loader.device
+    keeper, report = keeper or Keeper(), report or (lambda event: None)
     if isinstance(model, Fitted):
-        return _fitted(model, loader, training, evaluation, report)
-    torch.manual_seed(loader.seed)
-    optimiser = prepare(model, recipe, device)
-    per_epoch = -(-len(training) // recipe.batch_size)
-    total = per_epoch * recipe.epochs
-    due = metrics.evaluations(recipe, total)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: share_of_rate(recipe.schedule, (step + 0.5) / total, recipe.warmup)
-    )
-    tail = np.zeros((len(evaluation.clips), len(LABELS)), dtype=np.float64)
+        return _fitted(model, loader, training, evaluation, report, keeper)
+    course = Course(model, loader, training, evaluation, keeper)
+    with keeper:
+        course.go_on(report)
+        while True:
+            keeper.steady(course.state)
+            if course.is_due:
+                course.evaluate(report)
+            elif course.iteration < course.total:
+                keeper.changing()
+                course.step()
+            else:
+                return course.trained()
 
-    history: list[dict[str, Any]] = []
-    affected: list[float] = []
-    losses = torch.zeros((), device=device)
-    iteration = evaluated_at = 0
-    evaluate_seconds, started = 0.0, time.perf_counter()
-    for number in range(recipe.epochs):
-        epoch = loader.epoch(training, number)
-        affected.append(epoch.affected)
-        for batch in epoch.batches:
-            learning(model)
-            pieces = np.array_split(batch, min(recipe.accumulate, len(batch)))
-            parts = (
-                (model.inputs(loader.load(training, piece, epoch)), send(training.label[piece], device))
-                for piece in pieces
-            )
-            losses += step(model, optimiser, parts, len(batch))
-            schedule.step()
-            iteration += 1
-            if iteration not in due:
-                continue
-            loss = losses.item() / (iteration - evaluated_at)
-            before = time.perf_counter()
-            all_clips, in_tail = due[iteration]
-            outputs = predict(model, evaluation.clips, loader, None if all_clips else evaluation.own)
-            scores = evaluation.of_labels(outputs)
-            if in_tail:
-                tail += scores / sum(in_tail for _, in_tail in due.values())
-            evaluate_seconds += time.perf_counter() - before
-            if not (math.isfinite(loss) and np.isfinite(scores).all()):
-                wrong = "the scores are not finite" if math.isfinite(loss) else f"the loss is {loss}"
-                raise TrainingDiverged(
-                    f"{wrong} at iteration {iteration} of {total}; lower the learning rate"
-                    f" ({recipe.learning_rate}) or look at the corpora with the doctor"
-                )
-            entry = {
-                "iteration": iteration,
-                "epoch": iteration / per_epoch,
-                "loss": loss,
-                **evaluation.score(scores),
-            }
-            history.append(entry)
-            if report is not None:
-                report({**entry, "of": total})
-            losses.zero_()
-            evaluated_at = iteration
-    train_seconds = time.perf_counter() - started - evaluate_seconds
-    return Trained(history, scores, tail.astype(np.float32), train_seconds, evaluate_seconds, affected)
+
+@dataclass(eq=False)
+class Course:
+    """A training by steps, and all that a step or an evaluation changes."""
+
+    model: Encoder
+    loader: Loader
+    clips: ClipSet
+    evaluation: Evaluation
+    keeper: Keeper
+
+    def __post_init__(self) -> None:
+        recipe, device = self.loader.recipe, self.loader.device
+        torch.manual_seed(self.loader.seed)
+        self.optimiser = prepare(self.model, recipe, device)
+        self.rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.per_epoch = -(-len(self.clips) // recipe.batch_size)
+        self.total = self.per_epoch * recipe.epochs
+        self.due = metrics.evaluations(recipe, self.total)
+        self.iteration = self.evaluated_at = 0
+        self.history: list[dict[str, Any]] = []
+        self.affected: list[float] = []
+        self.losses = torch.zeros((), device=device)  # summed up since the evaluation before
+        self.each: list[Tensor] = []  # of these, those of this process
+        self.tail = np.zeros((len(self.evaluation.clips), len(LABELS)), dtype=np.float64)
+        self.scores = np.empty(0, dtype=np.float32)
+        self.drawn: tuple[int, Epoch] | None = None
+        self.resumed: list[dict[str, Any]] = []
+        self.evaluate_seconds, self.began = 0.0, time.perf_counter()
+
+    @property
+    def train_seconds(self) -> float:
+        """Wall time of the steps."""
+        return time.perf_counter() - self.began - self.evaluate_seconds - self.keeper.spent_s
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what the last step made is to be scored, and was not."""
+        return self.iteration in self.due and self.iteration != self.evaluated_at
+
+    def epoch(self, number: int) -> Epoch:
+        """What chance decides of an epoch, counted from 0."""
+        if self.drawn is None or self.drawn[0] != number:
+            self.drawn = number, self.loader.epoch(self.clips, number)
+        return self.drawn[1]
+
+    def step(self) -> None:
+        """Learns from the next batch. Raises TrainingDiverged."""
+        recipe, loader = self.loader.recipe, self.loader
+        number, place = divmod(self.iteration, self.per_epoch)
+        epoch = self.epoch(number)
+        batch = epoch.batches[place]
+        if place == 0:
+            self.affected.append(epoch.affected)
+        share = share_of_rate(recipe.schedule, (self.iteration + 0.5) / self.total, recipe.warmup)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+        learning(self.model)
+
+        def learn() -> Tensor:
+            pieces = np.array_split(batch, min(recipe.accumulate * loader.pieces[LEARNING], len(batch)))
+            loaded = ((piece, loader.load(self.clips, piece, epoch)) for piece in pieces)
+            labels = self.clips.label
+            parts = ((self.model.inputs(of), send(labels[piece], loader.device)) for piece, of in loaded)
+            return step(self.model, self.optimiser, parts, len(batch))
+
+        loss = loader.within_memory(LEARNING, learn)
+        self.losses += loss
+        self.each.append(loss)
+        self.iteration += 1
+        every = LOOKED_AT.get(loss.device.type, 1)
+        if self.iteration in self.due or len(self.each) % every == 0:
+            finite = torch.stack(self.each[-every:]).isfinite().tolist()
+            if not all(finite):
+                wrong = finite.index(False) - len(finite)
+                self._diverged(f"the loss is {self.each[wrong].item()}", wrong)
+
+    def evaluate(self, report: Report) -> None:
+        """Scores clips. Raises TrainingDiverged."""
+        before = time.perf_counter()
+        loss = self.losses.item() / (self.iteration - self.evaluated_at)
+        all_clips, in_tail = self.due[self.iteration]
+        first = None if all_clips else self.evaluation.own
+        outputs = predict(self.model, self.evaluation.clips, self.loader, first)
+        scores = self.evaluation.of_labels(outputs)
+        if not np.isfinite(scores).all():
+            self._diverged("the scores are not finite", -1)
+        entry = {"iteration": self.iteration, "epoch": self.iteration / self.per_epoch, "loss": loss}
+        entry |= self.evaluation.score(scores)
+        if self.history and min(loss, self.history[-1]["loss"]) > FAR_ABOVE * GUESSING:
+            said = f"the loss is {loss:.3g}, as at the evaluation before; guessing has {GUESSING:.2g}"
+            self._diverged(said, int(torch.stack(self.each).argmax()) if self.each else -1)
+        self.keeper.changing()
+        if in_tail:
+            self.tail += scores / sum(in_tail for _, in_tail in self.due.values())
+        self.history.append(entry)
+        self.scores, self.evaluated_at = scores, self.iteration
+        self.losses.zero_()
+        self.each.clear()
+        self.evaluate_seconds += time.perf_counter() - before
+        report({**entry, "of": self.total})
+
+    def _diverged(self, why: str, step: int) -> None:
+        """Raises TrainingDiverged, with the clips of one of the steps since the last evaluation."""
+        iteration = range(self.iteration - len(self.each) + 1, self.iteration + 1)[step]
+        number, place = divmod(iteration - 1, self.per_epoch)
+        rate = self.loader.recipe.learning_rate
+        at = f"at iteration {iteration} of {self.total}, at a rate of {rate:g}"
+        cure = "lower recipe.learning_rate, or look at the corpora with the doctor"
+        raise TrainingDiverged(f"{why}, {at}; {cure}", self.epoch(number).batches[place])
+
+    def state(self) -> State:
+        """All of it."""
+        tensors = {f"model.{name}": of for name, of in self.model.state_dict().items()}
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": of for name, of in moments.items()}
+        tensors |= {"losses": self.losses, "tail": torch.from_numpy(self.tail)}
+        tensors |= {"scores": torch.from_numpy(self.scores), **generators(self.loader.device)}
+        numbers = {name: getattr(self, name) for name in (*NUMBERS, "train_seconds")}
+        return State(tensors, {**numbers, "of": self.total, "pieces": self.loader.pieces})
+
+    def go_on(self, report: Report) -> None:
+        """Goes on from the state that was kept, if there is one."""
+        if (found := self.keeper.found()) is None:
+            return
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in found.tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        self.model.load_state_dict(parts["model"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts.get("optimiser", {}).items():
+            number, _, rest = name.partition(".")
+            moments.setdefault(int(number), {})[rest] = tensor
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        for name in NUMBERS:
+            setattr(self, name, found.numbers[name])
+        self.losses.copy_(parts["losses"][""])
+        self.tail, self.scores = parts["tail"][""].numpy(), parts["scores"][""].numpy()
+        self.loader.pieces.update(found.numbers["pieces"])
+        restore(parts["generator"], self.loader.device)
+        self.began -= found.numbers["train_seconds"] + self.evaluate_seconds
+        self.resumed.append(resumption(found))
+        for entry in self.history:
+            report({**entry, "of": self.total, "again": True})
+
+    def trained(self) -> Trained:
+        """What it leaves at its end."""
+        tail, seconds = self.tail.astype(np.float32), (self.train_seconds, self.evaluate_seconds)
+        return Trained(self.history, self.scores, tail, *seconds, self.affected, self.resumed)
 
 
 def _fitted(
-    model: Any,
-    loader: Loader,
-    training: ClipSet,
-    evaluation: Evaluation,
-    report: Callable[[dict[str, Any]], None] | None,
+    model: Any, loader: Loader, training: ClipSet, evaluation: Evaluation, report: Report, keeper: Keeper
 ) -> Trained:
     """As `train`, of an encoder with a `fit`: to what it makes of the clips of all epochs, as one step."""
     recipe = loader.recipe
@@ -175,25 +291,54 @@ def _fitted(
         none = np.zeros(len(training), dtype=np.int64)
         epochs = [dataclasses.replace(epoch, starts=none) for epoch in epochs]
     pairs = [(batch, epoch) for epoch in epochs for batch in epoch.batches]
-    target = training.label[np.concatenate([batch for batch, _ in pairs])]
+    order = np.concatenate([batch for batch, _ in pairs])
+    target = training.label[order]
+    resumed: list[dict[str, Any]] = []
     if model.kept and loader.augmenting is None:
-        features = embed(model, training, loader)[np.concatenate([batch for batch, _ in pairs])]
+        features = embed(model, training, loader)[order]
     else:
-        features = np.concatenate([_augmented(model, loader, training, *pair) for pair in pairs])
+        features, resumed = _embedded(model, loader, training, pairs, keeper)
     lost = f"{model.encoder.__class__.__name__} gives embeddings that are no numbers"
     check(not model.kept or np.isfinite(features).all(), f"{lost}; expected finite ones")
     model.fit(features, target, recipe.epochs)
-    train_seconds = time.perf_counter() - started
+    before = sum(at["seconds"] for at in resumed[-1:])
+    train_seconds = time.perf_counter() - started + before - keeper.spent_s
+    evaluating = time.perf_counter()
     with torch.inference_mode():
         logits = model.classify(send(features, loader.device))
         loss = bce_of_softmax(logits, send(target, loader.device)).item()
     scores = evaluation.of_labels(predict(model, evaluation.clips, loader))
     entry = {"iteration": 1, "epoch": float(recipe.epochs), "loss": loss, **evaluation.score(scores)}
-    if report is not None:
-        report({**entry, "of": 1})
-    evaluate_seconds = time.perf_counter() - started - train_seconds
+    report({**entry, "of": 1})
+    evaluate_seconds = time.perf_counter() - evaluating
     affected = [epoch.affected for epoch in epochs]
-    return Trained([entry], scores, scores, train_seconds, evaluate_seconds, affected)
+    return Trained([entry], scores, scores, train_seconds, evaluate_seconds, affected, resumed)
+
+
+def _embedded(
+    model: Any, loader: Loader, clips: ClipSet, pairs: list[tuple[np.ndarray, Epoch]], keeper: Keeper
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Embeddings of batches as drawn, float32 [clips of all batches, width], and where they went on from."""
+    made: list[np.ndarray] = []
+    resumed: list[dict[str, Any]] = []
+    first, started = 0, time.perf_counter()
+
+    def state() -> State:
+        seconds = time.perf_counter() - started + sum(at["seconds"] for at in resumed[-1:]) - keeper.spent_s
+        numbers = {"iteration": sum(map(len, made)), "of": sum(len(batch) for batch, _ in pairs)}
+        features = torch.from_numpy(np.concatenate(made)) if made else torch.empty(0)
+        return State({"features": features}, {**numbers, "resumed": resumed, "train_seconds": seconds})
+
+    with keeper:
+        if (found := keeper.found()) is not None:
+            resumed = [*found.numbers["resumed"], resumption(found)]
+            made = [found.tensors["features"].numpy()]
+            rows = np.cumsum([0, *(len(batch) for batch, _ in pairs)])
+            first = rows.tolist().index(len(made[0]))
+        for batch, epoch in pairs[first:]:
+            keeper.steady(state)  # until a batch is added, it is what it was
+            made.append(_augmented(model, loader, clips, batch, epoch))
+    return np.concatenate(made), resumed
 
 
 @torch.inference_mode()
@@ -205,79 +350,18 @@ def _augmented(model: Any, loader: Loader, clips: ClipSet, batch: np.ndarray, ep
     return model.kept.normalised(clips[batch], found, _bare(model, loader)) if model.kept else found
 
 
-def prepare(model: Encoder, recipe: Recipe, device: str) -> torch.optim.Optimizer:
-    """Moves a network to its device, channels last, and makes its optimiser, Adam (§3), of what learns."""
-    model.to(device).to(memory_format=torch.channels_last)
-    learns = {name: of for name, of in model.named_parameters() if of.requires_grad}
-    if recipe.encoder_learning_rate is None:
-        return torch.optim.Adam(learns.values(), lr=recipe.learning_rate, fused=True)
-    head = [of for name, of in learns.items() if name.startswith("head.")]
-    rest = [of for name, of in learns.items() if not name.startswith("head.")]
-    groups: list[dict[str, Any]] = [{"params": head}, {"params": rest, "lr": recipe.encoder_learning_rate}]
-    return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
-
-
-def learning(model: Encoder) -> None:
-    """Puts a network into training, but for the parts that are frozen."""
-    model.train()
-    for part in getattr(model, "frozen", ()):
-        part.eval()
-
-
-def share_of_rate(schedule: str, done: float, warmup: float = 0.0) -> float:
-    """How much of its rate a training learns by, in [0, 1], once a share of its steps is `done`.
-
-    Example:
-        >>> [round(share_of_rate("one-cycle", done), 2) for done in (0, 0.125, 0.25, 0.625, 1)]
-        [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
-    rising = min(1.0, done / warmup) if warmup else 1.0
-    if schedule == "constant":
-        return rising
-    return rising * (done / RISE if done < RISE else (1 + math.cos(math.pi * (done - RISE) / (1 - RISE))) / 2)
-
-
-def step(
-    model: Encoder, optimiser: torch.optim.Optimizer, parts: Iterable[tuple[Inputs, Tensor]], clips: int
-) -> Tensor:
-    """Learns from a batch of so many clips, and gives the loss before it, on the device.
-
-    It comes in parts, each with its target, int64 [clips of the part]; their gradients are added up.
-    """
-    optimiser.zero_grad(set_to_none=True)
-    losses = []
-    for inputs, target in parts:
-        with autocast(target.device):
-            logits = model(*inputs)
-        loss = bce_of_softmax(logits.float(), target) * (len(target) / clips)
-        loss.backward()
-        losses.append(loss.detach())
-    optimiser.step()
-    return torch.stack(losses).sum()
-
-
-def bce_of_softmax(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross entropy of the softmax probabilities against the one-hot label (§3), mean over all.
-
-    Takes logits float32 [clips, classes] and class indices int64 [clips]. The logarithms are of log-softmax
-    and of the other classes' log-sum-exp, so that nothing underflows.
-    """
-    classes = logits.shape[1]
-    chosen = torch.log_softmax(logits, dim=1)
-    onehot = F.one_hot(target, classes).bool()
-    others = logits[:, None, :].expand(-1, classes, -1)
-    itself = torch.eye(classes, dtype=torch.bool, device=logits.device)
-    not_chosen = others.masked_fill(itself, -math.inf).logsumexp(2) - logits.logsumexp(1, keepdim=True)
-    return -torch.where(onehot, chosen, not_chosen).mean()
-
-
 def predict(model: Encoder, clips: ClipSet, loader: Loader, first: int | None = None) -> np.ndarray:
     """Probabilities of all clips or the first, float32 [clips, outputs]; long ones count by their start."""
     if isinstance(model, Fitted):
         embeddings = embed(model, clips[np.arange(len(clips))[:first]], loader)
         with torch.inference_mode():
             return torch.softmax(model.classify(send(embeddings, loader.device)), dim=1).cpu().numpy()
-    return _outputs(model, lambda inputs: torch.softmax(model(*inputs).float(), dim=1), clips, loader, first)
+    some = clips if first in (None, len(clips)) else clips[np.arange(first)]
+
+    def probabilities(inputs: Inputs) -> Tensor:
+        return torch.softmax(model(*inputs).float(), dim=1)
+
+    return _outputs(model, probabilities, some, loader, Keeper())
 
 
 def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
@@ -287,24 +371,46 @@ def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     return kept.of(clips, made) if kept else made(clips)
 
 
-def _bare(model: Encoder, loader: Loader) -> Callable[[ClipSet], np.ndarray]:
+def _bare(model: Encoder, loader: Loader) -> Embed:
     """Embeds clips, whatever is kept."""
-    return lambda clips: _outputs(model, lambda inputs: model.embed(*inputs).float(), clips, loader)
+
+    def made(clips: ClipSet, keeper: Keeper | None = None) -> np.ndarray:
+        return _outputs(model, lambda inputs: model.embed(*inputs).float(), clips, loader, keeper or Keeper())
+
+    return made
 
 
 @torch.inference_mode()
 def _outputs(
-    model: Encoder, of: Callable[[Inputs], Tensor], clips: ClipSet, loader: Loader, first: int | None = None
+    model: Encoder, of: Callable[[Inputs], Tensor], clips: ClipSet, loader: Loader, keeper: Keeper
 ) -> np.ndarray:
+    """What is made of each clip, float32 [clips, outputs]; of several batches those that are kept are not."""
     model.eval()
     outputs: Tensor | None = None
-    sizes = loader.sizes(clips)[:first]
-    for batch in sorted_batches(sizes, EVALUATED * loader.recipe.batch_size * loader.longest):
+    most = EVALUATED * loader.recipe.batch_size * loader.longest
+    batches, done = sorted_batches(loader.sizes(clips), most), 0
+
+    def found_of(batch: np.ndarray) -> Tensor:
         inputs = model.inputs(loader.load(clips, batch))
         with autocast(loader.device):
-            found = of(inputs)
-        if outputs is None:
-            outputs = found.new_empty(len(sizes), found.shape[1])
-        outputs[send(batch, loader.device)] = found
+            return of(inputs)
+
+    def state() -> State:
+        return State({"outputs": whole}, {"iteration": done, "of": len(batches)})
+
+    with keeper:
+        if (kept := keeper.found()) is not None:
+            outputs, done = send(kept.tensors["outputs"].numpy(), loader.device), kept.numbers["iteration"]
+        for batch in batches[done:]:
+
+            def score(batch: np.ndarray = batch) -> Tensor:
+                pieces = np.array_split(batch, min(loader.pieces[SCORING], len(batch)))
+                return torch.cat([found_of(piece) for piece in pieces])
+
+            found = loader.within_memory(SCORING, score)
+            whole = outputs = found.new_empty(len(clips), found.shape[1]) if outputs is None else outputs
+            whole[send(batch, loader.device)] = found
+            done += 1
+            keeper.steady(state)  # a batch that is there twice is there
     assert outputs is not None, "no clips"
     return outputs.cpu().numpy()

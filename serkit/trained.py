@@ -26,6 +26,7 @@ from serkit.packs import Pack
 from serkit.resultfile import read
 from serkit.settings import check
 from serkit.specs import RunSpec, from_json
+from serkit.state import save
 from serkit.train import predict
 
 FILE = "model.pt"
@@ -34,7 +35,7 @@ FILE = "model.pt"
 def keep(model: Any, folder: Path) -> None:
     """Writes a network's parameters whole or not at all. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_by(folder / FILE, lambda draft: torch.save(model.state_dict(), draft))
+    write_by(folder / FILE, lambda draft: save(draft, model.state_dict()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def load(folder: Path, device: str = "cpu") -> Network:
     model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
     try:
         with open_file(folder / FILE) as file:
-            model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))  # type: ignore
+            model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         cure = "run it again with --keep-models --rerun"

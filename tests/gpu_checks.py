@@ -23,7 +23,7 @@ from serkit.packs import Pack
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import Recipe
-from serkit.train import prepare, step
+from serkit.steps import prepare, step
 from tests.speech import padded, spoken
 
 CLIPS = 24

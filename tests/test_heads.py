@@ -14,7 +14,8 @@ from serkit import embeddings, encoders, heads
 from serkit.errors import SpecError
 from serkit.loader import Loader
 from serkit.specs import ModelSpec, Recipe
-from serkit.train import Evaluation, embed, learning, prepare, share_of_rate, train
+from serkit.steps import learning, prepare, share_of_rate
+from serkit.train import Evaluation, embed, train
 from tests.made_clips import FRONT_END, clips_of, noises
 
 

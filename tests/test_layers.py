@@ -18,12 +18,13 @@ serkit.corpora                                              what every corpus be
 serkit.containers serkit.audio serkit.packs serkit.clips    clips, decoded and packed
 serkit.doctor                                               what is wrong with them
 serkit.device serkit.streams serkit.reverb serkit.augment
+serkit.provenance serkit.state                              a training in mid-course
 serkit.encoders serkit.heads serkit.loader serkit.normalising
-serkit.embeddings serkit.metrics serkit.probe serkit.train
+serkit.steps serkit.embeddings serkit.metrics serkit.probe serkit.train
 serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
 serkit.merged serkit.leftovers                                of results that lie there
 serkit.acoustics
-serkit.provenance serkit.job serkit.splits                  what a training and a measurement share
+serkit.job serkit.splits                                    what a training and a measurement share
 serkit.trained                                              a network that is kept
 serkit.run serkit.outside serkit                            joins: run, measure; runs from elsewhere
 benchmark.beside benchmark.study_file benchmark.study benchmark.starter

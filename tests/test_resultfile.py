@@ -188,7 +188,7 @@ def test_measurements_learn_nothing_and_cannot_be_thrown_off():
 def test_the_loss_of_guessing_is_that_of_equal_scores():
     import torch
 
-    from serkit.train import bce_of_softmax
+    from serkit.steps import bce_of_softmax
 
     loss = bce_of_softmax(torch.zeros(3, len(LABELS)), torch.tensor([0, 1, 3]))
     assert resultfile.GUESSING == pytest.approx(loss.item())

@@ -56,7 +56,7 @@ def trainings(monkeypatch):
     """Replaces training by a list of what would have been trained; scores are random, no two clips alike."""
     trained = []
 
-    def pretend(model, loader, training, evaluation, report):
+    def pretend(model, loader, training, evaluation, report, keeper):
         trained.append(training)
         scores = np.random.default_rng(0).dirichlet(np.ones(4), len(evaluation.clips)).astype(np.float32)
         entry = {"iteration": 1, "epoch": 1.0, "loss": 0.5, **evaluation.score(scores)}

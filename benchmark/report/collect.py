@@ -19,9 +19,9 @@ from benchmark.report.clipscores import ClipScores
 from benchmark.report.tables import MISSING
 from benchmark.session import progress, status
 from benchmark.study import Study, kinds, plan
-from serkit.labels import LABELS
+from serkit.labels import GUESSING, LABELS
 from serkit.metrics import in_tail
-from serkit.resultfile import GUESSING, Result
+from serkit.resultfile import Result
 from serkit.results import Store, left_out
 from serkit.specs import MEASUREMENT, METRICS, TRAINING
 from serkit.words import many

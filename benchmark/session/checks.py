@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from serkit.labels import corpus_of
-from serkit.resultfile import ESTIMATES, GUESSING, Result, diverged
+from serkit.labels import GUESSING, corpus_of
+from serkit.resultfile import ESTIMATES, Result, diverged
 from serkit.specs import METRICS, AcousticsSpec, RunSpec
 
 if TYPE_CHECKING:

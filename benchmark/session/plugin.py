@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--results", metavar="FOLDER", help=about)
     about = "what does the runs (default: %(default)s, which is the workers of -n, or this process)"
     group.addoption("--engine", choices=engines.names(), default="xdist", help=about)
+    about = "minutes between states of a training, from which a killed one goes on; 0: none (default: 10)"
+    group.addoption("--state-minutes", metavar="N", type=_minutes, default=10.0, help=about)
     switches = {
         "--gpus": "give each worker a GPU of its own; CUDA_VISIBLE_DEVICES chooses among them",
         "--rerun": "train again even where a result is stored",
         "--keep-models": "keep each trained network (CNN14: 320 MB), to score clips with (serkit.trained)",
+        "--keep-states": "keep the state of a training beside its result, too (CNN14: 1 GB)",
         "--no-embeddings": "keep no embeddings of test clips (float16, 64 bytes times the width for each)",
         "--tensorboard": "write learning curves into the runs' folders; needs the extra serkit[tensorboard]",
         "--assert-paper": "fail unless every cell is within 0.02 of the published one",
@@ -60,6 +64,13 @@ def _seeds(given: str) -> int:
     if given.isdecimal() and 1 <= int(given) <= MAX_SEEDS:
         return int(given)
     raise argparse.ArgumentTypeError(f"{shown(given)}: expected a number of seeds, 1 to {MAX_SEEDS}")
+
+
+def _minutes(given: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (minutes := float(given)) < 1e6:
+            return minutes
+    raise argparse.ArgumentTypeError(f"{shown(given)}: expected minutes, 0 or more")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,8 +122,9 @@ class Session:
             )
         data = studies.data_folder(config.getini("serkit_data"), config.rootpath)
         switches = {"embeddings": not chosen("no_embeddings"), "models": chosen("keep_models")}
-        switches |= {"tensorboard": chosen("tensorboard")}
-        place = Place(self.store, data, rerun=chosen("rerun"), **switches)
+        switches |= {"tensorboard": chosen("tensorboard"), "keep_states": chosen("keep_states")}
+        minutes = chosen("state_minutes")
+        place = Place(self.store, data, rerun=chosen("rerun"), state_minutes=minutes, **switches)
         self.engine = engines.find(chosen("engine"))(config, place)
         self.jobs: dict[Spec, Callable[[], str]] = {}  # by its spec, what waits for each one's key
 

@@ -38,11 +38,19 @@ READING_SECONDS = 60.0  # an event of a corpus that is older is no news
 HOST = socket.gethostname()
 
 TEXTS = ("host", "device", "worker")
-NUMBERS = ("time", "pid", "iteration", "of", "epoch", "loss", "measured", "packed", "seconds_left")
+NUMBERS = (
+    *("time", "pid", "iteration", "of", "epoch", "loss", "measured", "packed", "seconds_left"),
+    *("kept", "bytes", "resumed"),
+)
 WHO = ("pid", *TEXTS)
-WHOLE = ({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of"})
+WHOLE = (
+    *({"iteration", "of", "epoch", "loss"}, {"measured", "of"}, {"packed", "of"}),
+    *({"kept", "of", "bytes"}, {"resumed", "of"}),
+)
 """The texts and numbers (0 or more) that an event may hold, and the sets of which it holds all or none."""
 
+SO_FAR = ("iteration", "measured", "resumed")
+"""The numbers that say how much is done."""
 KEPT = {"key", "label", "tests", "spec", "corpora", "training_clips", "environment", "clips_before"}
 KEPT |= {"wall_seconds", "train_seconds", "evaluate_seconds"}
 """The entries of a result that tell what it is of, its numbers, and how long such a case takes."""
@@ -72,11 +80,15 @@ class CaseState:
     at: float = 0.0  # when it finished or last said something, in seconds since 1970
     who: Mapping[str, Any] = field(default_factory=dict)  # of `WHO`, what is known of its last attempt
     finished: Finished | None = None  # where it is done
+    kept: float | None = (
+        None  # how much is done in the state that the next attempt goes on from, if there is one
+    )
+    kept_bytes: int = 0  # the size of that state
 
     @property
     def share(self) -> float:
         """How much of the work is done, in 0..1; of a running case as it last said."""
-        so_far = self.last.get("iteration", self.last.get("measured", 0.0))
+        so_far = next((self.last[name] for name in SO_FAR if name in self.last), 0.0)
         return 1.0 if self.state == DONE else min(1.0, so_far / self.last.get("of", 1.0))
 
 
@@ -124,7 +136,8 @@ class Progress:
         if case is None:
             return None
         events = self._remembered(folder / "progress.jsonl", _events) or []
-        first, last = (events[0], events[-1]) if events else ({}, {})
+        first = events[0] if events else {}
+        last = next((event for event in reversed(events) if event.keys() & {*SO_FAR}), first)
         began, said_at = first.get("time", 0.0), last.get("time", 0.0)
         who = {name: first[name] for name in WHO if name in first}
         # Reading a result claims it for an instant, too: only an attempt that began after it finished is
@@ -136,13 +149,20 @@ class Progress:
         if newer and self._is_held(key, who, said_at, now):
             state = CaseState(case, RUNNING, last=last, seconds=now - began, at=said_at, who=who)
             left = last.get("seconds_left")
-            if left is None and state.share:
-                left = (said_at - began) * (1 - state.share) / state.share
+            went_on = next((event["resumed"] / event["of"] for event in events if "resumed" in event), 0.0)
+            if left is None and state.share > went_on:
+                left = (said_at - began) * (1 - state.share) / (state.share - went_on)
             return state if left is None else replace(state, seconds_left=max(0.0, left - (now - said_at)))
         if done:
             device = {"device": done.result["environment"]["device"]}
             return CaseState(case, DONE, failure, at=done.at, who=device, finished=done)
-        return CaseState(case, FAILED if failure else CUT_OFF, failure, last, at=said_at, who=who)
+        state = CaseState(case, FAILED if failure else CUT_OFF, failure, last, at=said_at, who=who)
+        with suppress(OSError):
+            size = self.store.state_path(key).stat().st_size
+            of = ((event, event.get("kept", event.get("resumed"))) for event in reversed(events))
+            so_far = next((at / event["of"] for event, at in of if at is not None), None)
+            return replace(state, kept=so_far, kept_bytes=size)
+        return state
 
     def _bundled(self, key: str) -> Finished | None:
         """What the bundle says; None where it has nothing, or `unread` says why."""

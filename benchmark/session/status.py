@@ -27,6 +27,8 @@ def how_far(state: CaseState) -> str:
         words = f"{last['measured']} of {last['of']} clips measured"
     elif "iteration" in last:
         words = f"{state.share:4.0%}, epoch {last['epoch']:g}, loss {last['loss']:.3f}"
+    elif "resumed" in last:
+        words = f"{state.share:4.0%}, goes on from there"
     else:
         words = "started"
     return words + (f", about {lasting(state.seconds_left)} left" if state.seconds_left else "")
@@ -101,4 +103,8 @@ def _running(state: CaseState) -> str:
 
 
 def _ended(state: CaseState) -> str:
-    return state.failure.partition("\n")[0] or f"at {state.share:.0%}, no longer running"
+    ended = state.failure.partition("\n")[0] or f"at {state.share:.0%}, no longer running"
+    if not state.kept_bytes:
+        return ended
+    where = "its state" if state.kept is None else f"{state.kept:.0%}"
+    return f"{ended}; goes on from {where} ({state.kept_bytes / 1e6:,.1f} MB)"

@@ -7,7 +7,7 @@ import torch
 from serkit import encoders, heads
 from serkit.augment import Waves
 from serkit.specs import IMPORTED, STATISTICS, ModelSpec
-from serkit.train import learning as learning_mode
+from serkit.steps import learning as learning_mode
 from tests.extras.made_encoders import MADE
 
 BOUND = 1e-5  # times the largest number of an embedding

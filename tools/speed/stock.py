@@ -36,7 +36,7 @@ from serkit.encoders.cnn14 import BLOCKS, stock_models
 from serkit.encoders.cnn14.logmel import MEL_BANDS, FrontEnd
 from serkit.labels import LABELS
 from serkit.loader import max_samples
-from serkit.train import bce_of_softmax
+from serkit.steps import bce_of_softmax
 from tools.speed.clips import SEED
 from tools.speed.peers import torchlibrosa_layers
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +22,7 @@ from benchmark.session import machine, work
 from serkit.specs import Spec
 
 T = TypeVar("T")
+USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
 class Engine:
@@ -49,6 +53,9 @@ class Engine:
         self.where = f"GPUs {', '.join(gpus)}" if lends else self.place.device
         self._gpus = gpus if lends else []
         self._lent: dict[str, str] = {}  # each worker's
+        self._pids: list[int] = []  # of the workers
+        # What a training does at this signal (`serkit.state`); no other process may end at it.
+        self._before = {USR1: signal.signal(USR1, self._passed_on)} if USR1 and in_main() else {}
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
         """As they are `dealt` to the session's workers."""
@@ -59,7 +66,19 @@ class Engine:
         return functools.partial(work.do, job, self.place)
 
     def shutdown(self, cancel: bool) -> None:
-        """Nothing: no job outlives its case."""
+        """Leaves signals as they were; no job outlives its case."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _passed_on(self, number: int, _: object) -> None:
+        for pid in self._pids:
+            with suppress(OSError):
+                os.kill(pid, number)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_newgateway(self, gateway: Any) -> None:
+        """Controller: what the system calls a worker; asked now, while it listens."""
+        self._pids.append(gateway._rinfo().pid)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -73,6 +92,11 @@ class Engine:
     def pytest_testnodedown(self, node: Any) -> None:
         """Controller: takes back the GPU of a worker that finished or crashed."""
         self._lent.pop(node.gateway.id, None)
+
+
+def in_main() -> bool:
+    """Whether this is the thread that may say what signals do."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def dealt(

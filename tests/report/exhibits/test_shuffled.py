@@ -12,9 +12,8 @@ import cases.test_shuffled_labels
 from benchmark import study as studies
 from benchmark.report.exhibits import shuffled
 from serkit.errors import SpecError
-from serkit.labels import LABELS, corpus_of
-from serkit.resultfile import GUESSING
-from serkit.train import bce_of_softmax
+from serkit.labels import GUESSING, LABELS, corpus_of
+from serkit.steps import bce_of_softmax
 from tests.made_results import made_result, put
 from tests.made_studies import SMALL, flat, numbers_of, small
 from tests.report.made_worlds import over_folds
