@@ -98,6 +98,7 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
             yield from _old(path, why, lock) if why else ()
             yield from _old(draft, DRAFTS, lock)
             yield from _old(state, STATES, lock) if whole else ()
+            yield from _old(state.with_name(f"{state.name}.draft"), DRAFTS, lock)
             yield from _old(lock, LOCKS, lock) if why or not whole else ()
     for path in _entries(cache / "kept"):
         if not re.fullmatch(".+-[0-9a-f]{12}", path.name) or not _is(path, stat.S_ISDIR):
@@ -195,7 +196,7 @@ def _same(kept: Path, home: Path) -> bool:
 def _made(cache: Path, place: str) -> list[Path]:
     """What is made there, or was, or is being made."""
     names = {path.name for path in _entries(cache / place)}
-    names |= {re.sub(r"\.(lock|draft|state)$", "", name) for name in names}
+    names |= {re.sub(r"(\.(lock|draft|state))+$", "", name) for name in names}
     return [cache / place / name for name in sorted(names) if MADE[place].fullmatch(name)]
 
 

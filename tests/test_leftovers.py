@@ -110,6 +110,7 @@ LEFT_IN_CACHE = {
     f"embedded/{HASH * 2}.draft/embeddings.npy": leftovers.DRAFTS,
     f"unpacked/{HASH}.draft/a.wav": leftovers.DRAFTS,
     f"synthetic-{HASH[4:]}.draft/a.wav": leftovers.DRAFTS,
+    f"embedded/{HASH * 2}.state.draft": leftovers.DRAFTS,
     f"kept/{KEY}/scores.parquet": leftovers.DRAFTS,
     f"packed/ravdess-16000-{HASH}.lock": leftovers.LOCKS,
 }
@@ -119,7 +120,7 @@ ALL = [*(("results", *of) for of in LEFT.items()), *(("cache", *of) for of in LE
 def listed_of(where, name, results, cache):
     """The path that is listed where a file lies: its folder in the cache, but for locks."""
     path = (results if where == "results" else cache) / name
-    return path if where == "results" or path.suffix == ".lock" else path.parent
+    return path if where == "results" or path.parent.name in leftovers.MADE else path.parent
 
 
 @pytest.mark.parametrize(("where", "name", "why"), ALL)
@@ -188,9 +189,9 @@ def test_a_pack_says_where_its_corpus_lies_and_is_dated_by_its_use(corpus, cache
     aged(folder, OLDER)
     (folder / "origin.json").write_text("[" * 100_000)  # nothing relies on it
     aged(folder, OLDER)
-    before = packs.pack(corpus, RATE_HZ).digest
-    assert time.time() - folder.stat().st_mtime < 60
-    assert packs.pack(corpus, RATE_HZ).digest == before
+    before = folder.stat().st_mtime
+    packs.pack(corpus, RATE_HZ)
+    assert folder.stat().st_mtime > before
 
 
 def test_packs_whose_corpus_is_gone_or_changed_or_that_nobody_uses(corpus, cache, results, tmp_path):
@@ -361,7 +362,7 @@ def test_locks_of_finished_runs_are_swept_but_not_of_others_or_held_ones(results
 
 def test_nobody_holds_a_run_beside_another_while_locks_are_swept(results):
     """Threads claim one finished run over and over while its lock is removed."""
-    store, inside, most, ends = Store(results / "study"), [], [], time.monotonic() + 1.0
+    store, inside, most, ends = Store(results / "study"), [], [], time.monotonic() + 0.5
     stopped = threading.Event()
 
     def claim():
