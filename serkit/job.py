@@ -17,7 +17,7 @@ from serkit.provenance import since
 from serkit.resultfile import SCHEMA, TABLE_OF, Result
 from serkit.results import Store
 from serkit.settings import check
-from serkit.specs import MEASUREMENT, CorpusSpec, Spec
+from serkit.specs import CorpusSpec, Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,8 +119,7 @@ def once(spec: Spec, place: Place, do: Callable[[], Made]) -> Result:
     """
     store = place.store
     with store.claim(spec.key), memory_named():
-        # A measurement is worth nothing without its estimates.
-        done = store.finished(spec.key, TABLE_OF[spec.kind] if spec.kind == MEASUREMENT else "")
+        done = store.finished(spec.key, TABLE_OF[spec.kind])
         if done is not None and not place.rerun:
             return done
         if place.rerun:

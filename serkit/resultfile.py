@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
+import json
 import statistics
 from collections.abc import Callable
 from datetime import datetime
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Rises when a key goes, or changes its name, type, unit or meaning; not when one is added."""
+
+SEAL, END = ', "sha256": "', '"}'
+"""Before and behind the digest at the end of a result.json."""
 
 Result = dict[str, Any]
 
@@ -78,7 +83,7 @@ def read(path: Path) -> Result:
 def parse(text: bytes, path: Path) -> Result:
     """What a result.json says; the name of its folder must be its key. Raises ResultsUnreadable as `read`."""
     try:
-        result = parse_json(text, usual_number)
+        result = parse_json(_unsealed(text), usual_number)
         schema = isinstance(result, dict) and result.get("schema")
         if isinstance(schema, int) and schema > SCHEMA:
             raise newer(path, f"schema {schema}", SCHEMA)
@@ -138,19 +143,38 @@ def check_table(table: pd.DataFrame, path: Path) -> None:
         raise unreadable(path, ValueError(f"a label is none of {', '.join(LABELS)}"))
 
 
-def check_scored(scores: pd.DataFrame, result: Result, path: Path) -> None:
-    """Raises ResultDamaged where scores are not those of a result, as after a copy that was broken off.
+def check_digest(path: Path, result: Result) -> None:
+    """Raises ResultDamaged where a file is not the one that was saved with a result, which says its digest.
 
-    The share of clips that they call as they should be called is what its last evaluation says, to the clip.
+    As after a copy of one results folder over another that was broken off. Older results say none.
     """
-    called = scores[list(LABELS)].to_numpy().argmax(axis=1)
-    right = called == scores["label"].map(LABELS.index)
-    at_the_end = result["history"][-1]["tests"]
-    for (corpus, fold), share in right.groupby([scores["corpus"], scores["fold"]]).mean().items():
-        said = at_the_end.get(corpus, {}).get(str(fold), {}).get("wACC", share)
-        if abs(said - share) > 1e-9:
-            why = f"wACC {share:.4f} of fold {fold} of {corpus}; its result.json says {said:.4f}"
-            raise unreadable(path, ValueError(why))
+    expected = result.get("files", {}).get(path.name)
+    if expected is None:
+        return
+    try:
+        with open_file(path) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if found != expected:
+        raise unreadable(path, ValueError("it is not the file that was saved with its result.json"))
+
+
+def sealed(result: Result) -> str:
+    """A result as text whose last entry is the digest of all before it. Raises ValueError: NaN in it."""
+    text = json.dumps(result, allow_nan=False)
+    return f"{text[:-1]}{SEAL}{hashlib.sha256(text.encode()).hexdigest()}{END}"
+
+
+def _unsealed(text: bytes) -> bytes:
+    """The text before it was sealed; as it is where it was not. Raises ValueError: another was sealed."""
+    before, seal, digest = text.rpartition(SEAL.encode())
+    if not seal:
+        return text
+    whole = before + b"}"
+    said = f"{hashlib.sha256(whole).hexdigest()}{END}".encode()
+    check(digest == said, "its digest is that of another text")
+    return whole
 
 
 @functools.cache

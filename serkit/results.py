@@ -6,6 +6,7 @@ lies where. What a study's folder has not is looked for in its bundle beside it 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -29,9 +30,10 @@ from serkit.resultfile import (
     EMBEDDINGS,
     TABLE_OF,
     Result,
-    check_scored,
+    check_digest,
     read,
     read_table,
+    sealed,
     unreadable,
 )
 from serkit.specs import AcousticsSpec, RunSpec, Spec, from_json
@@ -134,14 +136,14 @@ class Store:
             raise ResultsUnreadable(unread[0])
         return found
 
-    def finished(self, key: str, table: str = "") -> Result | None:
+    def finished(self, key: str, table: str) -> Result | None:
         """As `get`, for whoever holds the claim: what is damaged is set aside with a warning, and is none.
 
-        A result without its `table`, where one is named, is damaged.
+        A result without its table, or beside another one than it was saved with, is damaged.
         """
         try:
             result = self.get(key)
-            if result is not None and table:
+            if result is not None and (self.run_folder(key) / "result.json").exists():
                 self.table(key, table)
             return result
         except ResultDamaged as error:
@@ -244,20 +246,20 @@ class Store:
 
         Raises ResultsUnreadable: not there, damaged, or of other columns or clips than its result says.
         """
-        path = self.run_folder(key) / f"{name}.parquet"
+        path, result = self.run_folder(key) / f"{name}.parquet", self.get(key)
         bundle = next((bundle for bundle in self.bundles() if key in bundle.keys), None)
         if bundle and not path.with_name("result.json").exists():
             path = bundle.path / key / path.name
             table = bundle.table(key, name)
         else:
+            if result:
+                check_digest(path, result)
             table = read_table(path)
-        if result := self.get(key):
+        if result:
             part = "measured" if name == "estimates" else "test"
             clips = sum(sum(about["clips"][part].values()) for about in result["corpora"].values())
             if len(table) != clips:
                 raise unreadable(path, ValueError(f"{len(table)} clips; its result.json says {clips}"))
-            if name == "scores":
-                check_scored(table, result, path)
         return table
 
     def embeddings(self, key: str) -> np.ndarray | None:
@@ -269,6 +271,8 @@ class Store:
 
         path = self.run_folder(key) / EMBEDDINGS
         try:
+            if path.exists():
+                check_digest(path, self.get(key) or {})
             with open_file(path) as file:
                 found = np.lib.format.read_array(file, allow_pickle=False)
         except FileNotFoundError:
@@ -337,15 +341,17 @@ class Store:
 
         Raises ResultsUnwritable after a minute; says where it is kept (`serkit.keeping`).
         """
-        text = json.dumps(result, allow_nan=False)
 
         def write(folder: Path) -> None:
-            _write_table(folder / f"{TABLE_OF[spec.kind]}.parquet", clips)
+            table, array = folder / f"{TABLE_OF[spec.kind]}.parquet", folder / EMBEDDINGS
+            _write_table(table, clips)
             if embeddings is None:
-                (folder / EMBEDDINGS).unlink(missing_ok=True)  # an earlier result's
+                array.unlink(missing_ok=True)  # an earlier result's
             else:
-                write_by(folder / EMBEDDINGS, lambda draft: _write_array(draft, embeddings))
-            write_whole(folder / "result.json", text)
+                write_by(array, lambda draft: _write_array(draft, embeddings))
+            saved = [table] if embeddings is None else [table, array]
+            result["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in saved}
+            write_whole(folder / "result.json", sealed(result))
 
         keeping.save(self.run_folder(spec.key), write)
         _drop(self.run_folder(spec.key), *ATTEMPT, PARTS)

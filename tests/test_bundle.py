@@ -358,7 +358,7 @@ def test_a_damaged_or_evil_bundle_is_one_message(store, whole, tmp_path, how):
     assert str(store.bundle_path) in said
     assert "get it again" in said or "written by a newer serkit" in said
     with pytest.raises(ResultsUnreadable):
-        store.finished(CASES[0].spec.key)  # a session says so; it does not train everything again
+        store.finished(CASES[0].spec.key, "scores")  # a session says so; it does not train everything again
     looking = progress.Progress(STUDY, store)
     looking.look()
     assert looking.unread == unread
@@ -396,7 +396,7 @@ def test_a_result_in_a_bundle_is_checked_as_one_in_a_folder(store, whole):
     key = json.loads(lines[0])["key"]
     assert f"{store.bundle_path / key / 'result.json'} is damaged: schema must be" in said
     with pytest.warns(UserWarning, match="It is run again now"):
-        assert store.finished(key) is None
+        assert store.finished(key, "scores") is None
 
 
 @FEWER

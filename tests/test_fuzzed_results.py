@@ -20,7 +20,7 @@ from serkit.results import Store
 from serkit.results_table import load_all
 from serkit.words import printable
 from tests.fuzz import FEWER, FUZZ
-from tests.made_results import made_result, put
+from tests.made_results import made_result, put_clips
 
 STUDY = studies.from_toml(
     {
@@ -109,7 +109,8 @@ def alike(value):
 def store(tmp_path_factory):
     """A study that is done."""
     store = Store(tmp_path_factory.mktemp("results") / "study")
-    put(store, *GOOD)
+    for result in GOOD:
+        put_clips(store, result)
     return store
 
 
@@ -204,7 +205,7 @@ def test_what_an_attempt_left_can_be_shown(tmp_path, lines, spec, error):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
 def test_nothing_waits_for_what_is_no_file(store, name, make):
     path = store.folder / GOOD[0]["key"] / name
-    before = path.read_text() if path.exists() else None
+    before = path.read_bytes() if path.exists() else None
     path.unlink(missing_ok=True)
     make(path)
     try:
@@ -214,6 +215,6 @@ def test_nothing_waits_for_what_is_no_file(store, name, make):
     finally:
         path.rmdir() if path.is_dir() else path.unlink()
         if before is not None:
-            path.write_text(before)
+            path.write_bytes(before)
     if name == "result.json":
         assert f"{path} is damaged" in text

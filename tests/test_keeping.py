@@ -71,7 +71,7 @@ def test_what_cannot_be_saved_is_kept_and_comes_home_in_the_next_session(store, 
     assert "SERKIT_RESULTS" in said
     later = Store(tmp_path / "elsewhere" / "study")
     with later.claim(SPEC.key):
-        assert later.finished(SPEC.key) == RESULT
+        assert later.finished(SPEC.key, "scores") == RESULT
     assert later.table(SPEC.key, "scores").equals(CLIPS)
     assert not kept.exists()
 

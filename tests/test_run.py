@@ -20,7 +20,7 @@ from serkit.corpora.reading.corpus import split_shares
 from serkit.errors import AudioError, CorpusMissing, CorpusUnfit, SpecError, WeightsMissing
 from serkit.job import Place, load
 from serkit.labels import LABELS, SWAP
-from serkit.resultfile import TAIL
+from serkit.resultfile import TAIL, read
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import (
@@ -82,7 +82,7 @@ def folder_of(result, store):
 
 def test_a_result_has_all_that_is_documented(finished):
     store, result = finished
-    assert set(result) == documented("result.json, schema 1")
+    assert set(result) == documented("result.json, schema 1") - {"resumed", "halved"}
     assert result["schema"] == 1
     assert result["label"] == "folded_scrambled+large-aug0-fold01"
     assert result["key"].startswith(result["label"] + "-")
@@ -104,7 +104,10 @@ def test_a_result_has_all_that_is_documented(finished):
     assert result["affected"] == [0.0, 0.0]
 
     folder = folder_of(result, store)
-    assert json.loads((folder / "result.json").read_text()) == result
+    assert read(folder / "result.json") == result
+    sealed = json.loads((folder / "result.json").read_text())
+    assert sealed | result == sealed
+    assert sealed.keys() - result.keys() == {"sha256"}
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["embeddings.npy", "progress.jsonl", "result.json", "scores.parquet", "spec.json"]
     assert json.loads((folder / "spec.json").read_text()) == result["spec"]
