@@ -73,8 +73,8 @@ class Content:
         if self._file.readinto(behind) < len(behind):
             raise OSError(errno.EIO, "it became shorter while it was read")
         for place, new in self._put:
-            start, end = max(first, place), min(last, place + len(new))
-            if start < end:
+            if first < place + len(new) and place < last:
+                start, end = max(first, place), min(last, place + len(new))
                 into[start - first : end - first] = new[start - place : end - place]
 
     def begin(self, at: int) -> None:
@@ -158,12 +158,12 @@ def promise(content: Content) -> Promise:
     The content is then as libsndfile shall have it: with its true length in place of an unknown one, without
     what it would take for samples. Raises OSError: it cannot be read.
     """
-    for _ in range(MAX_CHUNKS):
-        end = _end_of_tag(content[:10])
-        if content[:3] != b"ID3" or not BEGINNINGS.match(content[end : end + 12]):
+    tags = 0
+    while (begins := content[:4])[:3] == b"ID3" and tags < MAX_CHUNKS:
+        end, tags = _end_of_tag(content[:10]), tags + 1
+        if not BEGINNINGS.match(content[end : end + 12]):
             break
         content.begin(end)  # libsndfile would count the tag as samples
-    begins = content[:4]
     if begins in LAYOUTS:
         return _chunks(content, begins)
     if begins in AU_HEADERS:

@@ -13,7 +13,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from serkit.errors import SerkitError
 
 MAX_TEXT_BYTES = 256 << 20
 """Of a text read whole; the largest label file of a published corpus has a twentieth of it."""
+BUFFER_BYTES = 1 << 16  # a short clip is read at once, in whatever pieces a decoder asks for it
 NAMED = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 CACHE_VARIABLE = "SERKIT_CACHE"
 HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
@@ -45,7 +46,7 @@ def open_file(path: Path, most: float = math.inf) -> BufferedReader:
         _check_regular(descriptor, path)
         if os.fstat(descriptor).st_size > most:
             raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
-        return os.fdopen(descriptor, "rb")
+        return BufferedReader(FileIO(descriptor), BUFFER_BYTES)
     except BaseException:
         os.close(descriptor)
         raise

@@ -396,11 +396,11 @@ def test_a_disk_that_fails_is_no_end_of_the_file(tmp_path, monkeypatch, name):
 
 
 def test_a_file_that_is_cut_while_it_is_read_is_not_heard_in_part(tmp_path, monkeypatch):
-    (tmp_path / "clip.wav").write_bytes(made("wav"))
+    (tmp_path / "clip.wav").write_bytes(written("WAV", wave=noise(0, 10 * RATE_HZ)))
     read = soundfile.SoundFile.read
 
     def cut_and_read(*args, **kwargs):
-        os.truncate(tmp_path / "clip.wav", 30_000)
+        os.truncate(tmp_path / "clip.wav", 200_000)
         return read(*args, **kwargs)
 
     monkeypatch.setattr(soundfile.SoundFile, "read", cut_and_read)
