@@ -74,14 +74,14 @@ def write(folder: Path, clips: int, seconds: float) -> Path:
         with soundfile.SoundFile(folder / f"{label}.wav", "w", RATE_HZ, 1, "PCM_16") as file:
             for first in range(0, round(seconds * RATE_HZ), len(minute)):
                 file.write(minute[: round(seconds * RATE_HZ) - first])
-    with (folder / "clips.csv").open("w", newline="") as file:
+    with (folder / "clips.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("path", "label", "speaker", "split"))
         for number in range(clips):
             label, part = LABELS[number % len(LABELS)], PARTS[number // len(LABELS) % len(PARTS)]
             _copy(folder / f"{label}.wav", folder / f"{number}.wav")
             table.writerow((f"{number}.wav", label, f"{part}-{number}", part))
-    (folder / "large.toml").write_text(STUDY)
+    (folder / "large.toml").write_text(STUDY, encoding="utf-8")
     return folder / "large.toml"
 
 
@@ -101,7 +101,7 @@ def train(study: Path, limit: int | None = None) -> Took:
     called = [sys.executable, "-m", "benchmark", "run", str(study), "-q", "-s", "-p", "no:cacheprovider"]
     limits = (limit or resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_DATA)[1])
     started, peak = time.perf_counter(), {"VmData": 0, "RssAnon": 0, "VmHWM": 0}
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(called, cwd=folder, env=environment, stdout=said, stderr=said)
         resource.prlimit(process.pid, resource.RLIMIT_DATA, limits)
         while process.poll() is None:
@@ -127,7 +127,7 @@ def _copy(source: Path, to: Path) -> None:
 def _memory(process: int) -> dict[str, int]:
     """Bytes by the names of /proc; nothing of a process that has ended."""
     try:
-        status = Path(f"/proc/{process}/status").read_text()
+        status = Path(f"/proc/{process}/status").read_text("utf-8")
     except OSError:
         return {}
     return {name: int(kb) << 10 for name, kb in re.findall(r"(VmData|RssAnon|VmHWM):\s+(\d+) kB", status)}
