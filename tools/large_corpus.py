@@ -127,7 +127,7 @@ def _copy(source: Path, to: Path) -> None:
 def _memory(process: int) -> dict[str, int]:
     """Bytes by the names of /proc; nothing of a process that has ended."""
     try:
-        status = Path(f"/proc/{process}/status").read_text("utf-8")
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except OSError:
         return {}
     return {name: int(kb) << 10 for name, kb in re.findall(r"(VmData|RssAnon|VmHWM):\s+(\d+) kB", status)}
