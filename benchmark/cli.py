@@ -255,6 +255,26 @@ def import_(
 
 
 @main.command()
+@study_option("whose runs; it has one of its own")
+@click.option("--only", default="", help="Those with this in their names, as: session.")
+@click.option("--faults", type=click.IntRange(1), default=200, help="How many at most.")
+@click.option("--minutes", type=click.FloatRange(0), default=120.0, help="No new one begins after so many.")
+@options.seed_option("which runs, and when")
+def torture(study_name: str | None, only: str, faults: int, minutes: float, seed: int) -> None:
+    """End runs on purpose, and see that nothing is lost.
+
+    Kills, signals, full disks, folders that vanish, damaged files, clocks that jump, too little memory: of
+    single runs and of whole sessions, in a temporary folder with results and a cache of its own. After each
+    fault no result may be lost or another, the next call must end well, and all numbers must be those of runs
+    that were never disturbed. Exit code 1 where one is not. docs/reliability.md has what a long one said.
+    """
+    from benchmark import torture as torturing
+
+    study = studies.read(study_name or str(torturing.OWN))
+    sys.exit(0 if torturing.torture(study, only, faults, minutes, seed, say) else 1)
+
+
+@main.command()
 @click.argument("first", metavar="A", shell_complete=options.a_study)
 @click.argument("second", metavar="B", shell_complete=options.a_study)
 @click.option("--metric", type=click.Choice(METRICS), default="wF1", help="The metric to compare.")
