@@ -17,6 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
+
 from benchmark.session.work import Place
 from benchmark.study import Case, Study, plan
 from benchmark.torture import child
@@ -25,6 +27,7 @@ from serkit.files import parse_json, read_bytes
 from serkit.resultfile import TABLE_OF, Result
 from serkit.results import Store
 from serkit.specs import TRAINING, from_json, kind_of
+from serkit.state import State
 from serkit.words import named
 
 RUNS = 4
@@ -149,7 +152,7 @@ class Bench:
 
     def start(self, jobs: Sequence[Case], inside: Callable[..., None] | None = None, *args: Any) -> Any:
         """Starts a process that does some jobs, and in which `inside(*args)` says what goes wrong."""
-        place = Place(self.store, state_minutes=STATE_S / 60)
+        place = Place(self.store, models=True, state_minutes=STATE_S / 60)
         specs = [job.spec for job in jobs]
         given = (specs, place, str(self.cache), str(self.log), inside, args)
         process = self._processes.Process(target=child.work, args=given)
@@ -178,6 +181,7 @@ class Bench:
         chosen = " or ".join(f"[{job.id}]" for job in self.jobs)
         command = [sys.executable, "-m", "benchmark", "run", self.study.given, "-n", "2", "-k", chosen]
         command += [f"--results={self.store.folder.parent}", f"--state-minutes={STATE_S / 60}"]
+        command.append("--keep-models")
         environ = {**os.environ, "SERKIT_CACHE": str(self.cache), "OMP_NUM_THREADS": "1", "CI": "1"}
         with self.log.open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, env=environ, start_new_session=True)
@@ -219,6 +223,8 @@ class Bench:
         numbers = {name: value for name, value in result.items() if name not in VARYING}
         table = self.store.table(result["key"], TABLE_OF[kind_of(result["spec"])])
         said = json.dumps(numbers, sort_keys=True) + table.to_csv()
+        if (model := self.store.run_folder(result["key"]) / "model.pt").exists():
+            said += State(torch.load(model, weights_only=True), {}).digest()
         return hashlib.sha256(said.encode()).hexdigest()
 
     def _is_of(self, key: str, job: Case) -> bool:
