@@ -1,5 +1,6 @@
 """Embeddings of frozen encoders: made once a corpus, found again by all they depend on, never trusted."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -67,6 +68,32 @@ def test_each_clip_is_embedded_once_whichever_are_asked_for(monkeypatch):
     other, loader = network()
     np.testing.assert_array_equal(embed(other, clips, loader), embed(bare, clips, loader))
     assert other.encoder.asked == 0
+
+
+def test_one_that_is_killed_goes_on_where_it_was(cache):
+    """Embeddings of a corpus are kept as a training is, batch by batch; no clip is embedded twice."""
+    clips, (bare, loader) = two_corpora(), network(max_seconds=0.3, batch_size=1)
+    bare.kept = None
+    whole = embed(bare, clips, loader)
+    made, loader = network(max_seconds=0.3, batch_size=1)
+
+    def kept_and_killed(self, make):
+        self._make = make
+        self._keep()
+        raise ArithmeticError
+
+    kills, asked = 0, []
+    while made.encoder.asked < len(clips):
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(ArithmeticError):
+            patch.setattr("serkit.state.Keeper.steady", kept_and_killed)
+            embed(made, clips, loader)
+        kills += 1
+        asked.append(made.encoder.asked)
+        if kills == 3:
+            assert len(list((cache / "embedded").glob("*.state"))) == 1
+            np.testing.assert_array_equal(embed(made, clips, loader), whole)
+    assert (asked[0], made.encoder.asked) == (2, len(clips))
+    assert list((cache / "embedded").glob("*.state")) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ from serkit.specs import (
     ModelSpec,
     from_json,
 )
-from serkit.train import Trained
+from serkit.train import Course, Trained, TrainingDiverged
 from tests.made_runs import ALONE, FOLDED, LARGE, MIXED, PLAN, documented, forget, loaded
 
 pytestmark = pytest.mark.usefixtures("packed_once")
@@ -412,6 +413,72 @@ def test_a_training_that_fails_loses_no_result(finished, store, monkeypatch):
     with pytest.raises(RuntimeError, match="it diverged"):
         run(PLAN, Place(store, rerun=True))
     assert store.get(finished[1]["key"]) == finished[1]
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing that is not in a file is left."""
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Lets so many steps of a training be, and then kills it."""
+    original = Course.step
+
+    def after(steps):
+        left = itertools.count(steps, -1)
+
+        def step(self):
+            if next(left) == 0:
+                raise Killed
+            original(self)
+
+        monkeypatch.setattr(Course, "step", step)
+
+    return after
+
+
+def test_a_run_that_was_killed_goes_on_and_its_result_says_so(finished, store, killed):
+    place = Place(store, state_minutes=1e-9)
+    for steps in (3, 4):
+        killed(steps)
+        with pytest.raises(Killed):
+            run(PLAN, place)
+    killed(-1)
+    result = run(PLAN, place)
+    _, undisturbed = finished
+    assert result["history"] == undisturbed["history"]
+    assert result["tests"] == undisturbed["tests"]
+    assert result["probe"] == undisturbed["probe"]
+    assert [at["iteration"] for at in result["resumed"]] == [3, 7]
+    seconds = [at["seconds"] for at in result["resumed"]]
+    assert 0 < seconds[0] < seconds[1] < result["wall_seconds"]
+    assert read(folder_of(result, store) / "result.json") == result
+    assert not store.state_path(result["key"]).exists()
+    assert "resumed" not in undisturbed
+
+
+def test_a_rerun_drops_what_was_kept_and_a_state_is_kept_on_request(store, killed):
+    killed(3)
+    with pytest.raises(Killed):
+        run(PLAN, Place(store, state_minutes=1e-9))
+    killed(-1)
+    result = run(PLAN, Place(store, rerun=True, state_minutes=1e-9, keep_states=True))
+    assert "resumed" not in result
+    assert store.state_path(result["key"]).exists()
+
+
+def test_without_minutes_no_state_is_kept(store, killed):
+    killed(3)
+    with pytest.raises(Killed):
+        run(PLAN, Place(store, state_minutes=0))
+    assert not list(store.folder.glob("*/state*"))
+
+
+def test_a_run_that_diverges_names_the_clips_of_its_step(store):
+    plan = dataclasses.replace(PLAN, recipe=dataclasses.replace(PLAN.recipe, learning_rate=1e5))
+    said = r"the loss is .*, at a rate of 100000; .*Its clips: (large|folded)/\S+.wav, .* more"
+    with pytest.raises(TrainingDiverged, match=said):
+        run(plan, Place(store))
 
 
 def test_clips_that_cannot_be_read_are_of_the_studys_corpus(store, monkeypatch):

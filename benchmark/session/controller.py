@@ -10,6 +10,7 @@ import pytest
 
 from benchmark.session.live import Live, in_place
 from benchmark.session.progress import RUNNING, Progress
+from benchmark.session.status import to_go_on
 from benchmark.study import Study
 from serkit.errors import SerkitError, memory_named
 from serkit.leftovers import sweep_locks
@@ -103,8 +104,11 @@ class Controller:
         if config.getoption("assert_paper"):
             self._wrong["disagrees with the paper (--assert-paper)"] = paper.disagreements(report.cells)
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Shows the exhibits."""
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
+        """Shows the exhibits; of a session that was interrupted, what the next one goes on from."""
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            cut_off = to_go_on(Progress(self._study, self._store).look())
+            self._wrong["cut off: the same command goes on"] = cut_off
         if self._summary:
             terminalreporter.section("exhibits")
         for line in printable(self._summary).splitlines():  # in ASCII pytest spells out a text of many lines

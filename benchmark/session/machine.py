@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import pynvml
+
+from serkit.files import read_text
+
+OOM_COUNTS = (
+    Path("/sys/fs/cgroup/memory.events"),
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),
+    Path("/proc/vmstat"),
+)
+"""Where Linux counts processes that it killed for want of memory: a container's own count first."""
 
 
 def visible_gpus(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -51,3 +63,12 @@ def settle_threads(threads: int) -> None:
     """Lets this process compute with so many threads, unless the user set it. Before PyTorch is imported."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def memory_kills() -> int:
+    """How many processes the system killed in this container for want of memory; 0 where it does not say."""
+    for path in OOM_COUNTS:
+        with suppress(OSError):
+            if found := re.search(r"^oom_kill (\d+)$", read_text(path), re.MULTILINE):
+                return int(found[1])
+    return 0

@@ -102,6 +102,12 @@ def _running(state: CaseState) -> str:
     return f"{how_far(state)}; {lasting(state.seconds)} so far; {', '.join(filter(None, by))}"
 
 
+def to_go_on(seen: Iterable[CaseState]) -> list[str]:
+    """A line for each case that was cut off and whose state was kept."""
+    cut_off = (state for state in seen if state.state == CUT_OFF and state.kept_bytes)
+    return [f"{state.case.id}: {_ended(state)}" for state in cut_off]
+
+
 def _ended(state: CaseState) -> str:
     ended = state.failure.partition("\n")[0] or f"at {state.share:.0%}, no longer running"
     if not state.kept_bytes:

@@ -55,6 +55,19 @@ def test_the_driver_is_asked_and_let_go(monkeypatch):
     assert calls == ["init", "shutdown"]
 
 
+def test_kills_for_want_of_memory_are_counted_where_the_container_counts_them(monkeypatch, tmp_path):
+    """Lines as Linux has them in cgroups of version 2 and 1 and in /proc/vmstat."""
+    own, of_version_1, hosts = tmp_path / "events", tmp_path / "control", tmp_path / "vmstat"
+    monkeypatch.setattr(machine, "OOM_COUNTS", (own, of_version_1, hosts))
+    assert machine.memory_kills() == 0
+    hosts.write_text("nr_dirty 3\noom_kill 7\n")
+    assert machine.memory_kills() == 7
+    of_version_1.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 5\n")
+    assert machine.memory_kills() == 5
+    own.write_text("low 0\noom 9\noom_kill 2\noom_group_kill 1\n")
+    assert machine.memory_kills() == 2
+
+
 def test_a_share_of_the_cores_is_a_whole_one_and_at_least_one(monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 5)
     assert [share_of_cores(processes) for processes in (1, 2, 4, 5, 64)] == [5, 2, 1, 1, 1]

@@ -1,5 +1,6 @@
 """The plugin from outside, as a user meets it: sessions in a folder of their own, alone and under xdist."""
 
+import itertools
 import json
 import sys
 from collections import Counter
@@ -159,12 +160,15 @@ def do(job, place):
     return result["key"]
 """,
     )
+    kills = itertools.chain([3], itertools.repeat(4))  # one more since the session began
+    monkeypatch.setattr(benchmark.session.machine, "memory_kills", lambda: next(kills))
     chosen = ("--study", "tiny.toml", "-k", "large or folded-aug0-fold01")
     outcome = checkout.runpytest_inprocess(*chosen, "-n", "1")
     outcome.assert_outcomes(passed=1, failed=1)
     outcome.stdout.fnmatch_lines(
         [
             "*crashed while running*folded-aug0-fold01*",
+            "the system killed it for want of memory: fewer workers or a smaller batch take less. The same*",
             "*trained from random initialisation*",
             "1 of 7 runs done*",
             "LARGE *",

@@ -13,7 +13,7 @@ from benchmark import plan
 from benchmark import study as studies
 from benchmark.session import progress
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress
-from benchmark.session.status import COLUMNS, NAMED, command, how_far, how_far_read, status
+from benchmark.session.status import COLUMNS, NAMED, command, how_far, how_far_read, status, to_go_on
 from serkit.results import Store
 from serkit.results_table import load_all
 from serkit.specs import METHOD
@@ -61,6 +61,11 @@ def evaluated(path, seconds_ago, iteration=30, of=120):
         file.write(json.dumps(event) + "\n")
 
 
+def said(path, event, seconds_ago):
+    with path.open("a") as file:
+        file.write(json.dumps({"time": time.time() - seconds_ago, **event}) + "\n")
+
+
 def failing(store, message="the loss is nan\nand more"):
     with contextlib.suppress(RuntimeError), store.claim(SPEC.key):
         store.start(SPEC)
@@ -102,6 +107,25 @@ def test_a_run_from_its_start_to_its_end(store, look):
     saved(store, seconds_ago=0, copy="0")
     seen = look()
     assert (seen.state, seen.share, seen.finished.result["wall_seconds"]) == (DONE, 1.0, 36.0)
+
+
+def test_one_that_goes_on_is_as_far_as_its_state_and_as_fast_as_it_was_since(store, look):
+    with store.claim(SPEC.key):
+        path = begun(store)
+        said(path, {"resumed": 60, "of": 120}, seconds_ago=18)
+        assert (look().share, how_far(look())) == (0.5, " 50%, goes on from there")
+        evaluated(path, seconds_ago=8, iteration=90)  # a quarter in 12 s, so 12 s were left 8 s ago
+        assert look().seconds_left == pytest.approx(4, abs=1)
+        said(path, {"kept": 100, "of": 120, "bytes": 7}, seconds_ago=1)
+        assert look().share == 0.75  # as it last said with a loss
+    store.state_path(SPEC.key).write_bytes(bytes(2_000_000))
+    seen = look()
+    assert (seen.state, seen.kept, seen.kept_bytes) == (CUT_OFF, 100 / 120, 2_000_000)
+    assert to_go_on([seen]) == [f"{CASE.id}: at 75%, no longer running; goes on from 83% (2.0 MB)"]
+    path.write_text("")
+    assert to_go_on([look()]) == [f"{CASE.id}: at 0%, no longer running; goes on from its state (2.0 MB)"]
+    store.state_path(SPEC.key).unlink()
+    assert to_go_on([look()]) == []
 
 
 def test_a_run_of_less_than_a_second_is_done_where_nobody_may_ask_for_its_lock(store, look, monkeypatch):

@@ -22,6 +22,8 @@ from benchmark.session import machine, work
 from serkit.specs import Spec
 
 T = TypeVar("T")
+NO_MEMORY = "the system killed it for want of memory: fewer workers or a smaller batch take less. "
+GOES_ON = "The same command does its run again, from its last state if one was kept (docs/reliability.md)."
 USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
@@ -54,6 +56,7 @@ class Engine:
         self._gpus = gpus if lends else []
         self._lent: dict[str, str] = {}  # each worker's
         self._pids: list[int] = []  # of the workers
+        self._kills = machine.memory_kills()
         # What a training does at this signal (`serkit.state`); no other process may end at it.
         self._before = {USR1: signal.signal(USR1, self._passed_on)} if USR1 and in_main() else {}
 
@@ -79,6 +82,13 @@ class Engine:
     def pytest_xdist_newgateway(self, gateway: Any) -> None:
         """Controller: what the system calls a worker; asked now, while it listens."""
         self._pids.append(gateway._rinfo().pid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Controller: says of a worker that died what the system knows, and what is left of its run."""
+        before, self._kills = self._kills, machine.memory_kills()
+        why = NO_MEMORY if self._kills > before else ""
+        report.longrepr = f"{report.longrepr}\n{why}{GOES_ON}"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
