@@ -1,6 +1,7 @@
 # make bench: the embedded study and its tables.  make test: the unit tests.
 # make check: ruff, mypy, the tests of the tools and of a built wheel.
 # make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
+# make torture: ends runs and sessions on purpose, one of each fault: nothing may be lost.
 # make speed: how fast training works here, beside the usual way.
 # make browser: the page in the Chromium that is installed (apt-get install chromium).
 # make retest: the unit tests even where nothing changed.
@@ -16,7 +17,7 @@ SOURCES := $(shell find serkit benchmark cases tools tests docs -name '*.py' -o 
 # Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test retest check browser gpu speed env clean
+.PHONY: bench test retest check browser torture gpu speed env clean
 
 bench: env
 	$(BIN)/python -m pytest cases/ --study synthetic -n $(JOBS)
@@ -42,6 +43,9 @@ check: env
 browser: env
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
 	$(BIN)/python -m pytest tests/browser_checks.py -q
+
+torture: env
+	$(BIN)/python -m benchmark torture --faults 29 --minutes 2
 
 gpu:
 	@PYTHON=$(PYTHON) tools/gpu
