@@ -60,7 +60,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
         ResultsUnreadable, ResultsUnwritable: as `serkit.job.once`.
     """
     about = identified(plan, place)
-    spec, encoder, loaded = about
+    spec = about.spec
 
     def report(event: dict[str, Any]) -> None:
         if not event.get("again"):  # the metrics stand in the result
@@ -69,47 +69,56 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
             with suppress(OSError):  # as progress: no training ends for want of a curve
                 on_evaluation(place.store.run_folder(spec.key), event)
 
-    def do() -> Made:
-        clips = splits.split(spec, loaded)
-        augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
-        model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
-        loader = Loader(encoder, spec.recipe, place.device, augmenting, spec.draws)
-        whose = splits.groups(spec, loaded)
-        if not isinstance(model, Fitted):
-            clips = clips.levelled(whose)
-        elif whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
-            identity = dict(spec.fingerprints).get(spec.model.called, "")
-            by_name = {name: of.corpus.clips["path"].tolist() for name, of in loaded.items()}
-            given = {loaded[name].pack: of for name, of in encoders.given(spec.model, by_name).items()}
-            model.kept = Kept(spec.model, identity, loader, whose, given)
-        evaluation = Evaluation(
-            clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
-        )
-        probed, fitted = probe.chosen(clips.evaluation.corpus), isinstance(model, Fitted)
-        before = None if fitted else embed(model, clips.evaluation[probed], loader)
-        try:
-            trained = train(model, loader, clips.training, evaluation, report, keeper(spec, place))
-        except TrainingDiverged as error:
-            learnt = paths(spec, loaded, clips.training[error.batch])
-            raise TrainingDiverged(f"{error}. Its clips: {named(learnt)}", error.batch) from None
-        if place.models:
-            keep(model, place.store.run_folder(spec.key))
-        embeddings = embed(model, clips.evaluation, loader)
-        before = embeddings[probed] if before is None else before
-        read_from = {"statistics": before}
-        if spec.model.encoder != STATISTICS.encoder:
-            read_from = {"before": before, "embedding": embeddings[probed]}
-            plain = dataclasses.replace(STATISTICS, front_end=spec.model.front_end)
-            if encoders.describe(plain).rate_hz == encoder.rate_hz:
-                read_from["statistics"] = embed(encoders.build(plain, 0), clips.evaluation[probed], loader)
-        result, table = assembled(about, clips, trained, read_from, place.device)
-        result["parameters"] = counted(model)
-        if halved := sorted(what for what, pieces in loader.pieces.items() if pieces > 1):
-            result["halved"] = halved
-        kept = embeddings[np.concatenate(list(clips.tests.values()))].astype(np.float16)
-        return result, table, kept if place.embeddings else None
+    return once(spec, place, lambda: made(about, place, report))
 
-    return once(spec, place, do)
+
+def made(about: Identified, place: Place, report: Callable[[dict[str, Any]], None]) -> Made:
+    """Trains and scores. Raises as `run`."""
+    spec, encoder, loaded = about
+    clips, model, loader = prepared(about, place.device)
+    evaluation = Evaluation(
+        clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
+    )
+    probed, fitted = probe.chosen(clips.evaluation.corpus), isinstance(model, Fitted)
+    before = None if fitted else embed(model, clips.evaluation[probed], loader)
+    try:
+        trained = train(model, loader, clips.training, evaluation, report, keeper(spec, place))
+    except TrainingDiverged as error:
+        learnt = paths(spec, loaded, clips.training[error.batch])
+        raise TrainingDiverged(f"{error}. Its clips: {named(learnt)}", error.batch) from None
+    if place.models:
+        keep(model, place.store.run_folder(spec.key))
+    embeddings = embed(model, clips.evaluation, loader)
+    before = embeddings[probed] if before is None else before
+    read_from = {"statistics": before}
+    if spec.model.encoder != STATISTICS.encoder:
+        read_from = {"before": before, "embedding": embeddings[probed]}
+        plain = dataclasses.replace(STATISTICS, front_end=spec.model.front_end)
+        if encoders.describe(plain).rate_hz == encoder.rate_hz:
+            read_from["statistics"] = embed(encoders.build(plain, 0), clips.evaluation[probed], loader)
+    result, table = assembled(about, clips, trained, read_from, place.device)
+    result["parameters"] = counted(model)
+    if halved := sorted(what for what, pieces in loader.pieces.items() if pieces > 1):
+        result["halved"] = halved
+    kept = embeddings[np.concatenate(list(clips.tests.values()))].astype(np.float16)
+    return result, table, kept if place.embeddings else None
+
+
+def prepared(about: Identified, device: str) -> tuple[splits.Split, encoders.Encoder, Loader]:
+    """A run's clips, its network at the beginning, and what loads the one for the other."""
+    spec, encoder, loaded = about
+    clips, whose = splits.split(spec, loaded), splits.groups(spec, loaded)
+    augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
+    model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
+    loader = Loader(encoder, spec.recipe, device, augmenting, spec.draws)
+    if not isinstance(model, Fitted):
+        return clips.levelled(whose), model, loader
+    if whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
+        identity = dict(spec.fingerprints).get(spec.model.called, "")
+        by_name = {name: of.corpus.clips["path"].tolist() for name, of in loaded.items()}
+        given = {loaded[name].pack: of for name, of in encoders.given(spec.model, by_name).items()}
+        model.kept = Kept(spec.model, identity, loader, whose, given)
+    return clips, model, loader
 
 
 def keeper(spec: RunSpec, place: Place) -> Keeper:
