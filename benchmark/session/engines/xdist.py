@@ -69,7 +69,10 @@ class Engine:
         return functools.partial(work.do, job, self.place)
 
     def shutdown(self, cancel: bool) -> None:
-        """Leaves signals as they were; no job outlives its case."""
+        """Nothing: no job outlives its case."""
+
+    def pytest_unconfigure(self) -> None:
+        """Leaves signals as they were; not before the report is made, which one may fall into."""
         for number, before in self._before.items():
             signal.signal(number, before)
 

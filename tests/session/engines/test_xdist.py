@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import signal
 from collections import Counter
 from types import SimpleNamespace
 
@@ -36,7 +37,9 @@ class Controller:
 
 @pytest.fixture
 def controller(monkeypatch, tmp_path):
-    return lambda *gpus: Controller(monkeypatch, tmp_path, list(gpus))
+    before = signal.getsignal(signal.SIGUSR1)
+    yield lambda *gpus: Controller(monkeypatch, tmp_path, list(gpus))
+    signal.signal(signal.SIGUSR1, before)
 
 
 def test_each_worker_gets_its_own_gpu(controller):
