@@ -25,7 +25,7 @@ from serkit.loader import Loader
 from serkit.normalising import standardised
 from serkit.packs import Pack
 from serkit.specs import METHOD, ModelSpec
-from serkit.state import Keeper, here
+from serkit.state import MINUTES, Keeper, here
 
 MOST_BYTES = 64 << 30
 READ_BY = ("outputs", "head")
@@ -57,7 +57,7 @@ class Kept:
         Those that are `given` are not made.
         """
         recipe, self._groups, self._given = loader.recipe, groups or None, given or {}
-        self._device = loader.device
+        self._device, self.minutes = loader.device, MINUTES
         where = "cuda" if on_gpu(loader.device) else "cpu"
         of = {name: value for name, value in dataclasses.asdict(model).items() if name not in READ_BY}
         parts = (of, identity, recipe.max_seconds, recipe.loudness_dbfs, where, torch.__version__, METHOD)
@@ -89,19 +89,20 @@ class Kept:
         about = f"{pack.digest} {self._about}"
         folder = cache_folder() / "embedded" / hashlib.sha256(about.encode()).hexdigest()[:32]
         if folder not in _READ:
+            state = folder.with_name(f"{folder.name}.state") if self.minutes else None
+            keeper = Keeper(state, here(self._device), self.minutes)
 
             def write(draft: Path) -> None:
                 rows, none = np.arange(len(pack.lengths)), np.zeros(len(pack.lengths), dtype=np.int64)
-                keeper = Keeper(folder.with_name(f"{folder.name}.state"), here(self._device))
                 made = embed(ClipSet([pack], none, rows, none), keeper)
                 file = io.BytesIO()
                 np.save(file, made.astype(np.float32), allow_pickle=False)
                 (draft / "embeddings.npy").write_bytes(file.getvalue())
                 (draft / "sha256").write_text(hashlib.sha256(file.getvalue()).hexdigest(), encoding="utf-8")
-                keeper.drop()
 
             origin, whole = {"pack": pack.digest}, lambda it: _open(it, len(pack.lengths))
             _READ[folder] = made_once(folder, "embeddings", whole, write, origin)
+            keeper.drop()
         return _READ[folder]
 
 

@@ -22,8 +22,8 @@ import filelock
 from serkit.corpora.reading.folder import ORIGIN
 from serkit.errors import ResultsUnreadable
 from serkit.files import read_json
-from serkit.resultfile import BUNDLE, read
-from serkit.results import OF_ENCODERS, PROBE, REFUSED, Store
+from serkit.resultfile import BUNDLE, EMBEDDINGS, read
+from serkit.results import OF_ENCODERS, PROBE, REFUSED, STATE, Store
 
 HOUR_S, DAY_S = 3600, 86_400
 PROBES, DRAFTS = "Probes of sessions that ended", "Drafts that nobody finished"
@@ -32,6 +32,8 @@ SET_ASIDE, HOME = "Damaged results, set aside and made again", "Kept results tha
 GONE, BEFORE = "Packs of corpora that are no longer there", "Packs of corpora that changed since"
 NO_PACK, UNUSED = "Embeddings of packs that are gone", "Not used for {} days"
 PROBED = re.compile(re.escape(PROBE) + r"\d+")
+OF_RUNS = ("result.json", "spec.json", "error.json", "scores.parquet", "estimates.parquet", EMBEDDINGS, STATE)
+DRAFTED = {f"{name}.draft" for name in (*OF_RUNS, "model.pt")}
 MADE = {
     "packed": re.compile(r".+-\d+-[0-9a-f]{16}", re.DOTALL),
     "embedded": re.compile("[0-9a-f]{32}"),
@@ -76,9 +78,9 @@ def _in_study(folder: Path) -> Iterator[Leftover]:
 def _in_run(folder: Path, lock: Path) -> Iterator[Leftover]:
     done = _is(folder / "result.json")
     for path in _entries(folder) if done or _is(folder / "spec.json") else ():
-        if path.suffix == ".draft":
+        if path.name in DRAFTED or re.fullmatch(r"part-\d+\.parquet\.draft", path.name):
             yield from _old(path, DRAFTS, lock)
-        elif done and path.name.startswith("state."):
+        elif done and path.name == STATE:
             yield from _old(path, STATES, lock)
         elif done and re.fullmatch(r"damaged-\d+\.json", path.name):
             yield from _old(path, SET_ASIDE, lock)

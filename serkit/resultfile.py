@@ -77,7 +77,10 @@ def read(path: Path) -> Result:
         raise
     except OSError as error:
         raise unreadable(path, error) from error
-    return parse(text, path)
+    result = parse(text, path)
+    if "files" in result and SEAL.encode() not in text:
+        raise unreadable(path, ValueError("it was saved with a digest, which is gone"))
+    return result
 
 
 def parse(text: bytes, path: Path) -> Result:
@@ -87,6 +90,7 @@ def parse(text: bytes, path: Path) -> Result:
         schema = isinstance(result, dict) and result.get("schema")
         if isinstance(schema, int) and schema > SCHEMA:
             raise newer(path, f"schema {schema}", SCHEMA)
+        check("sha256" not in result, "its digest is not where it was saved")
         _validator()(result)
         _check(result, path.parent.name)
     except (ValueError, TypeError, RecursionError) as error:  # SpecError is a ValueError

@@ -75,7 +75,7 @@ def run(plan: RunSpec, place: Place, on_evaluation: OnEvaluation | None = None) 
 def made(about: Identified, place: Place, report: Callable[[dict[str, Any]], None]) -> Made:
     """Trains and scores. Raises as `run`."""
     spec, encoder, loaded = about
-    clips, model, loader = prepared(about, place.device)
+    clips, model, loader = prepared(about, place)
     evaluation = Evaluation(
         clips.evaluation, clips.own, lambda scores: splits.scored(spec, clips, scores), spec.label_sets
     )
@@ -84,6 +84,7 @@ def made(about: Identified, place: Place, report: Callable[[dict[str, Any]], Non
     try:
         trained = train(model, loader, clips.training, evaluation, report, keeper(spec, place))
     except TrainingDiverged as error:
+        place.store.drop_state(spec.key)  # which leads here again
         learnt = paths(spec, loaded, clips.training[error.batch])
         raise TrainingDiverged(f"{error}. Its clips: {named(learnt)}", error.batch) from None
     if place.models:
@@ -104,13 +105,13 @@ def made(about: Identified, place: Place, report: Callable[[dict[str, Any]], Non
     return result, table, kept if place.embeddings else None
 
 
-def prepared(about: Identified, device: str) -> tuple[splits.Split, encoders.Encoder, Loader]:
+def prepared(about: Identified, place: Place) -> tuple[splits.Split, encoders.Encoder, Loader]:
     """A run's clips, its network at the beginning, and what loads the one for the other."""
     spec, encoder, loaded = about
     clips, whose = splits.split(spec, loaded), splits.groups(spec, loaded)
     augmenting = Augmenting(spec.augmentation, spec.augment_percent) if spec.augmentation else None
     model = encoders.build(spec.model, spec.draws, spec.label_sets * len(LABELS))
-    loader = Loader(encoder, spec.recipe, device, augmenting, spec.draws)
+    loader = Loader(encoder, spec.recipe, place.device, augmenting, spec.draws)
     if not isinstance(model, Fitted):
         return clips.levelled(whose), model, loader
     if whose or spec.model.encoder != STATISTICS.encoder:  # which takes no time
@@ -118,6 +119,7 @@ def prepared(about: Identified, device: str) -> tuple[splits.Split, encoders.Enc
         by_name = {name: of.corpus.clips["path"].tolist() for name, of in loaded.items()}
         given = {loaded[name].pack: of for name, of in encoders.given(spec.model, by_name).items()}
         model.kept = Kept(spec.model, identity, loader, whose, given)
+        model.kept.minutes = place.state_minutes
     return clips, model, loader
 
 

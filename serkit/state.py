@@ -82,6 +82,7 @@ class Keeper:
         self._make: Callable[[], State] | None = None
         self._kept_at = time.monotonic()
         self._ends: int = 0  # the signal that ends it
+        self._parent = os.getppid()
         self._asked = False  # for a state, by a signal
         self._before: dict[int, Any] = {}
         self.spent_s = 0.0  # on keeping
@@ -93,20 +94,34 @@ class Keeper:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self._keep()
-        for number, before in self._before.items():
-            signal.signal(number, before)
-        self._make = None
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self._keep()
+        finally:
+            self._make = None
+            for number, before in self._before.items():
+                signal.signal(number, before)
         if self._ends == signal.SIGTERM:
             signal.raise_signal(self._ends)  # to end as it would have, with what is on the way
+        if self._ends and not (kind and issubclass(kind, KeyboardInterrupt)):  # but something else went wrong
+            raise KeyboardInterrupt
 
-    def found(self) -> State | None:
-        """What an earlier process kept; None where there is nothing, or, with a warning, nothing of use."""
+    def found(self, like: Mapping[str, Tensor] | None = None) -> State | None:
+        """What an earlier process kept; None where there is nothing, or, with a warning, nothing of use.
+
+        With `like`, its tensors of these names must be all that begin as they do, each of the same shape.
+        """
         if self._path is None or not os.path.lexists(self._path):
             return None
         try:
             state = self._read(self._path)
+            for part in {name.partition(".")[0] for name in like or {}}:
+                shapes, now = (
+                    {n: of.shape for n, of in some.items() if n.partition(".")[0] == part}
+                    for some in (state.tensors, like or {})
+                )
+                if shapes != now:
+                    raise ValueError(f"its {part} has other tensors")
         except UNFIT as error:
             first = (str(error) or type(error).__name__).partition("\n")[0]
             warnings.warn(f"starts anew: the state in {self._path} is of no use ({first})", stacklevel=2)
@@ -136,11 +151,18 @@ class Keeper:
         Raises KeyboardInterrupt at a signal that ends the training, now or while it is steady.
         """
         self._make = make
-        if self._asked or time.monotonic() - self._kept_at >= self._seconds:
+        if self._asked or self._since() >= self._seconds:
             self._keep()
-            self._make = make
         if self._ends:
             raise KeyboardInterrupt
+
+    def last(self) -> None:
+        """Keeps the state at the end, before what else takes time, unless it was kept just now."""
+        if self._since() >= self._seconds / 10:
+            self._keep()
+
+    def _since(self) -> float:
+        return time.monotonic() - self._kept_at
 
     def changing(self) -> None:
         """Says that there is no whole state from now on."""
@@ -156,39 +178,34 @@ class Keeper:
         if number == GOES_ON:
             self._asked = True
             if self._make is not None:
-                make = self._make
                 self._keep()
-                self._make = make
             return
-        again, self._ends = self._ends, number
-        if again or self._make is not None:
+        before, self._ends = self._ends, self._ends or number
+        # A worker whose session has ended interrupts itself after five seconds: nobody asked twice then.
+        twice = number == before == signal.SIGINT and os.getppid() == self._parent
+        if twice or self._make is not None:
             raise KeyboardInterrupt
 
     def _keep(self) -> None:
-        """Writes the state whole, in place of the one before; a full disk costs the state alone."""
+        """Writes the state whole, in place of the one before; what goes wrong costs the state alone."""
         make, self._make = self._make, None
         path, self._asked = self._path, False
         if make is None or path is None:
             return
         began = time.monotonic()
-        made = make()
-        state = State({name: of.detach().cpu() for name, of in made.tensors.items()}, made.numbers)
         try:
+            made = make()
+            state = State({name: of.detach().cpu() for name, of in made.tensors.items()}, made.numbers)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_by(path, lambda draft: save(draft, self._content(state)))
-            said = {
-                "kept": state.numbers["iteration"],
-                "of": state.numbers["of"],
-                "bytes": path.stat().st_size,
-            }
-        except OSError as error:
-            why = error.strerror or error
+            so_far = {name: state.numbers[of] for name, of in (("kept", "iteration"), ("of", "of"))}
+            if self._report is not None:
+                self._report({**so_far, "bytes": path.stat().st_size})
+        except Exception as error:
+            why = getattr(error, "strerror", None) or error
             warnings.warn(f"the state of a training cannot be kept in {path} ({why})", stacklevel=2)
-            said = None
-        self._kept_at = time.monotonic()
+        self._kept_at, self._make = time.monotonic(), make
         self.spent_s += self._kept_at - began
-        if said and self._report is not None:
-            self._report(said)
 
     def _content(self, state: State) -> dict[str, Any]:
         about, numbers = json.dumps(self._about), json.dumps(state.numbers)
@@ -205,11 +222,9 @@ def save(path: Path, content: Any) -> None:
 
 def here(device: str) -> dict[str, Any]:
     """What of this process decides whether it computes as another did, bit for bit."""
-    about = environment(device, ("torch",))
-    return {
-        **about["packages"],
-        **{name: about[name] for name in ("serkit", "device", "device_name", "threads")},
-    }
+    about = environment(device)
+    of = ("python", "serkit", "device", "device_name", "threads")
+    return {**about["packages"], **{name: about[name] for name in of}}
 
 
 def resumption(found: State) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from serkit.state import Keeper, State, generators, restore, resumption
 from serkit.steps import bce_of_softmax, learning, prepare, share_of_rate, step
 
 EVALUATED = 2  # times the longest batch of training: without gradients it takes less memory
+STUCK = 3  # evaluations of a loss far above that of guessing, the last no lower than the first
 LOOKED_AT = {"cuda": 50}  # a loss, after so many steps: looking waits for the GPU
 NUMBERS = ("iteration", "evaluated_at", "history", "affected", "evaluate_seconds", "resumed")
 """Of a training's state, what is neither a tensor nor can be drawn again."""
@@ -123,6 +124,7 @@ def train(
                 keeper.changing()
                 course.step()
             else:
+                keeper.last()
                 return course.trained()
 
 
@@ -214,9 +216,11 @@ class Course:
             self._diverged("the scores are not finite", -1)
         entry = {"iteration": self.iteration, "epoch": self.iteration / self.per_epoch, "loss": loss}
         entry |= self.evaluation.score(scores)
-        if self.history and min(loss, self.history[-1]["loss"]) > FAR_ABOVE * GUESSING:
-            said = f"the loss is {loss:.3g}, as at the evaluation before; guessing has {GUESSING:.2g}"
-            self._diverged(said, int(torch.stack(self.each).argmax()) if self.each else -1)
+        losses = [at["loss"] for at in self.history[-(STUCK - 1) :]] + [loss]
+        if len(losses) == STUCK and min(losses) > FAR_ABOVE * GUESSING and loss >= losses[0]:
+            since = f"no lower than {STUCK - 1} evaluations before; guessing has {GUESSING:.2g}"
+            worst = int(torch.stack(self.each).argmax()) if self.each else -1
+            self._diverged(f"the loss is {loss:.3g}, {since}", worst)
         self.keeper.changing()
         if in_tail:
             self.tail += scores / sum(in_tail for _, in_tail in self.due.values())
@@ -229,7 +233,8 @@ class Course:
 
     def _diverged(self, why: str, step: int) -> None:
         """Raises TrainingDiverged, with the clips of one of the steps since the last evaluation."""
-        iteration = range(self.iteration - len(self.each) + 1, self.iteration + 1)[step]
+        here = range(self.iteration - len(self.each) + 1, self.iteration + 1) or [self.iteration]
+        iteration = here[step]
         number, place = divmod(iteration - 1, self.per_epoch)
         rate = self.loader.recipe.learning_rate
         at = f"at iteration {iteration} of {self.total}, at a rate of {rate:g}"
@@ -237,8 +242,10 @@ class Course:
         raise TrainingDiverged(f"{why}, {at}; {cure}", self.epoch(number).batches[place])
 
     def state(self) -> State:
-        """All of it."""
-        tensors = {f"model.{name}": of for name, of in self.model.state_dict().items()}
+        """All of it. Raises TypeError: the network keeps more than tensors."""
+        if others := [name for name, of in self.model.state_dict().items() if not isinstance(of, Tensor)]:
+            raise TypeError(f"{others[0]} is no tensor, and so no part of a state")
+        tensors = self.network()
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": of for name, of in moments.items()}
         tensors |= {"losses": self.losses, "tail": torch.from_numpy(self.tail)}
@@ -246,15 +253,26 @@ class Course:
         numbers = {name: getattr(self, name) for name in (*NUMBERS, "train_seconds")}
         return State(tensors, {**numbers, "of": self.total, "pieces": self.loader.pieces})
 
+    def network(self) -> dict[str, Tensor]:
+        """What the network is: parameters and buffers, those too that it does not count as its state."""
+        of_state = {f"model.{name}": of for name, of in self.model.state_dict().items()}
+        buffers = {
+            f"buffer.{name}": of for name, of in self.model.named_buffers() if f"model.{name}" not in of_state
+        }
+        return {name: of for name, of in {**of_state, **buffers}.items() if isinstance(of, Tensor)}
+
     def go_on(self, report: Report) -> None:
         """Goes on from the state that was kept, if there is one."""
-        if (found := self.keeper.found()) is None:
+        if (found := self.keeper.found(self.network())) is None:
             return
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in found.tensors.items():
             part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = tensor
         self.model.load_state_dict(parts["model"])
+        for name, buffer in self.model.named_buffers():
+            if name in parts.get("buffer", {}):
+                buffer.copy_(parts["buffer"][name])
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in parts.get("optimiser", {}).items():
             number, _, rest = name.partition(".")
@@ -326,7 +344,7 @@ def _embedded(
     def state() -> State:
         seconds = time.perf_counter() - started + sum(at["seconds"] for at in resumed[-1:]) - keeper.spent_s
         numbers = {"iteration": sum(map(len, made)), "of": sum(len(batch) for batch, _ in pairs)}
-        features = torch.from_numpy(np.concatenate(made)) if made else torch.empty(0)
+        features = torch.from_numpy(np.concatenate(made))
         return State({"features": features}, {**numbers, "resumed": resumed, "train_seconds": seconds})
 
     with keeper:
@@ -336,8 +354,8 @@ def _embedded(
             rows = np.cumsum([0, *(len(batch) for batch, _ in pairs)])
             first = rows.tolist().index(len(made[0]))
         for batch, epoch in pairs[first:]:
-            keeper.steady(state)  # until a batch is added, it is what it was
             made.append(_augmented(model, loader, clips, batch, epoch))
+            keeper.steady(state)  # until another batch is added
     return np.concatenate(made), resumed
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from benchmark.session.checks import assert_valid
@@ -474,11 +475,13 @@ def test_without_minutes_no_state_is_kept(store, killed):
     assert not list(store.folder.glob("*/state*"))
 
 
-def test_a_run_that_diverges_names_the_clips_of_its_step(store):
-    plan = dataclasses.replace(PLAN, recipe=dataclasses.replace(PLAN.recipe, learning_rate=1e5))
-    said = r"the loss is .*, at a rate of 100000; .*Its clips: (large|folded)/\S+.wav, .* more"
+def test_a_run_that_diverges_names_the_clips_of_its_step_and_leaves_no_state(store, monkeypatch):
+    losses = itertools.chain([0.5] * 3, itertools.repeat(float("nan")))
+    monkeypatch.setattr("serkit.train.step", lambda *_: torch.tensor(next(losses)))
+    said = r"the loss is nan, at iteration 4 of 12, .*Its clips: (large|folded)/\S+.wav, .* more"
     with pytest.raises(TrainingDiverged, match=said):
-        run(plan, Place(store))
+        run(PLAN, Place(store, state_minutes=1e-9))
+    assert not list(store.folder.glob("*/state*"))
 
 
 def test_clips_that_cannot_be_read_are_of_the_studys_corpus(store, monkeypatch):

@@ -31,7 +31,7 @@ ABOUT = {"key": "k", "torch": torch.__version__}
 ALWAYS = 1e-9  # minutes
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Stands for a kill: nothing that is not in a file is left."""
 
 
@@ -145,8 +145,8 @@ def test_without_each_part_of_the_state_it_is_another(tmp_path, killed, monkeypa
     def without(name):
         (tmp_path / "state").write_bytes(whole)
 
-        def changed(self):
-            if (state := found(self)) is None:
+        def changed(self, like=None):
+            if (state := found(self, like)) is None:
                 return None
             other = {key: torch.zeros_like(of) if name in key else of for key, of in state.tensors.items()}
             if name == "generator":
@@ -215,6 +215,119 @@ def test_one_that_asks_for_the_state_lets_it_go_on(tmp_path, monkeypatch):
     assert_same(course(small), done)
     assert [event["kept"] for event in events] == [3, 8]  # in the first evaluation, and behind a step
     assert events[-1]["bytes"] == (tmp_path / "state").stat().st_size
+
+
+def test_a_signal_is_not_lost_where_something_else_goes_wrong(tmp_path, monkeypatch):
+    def signalled(self, *args):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise TrainingDiverged("no number", np.arange(2))
+
+    monkeypatch.setattr(Loader, "load", signalled)
+    with pytest.raises(KeyboardInterrupt):
+        course(small, Keeper(tmp_path / "state", ABOUT, 1e9))
+
+
+def test_signals_are_as_they_were_whatever_happens_to_the_last_state(tmp_path, monkeypatch):
+    watched, save = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1), torch.save
+    before = [signal.getsignal(of) for of in watched]
+
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        save(*args)
+
+    load, loaded = Loader.load, itertools.count()
+
+    def signalled(self, *args):
+        if next(loaded) == 3:  # in an evaluation
+            os.kill(os.getpid(), signal.SIGINT)
+        return load(self, *args)
+
+    monkeypatch.setattr(Loader, "load", signalled)
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        course(small, Keeper(tmp_path / "state", ABOUT, 1e9))
+    assert [signal.getsignal(of) for of in watched] == before
+
+
+def test_a_worker_that_interrupts_itself_asks_nobody_twice(tmp_path, monkeypatch):
+    """As execnet does five seconds after the session has ended: the state is still written."""
+    load, loaded = Loader.load, itertools.count()
+    keeper = Keeper(tmp_path / "state", ABOUT, 1e9)
+
+    def signalled(self, *args):
+        if next(loaded) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            monkeypatch.setattr(os, "getppid", lambda: 1)
+            os.kill(os.getpid(), signal.SIGINT)
+        return load(self, *args)
+
+    monkeypatch.setattr(Loader, "load", signalled)
+    with pytest.raises(KeyboardInterrupt):
+        course(small, keeper)
+    assert (tmp_path / "state").exists()
+
+
+class Counting(Small):
+    """One whose forward changes a buffer that is no part of its state."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1), persistent=False)
+
+    def forward(self, waves, lengths):
+        self.seen += self.training
+        return super().forward(waves, lengths) * (1 + self.seen / 10)
+
+
+class Extra(Small):
+    """One that keeps what is no tensor."""
+
+    def get_extra_state(self):
+        return {"any": "thing"}
+
+    def set_extra_state(self, state):
+        pass
+
+
+def made(kind):
+    def network():
+        torch.manual_seed(2)
+        return kind, Headed(kind(), 4)
+
+    return network
+
+
+def test_buffers_that_are_no_part_of_its_state_go_on_too(tmp_path, killed):
+    killed(6)
+    with contextlib.suppress(Killed):
+        course(made(Counting), Keeper(tmp_path / "state", ABOUT, ALWAYS))
+    killed(-1)
+    again = course(made(Counting), Keeper(tmp_path / "state", ABOUT, 1e9))
+    assert_same(course(made(Counting)), again)
+    assert again[0].resumed
+
+
+def test_a_network_with_more_than_tensors_trains_and_says_that_it_has_no_state(tmp_path):
+    with pytest.warns(UserWarning, match=r"cannot be kept in .*_extra_state is no tensor"):
+        done, _ = course(made(Extra), Keeper(tmp_path / "state", ABOUT, ALWAYS))
+    assert done.history == course(made(Extra))[0].history
+    assert not (tmp_path / "state").exists()
+
+
+def test_one_of_another_network_is_of_no_use(tmp_path, killed):
+    killed(6)
+    with contextlib.suppress(Killed):
+        course(small, Keeper(tmp_path / "state", ABOUT, ALWAYS))
+    killed(-1)
+    with pytest.warns(UserWarning, match=r"starts anew: .*\(its model has other tensors\)"):
+        again = course(cnn14, Keeper(tmp_path / "state", ABOUT, 1e9))
+    assert_same(course(cnn14), again)
+
+
+def test_what_was_trained_since_is_kept_at_the_end_for_what_else_takes_time(tmp_path):
+    course(small, Keeper(tmp_path / "state", ABOUT, 1e-4))
+    again = course(small, Keeper(tmp_path / "state", ABOUT, 1e9))
+    assert [at["iteration"] for at in again[0].resumed] == [9]
 
 
 @pytest.mark.parametrize(
@@ -313,13 +426,36 @@ def test_a_loss_that_is_no_number_ends_it_at_its_step_with_its_clips(monkeypatch
     assert len(batches) == 5  # at its step, and not at the evaluation behind it
 
 
-def test_a_loss_far_above_guessing_ends_it_at_the_second_evaluation(monkeypatch):
-    """Once is a bad start; the clips are those of the worst step since the evaluation before."""
-    losses = iter([3.0, 3.0, 3.0, 0.5, 0.5, 0.5, 3.0, 3.0, 3.0, 2.5, 9.0, 2.5])
-    monkeypatch.setattr("serkit.train.step", lambda *_: torch.tensor(next(losses)))
-    said = r"the loss is 4.67, as at the evaluation before; guessing has 0.56, at iteration 11 of 15"
+def losses_of(monkeypatch, losses):
+    """Steps of a training whose losses are these."""
+    left = iter(losses)
+    monkeypatch.setattr("serkit.train.step", lambda *_: torch.tensor(float(next(left))))
+
+
+def test_a_loss_that_stays_far_above_guessing_ends_it_at_the_third_evaluation(monkeypatch):
+    """The clips are those of the worst step since the evaluation before."""
+    losses_of(monkeypatch, [3, 3, 3, 0.5, 0.5, 0.5, *[3, 3, 3, 2.5, 2.5, 2.5], 2.5, 9, 2.5])
+    said = r"the loss is 4.67, no lower than 2 evaluations before; guessing has 0.56, at iteration 14 of 15"
     with pytest.raises(TrainingDiverged, match=said) as raised:
         course(small, recipe=dataclasses.replace(RECIPE, epochs=5), percent=0)
+    assert len(raised.value.batch) in (3, 4)
+
+
+def test_one_that_comes_down_from_far_above_goes_on(monkeypatch):
+    losses_of(monkeypatch, [30, 20, 10, 10, 9, 8, 8, 7, 6, 3, 3, 3, 2, 2, 1])
+    done, _ = course(small, recipe=dataclasses.replace(RECIPE, epochs=5), percent=0)
+    assert len(done.history) == 5
+
+
+def test_one_that_diverges_as_soon_as_it_goes_on_says_where(tmp_path, killed, monkeypatch):
+    monkeypatch.setattr("serkit.train.step", lambda *_: torch.tensor(9.0))
+    recipe = dataclasses.replace(RECIPE, epochs=5)
+    killed(2)  # in the third evaluation; such steps load nothing
+    with contextlib.suppress(Killed):
+        course(small, Keeper(tmp_path / "state", ABOUT, ALWAYS), recipe, percent=0)
+    killed(-1)
+    with pytest.raises(TrainingDiverged, match="at iteration 9 of 15") as raised:
+        course(small, Keeper(tmp_path / "state", ABOUT, ALWAYS), recipe, percent=0)
     assert len(raised.value.batch) in (3, 4)
 
 

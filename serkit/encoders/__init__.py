@@ -79,6 +79,7 @@ class Encoder(Protocol):
     # As every module's:
     def __call__(self, *inputs: Any) -> Tensor: ...  # noqa: D102
     def parameters(self) -> Iterator[nn.Parameter]: ...  # noqa: D102
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]: ...  # noqa: D102
     def state_dict(self) -> dict[str, Tensor]: ...  # noqa: D102
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...  # noqa: D102
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...  # noqa: D102

@@ -9,6 +9,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from serkit.specs import Spec
 T = TypeVar("T")
 NO_MEMORY = "the system killed it for want of memory: fewer workers or a smaller batch take less. "
 GOES_ON = "The same command does its run again, from its last state if one was kept (docs/reliability.md)."
+GRACE_S = 25.0  # for states to be written: Slurm kills after 30
 USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
@@ -55,10 +57,11 @@ class Engine:
         self.where = f"GPUs {', '.join(gpus)}" if lends else self.place.device
         self._gpus = gpus if lends else []
         self._lent: dict[str, str] = {}  # each worker's
-        self._pids: list[int] = []  # of the workers
+        self._pids: dict[str, int] = {}  # of the workers
         self._kills = machine.memory_kills()
         # What a training does at this signal (`serkit.state`); no other process may end at it.
-        self._before = {USR1: signal.signal(USR1, self._passed_on)} if USR1 and in_main() else {}
+        handlers = {USR1: self._passed_on} | ({} if mine else {signal.SIGTERM: self._ended})
+        self._before = {of: signal.signal(of, do) for of, do in handlers.items() if of and in_main()}
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
         """As they are `dealt` to the session's workers."""
@@ -77,14 +80,27 @@ class Engine:
             signal.signal(number, before)
 
     def _passed_on(self, number: int, _: object) -> None:
-        for pid in self._pids:
+        for pid in self._pids.values():
             with suppress(OSError):
                 os.kill(pid, number)
+
+    def _ended(self, number: int, _: object) -> None:
+        """Lets trainings keep their states before this process ends, too, and takes its workers with it."""
+        self._passed_on(number, None)
+        ends = time.monotonic() + GRACE_S
+        for pid in self._pids.values():
+            with suppress(OSError):
+                while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    if time.monotonic() > ends:
+                        break
+                    time.sleep(0.05)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_newgateway(self, gateway: Any) -> None:
         """Controller: what the system calls a worker; asked now, while it listens."""
-        self._pids.append(gateway._rinfo().pid)
+        self._pids[gateway.id] = gateway._rinfo().pid
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -103,8 +119,9 @@ class Engine:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Controller: takes back the GPU of a worker that finished or crashed."""
+        """Controller: takes back the GPU of a worker that finished or crashed; sends it no more signals."""
         self._lent.pop(node.gateway.id, None)
+        self._pids.pop(node.gateway.id, None)
 
 
 def in_main() -> bool:
