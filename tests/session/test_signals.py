@@ -20,6 +20,14 @@ def do(job, place):
     here = Path(__file__).parent
     asked = []
     before = signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
+
+    def ended(*_):
+        # As a state that takes long to write.
+        time.sleep(2)
+        (here / f"{job.label}.kept").touch()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, ended)
     (here / f"{job.label}.begun").touch()
     for _ in range(600):
         time.sleep(0.05)
@@ -81,3 +89,13 @@ def test_the_signal_to_the_session_reaches_every_training(session, checkout, wor
         time.sleep(0.1)
     assert running.poll() in (None, 0), (checkout.path / "said.txt").read_text()
     assert [path.read_text() for path in checkout.path.glob("*.asked")] == ["1"] * 3
+
+
+def test_a_session_that_is_told_to_end_waits_for_the_states_of_its_trainings(session, checkout):
+    running = session("-n", "2")
+    waited_for(checkout.path, "*.begun", 2)
+    running.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    assert running.poll() is None
+    assert running.wait(30) == -signal.SIGTERM
+    assert len(list(checkout.path.glob("*.kept"))) == 2
