@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.study import Study, plan
 from serkit.errors import ResultsUnreadable
 from serkit.resultfile import BUNDLE, TABLE_OF
-from serkit.results import MAX_NAMED, Store, other_methods, with_specs
+from serkit.results import Store, first_few, other_methods, with_specs
 from serkit.specs import kind_of
 from serkit.words import many, named
 
@@ -36,8 +36,7 @@ def checked(study: Study, path: Path) -> tuple[str, bool]:
     else:
         said.append(f"All {many(len(cases), 'case')} of study {study.given} are there")
     if damaged:
-        more = [f"... and {len(damaged) - MAX_NAMED} more"] if len(damaged) > MAX_NAMED else []
-        said += ["Damaged:", *damaged[:MAX_NAMED], *more]
+        said += ["Damaged:", *first_few(damaged)]
     else:
         said.append("All digests, results and tables are as they were written")
     return "\n".join(said), not (missing or damaged)

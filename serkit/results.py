@@ -143,8 +143,12 @@ class Store:
         """
         try:
             result = self.get(key)
-            if result is not None and (self.run_folder(key) / "result.json").exists():
-                self.table(key, table)
+            path = self.run_folder(key) / f"{table}.parquet"
+            if result is not None and path.with_name("result.json").exists():
+                if path.name in result.get("files", {}):
+                    check_digest(path, result)  # which says more than reading it
+                else:
+                    self.table(key, table)
             return result
         except ResultDamaged as error:
             path, kept = self.run_folder(key) / "result.json", ""
@@ -414,8 +418,13 @@ def left_out(unread: Sequence[str]) -> list[str]:
     """Lines that say what could not be read of a store, and that the rest is shown; none where all could."""
     if not (unread := list(dict.fromkeys(unread))):  # of a bundle each run may have said the same
         return []
-    more = [f"... and {len(unread) - MAX_NAMED} more"] if len(unread) > MAX_NAMED else []
-    return [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *unread[:MAX_NAMED], *more]
+    return [f"{many(len(unread), 'stored file')} cannot be read, left out here:", *first_few(unread)]
+
+
+def first_few(lines: Sequence[str]) -> list[str]:
+    """The first of some lines, and how many there are besides."""
+    more = [f"... and {len(lines) - MAX_NAMED} more"] if len(lines) > MAX_NAMED else []
+    return [*lines[:MAX_NAMED], *more]
 
 
 def _those(folder: Path, *patterns: str) -> list[Path]:

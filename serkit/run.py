@@ -4,6 +4,7 @@ corpora -> packs -> fingerprints -> key -> (there? use it) -> split -> training 
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -128,10 +129,7 @@ def keeper(spec: RunSpec, place: Place) -> Keeper:
     if not place.state_minutes:
         return Keeper()
     about = {"key": spec.key, "method": spec.method, **here(place.device)}
-
-    def report(event: dict[str, Any]) -> None:
-        place.store.report(spec.key, event)
-
+    report = functools.partial(place.store.report, spec.key)
     return Keeper(place.store.state_path(spec.key), about, place.state_minutes, report)
 
 

@@ -22,7 +22,6 @@ import json
 import os
 import pickle
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -37,6 +36,7 @@ from torch import Tensor
 from serkit.device import on_gpu
 from serkit.files import open_file, write_by
 from serkit.provenance import environment
+from serkit.signals import USR1, in_main
 
 MINUTES = 10.0
 """At full width CNN14's is 956 MB."""
@@ -46,7 +46,6 @@ UNFIT = (
 )
 """What reading a damaged state raises."""
 ENDS = (signal.SIGTERM, signal.SIGINT)
-GOES_ON = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,8 @@ class Keeper:
         self.spent_s = 0.0  # on keeping
 
     def __enter__(self) -> Keeper:
-        if self._path is not None and threading.current_thread() is threading.main_thread():
-            for number in filter(None, (*ENDS, GOES_ON)):
+        if self._path is not None and in_main():
+            for number in filter(None, (*ENDS, USR1)):
                 self._before[number] = signal.signal(number, self._signalled)
         return self
 
@@ -175,7 +174,7 @@ class Keeper:
                 self._path.unlink(missing_ok=True)
 
     def _signalled(self, number: int, _: object) -> None:
-        if number == GOES_ON:
+        if number == USR1:
             self._asked = True
             if self._make is not None:
                 self._keep()

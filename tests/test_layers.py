@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 # A module may import what stands in its own line or above. Of two names that fit it, the longer one counts.
 LAYERS = """
-serkit.words serkit.errors serkit.files serkit.later          words, files, imports
+serkit.words serkit.errors serkit.files serkit.later serkit.signals    words, files, imports, signals
 serkit.settings serkit.labels serkit.effects serkit.specs   what a run is, as plain data
 serkit.worlds                                               speech that is made
 serkit.corpora                                              what every corpus becomes

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,13 +19,13 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmark.session import machine, work
+from serkit.signals import USR1, in_main
 from serkit.specs import Spec
 
 T = TypeVar("T")
 NO_MEMORY = "the system killed it for want of memory: fewer workers or a smaller batch take less. "
 GOES_ON = "The same command does its run again, from its last state if one was kept (docs/reliability.md)."
 GRACE_S = 25.0  # for states to be written: Slurm kills after 30
-USR1 = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
 class Engine:
@@ -122,11 +121,6 @@ class Engine:
         """Controller: takes back the GPU of a worker that finished or crashed; sends it no more signals."""
         self._lent.pop(node.gateway.id, None)
         self._pids.pop(node.gateway.id, None)
-
-
-def in_main() -> bool:
-    """Whether this is the thread that may say what signals do."""
-    return threading.current_thread() is threading.main_thread()
 
 
 def dealt(
