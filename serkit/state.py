@@ -114,7 +114,7 @@ class Keeper:
             return None
         try:
             state = self._read(self._path)
-            for part in {name.partition(".")[0] for name in like or {}}:
+            for part in dict.fromkeys(name.partition(".")[0] for name in like or {}):
                 shapes, now = (
                     {n: of.shape for n, of in some.items() if n.partition(".")[0] == part}
                     for some in (state.tensors, like or {})
