@@ -9,6 +9,8 @@ import getpass
 import json
 import math
 import os
+import re
+import socket
 import stat
 import tempfile
 from collections.abc import Callable
@@ -26,6 +28,8 @@ MAX_TEXT_BYTES = 256 << 20
 BUFFER_BYTES = 1 << 16  # a short clip is read at once, in whatever pieces a decoder asks for it
 NAMED = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 CACHE_VARIABLE = "SERKIT_CACHE"
+DRAFT = f".{re.sub(r'[^A-Za-z0-9_-]', '-', socket.gethostname())[:40]}.draft"
+"""The ending of what this host has not finished: locks hold within one host, its folders may be shared."""
 HOUSED = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
 """Where libraries look for a place of their own; torch's compiler names its folder after the user."""
 
@@ -114,7 +118,7 @@ def write_whole(path: Path, data: bytes | str) -> None:
 
 def write_by(path: Path, write: Callable[[Path], Any]) -> None:
     """As `write_whole`, for what knows how to write itself to a path. Raises the same."""
-    draft = path.with_name(f"{path.name}.draft")
+    draft = path.with_name(f"{path.name}{DRAFT}")
     draft.unlink(missing_ok=True)  # somebody's pipe or link under that name is not written through
     try:
         write(draft)

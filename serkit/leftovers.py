@@ -33,7 +33,7 @@ GONE, BEFORE = "Packs of corpora that are no longer there", "Packs of corpora th
 NO_PACK, UNUSED = "Embeddings of packs that are gone", "Not used for {} days"
 PROBED = re.compile(re.escape(PROBE) + r"\d+")
 OF_RUNS = ("result.json", "spec.json", "error.json", "scores.parquet", "estimates.parquet", EMBEDDINGS, STATE)
-DRAFTED = {f"{name}.draft" for name in (*OF_RUNS, "model.pt")}
+DRAFTED = re.compile(rf"({'|'.join(map(re.escape, OF_RUNS))}|model\.pt|part-\d+\.parquet)(\.[^.]+)?\.draft")
 MADE = {
     "packed": re.compile(r".+-\d+-[0-9a-f]{16}", re.DOTALL),
     "embedded": re.compile("[0-9a-f]{32}"),
@@ -56,7 +56,7 @@ class Leftover(NamedTuple):
 def in_results(root: Path) -> Iterator[Leftover]:
     """What is left over in a results folder."""
     for path in _entries(root.resolve()):
-        if path.name.endswith(f"{BUNDLE}.draft"):
+        if path.suffix == ".draft" and BUNDLE in path.suffixes:
             yield from _old(path, DRAFTS)
         for inner in _entries(path):
             if PROBED.fullmatch(inner.name):
@@ -78,7 +78,7 @@ def _in_study(folder: Path) -> Iterator[Leftover]:
 def _in_run(folder: Path, lock: Path) -> Iterator[Leftover]:
     done = _is(folder / "result.json")
     for path in _entries(folder) if done or _is(folder / "spec.json") else ():
-        if path.name in DRAFTED or re.fullmatch(r"part-\d+\.parquet\.draft", path.name):
+        if DRAFTED.fullmatch(path.name):
             yield from _old(path, DRAFTS, lock)
         elif done and path.name == STATE:
             yield from _old(path, STATES, lock)
@@ -93,14 +93,15 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
     for place in MADE:
         for path in _made(cache, place):
             whole, used = _is(path, stat.S_ISDIR), _used(path)
-            lock, draft, state = (path.with_name(f"{path.name}.{of}") for of in ("lock", "draft", "state"))
+            lock, state = (path.with_name(f"{path.name}.{of}") for of in ("lock", "state"))
             why = _why(path, packs) if whole else ""
             if whole and not why and used is not None and time.time() - used > days * DAY_S:
                 why = UNUSED.format(f"{days:g}")
             yield from _old(path, why, lock) if why else ()
-            yield from _old(draft, DRAFTS, lock)
             yield from _old(state, STATES, lock) if whole else ()
-            yield from _old(state.with_name(f"{state.name}.draft"), DRAFTS, lock)
+            for draft in _entries(path.parent):
+                if draft.suffix == ".draft" and draft.name.startswith(f"{path.name}."):
+                    yield from _old(draft, DRAFTS, lock)
             yield from _old(lock, LOCKS, lock) if why or not whole else ()
     for path in _entries(cache / "kept"):
         if not re.fullmatch(".+-[0-9a-f]{12}", path.name) or not _is(path, stat.S_ISDIR):
@@ -197,9 +198,9 @@ def _same(kept: Path, home: Path) -> bool:
 
 def _made(cache: Path, place: str) -> list[Path]:
     """What is made there, or was, or is being made."""
-    names = {path.name for path in _entries(cache / place)}
-    names |= {re.sub(r"(\.(lock|draft|state))+$", "", name) for name in names}
-    return [cache / place / name for name in sorted(names) if MADE[place].fullmatch(name)]
+    behind = re.compile(rf"({MADE[place].pattern})(\.[\w-]+)*", re.DOTALL)
+    found = (behind.fullmatch(path.name) for path in _entries(cache / place))
+    return [cache / place / name for name in sorted({name[1] for name in found if name})]
 
 
 def _json(path: Path) -> dict[str, Any]:

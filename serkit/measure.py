@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from serkit.acoustics import meter
-from serkit.job import Made, Place, load, once
+from serkit.job import Loaded, Made, Place, load, once
 from serkit.provenance import ESTIMATORS, PACKAGES, environment
 from serkit.resultfile import Result
 from serkit.specs import AcousticsSpec
@@ -23,10 +23,8 @@ def measure(plan: AcousticsSpec, place: Place) -> Result:
         ExtraMissing: the estimators' packages are not installed.
         SerkitError: as `serkit.run.run`.
     """
-    estimators = meter.digests()
+    spec, here = identified(plan, place)
     name, store = plan.corpus.name, place.store
-    here = load(plan.corpus, meter.RATE_HZ, place)
-    spec = dataclasses.replace(plan, estimators=estimators, fingerprints=((name, here.fingerprint),))
 
     def do() -> Made:
         started = time.time()
@@ -58,3 +56,11 @@ def measure(plan: AcousticsSpec, place: Place) -> Result:
         return result, estimates, None
 
     return once(spec, dataclasses.replace(place, device="cpu"), do)
+
+
+def identified(plan: AcousticsSpec, place: Place) -> tuple[AcousticsSpec, Loaded]:
+    """A measurement with all that enters its key, and its corpus. Raises as `measure`."""
+    estimators = meter.digests()
+    here = load(plan.corpus, meter.RATE_HZ, place)
+    fingerprints = ((plan.corpus.name, here.fingerprint),)
+    return dataclasses.replace(plan, estimators=estimators, fingerprints=fingerprints), here

@@ -6,7 +6,9 @@ lies where. What a study's folder has not is looked for in its bundle beside it 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 import socket
@@ -24,7 +26,7 @@ import filelock
 from serkit import keeping
 from serkit.bundle import Bundle, open_bundle, write_bundle
 from serkit.errors import ResultDamaged, ResultsUnreadable, ResultsUnwritable, SpecError
-from serkit.files import append_line, open_file, read_json, write_by, write_whole
+from serkit.files import append_line, open_file, read_json, write_whole
 from serkit.resultfile import (
     BUNDLE,
     EMBEDDINGS,
@@ -333,7 +335,7 @@ class Store:
     def save_part(self, key: str, number: int, clips: pd.DataFrame) -> None:
         """Saves a part of a measurement, whole or not at all: one that is not saved is measured again."""
         with suppress(OSError):
-            _write_table(self._part_path(key, number), clips)
+            write_whole(self._part_path(key, number), _as_parquet(clips))
 
     def _part_path(self, key: str, number: int) -> Path:
         return self.run_folder(key) / f"part-{number:05d}.parquet"
@@ -343,22 +345,34 @@ class Store:
     ) -> None:
         """Writes the table of clips, their embeddings, then result.json: from here on it is done.
 
+        Another host may save the same run, with other numbers in the last digits: what stays is all of one's.
         Raises ResultsUnwritable after a minute; says where it is kept (`serkit.keeping`).
         """
-
-        def write(folder: Path) -> None:
-            table, array = folder / f"{TABLE_OF[spec.kind]}.parquet", folder / EMBEDDINGS
-            _write_table(table, clips)
-            if embeddings is None:
-                array.unlink(missing_ok=True)  # an earlier result's
-            else:
-                write_by(array, lambda draft: _write_array(draft, embeddings))
-            saved = [table] if embeddings is None else [table, array]
-            result["files"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in saved}
-            write_whole(folder / "result.json", sealed(result))
-
-        keeping.save(self.run_folder(spec.key), write)
+        files = {f"{TABLE_OF[spec.kind]}.parquet": _as_parquet(clips)}
+        if embeddings is not None:
+            files[EMBEDDINGS] = _as_npy(embeddings)
+        result["files"] = {name: hashlib.sha256(of).hexdigest() for name, of in files.items()}
+        files["result.json"] = sealed(result).encode()
+        keeping.save(self.run_folder(spec.key), lambda folder: _write_run(folder, files))
         _drop(self.run_folder(spec.key), *ATTEMPT, PARTS)
+
+    def files(self, key: str) -> dict[str, bytes]:
+        """What lies of a finished run, as another store may `take` it. Raises OSError."""
+        folder = self.run_folder(key)
+        left = (*ATTEMPT, "damaged-")
+        paths = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith(left))
+        return {path.name: path.read_bytes() for path in paths if path.suffix != ".draft"}
+
+    def take(self, key: str, files: Mapping[str, bytes], table: str) -> None:
+        """Saves what lies of a run in another store. Raises ResultDamaged where it is no such run."""
+        wrong = [name for name in files if Path(name).name != name or name in ("", ".", "..")]
+        if wrong or "result.json" not in files:
+            raise ResultDamaged(f"what came back of {key} is no finished run: {sorted(files)}")
+        with self.claim(key), _writing(self.run_folder(key)):
+            self.run_folder(key).mkdir(parents=True, exist_ok=True)
+            keeping.save(self.run_folder(key), lambda folder: _write_run(folder, files))
+            if self.finished(key, table) is None:
+                raise ResultDamaged(f"what came back of {key} was damaged on its way")
 
 
 def folders(place: Path, unread: list[str]) -> list[str]:
@@ -448,12 +462,23 @@ def _timed(event: dict[str, Any]) -> str:
     return json.dumps({"time": round(time.time(), 3), **event})
 
 
-def _write_array(draft: Path, values: np.ndarray) -> None:
+def _write_run(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes the files of a run, `result.json` last. Raises OSError, too where another one came between."""
+    if EMBEDDINGS not in files:
+        (folder / EMBEDDINGS).unlink(missing_ok=True)  # an earlier result's
+    for name in sorted(files, key=lambda name: name == "result.json"):
+        write_whole(folder / name, files[name])
+    if any((folder / name).read_bytes() != content for name, content in files.items()):
+        raise OSError(errno.EBUSY, "another process saves the same run")
+
+
+def _as_npy(values: np.ndarray) -> bytes:
     import numpy as np
 
-    with draft.open("wb") as file:  # a path would be given the ending .npy
+    with io.BytesIO() as file:
         np.save(file, values, allow_pickle=False)
+        return file.getvalue()
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    write_by(path, lambda draft: table.to_parquet(draft, index=False, compression="zstd"))
+def _as_parquet(table: pd.DataFrame) -> bytes:
+    return table.to_parquet(None, index=False, compression="zstd")

@@ -8,6 +8,7 @@ import pytest
 
 from serkit.errors import SpecError
 from serkit.files import (
+    DRAFT,
     append_line,
     open_file,
     parse_json,
@@ -89,7 +90,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_a_draft_is_not_written_through_a_link_and_does_not_stay(tmp_path, monkeypatch):
     (tmp_path / "theirs").write_text("theirs")
-    (tmp_path / "it.draft").symlink_to("theirs")
+    (tmp_path / f"it{DRAFT}").symlink_to("theirs")
     write_whole(tmp_path / "it", "ours")
     assert (tmp_path / "theirs").read_text() == "theirs"
     (tmp_path / "taken").mkdir()

@@ -101,6 +101,7 @@ LEFT = {
     "study.bundle.draft": leftovers.DRAFTS,
     f"study/{KEY}/scores.parquet.draft": leftovers.DRAFTS,
     f"study/{UNDONE}/state.pt.draft": leftovers.DRAFTS,
+    f"study/{UNDONE}/spec.json.node-7.draft": leftovers.DRAFTS,
     f"study/{KEY}/state.pt": leftovers.STATES,
     f"study/{KEY}/damaged-123.json": leftovers.SET_ASIDE,
     f"study/.locks/{KEY}.lock": leftovers.LOCKS,
@@ -111,6 +112,8 @@ LEFT_IN_CACHE = {
     f"unpacked/{HASH}.draft/a.wav": leftovers.DRAFTS,
     f"synthetic-{HASH[4:]}.draft/a.wav": leftovers.DRAFTS,
     f"embedded/{HASH * 2}.state.draft": leftovers.DRAFTS,
+    f"embedded/{HASH[::-1] * 2}.state.node-7.draft": leftovers.DRAFTS,
+    f"packed/corpus.of.mine-16000-{HASH}.node-7.draft/samples.i16": leftovers.DRAFTS,
     f"kept/{KEY}/scores.parquet": leftovers.DRAFTS,
     f"packed/ravdess-16000-{HASH}.lock": leftovers.LOCKS,
 }

@@ -20,6 +20,7 @@ from filelock import FileLock
 from serkit import packs
 from serkit.audio import decode
 from serkit.errors import AudioError, SerkitError
+from serkit.files import DRAFT
 from serkit.labels import LABELS
 from serkit.packs import fingerprint, pack
 from tests.made_packs import RATE_HZ, WAVES, corpus_in, corpus_of, noise
@@ -329,7 +330,7 @@ def test_a_pack_is_on_the_disk_before_it_is_in_its_place(tmp_path, cache, monkey
     monkeypatch.setattr(os, "replace", lambda *to: (told.append("replaced"), replace(*to)))
     pack(corpus_of(tmp_path / "c"), RATE_HZ)
     names = [Path(path).name for path in told]
-    draft = f"{packed_folder(cache).name}.draft"
+    draft = f"{packed_folder(cache).name}{DRAFT}"
     assert sorted(names[:-2]) == ["offsets.i64", "pack.json", "samples.i16"]
     assert names[-2:] == [draft, "replaced"]
 
@@ -410,7 +411,7 @@ def test_the_draft_of_a_killed_worker_is_swept(tmp_path, cache):
     (draft / "left-over").touch()
     assert pack(corpus, RATE_HZ).samples.tolist() == np.concatenate(WAVES).tolist()
     (folder,) = (path for path in (cache / "packed").iterdir() if path.is_dir())
-    assert folder.name == draft.stem
+    assert folder.name == draft.name.removesuffix(DRAFT)
     parts = ["offsets.i64", "origin.json", "pack.json", "samples.i16"]
     assert sorted(path.name for path in folder.iterdir()) == parts
 

@@ -9,6 +9,7 @@ import pytest
 from benchmark import study as studies
 from benchmark.torture import OWN
 from benchmark.torture.bench import Bench, Fault, Wrong
+from serkit.files import DRAFT
 from serkit.resultfile import read, sealed
 
 
@@ -66,7 +67,7 @@ def test_what_resumes_wrongly_is_found(bench, monkeypatch):
     job = next(job for job in bench.jobs if job.spec.augment_percent)
 
     def tampered(bench, _):
-        bench.suffer(job, child.killed, str(bench.store.state_path(bench.keys[job.id])) + ".draft", 9)
+        bench.suffer(job, child.killed, str(bench.store.state_path(bench.keys[job.id])) + DRAFT, 9)
         path = bench.store.state_path(bench.keys[job.id])
         content = torch.load(path, weights_only=True)
         content["tensors"]["losses"] = content["tensors"]["losses"] + 1e-3

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from serkit.corpora.reading.corpus import composed
 from serkit.errors import CorpusUnfit, SerkitError
-from serkit.files import CACHE_VARIABLE, open_file, read_text
+from serkit.files import CACHE_VARIABLE, DRAFT, open_file, read_text
 
 SUFFIXES = ("wav", "flac")  # of audio, in any case; where a clip is there as both, the first wins
 LFS_POINTER = b"version https://git-lfs"
@@ -179,11 +179,12 @@ def made_once(
 ) -> Made:
     """What `whole` says of a folder, which `write` makes first where that is None: missing, or damaged.
 
-    Of several processes one writes and the others wait. An interrupted call leaves only a draft, which the
+    Of several processes of a host one writes and the others wait; of hosts that share the folder, the first
+    to end is heard. An interrupted call leaves only a draft, which the
     next one sweeps. Raises SerkitError where it cannot be written; `what` names what it holds. The folder is
     dated by its last use; of its `origin` it keeps a note.
     """
-    draft = folder.with_name(f"{folder.name}.draft")
+    draft = folder.with_name(f"{folder.name}{DRAFT}")
     try:
         if (made := whole(folder)) is not None:
             with suppress(OSError):  # another user's
@@ -203,6 +204,8 @@ def made_once(
                     raise OSError(
                         errno.EIO, "what is there is not what was written: the disk or memory fails"
                     )
+                if (theirs := whole(folder)) is not None:  # another host's, where they share the folder
+                    return theirs
                 shutil.rmtree(folder, ignore_errors=True)
                 if os.path.lexists(folder):  # a file or a link
                     folder.unlink()
