@@ -65,8 +65,8 @@ $(VENV)/.made: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): about 3 GB to fetch the first time, half a minute to several ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade uv && \
-		$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[check,acoustics,hf,opensmile,roomnet,tensorboard]' || \
-		$(BIN)/python -m pip install -c constraints.txt -e '.[check,acoustics,hf,opensmile,roomnet,tensorboard]'
+		$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[check,acoustics,hf,opensmile,ray,roomnet,slurm,tensorboard]' || \
+		$(BIN)/python -m pip install -c constraints.txt -e '.[check,acoustics,hf,opensmile,ray,roomnet,slurm,tensorboard]'
 	@touch $@
 
 clean:

@@ -23,7 +23,7 @@ from serkit.effects import EFFECTS
 from serkit.files import cache_folder, house_libraries
 from serkit.results import Store
 from serkit.specs import CHECKPOINTS, METRICS
-from serkit.words import printable
+from serkit.words import did_you_mean, printable
 
 
 @click.group(
@@ -167,16 +167,49 @@ def status(study_name: str, results: str | None, seeds: int | None, watch: bool)
 @study_option("what is left of it", default="paper")
 @results_option
 @seeds_option
-def plan(study_name: str, results: str | None, seeds: int | None) -> None:
+@click.option(
+    "--commands", is_flag=True, help="Print a command for each case that is left, and nothing else."
+)
+def plan(study_name: str, results: str | None, seeds: int | None, commands: bool) -> None:
     """Show what a study would do from here.
 
     Cases done and left, clips to train on and to score, and hours for 1, 4 and 16 devices of each kind whose
     rates are known from finished runs, of the study or of others beside it. Corpora are counted where they
     are there, and taken as published elsewhere.
+
+    With --commands, for xargs, GNU parallel, a job array or any queue (docs/scaling.md): a line each.
     """
     from benchmark import plan as plans
 
+    if commands:
+        study, root = studies.read(study_name, seeds), Path(results) if results else studies.results_root()
+        for line in plans.commands(study_name, study, Store(root / study.name), seeds):
+            click.echo(line)
+        return
     say(plans.text(*opened(study_name, results, seeds), studies.data_folder()))
+
+
+@main.command()
+@click.argument("study_name", metavar="STUDY", shell_complete=options.a_study)
+@click.argument("case_id", metavar="CASE")
+@results_option
+@seeds_option
+def case(study_name: str, case_id: str, results: str | None, seeds: int | None) -> None:
+    """Do one case of a study, by its id.
+
+    On a GPU if one is visible. Nothing is done again that is stored, and what was cut off goes on. `plan
+    --commands` prints such a command for each case that is left; `report` makes the tables.
+    """
+    from benchmark.session import machine, work
+
+    study = studies.read(study_name, seeds)
+    specs = {case.id: case.spec for case in studies.plan(study)}
+    if case_id not in specs:
+        raise click.UsageError(f"no case {case_id!r} in {study_name}{did_you_mean(case_id, specs)}")
+    root = Path(results) if results else studies.results_root()  # made where it is missing, as by a session
+    device = "cuda" if machine.visible_gpus() else "cpu"
+    place = work.Place(Store(root / study.name), studies.data_folder(), device)
+    say(work.do(specs[case_id], place))
 
 
 @main.command()

@@ -9,6 +9,9 @@ proportion to the width to one in proportion to its square, as if their clips we
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,7 +22,7 @@ from tabulate import tabulate
 
 from benchmark.session import pace
 from benchmark.session.pace import Pace, Run, Work, finished, lasting
-from benchmark.session.progress import DONE, CaseState, Progress
+from benchmark.session.progress import DONE, RUNNING, CaseState, Progress
 from benchmark.session.status import COLUMNS
 from benchmark.study import Study
 from serkit import corpora
@@ -31,6 +34,7 @@ from serkit.results import Store, left_out, other_methods, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 from serkit.words import many
 
+PASSED_ON = ("SERKIT_DATA", "SERKIT_CACHE", "SERKIT_CODE", "OMP_NUM_THREADS")
 DEVICES = (1, 4, 16)  # how many, for the hours
 HEADERS = ("Exhibit", "Training set", "Done", "Left", "Clips to\ntrain on", "Clips\nto score")
 
@@ -73,6 +77,20 @@ def text(study: Study, store: Store, data: Path | None) -> str:
     if rest:
         parts.append(_hours(study, store, seen, works))
     return "\n\n".join(parts)
+
+
+def commands(name: str, study: Study, store: Store, seeds: int | None) -> list[str]:
+    """A command for a shell of each case that is neither done nor running, in the order that is best.
+
+    Each stands alone, in any folder: with whole paths, and with what of the environment serkit asks for.
+    """
+    rest = [state.case for state in Progress(study, store).look() if state.state not in (DONE, RUNNING)]
+    rest.sort(key=lambda case: (case.turn, -case.cost))
+    asked = [f"{variable}={os.environ[variable]}" for variable in PASSED_ON if variable in os.environ]
+    given = os.path.abspath(name) if name.endswith(".toml") else name
+    more = [f"--results={store.folder.parent.absolute()}", *([f"--seeds={seeds}"] if seeds else [])]
+    words = ["env", *asked, sys.executable, "-m", "benchmark", "case", given]
+    return [shlex.join([*words, case.id, *more]) for case in rest]
 
 
 def size(spec: CorpusSpec, data: Path | None) -> Size:

@@ -21,10 +21,10 @@ from serkit.words import printable
 class Controller:
     """The controller's hooks, or those of the only process. Unit tests alone show no exhibits."""
 
-    def __init__(self, config: pytest.Config, study: Study, store: Store) -> None:
-        """Shows nothing yet."""
+    def __init__(self, config: pytest.Config, study: Study, store: Store, elsewhere: bool) -> None:
+        """Shows nothing yet. `elsewhere`: the runs are done beyond pytest's processes."""
         self._study, self._store = study, store
-        self._live = Live(Progress(study, store), config.getoption("rerun"))
+        self._live = Live(Progress(study, store), config.getoption("rerun"), elsewhere)
         self._ran, self._skipped = False, 0
         self._summary = ""
         self._wrong: dict[str, list[str]] = {}  # what fails the session beside its cases, under headings

@@ -45,9 +45,12 @@ LEFT, PASSED, FAILED, SKIPPED = "left", "passed", "failed", "skipped"
 class Live:
     """Shows the progress of the chosen cases of a study: pytest's thread says which, another one shows."""
 
-    def __init__(self, progress: Progress, rerun: bool = False) -> None:
-        """Shows nothing yet. With `rerun`, cases are run again though they are done."""
-        self._progress, self._rerun = progress, rerun
+    def __init__(self, progress: Progress, rerun: bool = False, elsewhere: bool = False) -> None:
+        """Shows nothing yet. With `rerun`, cases are run again though they are done.
+
+        What runs `elsewhere` the store says: pytest only knows which case it waits for.
+        """
+        self._progress, self._rerun, self._elsewhere = progress, rerun, elsewhere
         self._known = {case.id for case in progress.cases}
         self._outcomes: dict[str, str] = {}  # of each chosen case, by its id; LEFT and RUNNING, too
         self._workers = 1
@@ -68,25 +71,38 @@ class Live:
 
     def rows(self, seen: Iterable[CaseState]) -> list[tuple[str, str, str]]:
         """A row for each case that is being run, and each corpus that is read: worker, what, how far."""
-        at = [state for state in seen if self._outcomes.get(state.case.id) == RUNNING]
+        seen = list(seen)
+        outcomes = self._now(seen)
+        at = [state for state in seen if outcomes.get(state.case.id) == RUNNING]
         rows = [(str(s.who.get("worker", "")), s.case.id, how_far(s)) for s in at if s.state == RUNNING]
         rows.sort(key=lambda row: (not row[0], row[0]))
         if preparing := [("", state.case.id, PREPARING) for state in at if state.state != RUNNING]:
             rows += preparing
+        if preparing or self._elsewhere:
             rows += [("", corpus, how_far_read(event)) for corpus, event in self._progress.reading()]
         return rows
 
     def plan_line(self, seen: Sequence[CaseState]) -> str:
         """The chosen cases in one line: `37 of 105 done, 2 running, 66 left, about 4 min left`."""
-        number = Counter(self._outcomes.values())
-        words = [f"{number[PASSED]} of {len(self._outcomes)} done"]
+        outcomes = self._now(seen)
+        number = Counter(outcomes.values())
+        words = [f"{number[PASSED]} of {len(outcomes)} done"]
         words += [f"{number[name]} {name}" for name in (FAILED, SKIPPED, RUNNING, LEFT) if number[name]]
-        rest = [state for state in seen if self._outcomes.get(state.case.id) in (RUNNING, LEFT)]
+        rest = [state for state in seen if outcomes.get(state.case.id) in (RUNNING, LEFT)]
         if self._rerun:
             rest = [CaseState(s.case, MISSING) if s.state == DONE else s for s in rest]
         if any(state.state != DONE for state in rest):
-            words.append(pace(seen).left(rest, self._workers).words())
+            words.append(pace(seen).left(rest, 0 if self._elsewhere else self._workers).words())
         return ", ".join(words)
+
+    def _now(self, seen: Iterable[CaseState]) -> Mapping[str, str]:
+        """What each chosen case is, by its id."""
+        if not self._elsewhere:
+            return self._outcomes
+        known = {RUNNING: RUNNING} | ({} if self._rerun else {DONE: PASSED})
+        waited_for = {id: LEFT if of == RUNNING else of for id, of in self._outcomes.items()}
+        stored = {s.case.id: known[s.state] for s in seen if s.state in known}
+        return waited_for | {id: stored[id] for id, of in waited_for.items() if of == LEFT and id in stored}
 
     def lines(self, seen: Sequence[CaseState]) -> list[str]:
         """Plain lines that are due: for each row that says something new, and for the plan."""

@@ -12,6 +12,7 @@ import importlib.util
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     about = f"which study to run: {', '.join(studies.names())}, or a .toml file (default: %(default)s)"
     group.addoption("--study", default="paper", help=about)
     about = "seeds of each condition: 0, 1, ... (default: the study's own)"
-    group.addoption("--seeds", metavar="N", type=_seeds, help=about)
+    group.addoption("--seeds", metavar="N", type=partial(engines.whole, MAX_SEEDS), help=about)
     default = "$SERKIT_RESULTS, else serkit_results of the ini file, else ./results"
     about = f"where results are kept, in a folder for each study (default: {default})"
     group.addoption("--results", metavar="FOLDER", help=about)
     about = "what does the runs (default: %(default)s, which is the workers of -n, or this process)"
     group.addoption("--engine", choices=engines.names(), default="xdist", help=about)
+    engines.add_options(group)
+    for name in engines.names():
+        getattr(engines.module(name), "add_options", lambda group: None)(group)
     about = "minutes between states of a training, from which a killed one goes on; 0: none (default: 10)"
     group.addoption("--state-minutes", metavar="N", type=_minutes, default=10.0, help=about)
     switches = {
@@ -58,12 +62,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(name, action="store_true", help=about)
     parser.addini("serkit_data", "folder that the corpora lie in; $SERKIT_DATA wins", default="")
     parser.addini("serkit_results", "folder for results; $SERKIT_RESULTS wins", default="")
-
-
-def _seeds(given: str) -> int:
-    if given.isdecimal() and 1 <= int(given) <= MAX_SEEDS:
-        return int(given)
-    raise argparse.ArgumentTypeError(f"{shown(given)}: expected a number of seeds, 1 to {MAX_SEEDS}")
 
 
 def _minutes(given: str) -> float:
@@ -88,7 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from benchmark.session.controller import Controller  # with rich, which a worker has no use for
 
         config.pluginmanager.register(
-            Controller(config, session.study, session.store), "benchmark-controller"
+            Controller(config, session.study, session.store, getattr(session.engine, "elsewhere", False)),
+            "benchmark-controller",
         )
 
 
@@ -125,7 +124,7 @@ class Session:
         switches |= {"tensorboard": chosen("tensorboard"), "keep_states": chosen("keep_states")}
         minutes = chosen("state_minutes")
         place = Place(self.store, data, rerun=chosen("rerun"), state_minutes=minutes, **switches)
-        self.engine = engines.find(chosen("engine"))(config, place)
+        self.engine = engines.module(chosen("engine")).Engine(config, place)
         self.jobs: dict[Spec, Callable[[], str]] = {}  # by its spec, what waits for each one's key
 
     def pytest_report_header(self) -> str:

@@ -50,6 +50,17 @@ def do(job: Spec, place: Place) -> str:
         ) from error
 
 
+def key_of(job: Spec, place: Place) -> str:
+    """The key of what a job would find, by the copy of its corpora that is here. Raises as `do`."""
+    with memory_named():
+        settle_threads(share_of_cores(1))
+        from serkit import measure, run
+
+        if job.kind == MEASUREMENT:
+            return measure.identified(job, place)[0].key
+        return run.identified(job, place).spec.key
+
+
 @contextmanager
 def curves() -> Iterator[Callable[[Path, dict[str, Any]], None]]:
     """Gives what writes a run's learning curves, called after each evaluation as `serkit.run.run` does.

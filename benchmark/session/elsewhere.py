@@ -1,0 +1,206 @@
+"""Jobs that other processes do, on this machine or another: plain data there, plain data back.
+
+An engine takes a text to a node, calls `do` there, and brings the answer back; `Driver` makes the text of a
+job, and of an answer a key or an error. What is stored already is asked about once: a node says which keys
+its copy of the corpora gives, and what is stored under these is not done again.
+
+Results lie in a folder that driver and nodes share. Where there is none (`--return-results`), a node keeps
+them in its cache folder and their files come back with the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.session import machine, work
+from benchmark.session.progress import HOST
+from benchmark.session.work import Place
+from serkit import __version__, encoders
+from serkit.errors import CorpusMissing, SerkitError, SpecError
+from serkit.files import cache_folder, parse_json
+from serkit.resultfile import TABLE_OF
+from serkit.results import Store
+from serkit.settings import check
+from serkit.specs import Spec, from_json
+from serkit.words import shown
+
+RETRIES = 3
+"""How often a job is begun again whose process or node was lost; what it raised itself is not tried again."""
+STORED = "stored"
+"""The name of what is asked about results that are there; all other names are of runs."""
+
+Answer = dict[str, Any]
+"""What a node says: `keys`, or `error` with its `message`; `host`, `warnings`, and `files` that come back."""
+Send = Callable[[str, str], Callable[[], Answer]]
+"""An engine's: takes a name and a text to a node; what it returns waits for the answer."""
+
+
+class JobFailed(SerkitError):
+    """A job that was done elsewhere ended without a result."""
+
+
+class Driver:
+    """The process that asks for jobs: for each that is missing once, for all that are stored together."""
+
+    def __init__(self, chosen: Callable[[str], Any], place: Place, send: Send) -> None:
+        """Asks for nothing yet. `chosen` says what options of the command line are."""
+        self.place, self.gpu, self.cores = place, bool(chosen("gpus")), int(chosen("cores"))
+        self._returned = bool(chosen("return_results"))
+        self._send = send
+        self._stored: dict[Spec, list[str]] | None = None
+        self._asked: list[Spec] = []  # that have results
+        self._said: Callable[[], Answer] | None = None
+        self._keys: dict[Spec, str] | None = None
+
+    def submit(self, job: Spec) -> Callable[[], str]:
+        """Asks for a job, unless its result may be stored; what it returns waits for the key.
+
+        Which raises CorpusMissing, and JobFailed for anything else that the job raised.
+        """
+        if not self.place.rerun and job in self._found():
+            self._asked.append(job)
+            return partial(self._checked, job)
+        return self._sent(job)
+
+    def begin(self) -> None:
+        """Asks about all results that are stored; before anything is waited for."""
+        if self._asked and self._said is None:
+            self._said = self._send(STORED, self._text(self._asked, only_keys=True))
+
+    def _sent(self, job: Spec) -> Callable[[], str]:
+        wait = self._send(name_of(job), self._text([job]))
+
+        def key() -> str:
+            self.begin()
+            answer = wait()
+            (found,) = answered(answer)
+            check(
+                Path(found).name == found and found.startswith(f"{job.label}-"),
+                f"{shown(found)} is no key of it",
+            )
+            if self._returned:
+                self.place.store.take(found, answer["files"], TABLE_OF[job.kind])
+            return found
+
+        return key
+
+    def _checked(self, job: Spec) -> str:
+        """The key of a job that has a result, which is done again if it is another copy's or damaged."""
+        self.begin()
+        if self._keys is None:
+            assert self._said is not None
+            self._keys = dict(zip(self._asked, answered(self._said()), strict=True))
+        key = self._keys[job]
+        if key in self._found()[job] and self.place.store.finished(key, TABLE_OF[job.kind]):
+            return key
+        return self._sent(job)()
+
+    def _found(self) -> Mapping[Spec, list[str]]:
+        """The keys of what is stored, by what a plan asks for."""
+        if self._stored is None:
+            self._stored = {}
+            for spec, result in self.place.store.all():
+                self._stored.setdefault(spec.plan(), []).append(result["key"])
+        return self._stored
+
+    def _text(self, jobs: Sequence[Spec], only_keys: bool = False) -> str:
+        """What a node is told: no code, and no more than a study's file and the command line say."""
+        place = vars(self.place) | {"data": self.place.data and str(self.place.data.absolute())}
+        place |= {"store": str(self.place.store.folder.absolute()), "device": "cuda" if self.gpu else "cpu"}
+        told = {
+            "version": __version__,
+            "jobs": [job.to_json() for job in jobs],
+            "only_keys": only_keys,
+            "place": place,
+            "beside": [str(folder.absolute()) for folder in encoders.BESIDE],
+            "cores": self.cores,
+            "returned": self._returned,
+        }
+        return json.dumps(told)
+
+
+def name_of(job: Spec) -> str:
+    """A job's label with digits over what it asks for: the same in each session, whatever else was asked."""
+    return f"{job.label}-{hashlib.sha256(job.canonical().encode()).hexdigest()[:12]}"
+
+
+def read_answer(text: bytes) -> Answer:
+    """An answer as a file holds it. Raises JobFailed."""
+    with suppress(ValueError):
+        answer = parse_json(text)
+        if isinstance(answer, dict) and {"host", "warnings"} < answer.keys() & {
+            "keys",
+            "error",
+            "host",
+            "warnings",
+        }:
+            return answer
+    raise JobFailed(f"a job's answer is none: {shown(text[:80].decode(errors='replace'))}")
+
+
+def answered(answer: Answer) -> list[str]:
+    """The keys that a node says; passes its warnings on. Raises CorpusMissing; JobFailed: any other error."""
+    for text in answer["warnings"]:
+        warnings.warn(f"{answer['host']}: {text}", stacklevel=2)
+    if "error" not in answer:
+        return list(answer["keys"])
+    if answer["error"] == CorpusMissing.__name__:
+        raise CorpusMissing(f"{answer['message']} (on {answer['host']})")
+    raise JobFailed(f"{answer['error']} on {answer['host']}: {answer['message']}")
+
+
+def do(text: str) -> Answer:
+    """What a `Driver` asks for, done by this process, which does nothing else. Raises nothing but its end."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        try:
+            answer = _done(json.loads(text))
+        except SerkitError as error:
+            answer = {"error": type(error).__name__, "message": str(error)}
+        except Exception as error:
+            answer = {"error": type(error).__name__, "message": traceback.format_exc()}
+    return answer | {"host": HOST, "warnings": [str(one.message) for one in said]}
+
+
+def _done(told: Mapping[str, Any]) -> Answer:
+    other = f"serkit here is {__version__}, that of the session {told['version']}: install the same"
+    check(told["version"] == __version__, other)
+    machine.settle_threads(told["cores"])
+    encoders.BESIDE[:] = map(Path, told["beside"])
+    place = _placed(told)
+    jobs = [from_json(job) for job in told["jobs"]]
+    if told["only_keys"]:
+        return {"keys": [work.key_of(job, place) for job in jobs]}
+    (key,) = (work.do(job, place) for job in jobs)
+    return {"keys": [key], "files": place.store.files(key) if told["returned"] else {}}
+
+
+def _placed(told: Mapping[str, Any]) -> Place:
+    """Where a node does a job: as the driver says, and on this machine's GPU. Raises SpecError."""
+    given = told["place"]
+    folder, data = Path(given["store"]), given["data"]
+    place = Place(**given | {"data": Path(data) if data else None, "store": Store(folder), "worker": HOST})
+    if place.device == "cuda" and not told["only_keys"] and not machine.visible_gpus():
+        lent = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise SpecError(f"a GPU was asked for (--gpus), and none is here (CUDA_VISIBLE_DEVICES: {lent})")
+    if not told["returned"]:
+        return place
+    return replace(place, store=Store(cache_folder() / "returned" / folder.name))
+
+
+def lost(name: str, why: str) -> JobFailed:
+    """What is said of a job that no process ended."""
+    again = "the same command does it again, from its last state if one was kept (docs/reliability.md)"
+    return JobFailed(
+        f"{name} was begun {RETRIES + 1} times, and each time its process was lost ({why}); {again}"
+    )

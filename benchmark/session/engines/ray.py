@@ -1,0 +1,119 @@
+"""Cases are done by a Ray cluster: each missing run is a task with a process, cores and GPU of its own.
+
+Without `--address` Ray is started on this machine alone, on its loopback, for this session. A task whose
+process or node is lost begins again elsewhere, from its last state where results are shared. Driver and tasks
+end together: the same command goes on. Ray's own switches stay as they are, but that it sends no statistics.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+
+from benchmark.session import elsewhere, engines
+from benchmark.session.elsewhere import RETRIES, Answer, Driver
+from benchmark.session.work import Place
+from serkit.errors import ExtraMissing
+from serkit.specs import Spec
+
+T = TypeVar("T")
+CONNECT_S = 5.0  # a wrong address is minutes of silent retries in Ray itself
+CALLS = 20  # runs of a process without a GPU, which takes seconds to start; with one each has its own
+GRACE_S = 8.0  # for what runs to keep its state when a session is cancelled
+STORE_BYTES = 200 << 20  # of answers on their way; Ray would take a third of the machine's memory
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """Where the cluster is."""
+    about = "with --engine ray: HOST:PORT of a cluster, or auto: that of this machine (default: none)"
+    group.addoption("--address", metavar="HOST:PORT", default="local", help=about)
+
+
+class Engine:
+    """The driver of a cluster."""
+
+    elsewhere = True
+
+    def __init__(self, config: pytest.Config, place: Place) -> None:
+        """Starts nothing yet."""
+        engines.alone(config, "ray")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise ExtraMissing("ray", "ray") from error
+        self._ray, self._address = ray, str(config.getoption("address"))
+        self._share = 1 / config.getoption("runs_per_gpu")
+        self._driver = Driver(config.getoption, place, self._send)
+        self._tasks: list[Any] = []
+        self.where = "Ray here" if self._address == "local" else f"Ray at {self._address}"
+
+    def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
+        """As `engines.longest_first`."""
+        return engines.longest_first(items, cost, turn)
+
+    def submit(self, job: Spec) -> Callable[[], str]:
+        """Gives the cluster a job unless it is done."""
+        return self._driver.submit(job)
+
+    def shutdown(self, cancel: bool) -> None:
+        """Leaves the cluster; with `cancel` what runs has some seconds to keep its state."""
+        if not self._ray.is_initialized():
+            return
+        if cancel:
+            for task in reversed(self._tasks):  # the last first: none takes the place of one that ended
+                self._ray.cancel(task)
+            self._ray.wait(self._tasks, num_returns=len(self._tasks), timeout=GRACE_S)
+        self._ray.shutdown()
+
+    def _send(self, name: str, text: str) -> Callable[[], Answer]:
+        self._connect()
+        options: dict[str, Any] = {"num_cpus": self._driver.cores, "max_retries": RETRIES, "max_calls": CALLS}
+        if self._driver.gpu and name != elsewhere.STORED:
+            options |= {"num_gpus": self._share, "max_calls": 1}
+        task = (
+            self._ray.remote(**options, retry_exceptions=False)(elsewhere.do).options(name=name).remote(text)
+        )
+        self._tasks.append(task)
+        return partial(self._answer, name, task)
+
+    def _answer(self, name: str, task: Any) -> Answer:
+        try:
+            return self._ray.get(task)
+        except self._ray.exceptions.RayError as error:
+            raise elsewhere.lost(name, f"{type(error).__name__}: {error}") from error
+
+    def _connect(self) -> None:
+        if self._ray.is_initialized():
+            return
+        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
+        if self._address == "local":
+            settings |= {"_node_ip_address": "127.0.0.1", "object_store_memory": STORE_BYTES}
+            settings |= {"include_dashboard": False}
+        elif self._address != "auto":
+            check_reachable(self._address)
+        try:
+            self._ray.init(self._address, **settings)
+        except ConnectionError as error:
+            why = f"--address {self._address}: no Ray cluster is there ({error})"
+            raise pytest.UsageError(why) from error
+        has = self._ray.cluster_resources()
+        if self._driver.gpu and not has.get("GPU") and self._address == "local":
+            raise pytest.UsageError("--gpus: Ray sees no GPU here; run without --gpus to use the CPU")
+
+
+def check_reachable(address: str) -> None:
+    """Raises pytest.UsageError unless something listens at HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    expected = "expected HOST:PORT of a Ray head (`ray start --head` says it), or auto"
+    if not (host and port.isdecimal()):
+        raise pytest.UsageError(f"--address {address}: {expected}")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise pytest.UsageError(f"--address {address}: {error}; {expected}") from error

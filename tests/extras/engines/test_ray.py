@@ -1,0 +1,105 @@
+"""Ray for real: two nodes on this machine, of which workers, one node and the driver are killed."""
+
+import random
+import signal
+import sys
+
+import pytest
+
+from benchmark.session import engines
+from tests.extras.engines.conftest import kill
+
+ray = pytest.importorskip("ray")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+
+@pytest.fixture(scope="module")
+def cluster(sessions):
+    """A head for drivers, and two nodes with a core and what Ray takes for a GPU each."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SERKIT_CACHE", "OMP_NUM_THREADS", "PYTHONPATH"):
+            patch.setenv(name, sessions.environ[name])
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        made.nodes = [made.add_node(num_cpus=1, num_gpus=1) for _ in range(2)]
+        made.options = ("--engine", "ray", "--address", made.address, "--state-minutes", "0.01")
+        yield made
+        made.shutdown()
+
+
+def test_the_same_numbers_though_a_worker_and_a_node_are_killed(sessions, cluster):
+    session = sessions.begin("nodes", *cluster.options)
+    both = sessions.wait_for(lambda: len(found := sessions.running("nodes")) == 2 and found)
+    kill(random.choice(list(both.values())))
+    sessions.wait_for(lambda: len(sessions.running("nodes")) == 2)
+    cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
+    assert session.wait(300) == 0, sessions.log("nodes").read_text()[-3000:]
+    assert sessions.numbers("nodes") == sessions.numbers("here")
+    cluster.nodes.append(cluster.add_node(num_cpus=1, num_gpus=1))
+
+
+def test_a_driver_that_is_killed_three_times_trains_no_run_twice(sessions, cluster):
+    done = {}
+
+    def one_more_is_done():
+        return sessions.done("driver").keys() > done.keys() and sessions.running("driver")
+
+    for _ in range(3):
+        driver = sessions.begin("driver", *cluster.options)
+        sessions.wait_for(one_more_is_done)
+        kill(driver.pid)
+        driver.wait()
+        sessions.wait_for(lambda: not sessions.running("driver"))  # its tasks end with it
+        before, done = done, sessions.done("driver")
+        assert before.items() <= done.items()
+    sessions.run("driver", *cluster.options)
+    assert done.items() <= sessions.done("driver").items()
+    assert sessions.numbers("driver") == sessions.numbers("here")
+
+
+def test_ctrl_c_keeps_the_states_of_what_runs_and_ends_it(sessions, cluster):
+    driver = sessions.begin("ctrl-c", *cluster.options[:-1], "60")
+    running = sessions.wait_for(lambda: sessions.running("ctrl-c"))
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(30) == pytest.ExitCode.INTERRUPTED
+    assert not sessions.running("ctrl-c")
+    assert any((sessions.folder / "ctrl-c" / "tiny" / key / "state.pt").exists() for key in running)
+    assert "goes on from" in sessions.log("ctrl-c").read_text()
+
+
+def test_results_come_back_where_no_folder_is_shared(sessions, cluster):
+    sessions.run("returned", *cluster.options, "--return-results", "--keep-models")
+    assert sessions.numbers("returned") == sessions.numbers("here")
+    for key in sessions.done("returned"):
+        assert (sessions.folder / "returned" / "tiny" / key / "model.pt").exists()
+
+
+def test_each_run_is_lent_a_gpu_and_says_so_where_it_is_none(sessions, cluster):
+    assert sessions.begin("gpus", *cluster.options, "--gpus").wait(120) == pytest.ExitCode.TESTS_FAILED
+    said = sessions.log("gpus").read_text()
+    assert "JobFailed: SpecError on " in said
+    assert "a GPU was asked for (--gpus), and none is here (CUDA_VISIBLE_DEVICES: 0)" in said
+    assert not sessions.done("gpus")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-n", "2"], "-n with --engine ray: each of the workers*leave -n out*"),
+        (["--address", "127.0.0.1:9"], "--address 127.0.0.1:9: *refused*expected HOST:PORT of a Ray head*"),
+        (["--address", "nowhere"], "--address nowhere: *expected HOST:PORT of a Ray head*"),
+        (["--cores", "0"], "*--cores: '0': expected a whole number, 1 to 1024"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(sessions, options, said):
+    assert sessions.begin("usage", "--engine", "ray", *options).wait(60) == pytest.ExitCode.USAGE_ERROR
+    pytest.LineMatcher(sessions.log("usage").read_text().splitlines()).fnmatch_lines([f"*{said}"])
+
+
+def test_without_the_package_it_says_which_extra_brings_it(monkeypatch):
+    from serkit.errors import ExtraMissing
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    config = type("Config", (), {"option": type("Option", (), {}), "getoption": lambda self, name: None})()
+    with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[ray\]'"):
+        engines.module("ray").Engine(config, None)
