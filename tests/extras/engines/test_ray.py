@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmark.session import engines
-from tests.extras.engines.conftest import kill
+from tests.made_sessions import kill
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")

@@ -1,0 +1,83 @@
+"""Sessions by other engines, of a study of seconds, beside one by this process alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from serkit.files import parse_json
+from tests.made_checkout import TINY
+
+ROOT = Path(__file__).parent.parent
+STUDY = "settled = false" + TINY.replace("epochs = 2", "epochs = 40, evaluations_per_epoch = 0.25")
+NUMBERS = ("table1.csv", "figure3.csv", "cells.csv", "matrix-cells.csv", "verdicts.json")
+
+
+class Sessions:
+    """A folder with a study, in which sessions are begun; all share a cache."""
+
+    def __init__(self, folder, cache):
+        self.folder = folder
+        (folder / "tiny.toml").write_text(STUDY)
+        ours = ("SERKIT_", "PYTEST_", "RAY_", "CUDA_")
+        self.environ = {name: of for name, of in os.environ.items() if not name.startswith(ours)}
+        self.environ |= {
+            "SERKIT_CACHE": str(cache),
+            "OMP_NUM_THREADS": "1",
+            "CI": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def begin(self, results, *options):
+        """A session in a process, whose output goes to a file."""
+        command = [sys.executable, "-m", "benchmark", "run", "tiny.toml", f"--results={results}", *options]
+        with self.log(results).open("ab") as log:
+            return subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log)
+
+    def run(self, results, *options):
+        """One that must go well."""
+        assert self.begin(results, *options).wait(300) == 0, self.log(results).read_text()[-3000:]
+
+    def log(self, results):
+        return self.folder / f"{results}.log"
+
+    def numbers(self, results):
+        """The tables and verdicts that it wrote."""
+        return {name: (self.folder / results / "tiny" / name).read_text() for name in NUMBERS}
+
+    def done(self, results):
+        """When each result was written, by its key."""
+        paths = (self.folder / results / "tiny").glob("*/result.json")
+        return {path.parent.name: path.stat().st_mtime_ns for path in paths}
+
+    def running(self, results):
+        """The processes that train now, by the keys of their runs."""
+        found = {}
+        for path in (self.folder / results / "tiny").glob("*/progress.jsonl"):
+            lines = path.read_text().splitlines()
+            if not path.with_name("result.json").exists() and len(lines) > 1:
+                pid = parse_json(lines[0].encode())["pid"]
+                if Path(f"/proc/{pid}").exists():
+                    found[path.parent.name] = pid
+        return found
+
+    def wait_for(self, what, seconds=120):
+        """What something gives once it is not empty."""
+        ends = time.monotonic() + seconds
+        while not (found := what()):
+            assert time.monotonic() < ends, "it never came"
+            time.sleep(0.05)
+        return found
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def begun(tmp_path_factory):
+    """Sessions, of which one was done by its own process."""
+    made = Sessions(tmp_path_factory.mktemp("sessions"), tmp_path_factory.mktemp("cache"))
+    made.run("here")
+    return made

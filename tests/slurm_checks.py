@@ -1,0 +1,87 @@
+"""Jobs of a real Slurm with two nodes on this machine: `make slurm`, which starts it (tools/slurm)."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.made_sessions import begun, kill
+
+SLURM = ("--engine", "slurm", "--slurm", "partition=all,time=30", "--state-minutes", "0.01")
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory):
+    return begun(tmp_path_factory)
+
+
+def queue():
+    """The jobs that wait or run."""
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def submitted(sessions, results):
+    """How many jobs were given to Slurm."""
+    return len(list((sessions.folder / results / "tiny" / ".slurm").glob("*_submitted.pkl")))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_runs():
+    assert not queue(), "another test's jobs"
+
+
+def test_a_driver_that_is_killed_three_times_finds_its_jobs_again(sessions):
+    done = {}
+
+    def one_more_is_done():
+        return sessions.done("driver").keys() > done.keys() and sessions.running("driver")
+
+    for _ in range(3):
+        driver = sessions.begin("driver", *SLURM)
+        sessions.wait_for(one_more_is_done)
+        kill(driver.pid)
+        driver.wait()
+        before, done = done, sessions.done("driver")
+        assert before.items() <= done.items()
+        assert queue(), "they outlive their driver"
+    sessions.run("driver", *SLURM)
+    assert done.items() <= sessions.done("driver").items()
+    runs = len(sessions.done("driver"))
+    assert submitted(sessions, "driver") <= runs + 3  # and a question about what is stored, of each session
+    assert sessions.numbers("driver") == sessions.numbers("here")
+
+
+def test_a_job_that_is_killed_is_submitted_again_and_goes_on(sessions):
+    driver = sessions.begin("killed", *SLURM)
+    kill(next(iter(sessions.wait_for(lambda: sessions.running("killed")).values())))
+    assert driver.wait(400) == 0, sessions.log("killed").read_text()[-3000:]
+    assert submitted(sessions, "killed") == len(sessions.done("killed")) + 1
+    assert sessions.numbers("killed") == sessions.numbers("here")
+
+
+def test_ctrl_c_takes_jobs_out_of_the_queue_and_keeps_their_states(sessions):
+    driver = sessions.begin("ctrl-c", *SLURM[:-1], "60")
+    running = sessions.wait_for(lambda: sessions.running("ctrl-c"))
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(60) == pytest.ExitCode.INTERRUPTED
+    sessions.wait_for(lambda: not queue(), 40)
+    states = [sessions.folder / "ctrl-c" / "tiny" / key / "state.pt" for key in running]
+    assert any(map(Path.exists, states))
+
+
+def test_the_signal_before_the_time_is_up_keeps_a_state_and_the_job_goes_on(sessions):
+    driver = sessions.begin("signal", *SLURM[:-1], "60")
+    key, pid = next(iter(sessions.wait_for(lambda: sessions.running("signal")).items()))
+    os.kill(pid, signal.SIGUSR1)
+    sessions.wait_for(lambda: (sessions.folder / "signal" / "tiny" / key / "state.pt").exists())
+    assert driver.wait(400) == 0
+    assert submitted(sessions, "signal") == len(sessions.done("signal"))
+
+
+def test_what_sbatch_refuses_is_said(sessions):
+    session = sessions.begin("refused", "--engine", "slurm", "--slurm", "partition=none")
+    assert session.wait(60) == pytest.ExitCode.TESTS_FAILED
+    assert "invalid partition" in sessions.log("refused").read_text()
