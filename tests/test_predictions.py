@@ -24,6 +24,7 @@ from serkit.labels import LABELS, SWAP
 from serkit.resultfile import TAIL
 from serkit.results import Store
 from serkit.run import run
+from tests.made_results import UNPROBED
 
 STUDY = """
 title = "A model from elsewhere"
@@ -78,6 +79,12 @@ def right(folds):
 def imported(table, store, tmp_path, partial=False, study=None):
     table.to_csv(tmp_path / "predictions.csv", index=False)
     return predictions.store(study or made(), Place(store), tmp_path / "predictions.csv", partial)
+
+
+@pytest.fixture
+def unprobed(monkeypatch):
+    """Results without probes, half of what an import takes: for tests of what is imported alone."""
+    monkeypatch.setattr(probe, "probe", lambda *_: UNPROBED)
 
 
 def by_label(store):
@@ -340,7 +347,7 @@ def test_the_page_is_made(both, monkeypatch):
 # --- what is imported ---
 
 
-def test_rows_of_training_clips_and_other_columns_are_ignored(right, folds, store, tmp_path):
+def test_rows_of_training_clips_and_other_columns_are_ignored(right, folds, store, tmp_path, unprobed):
     train = folds[folds["part"] == "train"][["run", "corpus", "path"]].assign(sad=-3.0)
     more = pd.concat([train, right.assign(frames=7)]).sample(frac=1, random_state=0)
     imported(more, store, tmp_path)
@@ -363,13 +370,13 @@ def test_csv_of_many_blocks_and_parquet_are_read_alike(right, tmp_path):
         np.testing.assert_allclose(table[list(LABELS)], right[list(LABELS)], rtol=1e-12)
 
 
-def test_probabilities_of_few_digits_are_taken(right, store, tmp_path):
+def test_probabilities_of_few_digits_are_taken(right, store, tmp_path, unprobed):
     rounded = right.round(4)
     assert (rounded[list(LABELS)].sum(axis=1) != 1).any()
     imported(rounded, store, tmp_path)
 
 
-def test_importing_again_replaces(right, store, tmp_path):
+def test_importing_again_replaces(right, store, tmp_path, unprobed):
     imported(right, store, tmp_path)
     before = by_label(store)
     turned = right.rename(columns=dict(zip(LABELS, [*LABELS[1:], LABELS[0]], strict=True)))
@@ -465,7 +472,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(right, store, tmp_path, wro
     assert not list(store.folder.glob("*/*"))
 
 
-def test_what_was_imported_stays_where_the_next_is_refused(right, store, tmp_path):
+def test_what_was_imported_stays_where_the_next_is_refused(right, store, tmp_path, unprobed):
     imported(right, store, tmp_path)
     before = by_label(store)
     with pytest.raises(PredictionsUnfit):
