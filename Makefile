@@ -1,5 +1,5 @@
 # make bench: the embedded study and its tables.  make test: the unit tests.
-# make check: ruff, mypy, the tests of the tools and of a built wheel.
+# make check: ruff, mypy, the tests of the tools, of a built wheel and of whole sessions.
 # make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
 # make torture: ends runs and sessions on purpose, one of each fault: nothing may be lost.
 # make speed: how fast training works here, beside the usual way.
@@ -31,14 +31,14 @@ retest:
 	@$(MAKE) --no-print-directory test
 
 $(VENV)/.tested: $(VENV)/.made $(SOURCES)
-	$(BIN)/python -m pytest tests/ --ignore=tests/tools --ignore=tests/extras -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/ --ignore=tests/tools --ignore=tests/extras --ignore=tests/whole -n $(JOBS) --dist=worksteal -q
 	@touch $@
 
 check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/tools tests/extras -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/tools tests/extras tests/whole -n $(JOBS) --dist=worksteal -q
 
 browser: env
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'

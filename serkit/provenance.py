@@ -26,7 +26,7 @@ def environment(device: str, packages: tuple[str, ...] = PACKAGES) -> dict[str, 
     return {
         "python": platform.python_version(),
         "serkit": importlib.metadata.version("serkit"),
-        "packages": {package: importlib.metadata.version(package) for package in packages},
+        "packages": {package: _version(package) for package in packages},
         "system": f"{platform.system()} {platform.machine()}",
         "device": device.split(":")[0],
         "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),
@@ -34,6 +34,12 @@ def environment(device: str, packages: tuple[str, ...] = PACKAGES) -> dict[str, 
         "threads": torch.get_num_threads(),
         "git_commit": git_commit(),
     }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Looked up once: ten packages' metadata take 20 ms a run, and a process imports each once."""
+    return importlib.metadata.version(package)
 
 
 def cpu_name() -> str:

@@ -199,22 +199,26 @@ def test_what_an_attempt_left_can_be_shown(tmp_path, lines, spec, error):
     assert said == printable(said)
 
 
-@pytest.mark.parametrize(
-    "name", ["result.json", "spec.json", "progress.jsonl", "error.json", "scores.parquet"]
-)
+NAMES = ("result.json", "spec.json", "progress.jsonl", "error.json", "scores.parquet")
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
-def test_nothing_waits_for_what_is_no_file(store, name, make):
-    path = store.folder / GOOD[0]["key"] / name
-    before = path.read_bytes() if path.exists() else None
-    path.unlink(missing_ok=True)
-    make(path)
+def test_nothing_waits_for_what_is_no_file(store, make):
+    """Each of them in a run of its own, so that one report meets all."""
+    paths = [store.folder / good["key"] / name for good, name in zip(GOOD, NAMES, strict=False)]
+    before = {path: path.read_bytes() for path in paths if path.exists()}
+    assert {path.name for path in before} == {"result.json", "scores.parquet"}
+    for path in paths:
+        path.unlink(missing_ok=True)
+        make(path)
     try:
         looking = progress.Progress(STUDY, store)
         text = status.status(looking, looking.look())
-        collect.Report(STUDY, store)
+        made = collect.Report(STUDY, store)
     finally:
-        path.rmdir() if path.is_dir() else path.unlink()
-        if before is not None:
-            path.write_bytes(before)
-    if name == "result.json":
-        assert f"{path} is damaged" in text
+        for path in paths:
+            path.rmdir() if path.is_dir() else path.unlink()
+            if path in before:
+                path.write_bytes(before[path])
+    assert f"{paths[0]} is damaged" in text
+    assert any(str(paths[-1]) in note for note in made.notes), "and the table was asked for"

@@ -2,10 +2,6 @@
 
 import dataclasses
 import os
-import re
-import subprocess
-import sys
-import textwrap
 import tomllib
 from pathlib import Path
 
@@ -28,10 +24,7 @@ from serkit.labels import LABELS, SWAP
 from serkit.resultfile import TAIL
 from serkit.results import Store
 from serkit.run import run
-from tests.test_docs import BLOCK
-
-ROOT = Path(__file__).parent.parent
-DOCUMENT = ROOT / "docs" / "importing.md"
+from tests.made_results import UNPROBED
 
 STUDY = """
 title = "A model from elsewhere"
@@ -86,6 +79,12 @@ def right(folds):
 def imported(table, store, tmp_path, partial=False, study=None):
     table.to_csv(tmp_path / "predictions.csv", index=False)
     return predictions.store(study or made(), Place(store), tmp_path / "predictions.csv", partial)
+
+
+@pytest.fixture
+def unprobed(monkeypatch):
+    """Results without probes, half of what an import takes: for tests of what is imported alone."""
+    monkeypatch.setattr(probe, "probe", lambda *_: UNPROBED)
 
 
 def by_label(store):
@@ -348,7 +347,7 @@ def test_the_page_is_made(both, monkeypatch):
 # --- what is imported ---
 
 
-def test_rows_of_training_clips_and_other_columns_are_ignored(right, folds, store, tmp_path):
+def test_rows_of_training_clips_and_other_columns_are_ignored(right, folds, store, tmp_path, unprobed):
     train = folds[folds["part"] == "train"][["run", "corpus", "path"]].assign(sad=-3.0)
     more = pd.concat([train, right.assign(frames=7)]).sample(frac=1, random_state=0)
     imported(more, store, tmp_path)
@@ -371,13 +370,13 @@ def test_csv_of_many_blocks_and_parquet_are_read_alike(right, tmp_path):
         np.testing.assert_allclose(table[list(LABELS)], right[list(LABELS)], rtol=1e-12)
 
 
-def test_probabilities_of_few_digits_are_taken(right, store, tmp_path):
+def test_probabilities_of_few_digits_are_taken(right, store, tmp_path, unprobed):
     rounded = right.round(4)
     assert (rounded[list(LABELS)].sum(axis=1) != 1).any()
     imported(rounded, store, tmp_path)
 
 
-def test_importing_again_replaces(right, store, tmp_path):
+def test_importing_again_replaces(right, store, tmp_path, unprobed):
     imported(right, store, tmp_path)
     before = by_label(store)
     turned = right.rename(columns=dict(zip(LABELS, [*LABELS[1:], LABELS[0]], strict=True)))
@@ -473,7 +472,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(right, store, tmp_path, wro
     assert not list(store.folder.glob("*/*"))
 
 
-def test_what_was_imported_stays_where_the_next_is_refused(right, store, tmp_path):
+def test_what_was_imported_stays_where_the_next_is_refused(right, store, tmp_path, unprobed):
     imported(right, store, tmp_path)
     before = by_label(store)
     with pytest.raises(PredictionsUnfit):
@@ -542,72 +541,6 @@ def test_a_study_that_trains_its_own_networks_imports_nothing(right, store, tmp_
         SpecError, match=r"encoder = 'cnn14', which serkit trains; expected encoder = 'imported:N"
     ):
         imported(right, store, tmp_path, study=made(**NETWORK))
-
-
-# --- the worked example ---
-
-STUB = """
-import enum
-import librosa
-import numpy as np
-import pandas as pd
-
-class FeatureSet(enum.Enum):
-    eGeMAPSv02 = 1
-
-class Smile:
-    def __init__(self, feature_set):
-        pass
-
-    def process_file(self, file):
-        wave, rate = librosa.load(file, sr=16_000)
-        mfcc = librosa.feature.mfcc(y=wave, sr=rate)
-        values = np.concatenate([mfcc.mean(axis=1), mfcc.std(axis=1)])
-        index = pd.MultiIndex.from_tuples([(file, 0, 1)], names=["file", "start", "end"])
-        return pd.DataFrame([values], index=index)
-"""
-
-
-@pytest.mark.usefixtures("numbers_only")
-def test_the_worked_example_runs(tmp_path, monkeypatch):
-    """The script as the document has it, between the commands that it names."""
-    blocks = [textwrap.dedent(block) for block in BLOCK.findall(DOCUMENT.read_text(encoding="utf-8"))]
-    (script,) = (block for block in blocks if block.startswith("import opensmile"))
-    (shown,) = (block for block in blocks if block.startswith("title = "))
-    commands = [line for block in blocks for line in block.splitlines() if "-m benchmark" in line]
-    assert [re.sub(" .*", "", line.partition("benchmark ")[2]) for line in commands] == [
-        "folds",
-        "import",
-        "report",
-    ]
-    assert all("svm.toml" in line for line in commands)
-
-    monkeypatch.chdir(tmp_path)
-    name = tomllib.loads(shown)["model"]["encoder"]
-    Path("svm.toml").write_text(STUDY.replace("imported:mine", name))
-    try:
-        import opensmile  # noqa: F401
-    except ImportError:
-        Path("opensmile.py").write_text(STUB)
-    Path("script.py").write_text(script)
-
-    assert called(*commands[0].split()[3:]).exit_code == 0
-    told = subprocess.run(
-        [sys.executable, "-W", "error::FutureWarning", "script.py"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 0, told.stderr
-    outcome = called(*commands[1].split()[3:])
-    assert (outcome.exit_code, outcome.stdout) == (0, f"6 runs of {name} imported into results/svm\n")
-    outcome = called(*commands[2].split()[3:])
-    assert outcome.exit_code == 0
-    assert "6 of 6 runs done" in outcome.stdout
-    assert "Imported: the probabilities of egemaps-svm were made outside serkit" in outcome.stdout
-    results = by_label(Store(tmp_path / "results" / "svm"))
-    own = [of["tests"]["two"]["uACC"]["mean"] for name, of in results.items() if name.startswith("two-")]
-    assert np.mean(own) > 0.4, "it hears something"
 
 
 def test_an_import_that_cannot_be_is_one_line(tmp_path, monkeypatch):

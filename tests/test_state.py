@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 import signal
@@ -86,6 +87,12 @@ def course(kind, keeper=None, recipe=RECIPE, training=TRAINING, percent=100, rep
     return train(model, loader, training, evaluation, report, keeper), model.state_dict()
 
 
+@functools.cache
+def undisturbed(kind):
+    """The training that nothing happens to, made once for all that are compared with it."""
+    return course(kind)
+
+
 def assert_same(one, other):
     (done, state), (again, same_state) = one, other
     assert done.history == again.history
@@ -96,27 +103,29 @@ def assert_same(one, other):
     assert all(torch.equal(value, same_state[name]) for name, value in state.items())
 
 
+LOAD = Loader.load
+
+
+def kill_after(patch, batches):
+    """Kills a training at the nth batch that is loaded from now on, of learning or scoring."""
+    loaded = itertools.count()
+
+    def until(self, *args):
+        if next(loaded) == batches:
+            raise Killed
+        return LOAD(self, *args)
+
+    patch.setattr(Loader, "load", until)
+
+
 @pytest.fixture
 def killed(monkeypatch):
-    """Kills a training at the nth batch that is loaded from now on, of learning or scoring."""
-    load = Loader.load
-
-    def after(batches):
-        loaded = itertools.count()
-
-        def until(self, *args):
-            if next(loaded) == batches:
-                raise Killed
-            return load(self, *args)
-
-        monkeypatch.setattr(Loader, "load", until)
-
-    return after
+    """Kills so in this test."""
+    return functools.partial(kill_after, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", [cnn14, small, frozen])
 def test_one_that_is_killed_five_times_is_the_one_that_never_was(kind, tmp_path, killed):
-    undisturbed = course(kind)
     random = np.random.default_rng(0)
     for _ in range(5):
         killed(int(random.integers(1, 4)))
@@ -125,7 +134,7 @@ def test_one_that_is_killed_five_times_is_the_one_that_never_was(kind, tmp_path,
     killed(-1)
     events = []
     again = course(kind, Keeper(tmp_path / "state", ABOUT, ALWAYS, events.append))
-    assert_same(undisturbed, again)
+    assert_same(undisturbed(kind), again)
     assert len(again[0].resumed) == 5
     froms = [at["iteration"] for at in again[0].resumed]
     assert froms == sorted(froms)
@@ -135,7 +144,6 @@ def test_one_that_is_killed_five_times_is_the_one_that_never_was(kind, tmp_path,
 
 def test_without_each_part_of_the_state_it_is_another(tmp_path, killed, monkeypatch):
     """What is kept is needed: without the optimiser's moments, the generator or a number, numbers differ."""
-    undisturbed = course(small)
     killed(6)  # in the second epoch, behind an evaluation
     with contextlib.suppress(Killed):
         course(small, Keeper(tmp_path / "state", ABOUT, ALWAYS))
@@ -156,17 +164,16 @@ def test_without_each_part_of_the_state_it_is_another(tmp_path, killed, monkeypa
         monkeypatch.setattr(Keeper, "found", changed)
         return course(small, Keeper(tmp_path / "state", ABOUT, 1e9))
 
-    assert_same(undisturbed, without("none of them"))
+    assert_same(undisturbed(small), without("none of them"))
     for name in ("model.", "exp_avg_sq", "generator", "losses"):
         with pytest.raises(AssertionError):
-            assert_same(undisturbed, without(name))
+            assert_same(undisturbed(small), without(name))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_ends_it_leaves_its_state(number, tmp_path, monkeypatch):
     """At once while nothing changes, else after the step; the next one goes on from there."""
-    undisturbed, load = course(small), Loader.load
-    ended = []
+    load, ended = Loader.load, []
     monkeypatch.setattr(signal, "raise_signal", ended.append)
     for batches in (2, 0, 2):  # within the third step, the evaluation behind it, the fifth step
         loaded = itertools.count()
@@ -184,7 +191,7 @@ def test_a_signal_that_ends_it_leaves_its_state(number, tmp_path, monkeypatch):
     assert ended == [number] * 3 if number == signal.SIGTERM else not ended
     monkeypatch.setattr(Loader, "load", load)
     again = course(small, Keeper(tmp_path / "state", ABOUT, 1e9))
-    assert_same(undisturbed, again)
+    assert_same(undisturbed(small), again)
     assert [at["iteration"] for at in again[0].resumed] == [3, 3, 5]
 
 
@@ -212,7 +219,7 @@ def test_one_that_asks_for_the_state_lets_it_go_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Loader, "load", signalled)
     done = course(small, Keeper(tmp_path / "state", ABOUT, 1e9, events.append))
-    assert_same(course(small), done)
+    assert_same(undisturbed(small), done)
     assert [event["kept"] for event in events] == [3, 8]  # in the first evaluation, and behind a step
     assert events[-1]["bytes"] == (tmp_path / "state").stat().st_size
 
@@ -321,13 +328,24 @@ def test_one_of_another_network_is_of_no_use(tmp_path, killed):
     killed(-1)
     with pytest.warns(UserWarning, match=r"starts anew: .*\(its model has other tensors\)"):
         again = course(cnn14, Keeper(tmp_path / "state", ABOUT, 1e9))
-    assert_same(course(cnn14), again)
+    assert_same(undisturbed(cnn14), again)
 
 
 def test_what_was_trained_since_is_kept_at_the_end_for_what_else_takes_time(tmp_path):
     course(small, Keeper(tmp_path / "state", ABOUT, 1e-4))
     again = course(small, Keeper(tmp_path / "state", ABOUT, 1e9))
     assert [at["iteration"] for at in again[0].resumed] == [9]
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """The state that a training leaves which is killed in its last epoch."""
+    path = tmp_path_factory.mktemp("left") / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, 9)
+        with contextlib.suppress(Killed):
+            course(small, Keeper(path, ABOUT, ALWAYS))
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -345,16 +363,13 @@ def test_what_was_trained_since_is_kept_at_the_end_for_what_else_takes_time(tmp_
     ],
     ids="empty cut flipped list tensor parts code pipe folder".split(),
 )
-def test_a_damaged_one_is_said_and_the_training_starts_anew(damage, why, tmp_path, killed):
+def test_a_damaged_one_is_said_and_the_training_starts_anew(damage, why, tmp_path, left):
     path = tmp_path / "state"
-    killed(9)
-    with contextlib.suppress(Killed):
-        course(small, Keeper(path, ABOUT, ALWAYS))
-    killed(-1)
+    path.write_bytes(left)
     damage(path)
     with pytest.warns(UserWarning, match=rf"starts anew: the state in .*state is of no use \(.*{why}"):
         again = course(small, Keeper(path, ABOUT, 1e9))
-    assert_same(course(small), again)
+    assert_same(undisturbed(small), again)
     assert not again[0].resumed
 
 
@@ -383,7 +398,7 @@ def test_a_full_disk_costs_the_state_and_not_the_training(tmp_path, monkeypatch)
     with pytest.warns(UserWarning, match="cannot be kept in .*unexpected pos 576"):
         done = course(small, Keeper(tmp_path / "state", ABOUT, ALWAYS))
     assert list(tmp_path.iterdir()) == []
-    assert_same(course(small), done)
+    assert_same(undisturbed(small), done)
 
 
 def test_the_older_one_stays_until_the_newer_is_there(tmp_path, monkeypatch):

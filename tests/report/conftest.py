@@ -1,6 +1,7 @@
-"""The paper's study with results as published; a store for a small one."""
+"""The paper's study with results as published; built-in studies of which nothing is done; a store."""
 
 import csv
+import functools
 
 import pytest
 
@@ -26,6 +27,18 @@ def undrawn(monkeypatch):
             (folder / f"{name}.{ending}").write_text(f"{len(figure.axes)} panels")
 
     monkeypatch.setattr(figures, "save", save)
+
+
+@pytest.fixture(scope="session")
+def undone(tmp_path_factory):
+    """A built-in study by its name, and its report before anything is done: planning alone takes a second."""
+
+    @functools.cache
+    def of(name):
+        study = studies.read(name)
+        return collect.Report(study, Store(tmp_path_factory.mktemp(name) / "not" / "made" / "yet"))
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -319,11 +319,11 @@ def test_every_table_can_be_saved_as_it_is(store):
 
 
 @pytest.mark.parametrize("name", studies.names())
-def test_before_anything_is_done_the_page_is_there_and_says_so(name, tmp_path):
-    study, store = studies.read(name), Store(tmp_path / "nothing")
-    made = of(study, store)
+def test_before_anything_is_done_the_page_is_there_and_says_so(name, undone):
+    shown = undone(name)
+    made = Page(page.html(shown))
     text = " ".join("".join(made.text).split())
-    found = collect.Report(study, store).verdicts
+    found = shown.verdicts
     assert {verdict.answer for verdict in found} == {UNTOLD}
     assert text.count("cannot be said yet") == len(found), "nothing that is asked for is in vain"
     for verdict in found:

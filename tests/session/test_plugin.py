@@ -1,6 +1,5 @@
-"""The plugin from outside, as a user meets it: sessions in a folder of their own, alone and under xdist."""
+"""The plugin from outside, as a user meets it: sessions in a folder of their own."""
 
-import itertools
 import json
 import sys
 from collections import Counter
@@ -8,16 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
-import fastjsonschema  # noqa: F401  (pytester's sessions forget what they import, and these load once)
-import hypothesis  # noqa: F401
-import joblib  # noqa: F401
 import pandas as pd
-import pandas.core.arrays.arrow.extension_types
 import pytest
 
-import benchmark.report.write
-import benchmark.session.live
-import benchmark.session.machine
 import serkit.corpora.synthetic
 import serkit.measure
 import serkit.run
@@ -27,6 +19,7 @@ from benchmark.session import work
 from benchmark.study import exhibits
 from serkit.errors import CorpusMissing, ResultsUnwritable
 from serkit.results import Store
+from tests.made_checkout import add_to_conftest, results
 from tests.made_results import made_measurement, made_result, put
 
 pytest_plugins = "pytester"
@@ -39,17 +32,6 @@ TUNING = '[tuning]\ntrain = [["folded"]]\nlearning_rates = [1e-4, 1e-2]\nbatch_s
 def more(checkout, name, text):
     """Another study: the one of seconds, and what is added to it."""
     (checkout.path / name).write_text((checkout.path / "tiny.toml").read_text() + text)
-
-
-def add_to_conftest(checkout, text):
-    with (checkout.path / "conftest.py").open("a") as file:
-        file.write(text)
-
-
-def results(checkout, study="tiny"):
-    """The labels of what is done."""
-    done = (checkout.path / "results" / study).glob("*/result.json")
-    return {path.parent.name.rpartition("-")[0] for path in done}
 
 
 def empty_files(with_cases):
@@ -137,53 +119,6 @@ def test_acoustics_are_measured_and_shown(checkout, monkeypatch):
     assert (checkout.path / "results/heard/figure4.md").is_file()
 
 
-def test_a_killed_worker_costs_one_case_and_the_tables_still_come(checkout, monkeypatch, capfd):
-    for name, seconds in {"LOOK_EVERY_SECONDS": 0.05, "PLAN_EVERY_SECONDS": 0.0}.items():
-        monkeypatch.setattr(benchmark.session.live, name, seconds)
-    add_to_conftest(
-        checkout,
-        """
-import os, time
-from benchmark.session import work
-from tests.made_results import made_result, put
-
-def pytest_configure(config):
-    if hasattr(config, "workerinput"):
-        work.do = do
-
-def do(job, place):
-    time.sleep(0.3)
-    if job.label == "folded-aug0-fold01":
-        os.kill(os.getpid(), 9)
-    result = made_result(job, lambda *_: 0.5, evaluations=2)
-    put(place.store, result)
-    return result["key"]
-""",
-    )
-    kills = itertools.chain([3], itertools.repeat(4))  # one more since the session began
-    monkeypatch.setattr(benchmark.session.machine, "memory_kills", lambda: next(kills))
-    chosen = ("--study", "tiny.toml", "-k", "large or folded-aug0-fold01")
-    outcome = checkout.runpytest_inprocess(*chosen, "-n", "1")
-    outcome.assert_outcomes(passed=1, failed=1)
-    outcome.stdout.fnmatch_lines(
-        [
-            "*crashed while running*folded-aug0-fold01*",
-            "the system killed it for want of memory: fewer workers or a smaller batch take less. The same*",
-            "*trained from random initialisation*",
-            "1 of 7 runs done*",
-            "LARGE *",
-            "FOLDED *--*",
-        ]
-    )
-    assert results(checkout) == {"large-aug0"}  # what the next session takes as it is
-    said = capfd.readouterr().out  # where no terminal is, and pytest's own went elsewhere
-    assert "  0 of 2 done, 1 running, 1 left, " in said
-    assert "  1 of 2 done, " in said or "  0 of 2 done, 1 failed, " in said
-    report = (checkout.path / "results/tiny/report.md").read_text()
-    assert "FOLDED-SCRAMBLED" in report
-    assert "| -- " in report  # the runs that were not asked for
-
-
 def test_a_missing_corpus_skips_with_where_and_how(checkout, monkeypatch):
     monkeypatch.setenv("SERKIT_DATA", str(checkout.path))
     outcome = checkout.runpytest_inprocess("-rs", "-k", "iemocap-aug0-fold04 and not seed and not lr")
@@ -235,54 +170,6 @@ def test_unwritable_results_fail_with_the_way_out(checkout, monkeypatch):
     outcome.assert_outcomes(failed=1, deselected=6 + empty_files(2))
     outcome.stdout.fnmatch_lines(["*ResultsUnwritable: results cannot be written to*SERKIT_RESULTS*"])
     outcome.stdout.no_fnmatch_line("*INTERNALERROR*")
-
-
-def test_each_worker_gets_its_gpu_and_threads_and_a_new_worker_the_crashed_ones(checkout, monkeypatch):
-    monkeypatch.setattr(benchmark.session.machine, "installed_gpus", lambda: 2)
-    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    checkout.makepyfile(
-        test_devices="""
-import os, pathlib, time
-import pytest
-
-@pytest.mark.parametrize("number", range(8))
-def test_device(number, worker_id):
-    here = pathlib.Path(__file__).parent
-    (here / f"{worker_id}.gpu").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-    assert os.environ["OMP_NUM_THREADS"] == "2"
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
-    time.sleep(0.2)
-    if number == 0 and not (here / "crashed").exists():
-        (here / "crashed").write_text(worker_id)
-        os.kill(os.getpid(), 9)
-"""
-    )
-    outcome = checkout.runpytest_inprocess("test_devices.py", "-n", "2", "--gpus")
-    outcome.assert_outcomes(passed=7, failed=1)
-    given = {path.stem: path.read_text() for path in checkout.path.glob("*.gpu")}
-    assert sorted(given[worker] for worker in ("gw0", "gw1")) == ["0", "1"]
-    if "gw2" in given:  # the replacement, unless the other was done before it started
-        assert given["gw2"] == given[(checkout.path / "crashed").read_text()]
-
-
-def test_without_gpus_workers_use_the_cpu_and_one_process_the_gpu(checkout, monkeypatch):
-    monkeypatch.setattr(benchmark.session.machine, "installed_gpus", lambda: 2)
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    checkout.makepyfile(
-        test_device="""
-import os
-
-def test_device(pytestconfig):
-    wanted = os.environ["WANTED"]
-    assert pytestconfig.pluginmanager.get_plugin("benchmark-engine").place.device == wanted
-    assert wanted == "cuda" or os.environ["CUDA_VISIBLE_DEVICES"] == ""
-    assert os.environ["OMP_NUM_THREADS"] == "7"  # as the user said
-"""
-    )
-    for wanted, arguments in (("cuda", []), ("cpu", ["-n", "1"])):
-        monkeypatch.setenv("WANTED", wanted)
-        checkout.runpytest_inprocess("test_device.py", *arguments).assert_outcomes(passed=1)
 
 
 def test_a_case_without_memory_fails_with_one_message_and_the_next_goes_on(checkout, monkeypatch):

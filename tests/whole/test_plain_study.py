@@ -11,8 +11,8 @@ from serkit.labels import LABELS
 from serkit.results import Store
 from serkit.run import run
 from serkit.specs import CorpusSpec, ModelSpec, Recipe, RunSpec
-from tests import plain_study
-from tests.plain_study import RATE_HZ, Clips, Settings
+from tests.whole import plain_study
+from tests.whole.plain_study import RATE_HZ, Clips, Settings
 
 SECONDS = 0.62  # the shortest that CNN14 takes
 TRAINING, TEST = (28, 22, 18, 12), (24, 10, 20, 6)  # clips a class: uACC and wACC are not the same

@@ -1,0 +1,3 @@
+"""What tests of whole sessions share."""
+
+from tests.made_checkout import checkout  # noqa: F401
