@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmark.session import elsewhere, engines, machine
-from benchmark.session.elsewhere import RETRIES, Answer, Driver
+from benchmark.session.elsewhere import RETRIES, Answer, Driver, JobFailed
 from benchmark.session.work import Place
 from serkit.errors import ExtraMissing
 from serkit.files import parse_json, read_bytes, write_whole
@@ -85,7 +85,7 @@ class Engine:
         self._queue: dict[str, str] = {}  # what is not submitted yet: names and texts, in order
         self._submitted: dict[str, Submitted] = {}
         self._tries: Counter[str] = Counter()
-        self._lost: dict[str, str] = {}  # what was lost too often, and why
+        self._lost: dict[str, JobFailed] = {}  # what is to be said of those that nobody does
         self._there: set[str] | None = None  # jobs in the queue as this session began
         self._looked = 0.0
         self.where = f"Slurm ({self._cluster})" if self._cluster != "slurm" else "Slurm"
@@ -117,7 +117,7 @@ class Engine:
         while not (path := self._answer_path(name)).exists():
             self._look()
             if name in self._lost:
-                raise elsewhere.lost(name, self._lost[name])
+                raise self._lost[name]
             time.sleep(min(1.0, LOOK_S[self._cluster]))
         return elsewhere.read_answer(read_bytes(path))
 
@@ -138,7 +138,8 @@ class Engine:
                 del self._submitted[name]
                 self._tries[name] += 1
                 if self._tries[name] > RETRIES:
-                    self._lost[name] = f"job {of.job.job_id}, whose output is in {of.job.paths.stderr}"
+                    why = f"job {of.job.job_id}, whose output is in {of.job.paths.stderr}"
+                    self._lost[name] = elsewhere.lost(name, why)
                 else:
                     self._queue = {name: of.text} | self._queue
         if names := list(self._queue)[: max(0, self._at_once - len(self._submitted))]:
@@ -147,18 +148,19 @@ class Engine:
     def _submit(self, names: Sequence[str]) -> None:
         texts = {name: self._queue.pop(name) for name in names}
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             executor = self._executor()
             with executor.batch():
                 given = ((name, str(self._answer_path(name)), text) for name, text in texts.items())
                 jobs = {name: executor.submit(on_node, path, text) for name, path, text in given}
+            for name, job in jobs.items():
+                write_whole(self._job_path(name), json.dumps({"id": job.job_id}))
+                if self._cluster == "debug":
+                    job.results()
         except Exception as error:  # whatever a library makes of what sbatch says
-            self._lost |= dict.fromkeys(names, f"they could not be submitted: {error}")
+            self._lost |= dict.fromkeys(names, JobFailed(f"it could not be submitted: {error}"))
             return
-        for name, job in jobs.items():
-            write_whole(self._job_path(name), json.dumps({"id": job.job_id}))
-            self._submitted[name] = Submitted(job, texts[name])
-            if self._cluster == "debug":
-                job.results()
+        self._submitted |= {name: Submitted(job, texts[name]) for name, job in jobs.items()}
 
     def _executor(self) -> Any:
         executor = getattr(self._submitit, CLUSTERS[self._cluster])(self._folder)
