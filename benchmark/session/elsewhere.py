@@ -40,7 +40,10 @@ STORED = "stored"
 """The name of what is asked about results that are there; all other names are of runs."""
 
 Answer = dict[str, Any]
-"""What a node says: `keys`, or `error` with its `message`; `host`, `warnings`, and `files` that come back."""
+"""What a node says: `keys`, or `error` with its `message`; `host`, `warnings`, and `files` that come back.
+
+Of results that are stored a key is empty where the node cannot tell it.
+"""
 Send = Callable[[str, str], Callable[[], Answer]]
 """An engine's: takes a name and a text to a node; what it returns waits for the answer."""
 
@@ -84,10 +87,8 @@ class Driver:
             self.begin()
             answer = wait()
             (found,) = answered(answer)
-            check(
-                Path(found).name == found and found.startswith(f"{job.label}-"),
-                f"{shown(found)} is no key of it",
-            )
+            of_it = Path(found).name == found and found.startswith(f"{job.label}-")
+            check(of_it, f"{shown(found)} is no key of {job.label}")
             if self._returned:
                 self.place.store.take(found, answer["files"], TABLE_OF[job.kind])
             return found
@@ -180,9 +181,17 @@ def _done(told: Mapping[str, Any]) -> Answer:
     place = _placed(told)
     jobs = [from_json(job) for job in told["jobs"]]
     if told["only_keys"]:
-        return {"keys": [work.key_of(job, place) for job in jobs]}
+        return {"keys": [_key_of(job, place) for job in jobs]}
     (key,) = (work.do(job, place) for job in jobs)
     return {"keys": [key], "files": place.store.files(key) if told["returned"] else {}}
+
+
+def _key_of(job: Spec, place: Place) -> str:
+    """The key, or nothing where a corpus is missing or unfit: whoever does the job is told why."""
+    try:
+        return work.key_of(job, place)
+    except SerkitError:
+        return ""
 
 
 def _placed(told: Mapping[str, Any]) -> Place:

@@ -1,0 +1,222 @@
+"""Jobs told and answered as plain data: what travels, what is asked for once, what is said of failures."""
+
+import json
+import warnings
+
+import pytest
+
+from benchmark import study as studies
+from benchmark.session import elsewhere, work
+from benchmark.session.elsewhere import Driver, JobFailed, answered, do, name_of
+from benchmark.session.work import Place
+from serkit import __version__, encoders
+from serkit.errors import CorpusMissing, CorpusUnfit
+from serkit.files import parse_json
+from serkit.results import Store
+from tests.made_checkout import TINY
+from tests.made_results import made_result, put_clips, value
+
+OPTIONS = {"gpus": False, "cores": 1, "return_results": False}
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return [case.spec for case in studies.plan(studies.read(str(tmp_path / "tiny.toml")))]
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(Store(tmp_path / "shared" / "tiny"), data=tmp_path, state_minutes=3.0)
+
+
+class Node:
+    """An engine whose node is this process; results are made up there, by the copy of corpora it has."""
+
+    def __init__(self, monkeypatch, copy="0123"):
+        self.told, self.copy = [], copy
+        monkeypatch.setattr(work, "do", self.do)
+        monkeypatch.setattr(work, "key_of", lambda job, place: made_result(job, value, copy=self.copy)["key"])
+
+    def send(self, name, text):
+        self.told.append((name, json.loads(text)))
+        return lambda: do(text)
+
+    def do(self, job, place):
+        result = made_result(job, value, copy=self.copy)
+        if place.store.get(result["key"]) is None:
+            put_clips(place.store, result)
+        return result["key"]
+
+    @property
+    def asked(self):
+        return [name for name, _ in self.told]
+
+
+def driver(place, node, **options):
+    return Driver((OPTIONS | options).__getitem__, place, node.send)
+
+
+def test_what_travels_is_plain_and_comes_out_as_it_was(jobs, place, monkeypatch):
+    node, seen = Node(monkeypatch), []
+    monkeypatch.setattr(work, "do", lambda job, there: seen.append((job, there)) or node.do(job, there))
+    for job in jobs:
+        driver(place, node).submit(job)()
+    assert [job for job, _ in seen] == jobs
+    for _, there in seen:
+        assert (there.store, there.data, there.state_minutes) == (place.store, place.data, 3.0)
+        assert (there.device, there.worker) == ("cpu", elsewhere.HOST)
+    for name, told in node.told:
+        assert told["version"] == __version__
+        assert told["beside"] == [str(folder) for folder in encoders.BESIDE]
+        assert "/" not in name
+
+
+def test_names_are_of_what_is_asked_for_and_all_differ(jobs):
+    assert len({name_of(job) for job in jobs}) == len(jobs)
+    assert name_of(jobs[0]) == name_of(type(jobs[0])(**vars(jobs[0])))
+
+
+def test_what_is_stored_is_asked_about_once_and_not_done_again(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    for job in jobs[:3]:
+        node.do(job, place)
+    asking = driver(place, node)
+    waits = [asking.submit(job) for job in jobs]
+    assert node.asked == [name_of(job) for job in jobs[3:]]
+    keys = [wait() for wait in waits]
+    assert node.asked == [*map(name_of, jobs[3:]), elsewhere.STORED]
+    assert all(map(place.store.get, keys))
+
+
+def test_a_result_of_another_copy_of_the_corpora_is_none(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    old = node.do(jobs[0], place)
+    node.copy = "4567"
+    new = driver(place, node).submit(jobs[0])()
+    assert new != old
+    assert node.asked == [elsewhere.STORED, name_of(jobs[0])]
+
+
+def test_a_damaged_result_is_done_again(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    key = node.do(jobs[0], place)
+    waiting = driver(place, node).submit(jobs[0])
+    path = place.store.run_folder(key) / "scores.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert waiting() == key
+    assert node.asked == [elsewhere.STORED, name_of(jobs[0])]
+
+
+def test_what_a_node_cannot_read_is_said_of_its_own_cases_alone(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    for job in jobs:
+        node.do(job, place)
+
+    def key_of(job, there):
+        if "folded" in job.train:
+            raise CorpusMissing("FOLDED is not here")
+        return made_result(job, value, copy=node.copy)["key"]
+
+    def missing(job, there):
+        raise CorpusMissing("FOLDED is not here")
+
+    monkeypatch.setattr(work, "key_of", key_of)
+    monkeypatch.setattr(work, "do", missing)
+    asking = driver(place, node)
+    waits = {job: asking.submit(job) for job in jobs}
+    for job, wait in waits.items():
+        if "folded" in job.train:
+            with pytest.raises(CorpusMissing, match=f"FOLDED is not here .on {elsewhere.HOST}."):
+                wait()
+        else:
+            assert wait()
+
+
+def test_a_rerun_asks_about_nothing(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    node.do(jobs[0], place)
+    again = Place(**vars(place) | {"rerun": True})
+    driver(again, node).submit(jobs[0])()
+    assert node.asked == [name_of(jobs[0])]
+    assert node.told[0][1]["place"]["rerun"] is True
+
+
+@pytest.mark.parametrize("error", [CorpusUnfit("it cannot be used"), ZeroDivisionError("a bug")])
+def test_any_other_error_says_what_and_where(jobs, place, monkeypatch, error):
+    def failing(job, place):
+        raise error
+
+    node = Node(monkeypatch)
+    monkeypatch.setattr(work, "do", failing)
+    with pytest.raises(
+        JobFailed, match=rf"(?s){type(error).__name__} on {elsewhere.HOST}: .*{error}"
+    ) as caught:
+        driver(place, node).submit(jobs[0])()
+    assert ("Traceback" in str(caught.value)) == isinstance(error, ZeroDivisionError)
+
+
+def test_warnings_come_back(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+
+    def warning(job, there):
+        warnings.warn("the pack is damaged", stacklevel=1)
+        return node.do(job, there)
+
+    monkeypatch.setattr(work, "do", warning)
+    with pytest.warns(UserWarning, match=f"{elsewhere.HOST}: the pack is damaged"):
+        driver(place, node).submit(jobs[0])()
+
+
+def test_another_serkit_and_a_missing_gpu_are_said(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    monkeypatch.setattr(elsewhere.machine, "visible_gpus", list)
+    with pytest.raises(JobFailed, match=r"SpecError on .*: a GPU was asked for \(--gpus\), and none is here"):
+        driver(place, node, gpus=True).submit(jobs[0])()
+    monkeypatch.setattr(elsewhere, "__version__", "0.0.0")
+    text = driver(place, node)._text([jobs[0]])
+    monkeypatch.undo()
+    with pytest.raises(JobFailed, match=f"serkit here is {__version__}, that of the session 0.0.0"):
+        answered(do(text))
+
+
+def test_files_come_back_where_no_folder_is_shared(jobs, place, monkeypatch, tmp_path):
+    monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
+    node = Node(monkeypatch)
+    key = driver(place, node, return_results=True).submit(jobs[0])()
+    (theirs,) = (tmp_path / "cache" / "returned").iterdir()
+    mine = place.store.run_folder(key)
+    assert {path.name: path.read_bytes() for path in mine.iterdir()} == {
+        path.name: path.read_bytes() for path in (theirs / key).iterdir()
+    }
+    assert place.store.finished(key, "scores")
+
+
+@pytest.mark.parametrize("name", ["../result.json", "/tmp/x", "..", ""])
+def test_no_file_that_comes_back_leads_elsewhere(jobs, place, monkeypatch, name):
+    from serkit.errors import ResultDamaged
+
+    node = Node(monkeypatch)
+    key = node.do(jobs[0], place)
+    files = place.store.files(key)
+    with pytest.raises(ResultDamaged, match="is no finished run"):
+        place.store.take(key, files | {name: b"x"}, "scores")
+    with pytest.raises(ResultDamaged, match="is no finished run"):
+        place.store.take(key, {}, "scores")
+    with pytest.raises(ResultDamaged, match="was damaged"), pytest.warns(UserWarning, match="is damaged"):
+        place.store.take(key, files | {"scores.parquet": b"x"}, "scores")
+
+
+@pytest.mark.parametrize("key", ["../../etc", "large-aug0", "other-aug0-0123456789ab", "/"])
+def test_a_key_that_is_not_of_the_job_is_refused(jobs, place, monkeypatch, key):
+    node = Node(monkeypatch)
+    monkeypatch.setattr(work, "do", lambda job, there: key)
+    with pytest.raises(Exception, match="is no key of large-aug0"):
+        driver(place, node).submit(next(job for job in jobs if job.label == "large-aug0"))()
+
+
+def test_told_text_is_json_alone(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    driver(place, node).submit(jobs[0])()
+    assert parse_json(json.dumps(node.told[0][1]).encode())
