@@ -2,6 +2,7 @@
 # make check: ruff, mypy, the tests of the tools, of a built wheel and of whole sessions.
 # make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
 # make torture: ends runs and sessions on purpose, one of each fault: nothing may be lost.
+# make slurm: jobs of a real Slurm with two nodes, started on this machine's loopback (tools/slurm).
 # make speed: how fast training works here, beside the usual way.
 # make browser: the page in the Chromium that is installed (apt-get install chromium).
 # make retest: the unit tests even where nothing changed.
@@ -17,7 +18,7 @@ SOURCES := $(shell find serkit benchmark cases tools tests docs -name '*.py' -o 
 # Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test retest check browser torture gpu speed env clean
+.PHONY: bench test retest check browser torture slurm gpu speed env clean
 
 bench: env
 	$(BIN)/python -m pytest cases/ --study synthetic -n $(JOBS)
@@ -45,7 +46,13 @@ browser: env
 	$(BIN)/python -m pytest tests/browser_checks.py -q
 
 torture: env
-	$(BIN)/python -m benchmark torture --faults 29 --minutes 2
+	@$(BIN)/python -m benchmark torture --only session --faults 11 & sessions=$$!; code=0; \
+	$(BIN)/python -m benchmark torture --but session --faults 18 || code=1; \
+	wait $$sessions && exit $$code
+
+# As root, with Debian's slurm-wlm and munge.
+slurm: env
+	tools/slurm $(BIN)/python -m pytest tests/slurm_checks.py -q
 
 gpu:
 	@PYTHON=$(PYTHON) tools/gpu

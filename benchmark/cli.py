@@ -290,10 +290,11 @@ def import_(
 @main.command()
 @study_option("whose runs; it has one of its own")
 @click.option("--only", default="", help="Those with this in their names, as: session.")
+@click.option("--but", default="", help="None with this in their names.")
 @click.option("--faults", type=click.IntRange(1), default=200, help="How many at most.")
 @click.option("--minutes", type=click.FloatRange(0), default=120.0, help="No new one begins after so many.")
 @options.seed_option("which runs, and when")
-def torture(study_name: str | None, only: str, faults: int, minutes: float, seed: int) -> None:
+def torture(study_name: str | None, only: str, but: str, faults: int, minutes: float, seed: int) -> None:
     """End runs on purpose, and see that nothing is lost.
 
     Kills, signals, full disks, folders that vanish, damaged files, clocks that jump, too little memory: of
@@ -304,7 +305,7 @@ def torture(study_name: str | None, only: str, faults: int, minutes: float, seed
     from benchmark import torture as torturing
 
     study = studies.read(study_name or str(torturing.OWN))
-    sys.exit(0 if torturing.torture(study, only, faults, minutes, seed, say) else 1)
+    sys.exit(0 if torturing.torture(study, torturing.named_so(only, but), faults, minutes, seed, say) else 1)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ from benchmark import cli, options
 from benchmark import study as studies
 from serkit import corpora, doctor
 from serkit.results import Store
+from tests.made_checkout import TINY
 from tests.made_results import made_result, put
 from tools.roomnet import __main__ as roomnet
 from tools.speed import __main__ as speed
@@ -153,6 +155,36 @@ def test_plan_is_of_the_study_with_sizes_from_where_they_are(tmp_path):
     words = " ".join(outcome.stdout.split())
     assert "MSP-Podcast published; IEMOCAP published; CREMA-D published" in words
     assert not Path("results").exists()
+
+
+def test_a_command_for_each_case_that_is_left_and_each_stands_alone(tmp_path, monkeypatch):
+    """What others are compared with comes first, then what takes longest."""
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "mine.toml").write_text(TINY.replace("epochs = 2", "epochs = 1"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    given = ("--study", "a folder/mine.toml", "--results", "some results")
+    lines = called("plan", *given, "--commands").stdout.splitlines()
+    cases = {case.id: case for case in studies.plan(studies.read("a folder/mine.toml"))}
+    ids = [shlex.split(line)[-2] for line in lines]
+    assert sorted(ids) == sorted(cases)
+    order = [(cases[id].turn, -cases[id].cost) for id in ids]
+    assert order == sorted(order)
+    with monkeypatch.context() as other:
+        other.setenv("SERKIT_CACHE", str(tmp_path / "other"))  # a line has its own
+        ran = subprocess.run(lines[0], shell=True, cwd="/", capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "some results" / "mine" / ran.stdout.strip() / "result.json").exists()
+    assert not (tmp_path / "other").exists()
+    assert called("plan", *given, "--commands").stdout.splitlines() == lines[1:]
+
+
+def test_one_case_by_its_id():
+    unknown = called("case", "synthetic", "synmsp-aug")
+    assert unknown.exit_code == 2
+    assert "no case 'synmsp-aug' in synthetic; did you mean 'synmsp-aug0'?" in unknown.stderr
+    missing = called("case", "open", "ravdess-aug0-fold00")
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "CorpusMissing: " in missing.stderr
 
 
 def test_plan_of_corpora_of_unknown_size_shows_the_cases():

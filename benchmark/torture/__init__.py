@@ -28,10 +28,25 @@ OWN = Path(__file__).with_name("study.toml")
 COLUMNS = {"fault": "Fault", "times": "Times", "survived": "Survived", "repeated": "Repeated, s"}
 
 
+def named_so(only: str, but: str) -> list[Fault]:
+    """The faults with `only` in their names and, unless it is empty, without `but`. Raises SpecError."""
+    kinds = [fault for fault in FAULTS if only in fault.name and not (but and but in fault.name)]
+    if not kinds:
+        names = ", ".join(fault.name for fault in FAULTS)
+        asked = shown(only) + (f" in its name, and not {shown(but)}" if but else " in its name")
+        raise SpecError(f"no fault has {asked}; expected a part of one of: {names}")
+    return kinds
+
+
 def torture(
-    study: Study, only: str, faults: int, minutes: float, seed: int, say: Callable[[str], None]
+    study: Study,
+    kinds: Sequence[Fault],
+    faults: int,
+    minutes: float,
+    seed: int,
+    say: Callable[[str], None],
 ) -> bool:
-    """Does faults with `only` in their names: so many, or as many as there is time for; prints a table.
+    """Does faults of some kinds: so many, or as many as there is time for; prints a table.
 
     A fault is survived where no result that was there is lost or another, the next call ends well, and then
     every result is what it is without faults, bit for bit. Sessions are struck one after another, each where
@@ -40,9 +55,6 @@ def torture(
     Returns:
         Whether all were survived.
     """
-    if not (kinds := [fault for fault in FAULTS if only in fault.name]):
-        names = ", ".join(fault.name for fault in FAULTS)
-        raise SpecError(f"no fault has {shown(only)} in its name; expected a part of one of: {names}")
     folder = Path(tempfile.mkdtemp(prefix="serkit-torture-"))
     bench, ends = Bench(study, folder, random.Random(seed)), time.monotonic() + 60 * minutes
     times: dict[str, list[float]] = {}

@@ -102,6 +102,29 @@ def test_the_plan_in_a_line(live):
     assert live.plan_line(seen) == "2 of 4 done, 1 failed, 1 skipped"
 
 
+def test_of_runs_elsewhere_the_store_says_which_are_done_and_which_run(store):
+    """pytest waits for one case at a time, whatever nodes do meanwhile."""
+    live = Live(Progress(STUDY, store), elsewhere=True)
+    live.chosen([nodeid(name) for name in (FIRST, SECOND, THIRD, FOURTH)])
+    live.note(nodeid(FIRST), "running")  # it is waited for
+    lying = {FOURTH: done(CASES[FOURTH], 60.0)}
+    seen = states(**lying, **at_work(SECOND, "node-1"), **at_work(THIRD, "node-2"))
+    assert [row[:2] for row in live.rows(seen)] == [("node-1", SECOND), ("node-2", THIRD)]
+    assert live.plan_line(seen).startswith("1 of 4 done, 2 running, 1 left, about ")
+    live.note(nodeid(FIRST), "failed")
+    assert live.plan_line(seen).startswith("1 of 4 done, 1 failed, 2 running, about ")
+    again = Live(Progress(STUDY, store), rerun=True, elsewhere=True)
+    again.chosen([nodeid(FOURTH)])
+    assert again.plan_line(states(**lying)) == "0 of 1 done, 1 left, about 60 s left"
+
+
+def test_corpora_that_nodes_read_are_shown(store):
+    live = Live(Progress(STUDY, store), elsewhere=True)
+    live.chosen([nodeid(FIRST)])
+    store.report_reading("syniemocap", {"packed": 3, "of": 9})
+    assert live.rows(states()) == [("", "SYN-IEMOCAP", "3 of 9 clips decoded")]
+
+
 def test_what_is_run_again_is_not_done(store):
     live = Live(Progress(STUDY, store), rerun=True)
     live.chosen([nodeid(FIRST), nodeid(SECOND)], workers=2)
