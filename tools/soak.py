@@ -1,6 +1,7 @@
-"""Thousands of tiny runs in one session, in which nothing grows: `python -m tools.soak [--runs 2000]`.
+"""Thousands of tiny runs in one session, in which nothing grows: `python -m tools.soak`.
 
-Two workers train networks of one channel for an epoch on generated speech, seed after seed. Memory of their
+Two workers, or what else pytest is told (`-- --engine ray`), train networks of one channel for an epoch on
+generated speech, seed after seed. Memory of their
 own (RssAnon) and open files, of the workers and of the controller, are read from /proc meanwhile, and shown
 by tenths of the cases, with the time that a case took. All lies in a temporary folder. Linux only.
 """
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from serkit.settings import MAX_SEEDS, check
 ROOT = Path(__file__).parent.parent
 EVERY_S = 0.5
 PARTS = 10
+HOW = ("-n", "2")
 RATES = 10  # of augmentation; each is a condition
 STUDY = """
 title = "Soak"
@@ -38,7 +41,7 @@ figure2 = {{ train = [["near"], ["far"]], test = ["near", "far"] }}
 """
 
 
-def soak(runs: int, folder: Path) -> pd.DataFrame:
+def soak(runs: int, folder: Path, how: Sequence[str] = HOW) -> pd.DataFrame:
     """Runs so many cases, in twenties, and gives a row for each look at each process.
 
     Columns: done (cases), seconds, worker (or the controller), pid, memory_mb, files. Raises SerkitError: a
@@ -49,7 +52,7 @@ def soak(runs: int, folder: Path) -> pd.DataFrame:
     study, log = folder / "soak.toml", folder / "log.txt"
     rates = [100 * rate // RATES for rate in range(RATES)]
     study.write_text(STUDY.format(seeds=list(range(seeds)), rates=rates), encoding="utf-8")
-    called = [sys.executable, "-m", "benchmark", "run", str(study), "-q", "-n", "2", "--results=results"]
+    called = [sys.executable, "-m", "benchmark", "run", str(study), "-q", *how, "--results=results"]
     environ = {**os.environ, "SERKIT_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT), "CI": "1"}
     looks, began = [], time.monotonic()
     with log.open("wb") as said:
@@ -104,9 +107,11 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=2000, help="cases, a multiple of 20")
+    parser.add_argument("how", nargs="*", default=HOW, help="what pytest is told, behind --; default -n 2")
+    given = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            looks = soak(parser.parse_args().runs, Path(folder))
+            looks = soak(given.runs, Path(folder), given.how)
     except SerkitError as error:
         sys.exit(str(error))
     print(by_tenths(looks).to_markdown(index=False, floatfmt=".3f"))

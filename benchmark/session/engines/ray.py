@@ -22,6 +22,9 @@ from serkit.errors import ExtraMissing
 from serkit.specs import Spec
 
 T = TypeVar("T")
+ON_LOOPBACK = (
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # at 0 nothing listens beyond; `_node_ip_address` does not do it
+)
 CONNECT_S = 5.0  # a wrong address is minutes of silent retries in Ray itself
 CALLS = 20  # runs of a process without a GPU, which takes seconds to start; with one each has its own
 GRACE_S = 8.0  # for what runs to keep its state when a session is cancelled
@@ -42,12 +45,15 @@ class Engine:
     def __init__(self, config: pytest.Config, place: Place) -> None:
         """Starts nothing yet."""
         engines.alone(config, "ray")
+        self._address = str(config.getoption("address"))
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self._address == "local":
+            os.environ.setdefault(ON_LOOPBACK, "0")
         try:
             import ray
         except ImportError as error:
             raise ExtraMissing("ray", "ray") from error
-        self._ray, self._address = ray, str(config.getoption("address"))
+        self._ray = ray
         self._share = 1 / config.getoption("runs_per_gpu")
         self._driver = Driver(config.getoption, place, self._send)
         self._tasks: list[Any] = []
@@ -93,8 +99,7 @@ class Engine:
             return
         settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
         if self._address == "local":
-            settings |= {"_node_ip_address": "127.0.0.1", "object_store_memory": STORE_BYTES}
-            settings |= {"include_dashboard": False}
+            settings |= {"include_dashboard": False, "object_store_memory": STORE_BYTES}
         elif self._address != "auto":
             check_reachable(self._address)
         try:

@@ -3,6 +3,7 @@
 import random
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,25 @@ def test_each_run_is_lent_a_gpu_and_says_so_where_it_is_none(sessions, cluster):
     assert "JobFailed: SpecError on " in said
     assert "a GPU was asked for (--gpus), and none is here (CUDA_VISIBLE_DEVICES: 0)" in said
     assert not sessions.done("gpus")
+
+
+def listening():
+    """Where this machine listens beyond its loopback, as Linux lists it."""
+    lines = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    loopback = ("0100007F:", "0000000000000000FFFF00000100007F:", "00000000000000000000000001000000:")
+    return {line[1] for line in lines if line[3] == "0A" and not line[1].startswith(loopback)}
+
+
+def test_on_one_machine_nothing_listens_beyond_its_loopback(sessions):
+    before = listening()
+    session = sessions.begin("alone", "--engine", "ray", "--state-minutes", "0.01", "-k", "large")
+    sessions.wait_for(lambda: sessions.running("alone"))
+    assert listening() <= before
+    assert session.wait(120) == 0
 
 
 @pytest.mark.parametrize(
