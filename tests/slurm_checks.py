@@ -1,14 +1,17 @@
 """Jobs of a real Slurm with two nodes on this machine: `make slurm`, which starts it (tools/slurm)."""
 
 import os
+import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.made_sessions import begun, kill
 
+ROOT = Path(__file__).parent.parent
 SLURM = ("--engine", "slurm", "--slurm", "partition=all,time=30", "--state-minutes", "0.01")
 
 
@@ -85,3 +88,27 @@ def test_what_sbatch_refuses_is_said(sessions):
     session = sessions.begin("refused", "--engine", "slurm", "--slurm", "partition=none")
     assert session.wait(60) == pytest.ExitCode.TESTS_FAILED
     assert "invalid partition" in sessions.log("refused").read_text()
+
+
+def test_the_array_script_of_the_documents_does_the_study_without_an_engine(sessions):
+    text = (ROOT / "docs" / "scaling.md").read_text()
+    script = text[text.index("    #!/bin/bash\n    #SBATCH --partition=gpu") :].split("\n\n")[0]
+    lines = [line.strip() for line in script.splitlines() if not re.search("partition|gpus|time", line)]
+    (sessions.folder / "array.sh").write_text(
+        "\n".join(lines).replace("--cpus-per-task=4", "--cpus-per-task=1")
+    )
+    told = {
+        "cwd": sessions.folder,
+        "env": sessions.environ,
+        "text": True,
+        "check": True,
+        "stdout": subprocess.PIPE,
+    }
+    plan = [sys.executable, "-m", "benchmark", "plan", "--study", "tiny.toml", "--results", "array"]
+    commands = subprocess.run([*plan, "--commands"], **told).stdout
+    (sessions.folder / "runs.txt").write_text(commands)
+    subprocess.run(["sbatch", f"--array=1-{len(commands.splitlines())}", "array.sh"], **told)
+    sessions.wait_for(lambda: not queue(), 300)
+    report = [sys.executable, "-m", "benchmark", "report", "--study", "tiny.toml", "--results", "array"]
+    subprocess.run(report, **told)
+    assert sessions.numbers("array") == sessions.numbers("here")

@@ -159,7 +159,8 @@ OF_PYTEST = {"-n", "-k", "-m", "-q", "-x", "-rs", "--collect-only", "--dist", "-
 
 @every_document
 def test_pytest_options_and_marks_are_there(document):
-    plugin = (ROOT / "benchmark" / "session" / "plugin.py").read_text()
+    session = ROOT / "benchmark" / "session"
+    plugin = "".join(path.read_text() for path in (session / "plugin.py", *session.glob("engines/*.py")))
     ours = set(re.findall(r'^\s+(?:group.addoption\()?"(--[\w-]+)"[,:]', plugin, re.MULTILINE))
     assert "--study" in ours
     for words in commands(unlisted(document.read_text())):
