@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -72,9 +73,9 @@ def written(store):
 
 
 @contextlib.contextmanager
-def process(code, store, **settings):
+def process(code, store, *words, **settings):
     """A Python process that has `store` and `spec`, killed in the end."""
-    command = [sys.executable, "-c", WRITER + code, str(store.folder), SPEC.canonical()]
+    command = [sys.executable, "-c", WRITER + code, str(store.folder), SPEC.canonical(), *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **settings)
     try:
@@ -260,6 +261,25 @@ while True:
             running.wait(30)
         result = written(store)
         assert result["number"] == result["end"] >= 3
+
+
+def test_of_two_hosts_that_save_one_run_at_once_one_stays_whole(store):
+    """Locks hold within a host. What one saved stands beside a table of the same, in the end."""
+    code = """
+import serkit.files, serkit.keeping
+serkit.files.DRAFT = f".{sys.argv[3]}.draft"
+serkit.keeping.PAUSE_S = 0.01 * int(sys.argv[3])
+store.run_folder(spec.key).mkdir(parents=True, exist_ok=True)
+for _ in range(30): save(int(sys.argv[3]))
+print("saved", flush=True)
+"""
+    with process(code, store, "1") as one, process(code, store, "2") as other:
+        assert [read_line(one), read_line(other)] == ["saved", "saved"]
+    result = written(store)
+    table = store.run_folder(SPEC.key) / "scores.parquet"
+    assert result["files"] == {table.name: hashlib.sha256(table.read_bytes()).hexdigest()}
+    assert table.read_text() == str(result["number"]) * 100_000
+    assert names_in(store.run_folder(SPEC.key)) == ["result.json", "scores.parquet"]
 
 
 # --- claims ---
