@@ -269,17 +269,23 @@ def test_of_two_hosts_that_save_one_run_at_once_one_stays_whole(store):
 import serkit.files, serkit.keeping
 serkit.files.DRAFT = f".{sys.argv[3]}.draft"
 serkit.keeping.PAUSE_S = 0.01 * int(sys.argv[3])
-store.run_folder(spec.key).mkdir(parents=True, exist_ok=True)
-for _ in range(30): save(int(sys.argv[3]))
-print("saved", flush=True)
+for _ in sys.stdin:
+    save(int(sys.argv[3]))
+    print("saved", flush=True)
 """
-    with process(code, store, "1") as one, process(code, store, "2") as other:
-        assert [read_line(one), read_line(other)] == ["saved", "saved"]
-    result = written(store)
-    table = store.run_folder(SPEC.key) / "scores.parquet"
-    assert result["files"] == {table.name: hashlib.sha256(table.read_bytes()).hexdigest()}
-    assert table.read_text() == str(result["number"]) * 100_000
-    assert names_in(store.run_folder(SPEC.key)) == ["result.json", "scores.parquet"]
+    store.run_folder(SPEC.key).mkdir(parents=True)
+    hosts = [process(code, store, number, stdin=subprocess.PIPE) for number in "12"]
+    with hosts[0] as one, hosts[1] as other:
+        for _ in range(25):
+            for host in (one, other):
+                host.stdin.write("now\n")
+                host.stdin.flush()
+            assert [read_line(one), read_line(other)] == ["saved", "saved"]
+            result = written(store)
+            table = store.run_folder(SPEC.key) / "scores.parquet"
+            assert result["files"] == {table.name: hashlib.sha256(table.read_bytes()).hexdigest()}
+            assert table.read_text() == str(result["number"]) * 100_000
+            assert names_in(store.run_folder(SPEC.key)) == ["result.json", "scores.parquet"]
 
 
 # --- claims ---
