@@ -1,5 +1,6 @@
 """Sessions by other engines, of a study of seconds, beside one by this process alone."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ class Sessions:
     def __init__(self, folder, cache):
         self.folder = folder
         (folder / "tiny.toml").write_text(STUDY)
+        self.begun = []
         ours = ("SERKIT_", "PYTEST_", "RAY_", "CUDA_")
         self.environ = {name: of for name, of in os.environ.items() if not name.startswith(ours)}
         self.environ |= {
@@ -34,7 +36,9 @@ class Sessions:
         """A session in a process, whose output goes to a file."""
         command = [sys.executable, "-m", "benchmark", "run", "tiny.toml", f"--results={results}", *options]
         with self.log(results).open("ab") as log:
-            return subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log)
+            begun = subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log)
+        self.begun.append(begun)
+        return begun
 
     def run(self, results, *options):
         """One that must go well."""
@@ -63,7 +67,7 @@ class Sessions:
                     found[path.parent.name] = pid
         return found
 
-    def wait_for(self, what, seconds=120):
+    def wait_for(self, what, seconds=300):
         """What something gives once it is not empty."""
         ends = time.monotonic() + seconds
         while not (found := what()):
@@ -76,8 +80,13 @@ def kill(pid):
     os.kill(pid, signal.SIGKILL)
 
 
-def begun(tmp_path_factory):
-    """Sessions, of which one was done by its own process."""
+@contextlib.contextmanager
+def sessions_in(tmp_path_factory):
+    """Sessions, of which one was done by its own process; none outlives the tests."""
     made = Sessions(tmp_path_factory.mktemp("sessions"), tmp_path_factory.mktemp("cache"))
-    made.run("here")
-    return made
+    try:
+        made.run("here")
+        yield made
+    finally:
+        for session in made.begun:
+            session.kill()

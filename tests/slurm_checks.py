@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.made_sessions import begun, kill
+from tests.made_sessions import kill, sessions_in
 
 ROOT = Path(__file__).parent.parent
 SLURM = ("--engine", "slurm", "--slurm", "partition=all,time=30", "--state-minutes", "0.01")
@@ -17,7 +17,8 @@ SLURM = ("--engine", "slurm", "--slurm", "partition=all,time=30", "--state-minut
 
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory):
-    return begun(tmp_path_factory)
+    with sessions_in(tmp_path_factory) as sessions:
+        yield sessions
 
 
 def queue():

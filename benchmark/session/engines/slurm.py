@@ -38,7 +38,7 @@ CLUSTERS = {"slurm": "SlurmExecutor", "local": "LocalExecutor", "debug": "DebugE
 AT_ONCE = 1000  # jobs of ours in the queue: most sites allow no more, and no larger arrays
 FOREVER_MIN = 60 * 24 * 365
 NOTICE_S = 90  # before its time is up a job keeps its state
-LOOK_S = {"slurm": 10.0, "local": 0.2, "debug": 0.0}
+LOOK_S = {"slurm": 10.0, "local": 0.2, "debug": 0.1}
 UNSEEN_S = {"slurm": 60.0, "local": 0.0, "debug": 0.0}  # until another host's files are seen
 
 
