@@ -3,6 +3,7 @@
 # make gpu: what needs a GPU: checks, figures of speed, the embedded study; at most eight minutes (tools/gpu).
 # make torture: ends runs and sessions on purpose, one of each fault: nothing may be lost.
 # make slurm: jobs of a real Slurm with two nodes, started on this machine's loopback (tools/slurm).
+# make docs: the documents as a site, in build/docs.
 # make speed: how fast training works here, beside the usual way.
 # make browser: the page in the Chromium that is installed (apt-get install chromium).
 # make retest: the unit tests even where nothing changed.
@@ -18,7 +19,7 @@ SOURCES := $(shell find serkit benchmark cases tools tests docs -name '*.py' -o 
 # Without bytecode every worker compiles PyTorch's Python anew: 10 s instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test retest check browser torture slurm gpu speed env clean
+.PHONY: bench test retest check browser torture slurm docs gpu speed env clean
 
 bench: env
 	$(BIN)/python -m pytest cases/ --study synthetic -n $(JOBS)
@@ -53,6 +54,11 @@ torture: env
 # As root, with Debian's slurm-wlm and munge.
 slurm: env
 	tools/slurm $(BIN)/python -m pytest tests/slurm_checks.py -q
+
+docs: env
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m tools.docs_site
+	@echo "Open build/docs/index.html."
 
 gpu:
 	@PYTHON=$(PYTHON) tools/gpu

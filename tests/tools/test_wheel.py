@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[2]
 PACKED = ("serkit", "benchmark", "cases", "docs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
@@ -33,6 +35,10 @@ def installed(tmp_path_factory):
     built = (*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(wheels), str(source))
     subprocess.run(built, check=True)
     (wheel,) = wheels.glob("*.whl")
+    assert wheel.stat().st_size < 2_000_000
+    with zipfile.ZipFile(wheel) as packed:
+        (about,) = (name for name in packed.namelist() if name.endswith(".dist-info/METADATA"))
+        Metadata.from_email(packed.read(about), validate=True)  # raises
     venv.create(made, with_pip=False, symlinks=True)
     python = made / "bin" / "python"
     subprocess.run((*pip, "--python", str(python), "install", "--no-deps", str(wheel)), check=True)
