@@ -67,14 +67,16 @@ def _write(report: Report, folder: Path, colours: str) -> list[str]:
 
 def _draw(report: Report, folder: Path, colours: str) -> dict[str, bytes]:
     """Draws every figure into a folder; returns them as SVG, by name."""
-    from benchmark.report import figures  # matplotlib comes with it
+    from benchmark.report import figures, summary  # matplotlib comes with them
 
     drawn = {}
+    pictures = list(summary.pictures(report.study.title, report.verdicts))
     for kind, numbers in report.exhibits:
-        pictures = kind.draw_figures(report.study, numbers, colours) if hasattr(kind, "draw_figures") else ()
-        for name, figure in pictures:
-            figures.save(figure, folder, name)
-            drawn[name] = (folder / f"{name}.svg").read_bytes()
+        if hasattr(kind, "draw_figures"):
+            pictures += kind.draw_figures(report.study, numbers, colours)
+    for name, figure in pictures:
+        figures.save(figure, folder, name)
+        drawn[name] = (folder / f"{name}.svg").read_bytes()
     return drawn
 
 
