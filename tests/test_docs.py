@@ -187,8 +187,8 @@ def test_make_targets_are_there(document):
             assert words[1] in targets, words
 
 
-def test_the_readme_quotes_the_report_of_the_real_study():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_findings_quote_the_report_of_the_real_study():
+    readme = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
     report = ROOT / "results" / "open-small" / "report.md"
     said = report.read_text(encoding="utf-8").replace("\\", "")
     quoted = re.findall(r"(?:^>.*\n)+", readme, re.MULTILINE)

@@ -23,7 +23,7 @@ PAGES = {
 }
 PARTS = {
     "Use": "corpora study encoders importing running scaling command-line",
-    "Read": "reading-the-page reading-the-paper statistics controls worlds acoustics augmentation",
+    "Read": "findings reading-the-page reading-the-paper statistics controls worlds acoustics augmentation",
     "Trust": "reliability security performance footguns lab-log",
     "Look up": "results python contributing changelog citing",
 }
