@@ -131,14 +131,15 @@ def weights(names: tuple[str, ...], verify: bool) -> None:
     default="paper",
     help="Colours of heat maps: the paper's green and red, or ones that everybody can tell apart.",
 )
-def report(study_name: str, results: str | None, seeds: int | None, colours: str) -> None:
+@click.option("--full", is_flag=True, help="Show every table and each verdict with its numbers.")
+def report(study_name: str, results: str | None, seeds: int | None, colours: str, full: bool) -> None:
     """Rebuild a study's page, figures and tables.
 
     From the results that are there; nothing is run.
     """
     from benchmark.report.write import assemble
 
-    text, _ = assemble(*opened(study_name, results, seeds), colours)
+    text, _ = assemble(*opened(study_name, results, seeds), colours, full)
     say(text)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shlex
 from pathlib import Path
 
 from benchmark.report import escape, page, verdicts
@@ -14,7 +16,7 @@ from serkit.results import OF_ENCODERS, Store, unwritable
 from serkit.words import printable
 
 
-def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, Report]:
+def assemble(study: Study, store: Store, colours: str = "paper", full: bool = True) -> tuple[str, Report]:
     """Writes every exhibit under the study's folder, from the results that are there.
 
     Writes `index.html`, `report.md`, each table as `<name>.md`, `.csv` and `.tex`, each figure as `.png`,
@@ -23,7 +25,7 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, R
     `safe` colours (`benchmark.report.exhibits.changes`).
 
     Returns:
-        The same for the terminal, and the report.
+        The same for the terminal, or of it the first table and the verdicts, and the report.
 
     Raises:
         ResultsUnwritable: the folder cannot be written, or one of the files.
@@ -47,7 +49,13 @@ def assemble(study: Study, store: Store, colours: str = "paper") -> tuple[str, R
     kinds = {"": files, "as .md, .csv, .tex: ": names}
     kinds["as .png, .svg, .pdf: "] = pictures
     written = "; ".join(f"{kind}{', '.join(names)}" for kind, names in kinds.items() if names)
-    return printable(_terminal(report, f"written to {store.folder}: {written}")), report
+    if full:
+        return printable(_terminal(report, f"written to {store.folder}: {written}")), report
+    again = (
+        f"python -m benchmark report --study {study.given} --results {shlex.quote(str(store.folder.parent))}"
+    )
+    where = f"Each verdict with its numbers, and all else: {store.folder / page.NAME}\nHere: {again} --full"
+    return printable(_in_short(report, where)), report
 
 
 def _write(report: Report, folder: Path, colours: str) -> list[str]:
@@ -89,6 +97,16 @@ def _markdown(report: Report, pictures: dict[str, bytes]) -> str:
     chosen = "What was chosen where the paper is silent"
     parts.append(Table("choices", chosen, ["Point", "Choice"], report.choices).markdown("##"))
     return "\n\n".join(parts) + "\n"
+
+
+def _in_short(report: Report, where: str) -> str:
+    """What is found in a screen: cautions, the first table with a number, verdicts without theirs."""
+    parts = [report.study.title, *filter(None, [report.interim]), *report.notes]
+    shown = [table for table in report.tables if not table.aside]
+    shown = [table for table in shown if re.search(r"\d\.\d", table.text("plain"))][:1] or shown[:1]
+    parts += ["\n".join([table.title, "", table.text("simple"), *table.legend]) for table in shown]
+    parts.append("\n".join(f"{of.answer:16}{of.claim}" for of in report.verdicts))
+    return "\n\n".join([*parts, where])
 
 
 def _terminal(report: Report, written: str) -> str:

@@ -99,7 +99,7 @@ class Controller:
         if reporter := config.pluginmanager.get_plugin("terminalreporter"):
             reporter.ensure_newline()
             reporter.write_line("making the page, tables and figures ...")  # some seconds
-        self._summary, report = write.assemble(self._study, self._store)
+        self._summary, report = write.assemble(self._study, self._store, full=False)
         self._wrong["not as it is known to be"] = report.wrong
         if config.getoption("assert_paper"):
             self._wrong["disagrees with the paper (--assert-paper)"] = paper.disagreements(report.cells)

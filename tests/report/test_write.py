@@ -123,6 +123,16 @@ def test_a_title_is_text_wherever_it_is_written(store):
 
 
 @pytest.mark.usefixtures("numbers_only")
+def test_in_short_a_table_and_each_verdict_in_a_line(one_done):
+    text, report = assemble(STUDY, one_done, full=False)
+    assert sum(table.title in text for table in report.tables) == 1
+    lines = text.splitlines()
+    assert all(f"{of.answer:16}{of.claim}" in lines for of in report.verdicts)
+    assert not any(of.sentence in text for of in report.verdicts)
+    assert all(note in text for note in report.notes)
+    assert f"--study {STUDY.given} --results {one_done.folder.parent} --full" in lines[-1]
+
+
 def test_assemble_writes_every_exhibit(paper, as_published, shown, monkeypatch):
     monkeypatch.setattr("benchmark.report.write.Report", lambda *_: shown)
     text, report = assemble(paper, as_published)
