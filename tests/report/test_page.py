@@ -421,7 +421,11 @@ def test_a_report_is_a_page_tables_and_figures(store):
     assert written == {
         *("index.html", "report.md", "verdicts.json", "cells.csv", "matrix-cells.csv", "null-cells.csv"),
         *(f"{name}.{end}" for name in tables for end in ("md", "csv", "tex")),
-        *(f"{name}.{end}" for name in ("answer", "figure2", "figure3", "rates") for end in ("png", "svg", "pdf")),
+        *(
+            f"{name}.{end}"
+            for name in ("answer", "figure2", "figure3", "rates")
+            for end in ("png", "svg", "pdf")
+        ),
     }
     for name in ("index.html", "figure2", "rates"):
         assert name in text.splitlines()[-1]

@@ -133,6 +133,7 @@ def test_in_short_a_table_and_each_verdict_in_a_line(one_done):
     assert f"--study {STUDY.given} --results {one_done.folder.parent} --full" in lines[-1]
 
 
+@pytest.mark.usefixtures("numbers_only")
 def test_assemble_writes_every_exhibit(paper, as_published, shown, monkeypatch):
     monkeypatch.setattr("benchmark.report.write.Report", lambda *_: shown)
     text, report = assemble(paper, as_published)
