@@ -40,7 +40,8 @@ check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/tools tests/extras tests/whole -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/tools tests/extras tests/whole --ignore=tests/extras/engines -n $(JOBS) --dist=worksteal -q
+	$(BIN)/python -m pytest tests/extras/engines -q
 
 browser: env
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[browser]'
