@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.files import cache_folder, house_libraries
 from serkit.results import Store
+from serkit.signals import USR1
 from serkit.specs import CHECKPOINTS, METRICS
 from serkit.words import did_you_mean, printable
 
@@ -171,7 +173,8 @@ def status(study_name: str, results: str | None, seeds: int | None, watch: bool)
 @click.option(
     "--commands", is_flag=True, help="Print a command for each case that is left, and nothing else."
 )
-def plan(study_name: str, results: str | None, seeds: int | None, commands: bool) -> None:
+@click.option("--cores", type=click.IntRange(1), default=1, help="Cores of each command.")
+def plan(study_name: str, results: str | None, seeds: int | None, commands: bool, cores: int) -> None:
     """Show what a study would do from here.
 
     Cases done and left, clips to train on and to score, and hours for 1, 4 and 16 devices of each kind whose
@@ -184,8 +187,8 @@ def plan(study_name: str, results: str | None, seeds: int | None, commands: bool
 
     if commands:
         study, root = studies.read(study_name, seeds), Path(results) if results else studies.results_root()
-        for line in plans.commands(study_name, study, Store(root / study.name), seeds):
-            click.echo(line)
+        lines = plans.commands(study_name, study, Store(root / study.name), seeds, cores)
+        click.echo("\n".join(lines) if lines else "nothing is left", err=not lines)
         return
     say(plans.text(*opened(study_name, results, seeds), studies.data_folder()))
 
@@ -209,6 +212,8 @@ def case(study_name: str, case_id: str, results: str | None, seeds: int | None) 
         raise click.UsageError(f"no case {case_id!r} in {study_name}{did_you_mean(case_id, specs)}")
     root = Path(results) if results else studies.results_root()  # made where it is missing, as by a session
     device = "cuda" if machine.visible_gpus() else "cpu"
+    if USR1:
+        signal.signal(USR1, signal.SIG_IGN)  # but in a training, which keeps its state
     place = work.Place(Store(root / study.name), studies.data_folder(), device)
     say(work.do(specs[case_id], place))
 

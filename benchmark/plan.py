@@ -34,7 +34,9 @@ from serkit.results import Store, left_out, other_methods, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
 from serkit.words import many
 
-PASSED_ON = ("SERKIT_DATA", "SERKIT_CACHE", "SERKIT_CODE", "OMP_NUM_THREADS")
+PASSED_ON = dict.fromkeys(("SERKIT_DATA", "SERKIT_CACHE", "SERKIT_WEIGHTS"), os.pathsep)
+PASSED_ON |= {"SERKIT_CODE": ",", "PYTHONPATH": os.pathsep}
+"""Variables that hold paths, and what stands between these."""
 DEVICES = (1, 4, 16)  # how many, for the hours
 HEADERS = ("Exhibit", "Training set", "Done", "Left", "Clips to\ntrain on", "Clips\nto score")
 
@@ -79,14 +81,19 @@ def text(study: Study, store: Store, data: Path | None) -> str:
     return "\n\n".join(parts)
 
 
-def commands(name: str, study: Study, store: Store, seeds: int | None) -> list[str]:
+def commands(name: str, study: Study, store: Store, seeds: int | None, cores: int) -> list[str]:
     """A command for a shell of each case that is neither done nor running, in the order that is best.
 
-    Each stands alone, in any folder: with whole paths, and with what of the environment serkit asks for.
+    Each stands alone, in any folder, on so many cores: with whole paths, and with what of the environment
+    serkit asks for.
     """
     rest = [state.case for state in Progress(study, store).look() if state.state not in (DONE, RUNNING)]
     rest.sort(key=lambda case: (case.turn, -case.cost))
-    asked = [f"{variable}={os.environ[variable]}" for variable in PASSED_ON if variable in os.environ]
+    asked = [f"OMP_NUM_THREADS={cores}"]
+    for variable, between in PASSED_ON.items():
+        paths = os.environ.get(variable, "").split(between)
+        whole = (os.path.abspath(path) if os.path.exists(path) else path for path in paths if path)
+        asked += [f"{variable}={between.join(whole)}"] if any(paths) else []
     given = os.path.abspath(name) if name.endswith(".toml") else name
     more = [f"--results={store.folder.parent.absolute()}", *([f"--seeds={seeds}"] if seeds else [])]
     words = ["env", *asked, sys.executable, "-m", "benchmark", "case", given]

@@ -103,6 +103,9 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
                 if draft.suffix == ".draft" and draft.name.startswith(f"{path.name}."):
                     yield from _old(draft, DRAFTS, lock)
             yield from _old(lock, LOCKS, lock) if why or not whole else ()
+    for path in (run for study in _entries(cache / "returned") for run in _entries(study)):
+        if (used := _used(path)) is not None and time.time() - used > days * DAY_S:
+            yield from _old(path, UNUSED.format(f"{days:g}"))
     for path in _entries(cache / "kept"):
         if not re.fullmatch(".+-[0-9a-f]{12}", path.name) or not _is(path, stat.S_ISDIR):
             continue

@@ -85,9 +85,21 @@ def test_the_signal_before_the_time_is_up_keeps_a_state_and_the_job_goes_on(sess
     assert submitted(sessions, "signal") == len(sessions.done("signal"))
 
 
+def test_where_squeue_does_not_answer_nothing_is_submitted_twice(sessions, tmp_path):
+    (tmp_path / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "squeue").chmod(0o755)
+    sessions.environ["PATH"] = f"{tmp_path}:{(path := sessions.environ['PATH'])}"
+    try:
+        session = sessions.begin("silent", *SLURM)
+    finally:
+        sessions.environ["PATH"] = path
+    assert session.wait(60) == pytest.ExitCode.USAGE_ERROR
+    assert "squeue does not answer" in sessions.log("silent").read_text()
+
+
 def test_what_sbatch_refuses_is_said(sessions):
     session = sessions.begin("refused", "--engine", "slurm", "--slurm", "partition=none")
-    assert session.wait(60) == pytest.ExitCode.TESTS_FAILED
+    assert session.wait(150) == pytest.ExitCode.TESTS_FAILED
     assert "invalid partition" in sessions.log("refused").read_text()
 
 

@@ -161,7 +161,7 @@ def test_a_command_for_each_case_that_is_left_and_each_stands_alone(tmp_path, mo
     """What others are compared with comes first, then what takes longest."""
     (tmp_path / "a folder").mkdir()
     (tmp_path / "a folder" / "mine.toml").write_text(TINY.replace("epochs = 2", "epochs = 1"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("SERKIT_DATA", "data")
     given = ("--study", "a folder/mine.toml", "--results", "some results")
     lines = called("plan", *given, "--commands").stdout.splitlines()
     cases = {case.id: case for case in studies.plan(studies.read("a folder/mine.toml"))}
@@ -169,7 +169,9 @@ def test_a_command_for_each_case_that_is_left_and_each_stands_alone(tmp_path, mo
     assert sorted(ids) == sorted(cases)
     order = [(cases[id].turn, -cases[id].cost) for id in ids]
     assert order == sorted(order)
-    assert all(line.startswith(f"env SERKIT_DATA={tmp_path}/data SERKIT_CACHE=") for line in lines)
+    assert all(
+        line.startswith(f"env OMP_NUM_THREADS=1 SERKIT_DATA={tmp_path}/data SERKIT_CACHE=") for line in lines
+    )
     case = cases[ids[0]]
     put(Store(tmp_path / "some results" / "mine"), made_result(case.spec, lambda *_: 0.5))
     assert called("plan", *given, "--commands").stdout.splitlines() == lines[1:]

@@ -13,12 +13,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import traceback
+import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,11 @@ from serkit.settings import check
 from serkit.specs import Spec, from_json
 from serkit.words import shown
 
+SEEN_S = 30.0  # until a result that another host wrote is seen in a shared folder
 RETRIES = 3
 """How often a job is begun again whose process or node was lost; what it raised itself is not tried again."""
 STORED = "stored"
-"""The name of what is asked about results that are there; all other names are of runs."""
+"""The beginning of what is asked about results that are there; all other names are of runs."""
 
 Answer = dict[str, Any]
 """What a node says: `keys`, or `error` with its `message`; `host`, `warnings`, and `files` that come back.
@@ -60,59 +63,69 @@ class Driver:
         self.place, self.gpu, self.cores = place, bool(chosen("gpus")), int(chosen("cores"))
         self._returned = bool(chosen("return_results"))
         self._send = send
-        self._stored: dict[Spec, list[str]] | None = None
-        self._asked: list[Spec] = []  # that have results
-        self._said: Callable[[], Answer] | None = None
-        self._keys: dict[Spec, str] | None = None
+        self._jobs: list[Spec] = []
+        self._stored: dict[Spec, list[str]] = {}  # keys of what is stored, by what a plan asks for
+        self._asked: list[Spec] = []  # of the jobs those that have results
+        self._waits: dict[Spec, Callable[[], Answer]] = {}  # for those that are asked for
+        self._keys: Callable[[], dict[Spec, str]] = dict  # by the copy of the corpora that a node has
+        self._shared = True  # until a result was not seen
 
     def submit(self, job: Spec) -> Callable[[], str]:
-        """Asks for a job, unless its result may be stored; what it returns waits for the key.
+        """Notes a job; what it returns waits for the key, once `begin` was called.
 
         Which raises CorpusMissing, and JobFailed for anything else that the job raised.
         """
-        if not self.place.rerun and job in self._found():
-            self._asked.append(job)
-            return partial(self._checked, job)
-        return self._sent(job)
+        self._jobs.append(job)
+        return partial(self._key, job)
 
     def begin(self) -> None:
-        """Asks about all results that are stored; before anything is waited for."""
-        if self._asked and self._said is None:
-            self._said = self._send(STORED, self._text(self._asked, only_keys=True))
+        """Asks about all that is stored, then for what is missing. Raises SerkitError."""
+        self.place.store.check_writable()
+        for spec, result in () if self.place.rerun else self.place.store.all():
+            self._stored.setdefault(spec.plan(), []).append(result["key"])
+        self._asked = [job for job in self._jobs if job in self._stored]
+        if self._asked:
+            said = self._send(f"{STORED}-{uuid.uuid4().hex[:12]}", self._text(self._asked, only_keys=True))
+            self._keys = cache(
+                lambda: dict(zip(self._asked, answered(said(), len(self._asked)), strict=True))
+            )
+        for job in self._jobs:
+            if job not in self._stored:
+                self._ask(job)
 
-    def _sent(self, job: Spec) -> Callable[[], str]:
-        wait = self._send(name_of(job), self._text([job]))
+    def _ask(self, job: Spec) -> None:
+        self._waits[job] = self._send(name_of(job), self._text([job]))
 
-        def key() -> str:
-            self.begin()
-            answer = wait()
-            (found,) = answered(answer)
-            of_it = Path(found).name == found and found.startswith(f"{job.label}-")
-            check(of_it, f"{shown(found)} is no key of {job.label}")
-            if self._returned:
-                self.place.store.take(found, answer["files"], TABLE_OF[job.kind])
-            return found
-
+    def _key(self, job: Spec) -> str:
+        """The key of a job, whose result is done again if it is of another copy or damaged."""
+        if job in self._stored:
+            key = self._keys()[job]
+            if key in self._stored[job] and self.place.store.finished(key, TABLE_OF[job.kind]):
+                return key
+            self._ask(job)
+        answer = self._waits[job]()
+        (key,) = answered(answer, 1)
+        of_it = Path(key).name == key and key.startswith(f"{job.label}-")
+        check(of_it, f"{shown(key)} is no key of {job.label}")
+        if self._returned:
+            self.place.store.take(key, answer.get("files", {}), TABLE_OF[job.kind])
+        elif not self._is_seen(key):
+            why = f"{job.label} is done on {answer['host']}, and its result is not seen here"
+            cure = f"name a folder that nodes share (--results; now {self.place.store.folder.parent})"
+            raise JobFailed(f"{why}; {cure}, or let results come back: --return-results (Ray)")
         return key
 
-    def _checked(self, job: Spec) -> str:
-        """The key of a job that has a result, which is done again if it is another copy's or damaged."""
-        self.begin()
-        if self._keys is None:
-            assert self._said is not None
-            self._keys = dict(zip(self._asked, answered(self._said()), strict=True))
-        key = self._keys[job]
-        if key in self._found()[job] and self.place.store.finished(key, TABLE_OF[job.kind]):
-            return key
-        return self._sent(job)()
-
-    def _found(self) -> Mapping[Spec, list[str]]:
-        """The keys of what is stored, by what a plan asks for."""
-        if self._stored is None:
-            self._stored = {}
-            for spec, result in self.place.store.all():
-                self._stored.setdefault(spec.plan(), []).append(result["key"])
-        return self._stored
+    def _is_seen(self, key: str) -> bool:
+        """Whether a result is in the shared folder, which may take some seconds; waited for in vain once."""
+        ends = time.monotonic() + (SEEN_S if self._shared else 0.0)
+        while not (seen := (self.place.store.run_folder(key) / "result.json").exists()):
+            if time.monotonic() > ends:
+                break
+            time.sleep(0.5)
+            with suppress(OSError):
+                os.listdir(self.place.store.folder)  # which makes a network file system look again
+        self._shared = seen
+        return seen or self.place.store.get(key) is not None  # in a bundle
 
     def _text(self, jobs: Sequence[Spec], only_keys: bool = False) -> str:
         """What a node is told: no code, and no more than a study's file and the command line say."""
@@ -139,25 +152,25 @@ def read_answer(text: bytes) -> Answer:
     """An answer as a file holds it. Raises JobFailed."""
     with suppress(ValueError):
         answer = parse_json(text)
-        if isinstance(answer, dict) and {"host", "warnings"} < answer.keys() & {
-            "keys",
-            "error",
-            "host",
-            "warnings",
-        }:
-            return answer
+        if isinstance(answer, dict) and isinstance(answer.get("host"), str):
+            said = [answer.get("error"), answer.get("message")] if "error" in answer else answer.get("keys")
+            texts = (said, answer.get("warnings"))
+            if all(isinstance(of, list) and all(isinstance(one, str) for one in of) for of in texts):
+                return answer
     raise JobFailed(f"a job's answer is none: {shown(text[:80].decode(errors='replace'))}")
 
 
-def answered(answer: Answer) -> list[str]:
-    """The keys that a node says; passes its warnings on. Raises CorpusMissing; JobFailed: any other error."""
+def answered(answer: Answer, number: int) -> list[str]:
+    """So many keys that a node says; passes its warnings on. Raises CorpusMissing, else JobFailed."""
     for text in answer["warnings"]:
         warnings.warn(f"{answer['host']}: {text}", stacklevel=2)
-    if "error" not in answer:
-        return list(answer["keys"])
-    if answer["error"] == CorpusMissing.__name__:
-        raise CorpusMissing(f"{answer['message']} (on {answer['host']})")
-    raise JobFailed(f"{answer['error']} on {answer['host']}: {answer['message']}")
+    if "error" in answer:
+        if answer["error"] == CorpusMissing.__name__:
+            raise CorpusMissing(f"{answer['message']} (on {answer['host']})")
+        raise JobFailed(f"{answer['error']} on {answer['host']}: {answer['message']}")
+    if len(answer["keys"]) != number:
+        raise JobFailed(f"{answer['host']} answered {len(answer['keys'])} keys, not {number}")
+    return list(answer["keys"])
 
 
 def do(text: str) -> Answer:
@@ -204,7 +217,8 @@ def _placed(told: Mapping[str, Any]) -> Place:
         raise SpecError(f"a GPU was asked for (--gpus), and none is here (CUDA_VISIBLE_DEVICES: {lent})")
     if not told["returned"]:
         return place
-    return replace(place, store=Store(cache_folder() / "returned" / folder.name))
+    whose = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
+    return replace(place, store=Store(cache_folder() / "returned" / f"{folder.name}-{whose}"))
 
 
 def lost(name: str, why: str) -> JobFailed:

@@ -45,8 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     about = "what does the runs (default: %(default)s, which is the workers of -n, or this process)"
     group.addoption("--engine", choices=engines.names(), default="xdist", help=about)
     engines.add_options(group)
-    for name in engines.names():
-        getattr(engines.module(name), "add_options", lambda group: None)(group)
     about = "minutes between states of a training, from which a killed one goes on; 0: none (default: 10)"
     group.addoption("--state-minutes", metavar="N", type=_minutes, default=10.0, help=about)
     switches = {
@@ -124,6 +122,7 @@ class Session:
         switches |= {"tensorboard": chosen("tensorboard"), "keep_states": chosen("keep_states")}
         minutes = chosen("state_minutes")
         place = Place(self.store, data, rerun=chosen("rerun"), state_minutes=minutes, **switches)
+        engines.check_options(chosen, chosen("engine"))
         self.engine = engines.module(chosen("engine")).Engine(config, place)
         self.jobs: dict[Spec, Callable[[], str]] = {}  # by its spec, what waits for each one's key
 
@@ -161,6 +160,10 @@ class Session:
         if not session.config.option.collectonly:
             cases = filter(None, map(_case, session.items))
             self.jobs = {case.spec: self.engine.submit(case.spec) for case in cases}
+            try:
+                getattr(self.engine, "begin", lambda: None)()
+            except SerkitError as error:
+                raise pytest.UsageError(located(str(error))) from error
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

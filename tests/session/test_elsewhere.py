@@ -1,6 +1,7 @@
 """Jobs told and answered as plain data: what travels, what is asked for once, what is said of failures."""
 
 import json
+import time
 import warnings
 
 import pytest
@@ -10,7 +11,7 @@ from benchmark.session import elsewhere, work
 from benchmark.session.elsewhere import Driver, JobFailed, answered, do, name_of
 from benchmark.session.work import Place
 from serkit import __version__, encoders
-from serkit.errors import CorpusMissing, CorpusUnfit
+from serkit.errors import CorpusMissing, CorpusUnfit, ResultsUnwritable
 from serkit.files import parse_json
 from serkit.results import Store
 from tests.made_checkout import TINY
@@ -34,12 +35,14 @@ class Node:
     """An engine whose node is this process; results are made up there, by the copy of corpora it has."""
 
     def __init__(self, monkeypatch, copy="0123"):
-        self.told, self.copy = [], copy
+        self.told, self.copy, self.names = [], copy, set()
         monkeypatch.setattr(work, "do", self.do)
         monkeypatch.setattr(work, "key_of", lambda job, place: made_result(job, value, copy=self.copy)["key"])
 
     def send(self, name, text):
         self.told.append((name, json.loads(text)))
+        assert name not in self.names, "each name once"
+        self.names.add(name)
         return lambda: do(text)
 
     def do(self, job, place):
@@ -50,18 +53,26 @@ class Node:
 
     @property
     def asked(self):
-        return [name for name, _ in self.told]
+        return [elsewhere.STORED if name.startswith(elsewhere.STORED) else name for name, _ in self.told]
 
 
 def driver(place, node, **options):
     return Driver((OPTIONS | options).__getitem__, place, node.send)
 
 
+def asked(place, node, *jobs, **options):
+    """What waits for each of some jobs, which are asked for."""
+    asking = driver(place, node, **options)
+    waits = [asking.submit(job) for job in jobs]
+    asking.begin()
+    return waits[0] if len(jobs) == 1 else waits
+
+
 def test_what_travels_is_plain_and_comes_out_as_it_was(jobs, place, monkeypatch):
     node, seen = Node(monkeypatch), []
     monkeypatch.setattr(work, "do", lambda job, there: seen.append((job, there)) or node.do(job, there))
     for job in jobs:
-        driver(place, node).submit(job)()
+        asked(place, node, job)()
     assert [job for job, _ in seen] == jobs
     for _, there in seen:
         assert (there.store, there.data, there.state_minutes) == (place.store, place.data, 3.0)
@@ -81,11 +92,10 @@ def test_what_is_stored_is_asked_about_once_and_not_done_again(jobs, place, monk
     node = Node(monkeypatch)
     for job in jobs[:3]:
         node.do(job, place)
-    asking = driver(place, node)
-    waits = [asking.submit(job) for job in jobs]
-    assert node.asked == [name_of(job) for job in jobs[3:]]
+    waits = asked(place, node, *jobs)
+    assert node.asked == [elsewhere.STORED, *map(name_of, jobs[3:])], "what is known comes first"
     keys = [wait() for wait in waits]
-    assert node.asked == [*map(name_of, jobs[3:]), elsewhere.STORED]
+    assert len(node.asked) == 1 + len(jobs[3:])
     assert all(map(place.store.get, keys))
 
 
@@ -93,7 +103,7 @@ def test_a_result_of_another_copy_of_the_corpora_is_none(jobs, place, monkeypatc
     node = Node(monkeypatch)
     old = node.do(jobs[0], place)
     node.copy = "4567"
-    new = driver(place, node).submit(jobs[0])()
+    new = asked(place, node, jobs[0])()
     assert new != old
     assert node.asked == [elsewhere.STORED, name_of(jobs[0])]
 
@@ -101,7 +111,7 @@ def test_a_result_of_another_copy_of_the_corpora_is_none(jobs, place, monkeypatc
 def test_a_damaged_result_is_done_again(jobs, place, monkeypatch):
     node = Node(monkeypatch)
     key = node.do(jobs[0], place)
-    waiting = driver(place, node).submit(jobs[0])
+    waiting = asked(place, node, jobs[0])
     path = place.store.run_folder(key) / "scores.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.warns(UserWarning, match="is damaged"):
@@ -124,9 +134,7 @@ def test_what_a_node_cannot_read_is_said_of_its_own_cases_alone(jobs, place, mon
 
     monkeypatch.setattr(work, "key_of", key_of)
     monkeypatch.setattr(work, "do", missing)
-    asking = driver(place, node)
-    waits = {job: asking.submit(job) for job in jobs}
-    for job, wait in waits.items():
+    for job, wait in zip(jobs, asked(place, node, *jobs), strict=True):
         if "folded" in job.train:
             with pytest.raises(CorpusMissing, match=f"FOLDED is not here .on {elsewhere.HOST}."):
                 wait()
@@ -138,7 +146,7 @@ def test_a_rerun_asks_about_nothing(jobs, place, monkeypatch):
     node = Node(monkeypatch)
     node.do(jobs[0], place)
     again = Place(**vars(place) | {"rerun": True})
-    driver(again, node).submit(jobs[0])()
+    asked(again, node, jobs[0])()
     assert node.asked == [name_of(jobs[0])]
     assert node.told[0][1]["place"]["rerun"] is True
 
@@ -153,7 +161,7 @@ def test_any_other_error_says_what_and_where(jobs, place, monkeypatch, error):
     with pytest.raises(
         JobFailed, match=rf"(?s){type(error).__name__} on {elsewhere.HOST}: .*{error}"
     ) as caught:
-        driver(place, node).submit(jobs[0])()
+        asked(place, node, jobs[0])()
     assert ("Traceback" in str(caught.value)) == isinstance(error, ZeroDivisionError)
 
 
@@ -166,25 +174,25 @@ def test_warnings_come_back(jobs, place, monkeypatch):
 
     monkeypatch.setattr(work, "do", warning)
     with pytest.warns(UserWarning, match=f"{elsewhere.HOST}: the pack is damaged"):
-        driver(place, node).submit(jobs[0])()
+        asked(place, node, jobs[0])()
 
 
 def test_another_serkit_and_a_missing_gpu_are_said(jobs, place, monkeypatch):
     node = Node(monkeypatch)
     monkeypatch.setattr(elsewhere.machine, "visible_gpus", list)
     with pytest.raises(JobFailed, match=r"SpecError on .*: a GPU was asked for \(--gpus\), and none is here"):
-        driver(place, node, gpus=True).submit(jobs[0])()
+        asked(place, node, jobs[0], gpus=True)()
     monkeypatch.setattr(elsewhere, "__version__", "0.0.0")
     text = driver(place, node)._text([jobs[0]])
     monkeypatch.undo()
     with pytest.raises(JobFailed, match=f"serkit here is {__version__}, that of the session 0.0.0"):
-        answered(do(text))
+        answered(do(text), 1)
 
 
 def test_files_come_back_where_no_folder_is_shared(jobs, place, monkeypatch, tmp_path):
     monkeypatch.setenv("SERKIT_CACHE", str(tmp_path / "cache"))
     node = Node(monkeypatch)
-    key = driver(place, node, return_results=True).submit(jobs[0])()
+    key = asked(place, node, jobs[0], return_results=True)()
     (theirs,) = (tmp_path / "cache" / "returned").iterdir()
     mine = place.store.run_folder(key)
     assert {path.name: path.read_bytes() for path in mine.iterdir()} == {
@@ -213,10 +221,32 @@ def test_a_key_that_is_not_of_the_job_is_refused(jobs, place, monkeypatch, key):
     node = Node(monkeypatch)
     monkeypatch.setattr(work, "do", lambda job, there: key)
     with pytest.raises(Exception, match="is no key of large-aug0"):
-        driver(place, node).submit(next(job for job in jobs if job.label == "large-aug0"))()
+        asked(place, node, next(job for job in jobs if job.label == "large-aug0"))()
 
 
 def test_told_text_is_json_alone(jobs, place, monkeypatch):
     node = Node(monkeypatch)
-    driver(place, node).submit(jobs[0])()
+    asked(place, node, jobs[0])()
     assert parse_json(json.dumps(node.told[0][1]).encode())
+
+
+def test_a_result_that_no_folder_here_shows_is_said_and_waited_for_once(jobs, place, monkeypatch):
+    """The node has another folder under the same path."""
+    node = Node(monkeypatch)
+    monkeypatch.setattr(work, "do", lambda job, there: made_result(job, value)["key"])
+    monkeypatch.setattr(elsewhere, "SEEN_S", 0.3)
+    waits = asked(place, node, *jobs[:3])
+    began = time.monotonic()
+    for wait in waits:
+        with pytest.raises(JobFailed, match=r"is done on .*, and its result is not seen here; name a folder"):
+            wait()
+    assert time.monotonic() - began < 3
+
+
+def test_what_cannot_be_written_to_is_said_before_anything_is_asked(jobs, place, monkeypatch):
+    node = Node(monkeypatch)
+    place.store.folder.parent.parent.mkdir(exist_ok=True)
+    place.store.folder.parent.write_text("a file")
+    with pytest.raises(ResultsUnwritable):
+        asked(place, node, jobs[0])
+    assert not node.told

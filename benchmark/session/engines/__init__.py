@@ -7,10 +7,12 @@ Every process of a session makes one of its class `Engine`, and registers it as 
     order(items, cost, turn)        the chosen items in the order in which they are run
     submit(job) -> wait             for each chosen case, before the first is waited for; `wait()` returns the
                                     key under which the result is stored, or raises what the job raised
+    begin()                         if it is there: all are submitted, and nothing is waited for yet
     elsewhere = True                if jobs run beyond pytest's processes: the display then asks the store
     shutdown(cancel)                the session is over; with `cancel`, jobs that still run end as well
 
-and a module may have `add_options(group)`. What an engine does is `benchmark.session.work.do(job, place)`, in
+and a module may have `OPTIONS`, its own by name with what they are if nobody gives them, and
+`add_options(group)`. What an engine does is `benchmark.session.work.do(job, place)`, in
 whichever process it likes; on other machines `benchmark.session.elsewhere.do`, by a `Driver` of that module.
 Nothing heavy is imported before an `Engine` is made.
 """
@@ -30,6 +32,8 @@ from serkit.words import shown
 
 T = TypeVar("T")
 MAX_CORES, MAX_PER_GPU = 1024, 64
+OPTIONS = {"cores": 1, "runs_per_gpu": 1, "return_results": False}
+"""What engines on other machines share, as `OPTIONS` of one of them."""
 
 
 def names() -> list[str]:
@@ -43,13 +47,28 @@ def module(name: str) -> Any:
 
 
 def add_options(group: pytest.OptionGroup) -> None:
-    """What engines on other machines share."""
+    """Those of all engines."""
+    for name in names():
+        getattr(module(name), "add_options", lambda group: None)(group)
     about = "cores of each run, by an engine on other machines (default: %(default)s)"
     group.addoption("--cores", metavar="N", type=partial(whole, MAX_CORES), default=1, help=about)
     about = "runs that share a GPU, by an engine on other machines (default: %(default)s)"
     group.addoption("--runs-per-gpu", metavar="N", type=partial(whole, MAX_PER_GPU), default=1, help=about)
     about = "nodes share no results folder with this machine: results come back through the engine"
     group.addoption("--return-results", action="store_true", help=about)
+
+
+def check_options(chosen: Callable[[str], Any], engine: str) -> None:
+    """Raises pytest.UsageError for an option of an engine that was not chosen."""
+    shared = OPTIONS if not getattr(module(engine).Engine, "elsewhere", False) else {}
+    others = {name: getattr(module(name), "OPTIONS", {}) for name in names() if name != engine}
+    for name, options in {"ray or slurm": shared, **others}.items():
+        for option, default in options.items():
+            if chosen(option) != default:
+                written = f"--{option.replace('_', '-')}"
+                raise pytest.UsageError(
+                    f"{written} is for --engine {name}; this session has --engine {engine}"
+                )
 
 
 def whole(most: int, given: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmark.session import elsewhere, engines
-from benchmark.session.elsewhere import RETRIES, Answer, Driver
+from benchmark.session.elsewhere import RETRIES, Answer, Driver, JobFailed
 from benchmark.session.work import Place
 from serkit.errors import ExtraMissing
 from serkit.specs import Spec
@@ -25,6 +25,7 @@ T = TypeVar("T")
 ON_LOOPBACK = (
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # at 0 nothing listens beyond; `_node_ip_address` does not do it
 )
+OPTIONS = {"address": "local"}
 CONNECT_S = 5.0  # a wrong address is minutes of silent retries in Ray itself
 CALLS = 20  # runs of a process without a GPU, which takes seconds to start; with one each has its own
 GRACE_S = 8.0  # for what runs to keep its state when a session is cancelled
@@ -64,23 +65,30 @@ class Engine:
         return engines.longest_first(items, cost, turn)
 
     def submit(self, job: Spec) -> Callable[[], str]:
-        """Gives the cluster a job unless it is done."""
+        """Notes a job."""
         return self._driver.submit(job)
 
+    def begin(self) -> None:
+        """Gives the cluster all that is not done."""
+        self._driver.begin()
+
     def shutdown(self, cancel: bool) -> None:
-        """Leaves the cluster; with `cancel` what runs has some seconds to keep its state."""
+        """Leaves the cluster, with which tasks end: what still runs has some seconds to keep its state."""
         if not self._ray.is_initialized():
             return
-        if cancel:
-            for task in reversed(self._tasks):  # the last first: none takes the place of one that ended
-                self._ray.cancel(task)
-            self._ray.wait(self._tasks, num_returns=len(self._tasks), timeout=GRACE_S)
+        _, left = (
+            self._ray.wait(self._tasks, num_returns=len(self._tasks), timeout=0) if self._tasks else ([], [])
+        )
+        for task in reversed(left):  # the last first: none takes the place of one that ended
+            self._ray.cancel(task)
+        if left:
+            self._ray.wait(left, num_returns=len(left), timeout=GRACE_S)
         self._ray.shutdown()
 
     def _send(self, name: str, text: str) -> Callable[[], Answer]:
         self._connect()
         options: dict[str, Any] = {"num_cpus": self._driver.cores, "max_retries": RETRIES, "max_calls": CALLS}
-        if self._driver.gpu and name != elsewhere.STORED:
+        if self._driver.gpu and not name.startswith(elsewhere.STORED):
             options |= {"num_gpus": self._share, "max_calls": 1}
         task = (
             self._ray.remote(**options, retry_exceptions=False)(elsewhere.do).options(name=name).remote(text)
@@ -91,13 +99,17 @@ class Engine:
     def _answer(self, name: str, task: Any) -> Answer:
         try:
             return self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:  # `elsewhere.do` raises none: it was not to be had
+            raise JobFailed(
+                f"{name}: {error}; serkit has to be installed on each node, the same version"
+            ) from error
         except self._ray.exceptions.RayError as error:
             raise elsewhere.lost(name, f"{type(error).__name__}: {error}") from error
 
     def _connect(self) -> None:
         if self._ray.is_initialized():
             return
-        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
+        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         if self._address == "local":
             settings |= {"include_dashboard": False, "object_store_memory": STORE_BYTES}
         elif self._address != "auto":

@@ -9,15 +9,17 @@ keeps its state (SIGUSR1, `serkit.state`).
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +27,7 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmark.session import elsewhere, engines, machine
-from benchmark.session.elsewhere import RETRIES, Answer, Driver, JobFailed
+from benchmark.session.elsewhere import RETRIES, STORED, Answer, Driver, JobFailed
 from benchmark.session.work import Place
 from serkit.errors import ExtraMissing
 from serkit.files import parse_json, read_bytes, write_whole
@@ -33,6 +35,7 @@ from serkit.specs import Spec
 from serkit.words import shown
 
 T = TypeVar("T")
+OPTIONS: dict[str, Any] = {"slurm": []}
 CLUSTERS = {"slurm": "SlurmExecutor", "local": "LocalExecutor", "debug": "DebugExecutor"}
 """submitit's executors: `cluster=local` is for a try without Slurm, `debug` without other processes."""
 AT_ONCE = 1000  # jobs of ours in the queue: most sites allow no more, and no larger arrays
@@ -40,15 +43,6 @@ FOREVER_MIN = 60 * 24 * 365
 NOTICE_S = 90  # before its time is up a job keeps its state
 LOOK_S = {"slurm": 10.0, "local": 0.2, "debug": 0.1}
 UNSEEN_S = {"slurm": 60.0, "local": 0.0, "debug": 0.0}  # until another host's files are seen
-
-
-@dataclass
-class Submitted:
-    """A job that waits or runs."""
-
-    job: Any  # submitit's
-    text: str
-    gone_since: float | None = None  # that nobody knows of it, and its answer is not there
 
 
 def add_options(group: pytest.OptionGroup) -> None:
@@ -74,20 +68,25 @@ class Engine:
                 "--return-results: jobs of Slurm answer in a results folder that nodes share"
             )
         self._options = parsed(config.getoption("slurm"))
-        self._cluster = self._options.pop("cluster", "slurm")
+        self._name = str(self._options.get("job-name", place.store.name))
+        self._cluster = str(self._options.pop("cluster", "slurm"))
         if self._cluster not in CLUSTERS:
             raise pytest.UsageError(f"--slurm cluster={self._cluster}: expected one of {', '.join(CLUSTERS)}")
         self._driver = Driver(config.getoption, place, self._send)
         most = machine.share_of_cores(self._driver.cores) if self._cluster == "local" else AT_ONCE
-        self._at_once = engines.whole(AT_ONCE, self._options.pop("at_once", str(most)))
+        try:
+            self._at_once = engines.whole(AT_ONCE, str(self._options.pop("at_once", most)))
+        except argparse.ArgumentTypeError as error:
+            raise pytest.UsageError(f"--slurm at_once={error}") from error
         self._folder = place.store.folder / ".slurm"
         self._submitit = submitit
         self._queue: dict[str, str] = {}  # what is not submitted yet: names and texts, in order
-        self._submitted: dict[str, Submitted] = {}
+        self._submitted: dict[str, tuple[Any, str]] = {}  # submitit's jobs that wait or run, with their texts
+        self._gone: dict[str, float] = {}  # since when nobody knows of a job, whose answer is not there
         self._tries: Counter[str] = Counter()
         self._lost: dict[str, JobFailed] = {}  # what is to be said of those that nobody does
-        self._there: set[str] | None = None  # jobs in the queue as this session began
         self._looked = 0.0
+        self._before: dict[str, Any] = {}  # jobs of earlier sessions that wait or run
         self.where = f"Slurm ({self._cluster})" if self._cluster != "slurm" else "Slurm"
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
@@ -95,21 +94,39 @@ class Engine:
         return engines.longest_first(items, cost, turn)
 
     def submit(self, job: Spec) -> Callable[[], str]:
-        """Queues a job unless it is done."""
+        """Notes a job."""
         return self._driver.submit(job)
+
+    def begin(self) -> None:
+        """Finds jobs of earlier sessions, and submits what there is room for of all else that is not done."""
+        if self._cluster == "slurm" and not self._driver.place.rerun:
+            if (there := self._in_queue()) is None:
+                raise pytest.UsageError("squeue does not answer; jobs of an earlier session cannot be seen")
+            for path in self._folder.glob("*.jobs.json"):
+                with suppress(OSError, ValueError, AttributeError):
+                    known = {
+                        name: str(id) for name, id in parse_json(read_bytes(path)).items() if str(id) in there
+                    }
+                    self._before |= {
+                        name: self._submitit.SlurmJob(self._folder, id) for name, id in known.items()
+                    }
+        self._driver.begin()
+        self._look()
 
     def shutdown(self, cancel: bool) -> None:
         """Leaves jobs in the queue unless `cancel`: then they are told, keep their states, and end."""
-        for waiting in self._submitted.values() if cancel else ():
-            waiting.job.cancel(check=False)
-        self._queue.clear()
+        jobs = [job for job, _ in self._submitted.values()] if cancel else []
+        if jobs and self._cluster == "slurm":
+            subprocess.run(["scancel", *(job.job_id for job in jobs)], check=False)
+        else:
+            for job in jobs:
+                job.cancel(check=False)
 
     def _send(self, name: str, text: str) -> Callable[[], Answer]:
-        if name != elsewhere.STORED and not self._driver.place.rerun and (job := self._still_there(name)):
-            self._submitted[name] = Submitted(job, text)
+        if name in self._before:
+            self._submitted[name] = self._before[name], text
         else:
-            for path in (self._answer_path(name), self._job_path(name)):
-                path.unlink(missing_ok=True)
+            self._answer_path(name).unlink(missing_ok=True)
             self._queue[name] = text
         return partial(self._answer, name)
 
@@ -124,94 +141,80 @@ class Engine:
     def _look(self) -> None:
         """Submits what there is room for, and what was lost again; every some seconds."""
         now = time.monotonic()
-        if now - self._looked < LOOK_S[self._cluster]:
+        if self._looked and now - self._looked < LOOK_S[self._cluster]:
             return
         self._looked, there = now, self._in_queue()
-        for name, of in list(self._submitted.items()):
+        for name, (job, text) in list(self._submitted.items()):
             if self._answer_path(name).exists():
                 del self._submitted[name]
-            elif self._is_there(of.job, there):
-                of.gone_since = None
-            elif of.gone_since is None:
-                of.gone_since = now
-            elif now - of.gone_since >= UNSEEN_S[self._cluster]:
-                del self._submitted[name]
-                self._tries[name] += 1
-                if self._tries[name] > RETRIES:
-                    why = f"job {of.job.job_id}, whose output is in {of.job.paths.stderr}"
-                    self._lost[name] = elsewhere.lost(name, why)
-                else:
-                    self._queue = {name: of.text} | self._queue
-        if names := list(self._queue)[: max(0, self._at_once - len(self._submitted))]:
-            self._submit(names)
+            elif self._is_there(job, there):
+                self._gone.pop(name, None)
+            elif now - self._gone.setdefault(name, now) >= UNSEEN_S[self._cluster]:
+                del self._submitted[name], self._gone[name]
+                why = f"job {job.job_id}, whose output is in {job.paths.stderr}"
+                self._again(name, text, elsewhere.lost(name, why))
+        room = max(0, self._at_once - len(self._submitted))
+        names = list(self._queue)[:room]
+        asking = [name for name in names if name.startswith(STORED)]
+        for chosen in (asking, [name for name in names if name not in asking]):
+            if chosen:
+                self._submit(chosen, self._driver.gpu and chosen is not asking)
 
-    def _submit(self, names: Sequence[str]) -> None:
+    def _again(self, name: str, text: str, why: JobFailed) -> None:
+        self._tries[name] += 1
+        if self._tries[name] > RETRIES:
+            self._lost[name] = why
+        else:
+            self._queue = {name: text} | self._queue
+
+    def _submit(self, names: Sequence[str], gpu: bool) -> None:
         texts = {name: self._queue.pop(name) for name in names}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            executor = self._executor()
+            executor = self._executor(gpu)
             with executor.batch():
                 given = ((name, str(self._answer_path(name)), text) for name, text in texts.items())
                 jobs = {name: executor.submit(on_node, path, text) for name, path, text in given}
-            for name, job in jobs.items():
-                write_whole(self._job_path(name), json.dumps({"id": job.job_id}))
-                if self._cluster == "debug":
-                    job.results()
+            self._submitted |= {name: (job, texts[name]) for name, job in jobs.items()}
+            ids = json.dumps({name: job.job_id for name, job in jobs.items()})
+            write_whole(self._folder / f"{uuid.uuid4().hex}.jobs.json", ids)
+            for job in jobs.values() if self._cluster == "debug" else ():
+                job.results()
         except Exception as error:  # whatever a library makes of what sbatch says
-            self._lost |= dict.fromkeys(names, JobFailed(f"it could not be submitted: {error}"))
-            return
-        self._submitted |= {name: Submitted(job, texts[name]) for name, job in jobs.items()}
+            for name in (name for name in names if name not in self._submitted):
+                self._again(name, texts[name], JobFailed(f"it could not be submitted: {error}"))
 
-    def _executor(self) -> Any:
+    def _executor(self, gpu: bool) -> Any:
         executor = getattr(self._submitit, CLUSTERS[self._cluster])(self._folder)
+        cores = str(self._driver.cores)
         if self._cluster == "slurm":
-            options = {
-                "signal": f"USR1@{NOTICE_S}",
-                "job-name": self._driver.place.store.name,
-                **self._options,
-            }
-            options["cpus-per-task"] = str(self._driver.cores)
-            if self._driver.gpu:
-                options.setdefault("gpus-per-node", "1")
-            executor.update_parameters(time=None, additional_parameters=options)
+            options: dict[str, str | bool] = {"signal": f"USR1@{NOTICE_S}", "job-name": self._name}
+            options |= ({"gpus-per-node": "1"} if gpu else {}) | self._options | {"cpus-per-task": cores}
+            step = [f"--cpus-per-task={cores}"]  # which srun does not take from its job
+            executor.update_parameters(time=None, srun_args=step, additional_parameters=options)
         elif self._cluster == "local":
-            executor.update_parameters(timeout_min=FOREVER_MIN, gpus_per_node=int(self._driver.gpu))
+            executor.update_parameters(timeout_min=FOREVER_MIN, gpus_per_node=int(gpu))
         return executor
 
     def _in_queue(self) -> set[str] | None:
-        """The jobs of this user that wait or run; None where Slurm does not say."""
+        """The jobs of this user and study that wait or run; None where Slurm does not say."""
         if self._cluster != "slurm":
             return None
-        command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+        command = ["squeue", "--me", "--noheader", "--array", "--format=%i %j"]
         try:
             told = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=True)
         except (OSError, subprocess.SubprocessError):
             return None
-        return set(told.stdout.split())
+        jobs = (line.partition(" ") for line in told.stdout.splitlines())
+        return {id for id, _, name in jobs if name.strip() == self._name}
 
     def _is_there(self, job: Any, there: set[str] | None) -> bool:
         if self._cluster == "slurm":
             return there is None or job.job_id in there
         return not job.done()
 
-    def _still_there(self, name: str) -> Any:
-        """The job that an earlier session submitted, if it waits or runs."""
-        if self._cluster != "slurm":
-            return None
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            job: Any = self._submitit.SlurmJob(
-                self._folder, str(parse_json(read_bytes(self._job_path(name)))["id"])
-            )
-            if self._there is None:
-                self._there = self._in_queue() or set()
-            return job if job.job_id in self._there else None
-        return None
-
     def _answer_path(self, name: str) -> Path:
         return self._folder / f"{name}.answer.json"
-
-    def _job_path(self, name: str) -> Path:
-        return self._folder / f"{name}.job.json"
 
 
 def on_node(path: str, text: str) -> None:
@@ -222,13 +225,18 @@ def on_node(path: str, text: str) -> None:
     write_whole(Path(path), json.dumps(elsewhere.do(text)))
 
 
-def parsed(given: Sequence[str]) -> dict[str, str]:
-    """Options of `--slurm`, each `NAME=VALUE`, several behind commas. Raises pytest.UsageError."""
-    options: dict[str, str] = {}
-    for pair in ",".join(given).split(",") if given else ():
+def parsed(given: Sequence[str]) -> dict[str, str | bool]:
+    """Options of `--slurm`: `NAME=VALUE`, several behind commas, or the NAME of one that has no value, alone.
+
+    A comma is one of a value unless a name and `=` follow. Raises pytest.UsageError.
+    """
+    options: dict[str, str | bool] = {}
+    for pair in (pair for text in given for pair in re.split(r",(?=[\w-]+=)", text)):
         name, equals, value = pair.partition("=")
-        if not (equals and name.replace("-", "").replace("_", "").isalnum() and value.strip()):
+        if not re.fullmatch(r"[\w-]+", name) or (equals and not re.fullmatch(r"[^\s](.*[^\s])?", value)):
             expected = "expected sbatch's long options, as partition=gpu,time=4:00:00"
             raise pytest.UsageError(f"--slurm {shown(pair)}: {expected}")
-        options[name.strip()] = value.strip()
+        options[name] = value if equals else True
+    if "cpus-per-task" in options:
+        raise pytest.UsageError(f"--slurm cpus-per-task: say --cores {options['cpus-per-task']}")
     return options

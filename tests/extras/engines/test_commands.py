@@ -14,7 +14,7 @@ def test_printed_commands_give_the_same_numbers_from_any_folder(sessions):
     bare = {
         name: sessions.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in sessions.environ
     }
-    xargs = ["xargs", "-P", "2", "-I", "{}", "sh", "-c", "{}"]
+    xargs = ["xargs", "-d", "\\n", "-P", "2", "-I", "{}", "sh", "-c", "{}"]
     subprocess.run(xargs, input=commands, text=True, check=True, cwd="/", env=bare)
     called("report")
     assert sessions.numbers("commands") == sessions.numbers("here")

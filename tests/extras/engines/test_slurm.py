@@ -41,10 +41,15 @@ def test_options_are_sbatchs():
         "time": "4:00:00",
         "gres": "gpu:a100:1",
     }
+    assert parsed(["exclusive,nodelist=n1,n2,time=3"]) == {
+        "nodelist": "n1,n2",
+        "time": "3",
+        "exclusive": True,
+    }
     assert parsed([]) == {}
 
 
-@pytest.mark.parametrize("given", ["gpu", "=gpu", "time=", "a b=c", "time=1\nrm=2"])
+@pytest.mark.parametrize("given", ["=gpu", "time=", "a b=c", "time= ", ""])
 def test_what_is_no_option_is_wrong_usage(given):
     with pytest.raises(pytest.UsageError, match=r"--slurm .*: expected sbatch's long options"):
         parsed([given])
@@ -57,6 +62,8 @@ def test_what_is_no_option_is_wrong_usage(given):
         (["--return-results"], "--return-results: *results folder that nodes share*"),
         (["--slurm", "cluster=mine"], "--slurm cluster=mine: expected one of slurm, local, debug*"),
         (["--slurm", "at_once=0"], "*at_once*'0': expected a whole number, 1 to 1000*"),
+        (["--slurm", "cpus-per-task=4"], "--slurm cpus-per-task: say --cores 4*"),
+        (["--address", "auto"], "--address is for --engine ray; this session has --engine slurm*"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(sessions, options, said):
@@ -72,7 +79,18 @@ def test_without_the_package_it_says_which_extra_brings_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{", b"[]", b'{"host": "a"}', b'{"keys": [], "host": "a"}', b"\x80\x04."]
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"host": "a"}',
+        b'{"keys": [], "host": "a"}',
+        b'{"keys": 5, "host": "a", "warnings": []}',
+        b'{"keys": [], "host": "a", "warnings": 3}',
+        b'{"error": "E", "host": "a", "warnings": []}',
+        b"\x80\x04.",
+    ],
 )
 def test_an_answer_that_is_none_fails_its_case(text):
     with pytest.raises(JobFailed, match="answer"):
