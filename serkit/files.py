@@ -146,6 +146,18 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def stamp(path: Path | str) -> str:
+    """What changes when a file does: times of writing and of any change, size, inode; empty: it is not there.
+
+    Raises OSError where nobody can tell.
+    """
+    try:
+        about = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    return f"{about.st_mtime_ns} {about.st_ctime_ns} {about.st_size} {about.st_ino}"
+
+
 def append_line(path: Path, line: str) -> None:
     """Appends a line to a regular file, which is made where it is missing. Never waits; raises OSError."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)

@@ -378,14 +378,20 @@ class Store:
 def folders(place: Path, unread: list[str]) -> list[str]:
     """The names of folders in a place, but hidden ones; why they cannot be listed is added to `unread`."""
     try:
-        names = os.listdir(place)
+        with os.scandir(place) as found:
+            names = [one.name for one in found if one.name[0] != "." and _is_folder(one)]
     except FileNotFoundError:
         return []
     except OSError as error:
         unread.append(str(unreadable(place, error)))
         return []
-    # `isdir` says no to what cannot be looked at, such as a link in a loop.
-    return sorted(name for name in names if name[0] != "." and os.path.isdir(place / name))
+    return sorted(names)
+
+
+def _is_folder(one: os.DirEntry[str]) -> bool:
+    if one.is_symlink():  # `isdir` says no to what cannot be looked at, such as a link in a loop
+        return os.path.isdir(one.path)
+    return one.is_dir(follow_symlinks=False)
 
 
 def stores(root: Path, unread: list[str]) -> list[Store]:

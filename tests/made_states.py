@@ -32,7 +32,9 @@ def done(case, seconds, at=0.0, device="cpu", trained=None, scored=0, **result):
         made["clips_before"] = 0
     made |= result
     assert made.keys() <= KEPT
-    return CaseState(case, DONE, at=at, who={"device": device}, finished=Finished(case.spec, at, False, made))
+    return CaseState(
+        case, DONE, at=at, who={"device": device}, finished=Finished(case.spec.key, at, False, made)
+    )
 
 
 def running(case, share=0.25, left=44.0, seconds=0.0, **who):

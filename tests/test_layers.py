@@ -21,7 +21,7 @@ serkit.device serkit.streams serkit.reverb serkit.augment
 serkit.provenance serkit.state                              a training in mid-course
 serkit.encoders serkit.heads serkit.loader serkit.normalising
 serkit.steps serkit.embeddings serkit.metrics serkit.probe serkit.train
-serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.results_table
+serkit.resultfile serkit.bundle serkit.keeping serkit.results serkit.index serkit.results_table
 serkit.merged serkit.leftovers                                of results that lie there
 serkit.acoustics
 serkit.job serkit.splits                                    what a training and a measurement share

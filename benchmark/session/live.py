@@ -34,6 +34,7 @@ LOOK_EVERY_SECONDS = 1.0
 SAY_EVERY_SECONDS = 15.0  # in plain lines, for each run or corpus: faster and it scrolls
 PLAN_EVERY_SECONDS = 60.0  # in plain lines, for the plan
 WATCH_EVERY_SECONDS = 2.0
+SHARE = 0.05  # of a core, at most, for looking: at very many results looks are rarer
 CURSOR_UP, ERASE_BELOW = "\x1b[A", "\x1b[J"
 ROOM_FOR_CTRL_C = 2  # a terminal echoes it as two characters, which must not begin a line of their own
 UNSET_SIZE = (80, 24)  # what every program takes for a terminal that does not know its own, as of `script`
@@ -140,7 +141,9 @@ class Live:
 
     def _watch(self, fd: int, screen: Screen | None) -> None:
         with contextlib.closing(screen) if screen else contextlib.nullcontext():
-            while not self._stop.wait(LOOK_EVERY_SECONDS):
+            for pause in pauses(LOOK_EVERY_SECONDS):
+                if self._stop.wait(pause):
+                    return
                 if not self._outcomes:
                     continue
                 seen = self._progress.look()
@@ -155,7 +158,7 @@ def watch(progress: Progress, results: str = "") -> None:
     console = Console(highlight=False)
     drawing = RichLive(console=console, auto_refresh=False, vertical_overflow="crop")
     with contextlib.suppress(KeyboardInterrupt), drawing:  # how it is ended
-        while True:
+        for pause in pauses(WATCH_EVERY_SECONDS):
             seen = progress.look()
             text = Text(status(progress, seen, results), no_wrap=True, overflow="ellipsis")
             if console.is_terminal:
@@ -164,7 +167,20 @@ def watch(progress: Progress, results: str = "") -> None:
                 console.print(text, soft_wrap=True)
             if all(state.state == DONE for state in seen):
                 return
-            time.sleep(WATCH_EVERY_SECONDS)
+            time.sleep(pause)
+
+
+def pauses(seconds: float) -> Iterator[float]:
+    """Seconds to wait between looks; longer where looks take long: they take `SHARE` of a core at most.
+
+    The first look does not count: it reads what the later ones remember.
+    """
+    yield seconds
+    took = 0.0
+    while True:
+        began = time.thread_time()
+        yield max(seconds, took / SHARE)
+        took = time.thread_time() - began
 
 
 def _id(nodeid: str) -> str:

@@ -11,6 +11,7 @@ Workers are taken to be alike, to have nothing else to do, and to begin the next
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapreplace
@@ -35,16 +36,20 @@ class Run:
     """A finished run: what it did, and of its result at least `benchmark.session.progress.KEPT`."""
 
     def __init__(self, spec: RunSpec, result: Mapping[str, Any]) -> None:
-        """Counts its work, as the result tells."""
+        """Counts nothing yet: of many only the newest are asked."""
         self.spec, self.result = spec, result
-        own = other = 0
-        for name, about in result["corpora"].items():
+
+    @functools.cached_property
+    def work(self) -> Work:
+        """Its work, as the result tells."""
+        spec, own, other = self.spec, 0, 0
+        for name, about in self.result["corpora"].items():
             clips = {part: sum(of.values()) for part, of in about["clips"].items()}
             if name not in spec.trained_on:
                 other += clips["test"]
             else:  # folds that share a training validate each other: their clips are scored once
                 own += clips["test"] + (clips["validation"] if len(about.get("tested", "1")) == 1 else 0)
-        self.work = work(spec.recipe, result["training_clips"], own, other)
+        return work(spec.recipe, self.result["training_clips"], own, other)
 
 
 def work(recipe: Recipe, training: int, own: int, other: int) -> Work:

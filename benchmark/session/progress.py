@@ -14,6 +14,8 @@ in the files, what is read of them are plain values, fit to be shown; one of the
 
 from __future__ import annotations
 
+import functools
+import json
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -24,11 +26,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark.study import Case, Study, plan
-from serkit.errors import ResultsUnreadable, SpecError
-from serkit.files import parse_json, read_bytes, read_json, usual_number
-from serkit.resultfile import Result, diverged, read, unreadable
+from serkit.errors import ResultsUnreadable
+from serkit.files import parse_json, read_bytes, read_json, stamp, usual_number
+from serkit.index import Index, asked, entry
+from serkit.resultfile import Result, read, unreadable
 from serkit.results import Store
-from serkit.specs import Spec, from_json
+from serkit.specs import Spec
 from serkit.words import printable
 
 DONE, RUNNING, FAILED, CUT_OFF, MISSING = "done", "running", "failed", "cut off", "missing"
@@ -51,18 +54,19 @@ WHOLE = (
 
 SO_FAR = ("iteration", "measured", "resumed")
 """The numbers that say how much is done."""
-KEPT = {"key", "label", "tests", "spec", "corpora", "training_clips", "environment", "clips_before"}
-KEPT |= {"wall_seconds", "train_seconds", "evaluate_seconds"}
-"""The entries of a result that tell what it is of, its numbers, and how long such a case takes."""
+PARTS = ("spec", "corpora", "environment")
+TIMES = ("training_clips", "clips_before", "wall_seconds", "train_seconds", "evaluate_seconds")
+KEPT = {"key", "label", *PARTS, *TIMES}
+"""The entries of a result that tell what it is of and how long such a case takes; of its spec the method."""
 
 
 class Finished(NamedTuple):
     """What is kept of a result."""
 
-    spec: Spec | None  # without fingerprints; None of another method
+    asked: str  # the key of its spec without fingerprints; empty of another method
     at: float  # when it finished, in seconds since 1970
     diverged: bool  # its loss stayed far above guessing (`serkit.resultfile.diverged`): tables leave it out
-    result: Mapping[str, Any]  # its entries of `KEPT`
+    result: dict[str, Any]  # its entries of `KEPT`
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class CaseState:
 
 
 class Progress:
-    """Looks at a study's store again and again; a file that did not change is read once."""
+    """Looks at a study's store again and again; a file that did not change is read once (`serkit.index`)."""
 
     def __init__(self, study: Study, store: Store) -> None:
         """Looks at nothing yet."""
@@ -101,25 +105,31 @@ class Progress:
         self.cases = plan(study)
         self.unread: list[str] = []  # why stored files could not be read at the last look, a message each
         self.others: list[Mapping[str, Any]] = []  # what is kept of results by another method, likewise
-        self._case_of = {case.spec: case for case in self.cases}
-        self._read_before: dict[Path, tuple[tuple[int, ...], Any]] = {}
+        self._case_of = {case.spec.key: case for case in self.cases}
+        self._index = Index(store)
+        self._read_before: dict[str, tuple[str, Any]] = {}
+        self._bundled_before: dict[str, tuple[Result, Finished]] = {}
+        for known in self._index.kept("stamp", "finished", "asked", "diverged", *sorted(KEPT)):
+            self._read_before[f"{store.folder}/{known['key']}/result.json"] = known["stamp"], _kept(known)
 
     def look(self) -> list[CaseState]:
         """The state of every case, in the plan's order."""
         now = time.time()
         self.unread, self.others = [], []
         best: dict[Spec, CaseState] = {}
-        for key in self.store.keys(self.unread):
+        keys = self.store.keys(self.unread)
+        for key in keys:
             if found := self._state(key, now):
                 several = best.get(found.case.spec, found), found
                 best[found.case.spec] = max(several, key=lambda state: (RANKS[state.state], state.at))
+        self._index.save(keys)
         return [best.get(case.spec) or CaseState(case, MISSING) for case in self.cases]
 
     def reading(self) -> list[tuple[str, dict[str, Any]]]:
         """Titles of corpora that were read or decoded just now and are not done, each with its last event."""
         news = []
         for path in sorted((self.store.folder / ".reading").glob("*.jsonl")):
-            last = (self._remembered(path, _events) or [{"time": 0.0}])[-1]
+            last = (self._remembered(str(path), _events) or [{"time": 0.0}])[-1]
             done = "packed" in last and last["packed"] == last["of"]
             if not done and time.time() - last["time"] < READING_SECONDS:
                 news.append((_in_a_line(self.study.titles.get(path.stem, path.stem)), last))
@@ -127,15 +137,15 @@ class Progress:
 
     def _state(self, key: str, now: float) -> CaseState | None:
         """What is stored of the case that a key answers; None where it answers none of this study's."""
-        folder = self.store.run_folder(key)
-        done = self._remembered(folder / "result.json", lambda path: _kept(read(path))) or self._bundled(key)
-        if done and not done.spec:
+        folder = f"{self.store.folder}/{key}"
+        done = self._remembered(f"{folder}/result.json", self._read) or self._bundled(key)
+        if done and not done.asked:
             self.others.append(done.result)
-        spec = done.spec if done else self._remembered(folder / "spec.json", _spec)
-        case = self._case_of.get(spec) if spec else None
+        by = done.asked if done else self._remembered(f"{folder}/spec.json", _spec)
+        case = self._case_of.get(by) if by else None
         if case is None:
             return None
-        events = self._remembered(folder / "progress.jsonl", _events) or []
+        events = self._remembered(f"{folder}/progress.jsonl", _events) or []
         first = events[0] if events else {}
         last = next((event for event in reversed(events) if event.keys() & {*SO_FAR}), first)
         began, said_at = first.get("time", 0.0), last.get("time", 0.0)
@@ -145,7 +155,7 @@ class Progress:
         newer = bool(events) and (done is None or int(began) > done.at)
         failure = ""
         if newer or done is None:
-            failure = self._remembered(folder / "error.json", _failure) or ""
+            failure = self._remembered(f"{folder}/error.json", _failure) or ""
         if newer and self._is_held(key, who, said_at, now):
             state = CaseState(case, RUNNING, last=last, seconds=now - began, at=said_at, who=who)
             left = last.get("seconds_left")
@@ -173,54 +183,62 @@ class Progress:
         except ResultsUnreadable as error:
             self.unread.append(str(error))
             return None
-        return _kept(result) if result else None
+        if result is None:
+            return None
+        of, before = self._bundled_before.get(key, ({}, None))
+        if before is None or of is not result:
+            before = _kept(entry(result))
+            self._bundled_before[key] = result, before
+        return before
+
+    def _read(self, path: Path) -> Finished:
+        """What is kept of a result's file."""
+        at = stamp(path)
+        return _kept(self._index.add(read(path), at))
 
     def _is_held(self, key: str, who: Mapping[str, Any], said_at: float, now: float) -> bool:
         held = self.store.claimed(key) if who.get("host", HOST) == HOST else None
         return now - said_at < ELSEWHERE_SECONDS if held is None else held
 
-    def _remembered(self, path: Path, parse: Callable[[Path], Any]) -> Any:
+    def _remembered(self, path: str, parse: Callable[[Path], Any]) -> Any:
         """What a file holds; None where it is not there or cannot be read, and `unread` then says why."""
-        stamp: tuple[int, ...] = ()
+        at = ""
         try:
-            about = path.stat()
-            stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
-            before, found = self._read_before.get(path, ((), None))
-            if before != stamp:
-                found = parse(path)
+            if not (at := stamp(path)):
+                return None
+            before, found = self._read_before.get(path, ("", None))
+            if before != at:
+                found = parse(Path(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ResultsUnreadable as error:
             found = error
         except (OSError, ValueError, TypeError, RecursionError) as error:
-            found = unreadable(path, error)
-        self._read_before[path] = stamp, found
+            found = unreadable(Path(path), error)
+        self._read_before[path] = at, found
         if isinstance(found, ResultsUnreadable):
             self.unread.append(str(found))
             return None
         return found
 
 
-def _kept(result: Result) -> Finished:
-    at = datetime.fromisoformat(result["finished"]).timestamp()
-    kept = {name: result[name] for name in KEPT & result.keys()}
-    return Finished(_asked(result["spec"]), at, diverged(result), kept)
+_parsed = functools.lru_cache(1 << 14)(json.loads)  # parts that many results have alike are there once
 
 
-def _spec(path: Path) -> Spec | None:
-    """What a spec.json asks for, as `Finished.spec`."""
+def _kept(entry: Mapping[str, Any]) -> Finished:
+    """What is kept of an entry of `serkit.index`."""
+    kept = {name: entry[name] for name in KEPT if entry.get(name) is not None}
+    kept |= {name: _parsed(entry[name]) for name in PARTS}
+    at = datetime.fromisoformat(entry["finished"]).timestamp()
+    return Finished(entry["asked"], at, entry["diverged"], kept)
+
+
+def _spec(path: Path) -> str:
+    """What a spec.json asks for, as `Finished.asked`."""
     data = read_json(path, usual_number)
     if not isinstance(data, dict):
         raise ValueError("expected an object")
-    asked = _asked(data)
-    hash(asked)  # cases are found by it
-    return asked
-
-
-def _asked(data: Mapping[str, Any]) -> Spec | None:
-    with suppress(SpecError):
-        return from_json(data).plan()
-    return None
+    return asked(data)
 
 
 def _failure(path: Path) -> str:

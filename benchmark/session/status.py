@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from benchmark.beside import RUN
 from benchmark.session.pace import lasting, pace
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, HOST, MISSING, RUNNING, CaseState, Progress
 from benchmark.study import Case
+from serkit.errors import ResultsUnreadable
 from serkit.merged import differing
-from serkit.results import left_out, other_methods
+from serkit.results import Store, left_out, other_methods
 from serkit.words import many, printable
 
 NAMED = 8  # cases in a command that runs some again; more are not typed
@@ -85,10 +87,21 @@ def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> 
     if diverged := _diverged(seen):
         lines += ["", "Done, and diverged; every table leaves it out. Lower recipe.learning_rate:"]
         lines += [f"  {state.case.id}" for state in diverged]
-    twice = differing(progress.store, [state.finished.result for state in seen if state.finished])
+    twice = differing(progress.store, _with_tests(progress.store, seen))
     for said in (other_methods(progress.others), twice, left_out(progress.unread)):
         lines += ["", *said] if said else []
     return printable("\n".join(lines))
+
+
+def _with_tests(store: Store, seen: Iterable[CaseState]) -> Iterator[Mapping[str, Any]]:
+    """What is kept of the results that bundles have, too, and their tests, which are read once."""
+    bundled = {key for bundle in store.bundles() for key in bundle.keys}
+    for kept in (state.finished.result for state in seen if state.finished):
+        if kept["key"] in bundled:
+            with suppress(ResultsUnreadable):  # the next look says so
+                if "tests" not in kept and (whole := store.get(kept["key"])):
+                    kept["tests"] = whole.get("tests", {})
+                yield kept
 
 
 def _diverged(seen: Sequence[CaseState]) -> list[CaseState]:

@@ -147,6 +147,16 @@ def test_plain_lines_come_now_and_then(live, monkeypatch):
     assert len(spoken) == len(of_run) + 2
 
 
+def test_looks_that_take_long_are_rarer_but_for_the_first(monkeypatch):
+    spent = iter(
+        [100.0, 100.01, 100.01, 100.3, 100.3]
+    )  # of the processor, before and after the looks but the first
+    monkeypatch.setattr(live_module.time, "thread_time", lambda: next(spent))
+    waits = live_module.pauses(1.0)
+    assert [next(waits), next(waits), next(waits)] == [1.0, 1.0, 1.0]
+    assert next(waits) == pytest.approx(0.29 / live_module.SHARE)
+
+
 def test_unit_tests_alone_show_nothing(store):
     live = Live(Progress(STUDY, store))
     live.chosen(["tests/test_x.py::test_y[synmsp]"])
