@@ -68,7 +68,7 @@ class Engine:
                 "--return-results: jobs of Slurm answer in a results folder that nodes share"
             )
         self._options = parsed(config.getoption("slurm"))
-        self._name = str(self._options.get("job-name", place.store.name))
+        self._name = str(self._options.pop("job-name", place.store.name))
         self._cluster = str(self._options.pop("cluster", "slurm"))
         if self._cluster not in CLUSTERS:
             raise pytest.UsageError(f"--slurm cluster={self._cluster}: expected one of {', '.join(CLUSTERS)}")
@@ -188,10 +188,12 @@ class Engine:
         executor = getattr(self._submitit, CLUSTERS[self._cluster])(self._folder)
         cores = str(self._driver.cores)
         if self._cluster == "slurm":
-            options: dict[str, str | bool] = {"signal": f"USR1@{NOTICE_S}", "job-name": self._name}
+            options: dict[str, str | bool] = {"signal": f"USR1@{NOTICE_S}"}
             options |= ({"gpus-per-node": "1"} if gpu else {}) | self._options | {"cpus-per-task": cores}
             step = [f"--cpus-per-task={cores}"]  # which srun does not take from its job
-            executor.update_parameters(time=None, srun_args=step, additional_parameters=options)
+            executor.update_parameters(
+                job_name=self._name, time=None, srun_args=step, additional_parameters=options
+            )
         elif self._cluster == "local":
             executor.update_parameters(timeout_min=FOREVER_MIN, gpus_per_node=int(gpu))
         return executor
