@@ -17,7 +17,7 @@ from serkit.corpora import find, load
 from serkit.corpora import synthetic as reader
 from serkit.corpora.reading.corpus import PARTS, Corpus, next_validates, table
 from serkit.errors import CorpusUnfit, SerkitError, SpecError
-from serkit.files import cache_folder
+from serkit.files import DRAFT, cache_folder
 from serkit.labels import LABELS
 from serkit.worlds import world
 from serkit.worlds.speech import RATE_HZ
@@ -278,8 +278,8 @@ def test_a_damaged_folder_is_made_again(few, damage):
             path.unlink()
         (folder / "C01").rmdir()
     elif damage == "interrupted":  # killed half-way: a draft, and no folder
-        folder.rename(folder.with_name(f"{folder.name}.draft"))
-        (folder.with_name(f"{folder.name}.draft") / "C00/stray.wav").write_bytes(b"")
+        folder.rename(folder.with_name(f"{folder.name}{DRAFT}"))
+        (folder.with_name(f"{folder.name}{DRAFT}") / "C00/stray.wav").write_bytes(b"")
     assert few() == folder
     assert contents(folder) == whole
     assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
