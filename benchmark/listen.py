@@ -8,11 +8,13 @@ clip's place in the training set. A stretch on features is on no wave: the wavs 
 from __future__ import annotations
 
 import dataclasses
+import html
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib
 import numpy as np
@@ -29,6 +31,7 @@ from serkit.audio import FULL_SCALE, decode
 from serkit.augment import Augmenting, Chain, Draw, Waves, draw
 from serkit.encoders.cnn14.logmel import MEL_BANDS, FrontEnd, LogMel
 from serkit.errors import ResultsUnwritable
+from serkit.files import write_whole
 from serkit.loader import level_gains, max_samples
 from serkit.settings import check
 from serkit.specs import Augmentation
@@ -38,6 +41,7 @@ COLOURS, MASKED = "magma", "0.65"  # perceptually uniform and without a grey; a 
 TICKS_HZ = (50, 100, 250, 500, 1000, 2000, 4000, 8000)
 WIDTH, NARROWEST_COLUMN, PANEL, LINE = 15.0, 4.6, 1.75, 0.17  # inches; wider only for many columns
 CHARACTERS = 12.0  # of a title, an inch
+PAGE_STYLE = "body{font:15px sans-serif;margin:2em}td{padding:.2em 1em .2em 0}h1{font-size:1.2em}"
 STYLE: Any = {"axes.titlesize": 9, "axes.titlelocation": "left", "font.size": 8, "figure.dpi": 100}
 
 DRAWN = {
@@ -104,6 +108,7 @@ def listen(
         folder.mkdir(parents=True, exist_ok=True)
         wavs, scale = _write_waves(folder, clip.stem, versions, front_end.rate_hz)
         path = folder / f"{clip.stem}-{name}{'-each' * bool(alone)}.png"
+        page = write_page(folder / f"{path.stem}.html", f"{clip.name}, {about}", versions, clip.stem)
         panels = [[original] * draws, *rows] if alone else [[version] for version in versions]
         with missing_letters_named_once():
             picture(panels, front_end, f"{clip.name}, {about}").savefig(path)
@@ -120,7 +125,7 @@ def listen(
     settings = [[name, *(column[name] for column in columns)] for name in columns[0]]
     heads = ["", *(f"draw {row + 1}" for row in range(draws))]
     parameters = tabulate(settings, headers=heads, disable_numparse=True)
-    return "\n\n".join([head, parameters, wavs, f"picture: {path}"])
+    return "\n\n".join([head, parameters, wavs, f"picture: {path}\nto listen: {page}"])
 
 
 def unchanged(front_end: FrontEnd, wave: Tensor) -> Version:
@@ -213,6 +218,22 @@ def _write_waves(folder: Path, stem: str, versions: Sequence[Version], rate_hz: 
         peak, level = np.abs(wave).max(), np.sqrt(np.square(wave, dtype=np.float64).mean())
         rows.append([path, f"{len(wave) / rate_hz:.2f}", f"{_decibels(peak):.1f}", f"{_decibels(level):.1f}"])
     return tabulate(rows, headers=["wav", "seconds", "peak dBFS", "RMS dBFS"], disable_numparse=True), scale
+
+
+def write_page(path: Path, about: str, versions: Sequence[Version], stem: str) -> Path:
+    """Writes a page with a player for each wav that lies beside it, and the picture below."""
+    rows = [
+        f'<tr><td>{html.escape(version.title)}</td><td><audio controls preload="none" '
+        f'src="{quote(f"{stem}-{version.name}.wav")}"></audio></td></tr>'
+        for version in versions
+        if version.wave is not None
+    ]
+    title, picture = html.escape(about), quote(f"{path.stem}.png")
+    shown = f'<img src="{picture}" alt="Spectrograms of each" width="100%">'
+    body = f"<h1>{title}</h1><table>{''.join(rows)}</table>{shown}"
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{PAGE_STYLE}</style>'
+    write_whole(path, f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n')
+    return path
 
 
 def _decibels(amplitude: float) -> float:

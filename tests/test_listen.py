@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import io
 import re
+from urllib.parse import unquote
 
 import matplotlib.image
 import numpy as np
@@ -105,11 +106,27 @@ def everything(tmp_path_factory):
 
 def test_every_effect_alone_and_all_together(everything):
     folder, _ = everything
-    expected = {"clip-original.wav", "clip-all-each.png"}
+    expected = {"clip-original.wav", "clip-all-each.png", "clip-all-each.html"}
     for number in (1, 2):
         expected |= {f"clip-{name}-{number}.wav" for name in ON_WAVE if name != "stretch"}
         expected |= {f"clip-{name}-{number}-vocoder.wav" for name in ("stretch", "all")}
     assert {path.name for path in folder.iterdir()} == expected
+
+
+def test_the_page_has_a_player_for_each_wav(everything):
+    folder, _ = everything
+    text = (folder / "clip-all-each.html").read_text()
+    assert set(re.findall(r'src="([^"]+[.]wav)"', text)) == {path.name for path in folder.glob("*.wav")}
+    assert 'src="clip-all-each.png"' in text
+
+
+def test_names_of_clips_are_text_on_the_page(tmp_path):
+    name = "<img src=x onerror=y>&.wav"
+    heard(clip(tmp_path, name=name), "--draws", "1", "--effect", "noise", "--output", str(tmp_path / "out"))
+    (page,) = (tmp_path / "out").glob("*.html")
+    assert "<img src=x" not in page.read_text()
+    (wav,) = re.findall(r'src="([^"]+noise-1[.]wav)"', page.read_text())
+    assert (tmp_path / "out" / unquote(wav)).is_file()
 
 
 def test_what_is_printed(everything):
@@ -290,6 +307,7 @@ def test_specaugment_alone_is_on_no_wave(tmp_path, shown):
     assert "not in the wavs" in printed
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "clip-original.wav",
+        "clip-specaugment.html",
         "clip-specaugment.png",
     }
     (original,), (version,) = shown

@@ -54,15 +54,21 @@ def by_ray(costs: Sequence[float], gpus: int) -> float:
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", ON_LOOPBACK: "0"}
     import ray
 
-    ray.init("local", num_cpus=gpus, num_gpus=gpus, include_dashboard=False, log_to_driver=False)
+    quiet: dict[str, Any] = {"include_dashboard": False, "logging_level": "error"}
+    ray.init("local", num_cpus=gpus, num_gpus=gpus, **quiet)
     try:
-        sleep: Any = ray.remote(num_cpus=1, num_gpus=1)(time.sleep)
+        sleep: Any = ray.remote(num_cpus=1, num_gpus=1)(asleep)
         ray.get([sleep.remote(2.0) for _ in range(2 * gpus)])  # starts them
         began = time.monotonic()
         ray.get([sleep.remote(cost) for cost in costs])
         return time.monotonic() - began
     finally:
         ray.shutdown()
+
+
+def asleep(seconds: float) -> None:
+    """A run of so many seconds."""
+    time.sleep(seconds)
 
 
 def table(costs: Sequence[float], gpus: Sequence[int], seconds: float) -> pd.DataFrame:
