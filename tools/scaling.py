@@ -57,7 +57,7 @@ def by_ray(costs: Sequence[float], gpus: int) -> float:
     quiet: dict[str, Any] = {"include_dashboard": False, "logging_level": "error"}
     ray.init("local", num_cpus=gpus, num_gpus=gpus, **quiet)
     try:
-        sleep: Any = ray.remote(num_cpus=1, num_gpus=1)(asleep)
+        sleep: Any = ray.remote(num_cpus=1, num_gpus=1, max_calls=0)(asleep)
         ray.get([sleep.remote(2.0) for _ in range(2 * gpus)])  # starts them
         began = time.monotonic()
         ray.get([sleep.remote(cost) for cost in costs])
