@@ -8,6 +8,7 @@ end together: the same command goes on. Ray's own switches stay as they are, but
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from benchmark.session import elsewhere, engines
 from benchmark.session.elsewhere import RETRIES, Answer, Driver, JobFailed
 from benchmark.session.work import Place
 from serkit.errors import ExtraMissing
+from serkit.signals import in_main
 from serkit.specs import Spec
 
 T = TypeVar("T")
@@ -58,6 +60,8 @@ class Engine:
         self._share = 1 / config.getoption("runs_per_gpu")
         self._driver = Driver(config.getoption, place, self._send)
         self._tasks: list[Any] = []
+        self._interrupted = False
+        self._on_int: Any = None  # what Ctrl-C did before
         self.where = "Ray here" if self._address == "local" else f"Ray at {self._address}"
 
     def order(self, items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
@@ -71,9 +75,18 @@ class Engine:
     def begin(self) -> None:
         """Gives the cluster all that is not done."""
         self._driver.begin()
+        if in_main():
+            self._on_int = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        """Ctrl-C: what Ray makes of it may be lost where an answer comes at the same instant."""
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def shutdown(self, cancel: bool) -> None:
         """Leaves the cluster, with which tasks end: what still runs has some seconds to keep its state."""
+        if self._on_int is not None:
+            signal.signal(signal.SIGINT, self._on_int)
         if not self._ray.is_initialized():
             return
         _, left = (
@@ -98,7 +111,10 @@ class Engine:
 
     def _answer(self, name: str, task: Any) -> Answer:
         try:
-            return self._ray.get(task)
+            answer: Answer = self._ray.get(task)
+            if self._interrupted:
+                raise KeyboardInterrupt
+            return answer
         except self._ray.exceptions.RayTaskError as error:  # `elsewhere.do` raises none: it was not to be had
             raise JobFailed(
                 f"{name}: {error}; serkit has to be installed on each node, the same version"
