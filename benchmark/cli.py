@@ -22,7 +22,6 @@ from benchmark.options import opened, results_option, say, seeds_option, study_o
 from serkit import __version__, corpora
 from serkit.effects import EFFECTS
 from serkit.files import cache_folder, house_libraries
-from serkit.results import Store
 from serkit.signals import USR1
 from serkit.specs import CHECKPOINTS, METRICS
 from serkit.words import did_you_mean, printable
@@ -186,8 +185,7 @@ def plan(study_name: str, results: str | None, seeds: int | None, commands: bool
     from benchmark import plan as plans
 
     if commands:
-        study, root = studies.read(study_name, seeds), Path(results) if results else studies.results_root()
-        lines = plans.commands(study_name, study, Store(root / study.name), seeds, cores)
+        lines = plans.commands(study_name, *opened(study_name, results, seeds, made=True), seeds, cores)
         click.echo("\n".join(lines) if lines else "nothing is left", err=not lines)
         return
     say(plans.text(*opened(study_name, results, seeds), studies.data_folder()))
@@ -206,15 +204,14 @@ def case(study_name: str, case_id: str, results: str | None, seeds: int | None) 
     """
     from benchmark.session import machine, work
 
-    study = studies.read(study_name, seeds)
+    study, store = opened(study_name, results, seeds, made=True)
     specs = {case.id: case.spec for case in studies.plan(study)}
     if case_id not in specs:
         raise click.UsageError(f"no case {case_id!r} in {study_name}{did_you_mean(case_id, specs)}")
-    root = Path(results) if results else studies.results_root()  # made where it is missing, as by a session
     device = "cuda" if machine.visible_gpus() else "cpu"
     if USR1:
         signal.signal(USR1, signal.SIG_IGN)  # but in a training, which keeps its state
-    place = work.Place(Store(root / study.name), studies.data_folder(), device)
+    place = work.Place(store, studies.data_folder(), device)
     say(work.do(specs[case_id], place))
 
 
@@ -287,9 +284,8 @@ def import_(
     from benchmark import predictions
     from serkit.job import Place
 
-    study = studies.read(study_name, seeds)
-    root = Path(results) if results else studies.results_root()  # made where it is missing, as by a session
-    place = Place(Store(root / study.name), studies.data_folder())
+    study, store = opened(study_name, results, seeds, made=True)
+    place = Place(store, studies.data_folder())
     say(predictions.store(study, place, Path(predictions_file), partial))
 
 

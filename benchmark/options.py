@@ -99,10 +99,16 @@ seeds_option = click.option(
 )
 
 
-def opened(study: str, results: str | None, seeds: int | None = None) -> tuple[studies.Study, Store]:
-    """A study and its results, as the options name them. Raises SpecError, ResultsUnreadable."""
+def opened(
+    study: str, results: str | None, seeds: int | None = None, made: bool = False
+) -> tuple[studies.Study, Store]:
+    """A study and its results, as the options name them. Raises SpecError, ResultsUnreadable.
+
+    Where the folder is `made`, as by a session, it need not be there yet.
+    """
     read = studies.read(study, seeds)
-    return read, Store(results_root(results) / read.name)
+    root = Path(results) if results and made else results_root(results)
+    return read, Store(root / read.name)
 
 
 def check_corpora(names: Iterable[str], known: Iterable[str]) -> None:

@@ -87,8 +87,10 @@ def commands(name: str, study: Study, store: Store, seeds: int | None, cores: in
     Each stands alone, in any folder, on so many cores: with whole paths, and with what of the environment
     serkit asks for.
     """
+    from benchmark.session.engines import longest_first  # pytest comes with it
+
     rest = [state.case for state in Progress(study, store).look() if state.state not in (DONE, RUNNING)]
-    rest.sort(key=lambda case: (case.turn, -case.cost))
+    rest = longest_first(rest, lambda case: case.cost, lambda case: case.turn)
     asked = [f"OMP_NUM_THREADS={cores}"]
     for variable, between in PASSED_ON.items():
         paths = os.environ.get(variable, "").split(between)

@@ -91,6 +91,7 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
     cache = cache.resolve()
     packs = {path: _json(path / "pack.json") for path in _made(cache, "packed")}
     for place in MADE:
+        drafts = [path for path in _entries(cache / place) if path.suffix == ".draft"]
         for path in _made(cache, place):
             whole, used = _is(path, stat.S_ISDIR), _used(path)
             lock, state = (path.with_name(f"{path.name}.{of}") for of in ("lock", "state"))
@@ -99,9 +100,8 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
                 why = UNUSED.format(f"{days:g}")
             yield from _old(path, why, lock) if why else ()
             yield from _old(state, STATES, lock) if whole else ()
-            for draft in _entries(path.parent):
-                if draft.suffix == ".draft" and draft.name.startswith(f"{path.name}."):
-                    yield from _old(draft, DRAFTS, lock)
+            for draft in (draft for draft in drafts if draft.name.startswith(f"{path.name}.")):
+                yield from _old(draft, DRAFTS, lock)
             yield from _old(lock, LOCKS, lock) if why or not whole else ()
     for path in (run for study in _entries(cache / "returned") for run in _entries(study)):
         if (used := _used(path)) is not None and time.time() - used > days * DAY_S:

@@ -101,20 +101,30 @@ def _markdown(report: Report, pictures: dict[str, bytes]) -> str:
 
 def _in_short(report: Report, where: str) -> str:
     """What is found in a screen: cautions, the first table with a number, verdicts without theirs."""
-    parts = [report.study.title, *filter(None, [report.interim]), *report.notes]
-    shown = [table for table in report.tables if not table.aside]
-    shown = [table for table in shown if re.search(r"\d\.\d", table.text("plain"))][:1] or shown[:1]
-    parts += ["\n".join([table.title, "", table.text("simple"), *table.legend]) for table in shown]
-    parts.append("\n".join(f"{of.answer:16}{of.claim}" for of in report.verdicts))
-    return "\n\n".join([*parts, where])
+    shown = _shown(report)
+    first = [table for table in shown if re.search(r"\d\.\d", table.text("plain"))][:1] or shown[:1]
+    said = "\n".join(f"{of.answer:16}{of.claim}" for of in report.verdicts)
+    return "\n\n".join([*_head(report), *map(_drawn, first), said, where])
 
 
 def _terminal(report: Report, written: str) -> str:
-    parts = [report.study.title, *filter(None, [report.interim]), *report.notes]
-    shown = [table for table in report.tables if not table.aside]
-    parts += ["\n".join([table.title, "", table.text("simple"), *table.legend]) for table in shown]
+    parts = [*_head(report), *map(_drawn, _shown(report))]
     parts.append("\n".join(f"{point}: {choice}" for point, choice in report.choices))
     parts += [
         f"{verdict.answer.upper()}: {verdict.claim}\n  {verdict.sentence}" for verdict in report.verdicts
     ]
     return "\n\n".join([*parts, *report.answer, written])
+
+
+def _head(report: Report) -> list[str]:
+    """What stands above all tables in the terminal."""
+    return [report.study.title, *filter(None, [report.interim]), *report.notes]
+
+
+def _shown(report: Report) -> list[Table]:
+    """The tables of the terminal."""
+    return [table for table in report.tables if not table.aside]
+
+
+def _drawn(table: Table) -> str:
+    return "\n".join([table.title, "", table.text("simple"), *table.legend])

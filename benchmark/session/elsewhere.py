@@ -30,6 +30,7 @@ from benchmark.session.work import Place
 from serkit import __version__, encoders
 from serkit.errors import CorpusMissing, SerkitError, SpecError
 from serkit.files import cache_folder, parse_json
+from serkit.index import Index
 from serkit.resultfile import TABLE_OF
 from serkit.results import Store
 from serkit.settings import check
@@ -64,7 +65,7 @@ class Driver:
         self._returned = bool(chosen("return_results"))
         self._send = send
         self._jobs: list[Spec] = []
-        self._stored: dict[Spec, list[str]] = {}  # keys of what is stored, by what a plan asks for
+        self._stored: dict[str, list[str]] = {}  # keys of what is stored, by the key of what a plan asks for
         self._asked: list[Spec] = []  # of the jobs those that have results
         self._waits: dict[Spec, Callable[[], Answer]] = {}  # for those that are asked for
         self._keys: Callable[[], dict[Spec, str]] = dict  # by the copy of the corpora that a node has
@@ -81,26 +82,28 @@ class Driver:
     def begin(self) -> None:
         """Asks about all that is stored, then for what is missing. Raises SerkitError."""
         self.place.store.check_writable()
-        for spec, result in () if self.place.rerun else self.place.store.all():
-            self._stored.setdefault(spec.plan(), []).append(result["key"])
-        self._asked = [job for job in self._jobs if job in self._stored]
+        if not self.place.rerun:
+            found = Index(self.place.store).everything([])
+            for asked, key in zip(found["asked"].to_pylist(), found["key"].to_pylist(), strict=True):
+                self._stored.setdefault(asked, []).append(key)
+        self._asked = [job for job in self._jobs if job.key in self._stored]
         if self._asked:
             said = self._send(f"{STORED}-{uuid.uuid4().hex[:12]}", self._text(self._asked, only_keys=True))
             self._keys = cache(
                 lambda: dict(zip(self._asked, answered(said(), len(self._asked)), strict=True))
             )
         for job in self._jobs:
-            if job not in self._stored:
+            if job.key not in self._stored:
                 self._ask(job)
 
     def _ask(self, job: Spec) -> None:
-        self._waits[job] = self._send(name_of(job), self._text([job]))
+        self._waits[job] = self._send(job.key, self._text([job]))
 
     def _key(self, job: Spec) -> str:
         """The key of a job, whose result is done again if it is of another copy or damaged."""
-        if job in self._stored:
+        if job.key in self._stored:
             key = self._keys()[job]
-            if key in self._stored[job] and self.place.store.finished(key, TABLE_OF[job.kind]):
+            if key in self._stored[job.key] and self.place.store.finished(key, TABLE_OF[job.kind]):
                 return key
             self._ask(job)
         answer = self._waits[job]()
@@ -141,11 +144,6 @@ class Driver:
             "returned": self._returned,
         }
         return json.dumps(told)
-
-
-def name_of(job: Spec) -> str:
-    """A job's label with digits over what it asks for: the same in each session, whatever else was asked."""
-    return f"{job.label}-{hashlib.sha256(job.canonical().encode()).hexdigest()[:12]}"
 
 
 def read_answer(text: bytes) -> Answer:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark import study as studies
 from benchmark.session import elsewhere, work
-from benchmark.session.elsewhere import Driver, JobFailed, answered, do, name_of
+from benchmark.session.elsewhere import Driver, JobFailed, answered, do
 from benchmark.session.work import Place
 from serkit import __version__, encoders
 from serkit.errors import CorpusMissing, CorpusUnfit, ResultsUnwritable
@@ -84,8 +84,8 @@ def test_what_travels_is_plain_and_comes_out_as_it_was(jobs, place, monkeypatch)
 
 
 def test_names_are_of_what_is_asked_for_and_all_differ(jobs):
-    assert len({name_of(job) for job in jobs}) == len(jobs)
-    assert name_of(jobs[0]) == name_of(type(jobs[0])(**vars(jobs[0])))
+    assert len({job.key for job in jobs}) == len(jobs)
+    assert jobs[0].key == type(jobs[0])(**vars(jobs[0])).key
 
 
 def test_what_is_stored_is_asked_about_once_and_not_done_again(jobs, place, monkeypatch):
@@ -93,7 +93,7 @@ def test_what_is_stored_is_asked_about_once_and_not_done_again(jobs, place, monk
     for job in jobs[:3]:
         node.do(job, place)
     waits = asked(place, node, *jobs)
-    assert node.asked == [elsewhere.STORED, *map(name_of, jobs[3:])], "what is known comes first"
+    assert node.asked == [elsewhere.STORED, *[job.key for job in jobs[3:]]], "what is known comes first"
     keys = [wait() for wait in waits]
     assert len(node.asked) == 1 + len(jobs[3:])
     assert all(map(place.store.get, keys))
@@ -105,7 +105,7 @@ def test_a_result_of_another_copy_of_the_corpora_is_none(jobs, place, monkeypatc
     node.copy = "4567"
     new = asked(place, node, jobs[0])()
     assert new != old
-    assert node.asked == [elsewhere.STORED, name_of(jobs[0])]
+    assert node.asked == [elsewhere.STORED, jobs[0].key]
 
 
 def test_a_damaged_result_is_done_again(jobs, place, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_damaged_result_is_done_again(jobs, place, monkeypatch):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.warns(UserWarning, match="is damaged"):
         assert waiting() == key
-    assert node.asked == [elsewhere.STORED, name_of(jobs[0])]
+    assert node.asked == [elsewhere.STORED, jobs[0].key]
 
 
 def test_what_a_node_cannot_read_is_said_of_its_own_cases_alone(jobs, place, monkeypatch):
@@ -147,7 +147,7 @@ def test_a_rerun_asks_about_nothing(jobs, place, monkeypatch):
     node.do(jobs[0], place)
     again = Place(**vars(place) | {"rerun": True})
     asked(again, node, jobs[0])()
-    assert node.asked == [name_of(jobs[0])]
+    assert node.asked == [jobs[0].key]
     assert node.told[0][1]["place"]["rerun"] is True
 
 

@@ -89,4 +89,4 @@ def alone(config: pytest.Config, engine: str) -> None:
 
 def longest_first(items: Sequence[T], cost: Callable[[T], float], turn: Callable[[T], int]) -> list[T]:
     """What others are compared with first; of one turn the most expensive, so that all ends together."""
-    return sorted(items, key=lambda item: (turn(item), -cost(item)))
+    return sorted(items, key=lambda item: (turn(item), -cost(item)))  # stable: the same on every worker

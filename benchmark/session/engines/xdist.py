@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from benchmark.session import machine, work
+from benchmark.session.engines import longest_first
 from serkit.signals import USR1, in_main
 from serkit.specs import Spec
 
@@ -134,7 +135,7 @@ def dealt(
     """
     if workers < 2:
         return sorted(cases, key=turn)
-    ranked = sorted(cases, key=lambda case: (turn(case), -cost(case)))  # stable: the same on every worker
+    ranked = longest_first(cases, cost, turn)
     first, rest = ranked[:workers], ranked[workers:]
     short = sorted(reversed(rest), key=cost)[:workers]
     if len(rest) < workers:
