@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from benchmark.session import engines
+from serkit.errors import ExtraMissing
 from serkit.files import parse_json
 from tests.made_checkout import TINY
 
@@ -44,6 +48,31 @@ class Sessions:
         """One that must go well."""
         assert self.begin(results, *options).wait(300) == 0, self.log(results).read_text()[-3000:]
 
+    def refused(self, said, *options):
+        """One that cannot be, which is said at once."""
+        self.log("refused").unlink(missing_ok=True)
+        assert self.begin("refused", *options).wait(60) == pytest.ExitCode.USAGE_ERROR
+        pytest.LineMatcher(self.log("refused").read_text().splitlines()).fnmatch_lines([f"*{said}"])
+
+    def survive_three_kills(self, results, options, after_each):
+        """Drivers are killed, each once one more run is done; the last ends well. No result is made again."""
+        done = {}
+
+        def one_more_is_done():
+            return self.done(results).keys() > done.keys() and self.running(results)
+
+        for _ in range(3):
+            driver = self.begin(results, *options)
+            self.wait_for(one_more_is_done)
+            kill(driver.pid)
+            driver.wait()
+            after_each()
+            before, done = done, self.done(results)
+            assert before.items() <= done.items()
+        self.run(results, *options)
+        assert done.items() <= self.done(results).items()
+        assert self.numbers(results) == self.numbers("here")
+
     def log(self, results):
         return self.folder / f"{results}.log"
 
@@ -78,6 +107,14 @@ class Sessions:
 
 def kill(pid):
     os.kill(pid, signal.SIGKILL)
+
+
+def needs_its_extra(monkeypatch, engine, package):
+    """Without its package an engine says which extra brings it."""
+    monkeypatch.setitem(sys.modules, package, None)
+    config = type("Config", (), {"option": type("Option", (), {}), "getoption": lambda self, name: None})()
+    with pytest.raises(ExtraMissing, match=rf"pip install 'serkit\[{engine}\]'"):
+        engines.module(engine).Engine(config, None)
 
 
 @contextlib.contextmanager

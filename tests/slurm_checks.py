@@ -38,24 +38,12 @@ def _nothing_else_runs():
 
 
 def test_a_driver_that_is_killed_three_times_finds_its_jobs_again(sessions):
-    done = {}
+    def they_outlive_it():
+        assert queue()
 
-    def one_more_is_done():
-        return sessions.done("driver").keys() > done.keys() and sessions.running("driver")
-
-    for _ in range(3):
-        driver = sessions.begin("driver", *SLURM)
-        sessions.wait_for(one_more_is_done)
-        kill(driver.pid)
-        driver.wait()
-        before, done = done, sessions.done("driver")
-        assert before.items() <= done.items()
-        assert queue(), "they outlive their driver"
-    sessions.run("driver", *SLURM)
-    assert done.items() <= sessions.done("driver").items()
+    sessions.survive_three_kills("driver", SLURM, they_outlive_it)
     runs = len(sessions.done("driver"))
     assert submitted(sessions, "driver") <= runs + 3  # and a question about what is stored, of each session
-    assert sessions.numbers("driver") == sessions.numbers("here")
 
 
 def test_a_job_that_is_killed_is_submitted_again_and_goes_on(sessions):

@@ -18,7 +18,7 @@ ANSWERS = {HOLDS: COLOURS[2], FAILS: COLOURS[1]}  # all else cannot be told, in 
 LETTERS, MOST, EDGE = 52, 8, 0.6  # of a claim in a line; changes of a claim; the largest change that has room
 LEGEND = """Each line is a change with its 95 % interval, thick where that leaves 0 out; what is said is \
 corrected for all changes of the claim. Grey: less than {margin} either way. At most {most} of a claim, from \
-the smallest to the largest."""
+the smallest to the largest. What is beyond {edge} either way is drawn there."""
 
 
 def pictures(title: str, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Figure]]:
@@ -30,7 +30,7 @@ def pictures(title: str, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Fig
     if not rows:
         return
     size = 9.0, 0.9 + 0.48 * len(rows)
-    legend = LEGEND.format(margin=MARGIN, most=MOST)
+    legend = LEGEND.format(margin=MARGIN, most=MOST, edge=EDGE)
     with drawn(title, legend, size, 1, 1) as (figure, axes):
         panel = axes[0, 0]
         panel.axvspan(-MARGIN, MARGIN, color="0.93", lw=0)

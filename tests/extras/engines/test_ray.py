@@ -2,13 +2,11 @@
 
 import random
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
-from benchmark.session import engines
-from tests.made_sessions import kill
+from tests.made_sessions import kill, needs_its_extra
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -40,22 +38,10 @@ def test_the_same_numbers_though_a_worker_and_a_node_are_killed(sessions, cluste
 
 
 def test_a_driver_that_is_killed_three_times_trains_no_run_twice(sessions, cluster):
-    done = {}
+    def its_tasks_end_with_it():
+        sessions.wait_for(lambda: not sessions.running("driver"))
 
-    def one_more_is_done():
-        return sessions.done("driver").keys() > done.keys() and sessions.running("driver")
-
-    for _ in range(3):
-        driver = sessions.begin("driver", *cluster.options)
-        sessions.wait_for(one_more_is_done)
-        kill(driver.pid)
-        driver.wait()
-        sessions.wait_for(lambda: not sessions.running("driver"))  # its tasks end with it
-        before, done = done, sessions.done("driver")
-        assert before.items() <= done.items()
-    sessions.run("driver", *cluster.options)
-    assert done.items() <= sessions.done("driver").items()
-    assert sessions.numbers("driver") == sessions.numbers("here")
+    sessions.survive_three_kills("driver", cluster.options, its_tasks_end_with_it)
 
 
 def test_ctrl_c_keeps_the_states_of_what_runs_and_ends_it(sessions, cluster):
@@ -112,14 +98,8 @@ def test_on_one_machine_nothing_listens_beyond_its_loopback(sessions):
     ],
 )
 def test_what_cannot_be_is_said_at_once(sessions, options, said):
-    assert sessions.begin("usage", "--engine", "ray", *options).wait(60) == pytest.ExitCode.USAGE_ERROR
-    pytest.LineMatcher(sessions.log("usage").read_text().splitlines()).fnmatch_lines([f"*{said}"])
+    sessions.refused(said, "--engine", "ray", *options)
 
 
 def test_without_the_package_it_says_which_extra_brings_it(monkeypatch):
-    from serkit.errors import ExtraMissing
-
-    monkeypatch.setitem(sys.modules, "ray", None)
-    config = type("Config", (), {"option": type("Option", (), {}), "getoption": lambda self, name: None})()
-    with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[ray\]'"):
-        engines.module("ray").Engine(config, None)
+    needs_its_extra(monkeypatch, "ray", "ray")

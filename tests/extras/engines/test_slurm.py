@@ -3,15 +3,11 @@
 Slurm itself: tests/slurm_checks.py.
 """
 
-import sys
-
 import pytest
 
-from benchmark.session import engines
 from benchmark.session.elsewhere import JobFailed, read_answer
 from benchmark.session.engines.slurm import parsed
-from serkit.errors import ExtraMissing
-from tests.made_sessions import kill
+from tests.made_sessions import kill, needs_its_extra
 
 pytest.importorskip("submitit")
 
@@ -67,15 +63,11 @@ def test_what_is_no_option_is_wrong_usage(given):
     ],
 )
 def test_what_cannot_be_is_said_at_once(sessions, options, said):
-    assert sessions.begin("usage", "--engine", "slurm", *options).wait(60) == pytest.ExitCode.USAGE_ERROR
-    pytest.LineMatcher(sessions.log("usage").read_text().splitlines()).fnmatch_lines([f"*{said}"])
+    sessions.refused(said, "--engine", "slurm", *options)
 
 
 def test_without_the_package_it_says_which_extra_brings_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    config = type("Config", (), {"option": type("Option", (), {}), "getoption": lambda self, name: None})()
-    with pytest.raises(ExtraMissing, match=r"pip install 'serkit\[slurm\]'"):
-        engines.module("slurm").Engine(config, None)
+    needs_its_extra(monkeypatch, "slurm", "submitit")
 
 
 @pytest.mark.parametrize(
