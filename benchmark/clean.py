@@ -24,7 +24,7 @@ def text(results: Path, cache: Path, days: float, removing: bool) -> tuple[str, 
     lines: list[str] = []
     found: list[Leftover] = []
     for what, folder, there in (
-        ("results", results, list(in_results(results))),
+        ("results", results, list(in_results(results, days))),
         ("cache", cache, list(in_cache(cache, results, days))),
     ):
         lines += [f"In the {what}, {_in_a_line(folder)}:" if there else f"Nothing in the {what}"]

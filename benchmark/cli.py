@@ -344,7 +344,10 @@ def compare(first: str, second: str, metric: str, every: bool, form: str, result
 @main.command()
 @results_option
 @click.option(
-    "--days", type=click.IntRange(1), default=30, help="Of the cache what was not used for so long."
+    "--days",
+    type=click.IntRange(1),
+    default=30,
+    help="Of the cache and of jobs in queues, what was not used for so long.",
 )
 @click.option("--remove", is_flag=True, help="Remove what is listed, and nothing else.")
 def clean(results: str | None, days: int, remove: bool) -> None:

@@ -12,7 +12,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from serkit.corpora.reading.folder import ORIGIN
 from serkit.errors import ResultsUnreadable
 from serkit.files import read_json
 from serkit.resultfile import BUNDLE, EMBEDDINGS, read
-from serkit.results import OF_ENCODERS, PROBE, REFUSED, STATE, Store
+from serkit.results import OF_ENCODERS, OF_JOBS, PROBE, REFUSED, STATE, Store
 
 HOUR_S, DAY_S = 3600, 86_400
 PROBES, DRAFTS = "Probes of sessions that ended", "Drafts that nobody finished"
@@ -53,8 +53,8 @@ class Leftover(NamedTuple):
     lock: Path | None = None  # whoever works on it holds this one
 
 
-def in_results(root: Path) -> Iterator[Leftover]:
-    """What is left over in a results folder."""
+def in_results(root: Path, days: float) -> Iterator[Leftover]:
+    """What is left over in a results folder; of what queued jobs left there, what is so many days old."""
     for path in _entries(root.resolve()):
         if path.suffix == ".draft" and BUNDLE in path.suffixes:
             yield from _old(path, DRAFTS)
@@ -63,6 +63,7 @@ def in_results(root: Path) -> Iterator[Leftover]:
                 yield from _old(inner, PROBES)
         if _entries(path) and _is(path / ".locks", stat.S_ISDIR):  # as every session and report leaves it
             yield from _in_study(path)
+            yield from _unused(_entries(path / OF_JOBS), days)
 
 
 def _in_study(folder: Path) -> Iterator[Leftover]:
@@ -103,9 +104,8 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
             for draft in (draft for draft in drafts if draft.name.startswith(f"{path.name}.")):
                 yield from _old(draft, DRAFTS, lock)
             yield from _old(lock, LOCKS, lock) if why or not whole else ()
-    for path in (run for study in _entries(cache / "returned") for run in _entries(study)):
-        if (used := _used(path)) is not None and time.time() - used > days * DAY_S:
-            yield from _old(path, UNUSED.format(f"{days:g}"))
+    yield from _unused((run for study in _entries(cache / "returned") for run in _entries(study)), days)
+    yield from _unused(_entries(cache / "results"), days)
     for path in _entries(cache / "kept"):
         if not re.fullmatch(".+-[0-9a-f]{12}", path.name) or not _is(path, stat.S_ISDIR):
             continue
@@ -113,6 +113,13 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
             yield from _old(path, DRAFTS)
         elif any(_same(path, study / path.name) for study in _entries(root.resolve())):
             yield from _old(path, HOME)
+
+
+def _unused(paths: Iterable[Path], days: float) -> Iterator[Leftover]:
+    """What was last written, or used, more than so many days ago."""
+    for path in paths:
+        if (used := _used(path)) is not None and time.time() - used > days * DAY_S:
+            yield from _old(path, UNUSED.format(f"{days:g}"))
 
 
 def remove(leftover: Leftover) -> str:

@@ -57,8 +57,8 @@ MAX_NAMED = 5
 """Files that cannot be read are named up to so many."""
 
 NOTED = "encoders.json"
-OF_ENCODERS = "encoders"
-"""The folder beside runs that holds reports of each encoder."""
+OF_ENCODERS, OF_JOBS = "encoders", ".slurm"
+"""The folders beside runs: reports of each encoder, and what jobs of a queue are told and say."""
 
 
 @dataclass(frozen=True)

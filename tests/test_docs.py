@@ -25,6 +25,11 @@ BLOCK = re.compile(r"(?:^ {4}.*\n(?:[ ]*\n(?= {4}))*)+", re.MULTILINE)
 
 TOOLS = {("python", "-m", "tools.speed"): speed.main, ("python", "-m", "tools.roomnet"): roomnet.main}
 
+SHOWN = tomllib.loads((ROOT / "tests" / "shown_commands.toml").read_text(encoding="utf-8"))
+"""What the documents show to be typed, by what becomes of it."""
+PROGRAMS = "pytest python make serbench ray sbatch srun pip git export eval mkdir cd".split()
+TYPED = re.compile(rf"^(?:[A-Z_]+=\S+ )*(?:{'|'.join(PROGRAMS)}|\.)(?: .*|$)")
+
 EXAMPLE = ("/mine.py", "/test_mine.py")  # which a reader is told to make
 """The reader that the recipe for a corpus makes."""
 
@@ -68,6 +73,27 @@ def behind(words, program):
             rest = words[position + len(program) :]
             ends = [rest.index(end) for end in ("|", "||", "&&", ";", ">") if end in rest]
             yield rest[: min(ends, default=len(rest))]
+
+
+def heredocs(document):
+    """What a document shows to be typed that goes over several lines."""
+    blocks = map(textwrap.dedent, BLOCK.findall((ROOT / "docs" / document).read_text(encoding="utf-8")))
+    return re.findall(r"^\S[^\n]* <<'END'\n.*?^END\n", "".join(blocks), re.MULTILINE | re.DOTALL)
+
+
+def test_what_is_shown_to_be_typed_is_listed_with_what_becomes_of_it():
+    listed = [*SHOWN["typed"], *SHOWN["collected"], *SHOWN["elsewhere"], *SHOWN["nowhere"]]
+    lines = [
+        line.strip()
+        for document in DOCUMENTS
+        for block in BLOCK.findall(unlisted(document.read_text()))
+        for line in block.splitlines()
+    ]
+    shown = {re.sub(r"\s+#.*", "", line) for line in lines if TYPED.match(line)}
+    assert set(listed) == shown
+    assert len(set(listed)) == len(listed)
+    for command, by in SHOWN["elsewhere"].items():
+        assert (ROOT / by).is_file(), command
 
 
 @every_document

@@ -78,7 +78,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def found(results, cache, days=30):
-    return [*in_results(results), *in_cache(cache, results, days)]
+    return [*in_results(results, days), *in_cache(cache, results, days)]
 
 
 def command(*arguments):
@@ -229,6 +229,24 @@ def test_a_pack_that_says_nothing_of_its_corpus_goes_by_its_age(corpus, cache, r
     (folder / "origin.json").unlink()
     aged(cache, OLDER)
     assert "Not used for 30 days" in {of.why for of in found(results, cache)}
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("results", "study/.slurm/7_0_result.pkl"),
+        ("cache", f"results/{HASH * 2}.parquet"),
+        ("cache", f"returned/study-0123456789ab/{KEY}"),
+    ],
+)
+def test_what_is_of_use_for_a_while_goes_by_its_age(results, cache, where, name):
+    path = (results if where == "results" else cache) / name
+    written(path / "result.json" if name.endswith(KEY) else path)
+    for days, listed in ((29, []), (31, [path])):
+        aged(path, days)
+        assert [of.path for of in found(results, cache)] == listed
+    assert command("--remove").exit_code == 0
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("pack", ["there", "gone"])

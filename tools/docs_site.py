@@ -22,7 +22,7 @@ PAGES = {
     "changelog": "CHANGELOG.md",
 }
 PARTS = {
-    "Use": "corpora study encoders importing running scaling command-line",
+    "Use": "start corpora study encoders importing running scaling command-line",
     "Read": "findings reading-the-page reading-the-paper statistics controls worlds acoustics augmentation",
     "Trust": "reliability security performance footguns lab-log",
     "Look up": "results python contributing changelog citing",

@@ -114,6 +114,8 @@ def main() -> None:
             looks = soak(given.runs, Path(folder), given.how)
     except SerkitError as error:
         sys.exit(str(error))
+    first, last = (looks.loc[looks["done"] >= done, "seconds"].min() for done in (1, looks["done"].max()))
+    print(f"a case was done after {first:.1f} s, the last after {last:.1f} s")
     print(by_tenths(looks).to_markdown(index=False, floatfmt=".3f"))
 
 

@@ -28,8 +28,9 @@ ON_LOOPBACK = (
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # at 0 nothing listens beyond; `_node_ip_address` does not do it
 )
 OPTIONS = {"address": "local"}
+TOKEN = "export RAY_AUTH_MODE=token, with ~/.ray/auth_token as on its head (docs/scaling.md)"
 CONNECT_S = 5.0  # a wrong address is minutes of silent retries in Ray itself
-CALLS = 20  # runs of a process without a GPU, which takes seconds to start; with one each has its own
+CALLS = 200  # runs of a process without a GPU, which takes seconds to start; with one each has its own
 GRACE_S = 8.0  # for what runs to keep its state when a session is cancelled
 STORE_BYTES = 200 << 20  # of answers on their way; Ray would take a third of the machine's memory
 
@@ -57,8 +58,12 @@ class Engine:
         except ImportError as error:
             raise ExtraMissing("ray", "ray") from error
         self._ray = ray
-        self._share = 1 / config.getoption("runs_per_gpu")
-        self._driver = Driver(config.getoption, place, self._send)
+        self._driver = driver = Driver(config.getoption, place, self._send)
+        # Made once: each is a queue of its own in Ray, and a thousand of them take longer and longer.
+        remote = partial(ray.remote, num_cpus=driver.cores, max_retries=RETRIES, retry_exceptions=False)
+        self._asks: Any = remote(max_calls=CALLS)(elsewhere.do)
+        with_gpu = {"num_gpus": 1 / config.getoption("runs_per_gpu"), "max_calls": 1}
+        self._does: Any = remote(**with_gpu)(elsewhere.do) if driver.gpu else self._asks
         self._tasks: list[Any] = []
         self._interrupted = False
         self._on_int: Any = None  # what Ctrl-C did before
@@ -100,12 +105,8 @@ class Engine:
 
     def _send(self, name: str, text: str) -> Callable[[], Answer]:
         self._connect()
-        options: dict[str, Any] = {"num_cpus": self._driver.cores, "max_retries": RETRIES, "max_calls": CALLS}
-        if self._driver.gpu and not name.startswith(elsewhere.STORED):
-            options |= {"num_gpus": self._share, "max_calls": 1}
-        task = (
-            self._ray.remote(**options, retry_exceptions=False)(elsewhere.do).options(name=name).remote(text)
-        )
+        do = self._asks if name.startswith(elsewhere.STORED) else self._does
+        task = do.options(name=name).remote(text)
         self._tasks.append(task)
         return partial(self._answer, name, task)
 
@@ -134,7 +135,7 @@ class Engine:
             self._ray.init(self._address, **settings)
         except ConnectionError as error:
             why = f"--address {self._address}: no Ray cluster is there ({error})"
-            raise pytest.UsageError(why) from error
+            raise pytest.UsageError(f"{why}, or it asks for a token: {TOKEN}") from error
         has = self._ray.cluster_resources()
         if self._driver.gpu and not has.get("GPU") and self._address == "local":
             raise pytest.UsageError("--gpus: Ray sees no GPU here; run without --gpus to use the CPU")

@@ -31,6 +31,7 @@ from benchmark.session.elsewhere import RETRIES, STORED, Answer, Driver, JobFail
 from benchmark.session.work import Place
 from serkit.errors import ExtraMissing
 from serkit.files import parse_json, read_bytes, write_whole
+from serkit.results import OF_JOBS
 from serkit.specs import Spec
 from serkit.words import shown
 
@@ -78,7 +79,7 @@ class Engine:
             self._at_once = engines.whole(AT_ONCE, str(self._options.pop("at_once", most)))
         except argparse.ArgumentTypeError as error:
             raise pytest.UsageError(f"--slurm at_once={error}") from error
-        self._folder = place.store.folder / ".slurm"
+        self._folder = place.store.folder / OF_JOBS
         self._submitit = submitit
         self._queue: dict[str, str] = {}  # what is not submitted yet: names and texts, in order
         self._submitted: dict[str, tuple[Any, str]] = {}  # submitit's jobs that wait or run, with their texts

@@ -2,6 +2,10 @@
 
 import random
 import signal
+import socket
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -86,6 +90,40 @@ def test_on_one_machine_nothing_listens_beyond_its_loopback(sessions):
     sessions.wait_for(lambda: sessions.running("alone"))
     assert listening() <= before
     assert session.wait(120) == 0
+
+
+@pytest.fixture
+def with_token(sessions, tmp_path, monkeypatch):
+    """The address of a cluster that is started in a shell, with a token that sessions have as well."""
+    monkeypatch.setitem(sessions.environ, "RAY_AUTH_TOKEN", uuid.uuid4().hex * 2)
+    environ = sessions.environ | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{1}".format(*free.getsockname())
+    command = [
+        sys.executable,
+        "-c",
+        "from ray.scripts.scripts import main; main()",
+        "start",
+        "--head",
+        "--block",
+    ]
+    command += [f"--port={address.partition(':')[2]}", "--num-cpus=1"]
+    command += ["--include-dashboard=false", f"--object-store-memory={200 << 20}"]
+    with (tmp_path / "ray.log").open("wb") as log:
+        head = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+    sessions.wait_for(lambda: "Ray runtime started" in (tmp_path / "ray.log").read_text(), 60)
+    yield address
+    head.terminate()  # what it started ends with it
+    head.wait(30)
+
+
+def test_a_cluster_that_asks_for_a_token(sessions, with_token, monkeypatch):
+    ask = ("--engine", "ray", "--address", with_token, "-k", "large")
+    sessions.refused("*or it asks for a token: export RAY_AUTH_MODE=token*", *ask)
+    monkeypatch.setitem(sessions.environ, "RAY_AUTH_MODE", "token")
+    sessions.run("token", *ask)
+    assert sessions.done("token")
 
 
 @pytest.mark.parametrize(
