@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from serkit.leftovers import DAY_S, Leftover, in_cache, in_results, remove
-from serkit.words import many, printable
+from serkit.words import COLUMNS, many, printable
 
-COLUMNS, TAIL = 80, 34
-"""Of a terminal, and of these so many for the end of a path that is cut short: it tells runs apart."""
+TAIL = 34
+"""Letters of the end of a path that is cut short: it tells runs apart."""
 ROWS = 5
 """Of a kind in one folder; more of them are counted."""
 

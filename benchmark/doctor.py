@@ -8,15 +8,13 @@ from tabulate import tabulate
 
 from serkit.doctor import NOTE, UNFIT, Count, Examination
 from serkit.labels import LABELS
-from serkit.words import many, printable
-
-WIDTH = 100
+from serkit.words import filled, many, printable
 
 
 def render(examination: Examination, title: str) -> str:
     """The examination of a corpus of that title, no newline at its end; no name in it steers a terminal."""
     if examination.missing:
-        return f"{title}: missing\n" + _indented("  ", examination.problems[0].message)
+        return f"{title}: missing\n" + filled(examination.problems[0].message, "  ", "  ")
     n_notes = sum(problem.severity == NOTE for problem in examination.problems)
     n_unfit = len(examination.problems) - n_notes
     verdict = f"UNFIT ({many(n_unfit, 'reason')})" if n_unfit else "fit"
@@ -34,24 +32,16 @@ def render(examination: Examination, title: str) -> str:
     if examination.counts:
         lines += ["", *_render_counts(examination.counts)]
     if examination.notes:
-        lines += ["", "Notes", *(_indented("  - ", note) for note in examination.notes)]
+        lines += ["", "Notes", *(filled(note, "  - ", "    ") for note in examination.notes)]
     if examination.problems:
         lines += ["", "Problems"]
     for problem in examination.problems:
         severity = problem.severity.upper() if problem.severity == UNFIT else problem.severity
-        lines.append(_indented("  - ", f"{severity} {problem.kind}: {problem.message}"))
+        lines.append(filled(f"{severity} {problem.kind}: {problem.message}", "  - ", "    "))
         lines += [f"      {example}".replace("\n", "\\n") for example in problem.examples]
         if problem.count > len(problem.examples) > 0:
             lines.append(f"      and {problem.count - len(problem.examples)} more")
     return printable("\n".join(lines))
-
-
-def _indented(start: str, text: str) -> str:
-    """The text in lines of the terminal's usual width, paths unbroken."""
-    filler = textwrap.TextWrapper(
-        WIDTH, start, " " * len(start), break_long_words=False, break_on_hyphens=False
-    )
-    return filler.fill(text)
 
 
 def _render_counts(counts: Sequence[Count]) -> list[str]:

@@ -12,7 +12,6 @@ import math
 import os
 import shlex
 import sys
-import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,6 @@ from tabulate import tabulate
 from benchmark.session import pace
 from benchmark.session.pace import Pace, Run, Work, finished, lasting
 from benchmark.session.progress import DONE, RUNNING, CaseState, Progress
-from benchmark.session.status import COLUMNS
 from benchmark.study import Study
 from serkit import corpora
 from serkit.corpora.reading.corpus import PARTS
@@ -32,13 +30,13 @@ from serkit.errors import CorpusMissing
 from serkit.resultfile import is_imported
 from serkit.results import Store, left_out, other_methods, stores
 from serkit.specs import TRAINING, CorpusSpec, RunSpec
-from serkit.words import many
+from serkit.words import filled, many
 
 PASSED_ON = dict.fromkeys(("SERKIT_DATA", "SERKIT_CACHE", "SERKIT_WEIGHTS"), os.pathsep)
 PASSED_ON |= {"SERKIT_CODE": ",", "PYTHONPATH": os.pathsep}
 """Variables that hold paths, and what stands between these."""
 DEVICES = (1, 4, 16)  # how many, for the hours
-HEADERS = ("Exhibit", "Training set", "Done", "Left", "Clips to\ntrain on", "Clips\nto score")
+HEADERS = ("Exhibit", "Training set", "Done", "Clips to\ntrain on", "Clips\nto score")
 
 
 class Size(NamedTuple):
@@ -64,14 +62,14 @@ def text(study: Study, store: Store, data: Path | None) -> str:
         sizes = {spec.name: size(spec, data) for spec in study.corpora}
     except CorpusMissing as missing:
         why = f"Clips and hours are not known: {study.titled(str(missing))}."
-        return "\n\n".join([head, _cases(study, seen, {}), why])
+        return "\n\n".join([head, _cases(study, seen, {}), filled(why)])
     rest = [state for state in seen if state.state != DONE]
     works = {spec: work(spec, sizes) for state in rest if (spec := state.case.spec).kind == TRAINING}
     sources = "; ".join(f"{study.titles[name]} {size.source}" for name, size in sizes.items())
     parts = [
         head,
         _cases(study, seen, works),
-        textwrap.fill(f"Clips, over all epochs and evaluations that are left: {sources}.", COLUMNS),
+        filled(f"Clips, over all epochs and evaluations that are left: {sources}."),
     ]
     weights = study.model.weights
     if rest and weights is not None and not is_here(weights):
@@ -167,7 +165,7 @@ def _cases(study: Study, seen: Sequence[CaseState], works: Mapping[RunSpec, Work
         rest = [state.case.spec for state in group if state.state != DONE]
         counted = [works[spec] for spec in rest if spec.kind == TRAINING and spec in works]
         clips = [f"{sum(of):,}" for of in zip(*counted, strict=True)] or ["", ""]
-        rows.append([exhibit, what, f"{len(group) - len(rest)}/{len(group)}", str(len(rest)), *clips])
+        rows.append([exhibit, what, f"{len(group) - len(rest)}/{len(group)}", *clips])
     return tabulate(rows, HEADERS, disable_numparse=True)
 
 
@@ -195,7 +193,7 @@ def _hours(study: Study, store: Store, seen: Sequence[CaseState], works: Mapping
     if known:
         untimed = left[0].untimed
         never = f", and {many(untimed, 'measurement')}: none was timed yet" if untimed else ""
-        lines.append(textwrap.fill(f"Not in the time: reading and packing the corpora{never}.", COLUMNS))
+        lines.append(filled(f"Not in the time: reading and packing the corpora{never}."))
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 import datetime
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ MAX_SHOWN = 80
 """Characters of a value that a message shows, or looks for among those that are known."""
 NAMED = 3
 """Clips or runs that a message names; more are counted."""
+COLUMNS = 80
+"""Of a terminal."""
 
 
 def shown(value: Any) -> str:
@@ -28,6 +31,12 @@ def shown(value: Any) -> str:
     except (ValueError, RecursionError):  # more digits, or more levels, than Python writes
         written = "something very large"
     return written if len(written) <= MAX_SHOWN else f"{written[: MAX_SHOWN - 4]} ..."
+
+
+def filled(text: str, first: str = "", others: str = "") -> str:
+    """Text in lines of a terminal's width, each behind what is given; paths and names stay whole."""
+    whole: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.fill(text, COLUMNS, initial_indent=first, subsequent_indent=others, **whole)
 
 
 def many(number: int, what: str, several: str = "") -> str:

@@ -64,8 +64,8 @@ def times(text):
 def test_a_study_that_was_not_begun(shown):
     """3,924 clips to train on, 841 each to validate and to test, twice; at two rates."""
     text = shown()
-    assert rows(text)["table1"] == ["CREMA-D", "0/2", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
-    assert rows(text)["all"] == ["0/2", "2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
+    assert rows(text)["table1"] == ["CREMA-D", "0/2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
+    assert rows(text)["all"] == ["0/2", f"{4 * 3924:,}", f"{4 * 1682:,}"]
     assert "CREMA-D published." in text
     assert "No rate is known for Here, where this would run, until a first run has finished." in text
 
@@ -80,7 +80,7 @@ def test_finished_runs_say_how_long_the_others_take(shown, study, tmp_path):
     """The run without augmentation took 350 s; the other is taken to be as long."""
     finished(tmp_path, study.runs(("cremad",), 0)[0])
     text = shown()
-    assert rows(text)["table1"] == ["CREMA-D", "1/2", "1", f"{2 * 3924:,}", f"{2 * 1682:,}"]
+    assert rows(text)["table1"] == ["CREMA-D", "1/2", f"{2 * 3924:,}", f"{2 * 1682:,}"]
     assert "Time left on Here (this one), by 1 finished run of this study:" in text
     assert times(text) == ["6 min"] * 3
     assert "No rate" not in text
@@ -140,8 +140,8 @@ def test_a_corpus_of_which_nothing_is_known_leaves_cases_and_says_where_to_get_i
     study = studies.read("open")
     text = plans.text(study, Store(tmp_path), tmp_path)
     asked = len(studies.plan(study))
-    assert re.search(rf"^all +0/{asked} +{asked}$", text, re.MULTILINE)
-    assert re.search(r"Clips and hours are not known: RAVDESS.*docs/corpora\.md", text)
+    assert re.search(rf"^all +0/{asked}$", text, re.MULTILINE)
+    assert re.search(r"Clips and hours are not known: RAVDESS.*docs/corpora\.md", text, re.DOTALL)
 
 
 # --- clips ---

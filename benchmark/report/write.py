@@ -6,7 +6,6 @@ import dataclasses
 import re
 import shlex
 from pathlib import Path
-from textwrap import fill
 
 from benchmark.report import escape, page, verdicts
 from benchmark.report.collect import Report
@@ -14,10 +13,7 @@ from benchmark.report.tables import Table
 from benchmark.study import Study
 from serkit.files import write_whole
 from serkit.results import OF_ENCODERS, Store, unwritable
-from serkit.words import printable
-
-COLUMNS = 100
-"""Of what is said below a table in a terminal."""
+from serkit.words import filled, printable
 
 
 def assemble(study: Study, store: Store, colours: str = "paper", full: bool = True) -> tuple[str, Report]:
@@ -131,5 +127,5 @@ def _shown(report: Report) -> list[Table]:
 
 
 def _drawn(table: Table) -> str:
-    below = (fill(line, COLUMNS, break_on_hyphens=False) for line in table.legend)
+    below = (filled(line) for line in table.legend)
     return "\n".join([table.title, "", table.text("simple"), *below])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,10 +15,9 @@ from benchmark.study import Case
 from serkit.errors import ResultsUnreadable
 from serkit.merged import differing
 from serkit.results import Store, left_out, other_methods
-from serkit.words import many, printable
+from serkit.words import filled, many, printable
 
 NAMED = 8  # cases in a command that runs some again; more are not typed
-COLUMNS = 80
 
 
 def how_far(state: CaseState) -> str:
@@ -71,7 +69,7 @@ def command(cases: Sequence[Case], study: str, results: str = "") -> str:
 def status(progress: Progress, seen: Sequence[CaseState], results: str = "") -> str:
     """What `python -m benchmark status` shows of what `progress` has seen; `results` as for `command`."""
     study = progress.study
-    lines = textwrap.wrap(f"Study {study.given}: {standing(seen)}", COLUMNS, subsequent_indent="  ")
+    lines = filled(f"Study {study.given}: {standing(seen)}", others="  ").splitlines()
     width = max((len(state.case.id) for state in seen if state.state != MISSING), default=0)
 
     def listed(chosen: Iterable[CaseState], said: Callable[[CaseState], str]) -> list[str]:

@@ -18,27 +18,29 @@ from tests import corpus_trees
 from tests.test_docs import ROOT, SHOWN, heredocs
 from tests.whole.test_start import written
 
-SHOWN_ONLY = {"SERKIT_DATA=... ": "", "/elsewhere": "elsewhere", "NAME": "open-small", "HEAD": "localhost"}
-"""What stands for something of the reader's, and what it is here."""
-BUNDLES = ("open-small", "worlds")
+SHOWN_ONLY = {"SERKIT_DATA=... ": "", "/elsewhere": "elsewhere", "NAME": "synthetic", " --gpus": ""}
+SHOWN_ONLY |= {"/open ": "/open-small "}
+"""What stands for something of the reader's, and what it is here, where no GPU is."""
+STARTS = "python -m benchmark study --new my-study"  # which other commands need
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A checkout's cases and settings, bundles of results, a corpus, and what the documents make."""
     made = tmp_path_factory.mktemp("typed")
-    for name in ("cases", "benchmark", "serkit", "tools", "docs"):
-        (made / name).symlink_to(ROOT / name)
+    (made / "cases").symlink_to(ROOT / "cases")
     for name in ("conftest.py", "pytest.ini"):
         shutil.copy(ROOT / name, made / name)
     for results in ("results", "elsewhere"):
-        (made / results).mkdir()
-        for study in BUNDLES:
+        for study in ("open-small", "worlds"):
+            (made / results / study).mkdir(parents=True)
             shutil.copy(ROOT / "results" / f"{study}.bundle", made / results)
-    (made / "elsewhere" / "open").symlink_to("open-small")
-    corpus_trees.make_audible(corpus_trees.emodb(made / "data" / "emodb"))
-    soundfile.write(made / "clip.wav", 0.1 * np.random.default_rng(0).standard_normal(32_000), 16_000)
+    random = np.random.default_rng(0)
+    clips = sorted(corpus_trees.emodb(made / "data" / "emodb").rglob("[0-9]*.wav"))
+    for number, clip in enumerate([*clips, made / "clip.wav"]):
+        soundfile.write(clip, 0.1 * random.standard_normal(12_000 + number), 16_000)
     written(made)
+    typed(made, STARTS).check_returncode()
     return made
 
 
@@ -62,9 +64,10 @@ def test_what_takes_hours_chooses_cases(folder, command):
     assert re.search(r"^(\d+/)?[1-9]\d* tests? collected|::", done.stdout, re.MULTILINE), done.stdout
 
 
-def test_the_others_do_what_they_say(folder):
-    """In their order: some need what others made."""
+@pytest.mark.parametrize("command", SHOWN["typed"])
+def test_the_others_do_what_they_say(folder, command):
+    if command == STARTS:
+        (folder / "my-study.toml").unlink()
     scripts = {script.splitlines()[0]: script for script in heredocs("augmentation.md")}
-    for command in SHOWN["typed"]:
-        done = typed(folder, scripts.get(command, command))
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    done = typed(folder, scripts.get(command, command))
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
