@@ -13,10 +13,11 @@ from benchmark import plan
 from benchmark import study as studies
 from benchmark.session import progress
 from benchmark.session.progress import CUT_OFF, DONE, FAILED, MISSING, RUNNING, CaseState, Progress
-from benchmark.session.status import COLUMNS, NAMED, command, how_far, how_far_read, status, to_go_on
+from benchmark.session.status import NAMED, command, how_far, how_far_read, status, to_go_on
 from serkit.results import Store
 from serkit.results_table import load_all
 from serkit.specs import METHOD
+from serkit.words import COLUMNS
 from tests.made_results import made_result, put
 
 STUDY = studies.read("synthetic")
