@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import json
 import re
 import shlex
@@ -55,10 +56,10 @@ MORE = """\
 
 def attributes(spec: type) -> dict[str, str]:
     """What a docstring says of each attribute, as one paragraph."""
-    text = (spec.__doc__ or "").partition("Attributes:\n")[2]
+    text = (inspect.getdoc(spec) or "").partition("Attributes:\n")[2]
     for name, values in LISTED.items():
         text = text.replace(f"`{name}`", ", ".join(values))
-    found = re.findall(r"^ {8}(\w+): (.+(?:\n {9,}.+)*)", text, re.MULTILINE)
+    found = re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", text, re.MULTILINE)
     return {attribute: " ".join(said.split()).replace("None:", "left out:") for attribute, said in found}
 
 

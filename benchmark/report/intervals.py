@@ -423,6 +423,13 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return corrected
 
 
+def clear(changes: Iterable[Spread]) -> list[bool]:
+    """Of each change whether it is clear after Holm's correction over all; alone if it has no p-value."""
+    every = list(changes)
+    corrected = holm([change.p for change in every])
+    return [of.clear if np.isnan(p) else bool(p < CHANCE) for of, p in zip(every, corrected, strict=True)]
+
+
 def over(spreads: Iterable[tuple[int, str]]) -> str:
     """What intervals rest on, in words: `5 folds or 24 to 91 speakers`; each is a number and of what."""
     numbers: dict[str, set[int]] = {FOLDS: set(), SPEAKERS: set()}

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.report import intervals
 from benchmark.report.intervals import Spread
-from benchmark.report.power import needed
+from benchmark.report.power import POWER, needed
 from benchmark.report.tables import moved, signed
 from benchmark.report.terms import ABOVE, BELOW, EITHER, FAILS, HOLDS, MARGIN, UNTOLD, WITHIN
 from benchmark.study import How, Study, TrainingSet
@@ -138,8 +138,7 @@ class Family:
 
     def clear(self) -> tuple[list[Change], list[Change]]:
         """Those that are clear after Holm's correction: up, and down."""
-        clear = intervals.holm([spread.p for spread in self.spreads]) < intervals.CHANCE
-        found = [each for each, so in zip(self.counted, clear, strict=True) if so]
+        found = [each for each, so in zip(self.counted, intervals.clear(self.spreads), strict=True) if so]
         up = [each for each in found if each.spread.mean > 0]
         return up, [each for each in found if each.spread.mean < 0]
 
@@ -218,7 +217,8 @@ class Family:
         times = [unit / of.n for unit, of in zip(units, self.spreads, strict=True) if unit]
         if not times or max(times) <= 1:
             return ""
-        return f"Four of five studies {max(times):.1f} times as large would see a change of {margin:g}."
+        power = f"with {100 * POWER:.0f} % power"
+        return f"A study {max(times):.1f} times as large would see a change of {margin:g} {power}."
 
 
 def verdict(claim: Claim, family: Family, asks: str, then: str = "") -> Verdict:

@@ -21,7 +21,7 @@ from benchmark.report import cells, collect, coverage, page, verdicts
 from benchmark.report.claims import in_print
 from benchmark.report.exhibits import changes
 from benchmark.report.intervals import Spread
-from benchmark.report.page.sketch import MOST, STEP, WIDTH, sketch
+from benchmark.report.page.sketch import EDGE, MOST, STEP, WIDTH, sketch
 from benchmark.report.terms import MARGIN, UNTOLD
 from benchmark.report.write import assemble
 from benchmark.session import progress
@@ -377,7 +377,7 @@ def test_a_verdict_s_picture_has_a_line_a_change_around_0():
     assert found.margins == pytest.approx((WIDTH * 0.375, WIDTH * 0.625))
     heights, lows, highs, middles, clear = zip(*found.lines, strict=True)
     assert heights == (STEP, 2 * STEP, 3 * STEP), "one has no number"
-    assert found.height == 4 * STEP
+    assert found.height == 4 * STEP + EDGE
     assert lows == pytest.approx((WIDTH * 0.625, 0, WIDTH * 0.575))
     assert highs == pytest.approx((WIDTH * 0.875, WIDTH * 0.9, WIDTH * 0.575))
     assert middles == pytest.approx((WIDTH * 0.75, WIDTH * 0.45, WIDTH * 0.575))

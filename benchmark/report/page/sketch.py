@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.report import intervals
 from benchmark.report.intervals import Spread
 from benchmark.report.terms import MARGIN
 
-WIDTH, STEP, MOST = 220.0, 6.0, 24
-"""Of a picture, and between two of its lines, in px; lines that fit in it."""
+WIDTH, STEP, EDGE, MOST = 220.0, 6.0, 12.0, 24
+"""Of a picture, between two of its lines, and of what its edges are, in px; lines that fit in it."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Sketch:
     height: float
     zero: float
     margins: tuple[float, ...]  # what would count, down and up, if there is such a number
-    lines: tuple[tuple[float, float, float, float, bool], ...]  # height, ends, middle, whether 0 lies outside
+    lines: tuple[tuple[float, float, float, float, bool], ...]  # height, ends, middle, whether it is clear
     scale: float  # what its edges stand for
     more: int  # changes that are not shown
 
@@ -40,10 +41,10 @@ def sketch(changes: Iterable[tuple[str, Spread]], margin: float | None = MARGIN)
         return round(WIDTH / 2 * (1 + float(np.clip(value / scale, -1, 1))), 1)
 
     lines = []
-    for number, of in enumerate(spreads[:MOST]):
+    for number, (of, clear) in enumerate(zip(spreads[:MOST], intervals.clear(spreads), strict=False)):
         ends = (of.mean, of.mean) if np.isnan(of.low) else (of.low, of.high)
         low, high, middle = map(place, (*ends, of.mean))
-        lines.append((STEP * (number + 1), low, high, middle, of.clear))
-    height, more = STEP * (len(lines) + 1), max(0, len(spreads) - MOST)
+        lines.append((STEP * (number + 1), low, high, middle, clear))
+    height, more = STEP * (len(lines) + 1) + EDGE, max(0, len(spreads) - MOST)
     counts = () if margin is None else (place(-margin), place(margin))
     return Sketch(height, place(0.0), counts, tuple(lines), scale, more)

@@ -46,7 +46,7 @@ def questions() -> tuple[ModuleType, ...]:
 
 
 PARTS = {
-    "Bridging the gap": ("transfer", "bridge", "unseen-augmented", "unseen-falls"),
+    "Bridging the gap": ("transfer", "bridge", "own-falls", "unseen-augmented", "unseen-falls"),
     "Emotions or corpora": ("separates", "noticed", "unnoticed", "joint", "joint-unseen"),
 }
 """The two parts of the question, and the claims that answer each."""

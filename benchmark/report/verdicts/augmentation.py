@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 PLACE = 2
 OWN = Claim("own-augmented", "Augmentation raises wF1 on the own test clips of some corpus", ABOVE)
+OWN_FALLS = Claim("own-falls", "Augmentation lowers wF1 on the own test clips of some corpus", BELOW)
 UNSEEN = Claim("unseen-augmented", "Augmentation raises wF1 on some corpus that was not trained on", ABOVE)
 FALLS = Claim("unseen-falls", "Augmentation lowers wF1 on some corpus that was not trained on", BELOW)
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
-    """Three verdicts; none of a study with one rate."""
+    """Four verdicts; none of a study with one rate."""
     study = cells.study
     if len(study.rates_percent) == 1:
         return []
@@ -34,6 +35,7 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
     asks = "Whether augmentation {} on corpora that were not trained on"
     return [
         verdict(OWN, own, "Whether augmentation helps on own clips", here),
+        verdict(OWN_FALLS, own, "Whether augmentation costs on own clips", here),
         verdict(UNSEEN, others, asks.format("helps"), elsewhere),
         verdict(FALLS, others, asks.format("costs"), elsewhere),
     ]

@@ -32,9 +32,11 @@ def unseen(study: Study) -> list[tuple[TrainingSet, str]]:
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
-    """One verdict, over pairs of a corpus that is trained on alone and another."""
+    """One verdict, over all pairs of a corpus that is trained on alone and another, where Figure 2 is."""
     title_of, rate = cells.study.title_of, min(cells.study.rates_percent)
-    pairs = [(train, test) for train, test in unseen(cells.study) if len(train) == 1]
+    names = [corpus.name for corpus in cells.study.corpora]
+    alone = [train for train in cells.study.training_sets() if len(train) == 1 and train[0] in names]
+    pairs = [(train, test) for train in alone for test in names if test not in train and unseen(cells.study)]
     changes = [
         change(
             cells,
