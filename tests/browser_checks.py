@@ -131,6 +131,11 @@ def test_it_renders(which, theme, size, opened, shots, request):
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0], (
         "the page itself scrolls sideways"
     )
+    if size == DESK:
+        wider = (
+            "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
+        )
+        assert page.evaluate(f"{wider}.map((one) => one.ariaLabel)") == [], "no table scrolls at a desk"
     for chart in ("#rates", "#curves"):
         box = page.locator(f"{chart} svg.marks").bounding_box()
         assert box["width"] >= 240

@@ -127,6 +127,12 @@ def _conditions(study: Study, cells: Cells) -> Iterator[dict[str, Any]]:
             if done := cells.runs(train, rate).values():
                 expected = len(study.runs(train, rate))
                 about = dict(train=study.title_of(train), rate=rate, runs=len(done), expected=expected)
+                about["constants"] = {
+                    study.title_of(test): {
+                        metric: _short(of) for metric, of in cells.evidence.constants(test).best.items()
+                    }
+                    for test in next(iter(done))["tests"]
+                }
                 yield about | _curves(study, done) | _confusion(study, done, cells.evidence.clips)
 
 

@@ -82,7 +82,13 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["whole"] = _whole
     return environment.get_template("page.html")
+
+
+def _whole(text: str) -> str:
+    """Text in which no interval is broken over two lines."""
+    return re.sub(r"\[[^\]]*\]", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def _downloads(report: Report, tables: list[Table]) -> dict[str, dict[str, str]]:

@@ -134,7 +134,7 @@
     const known = (rows) => rows.filter((row) => row.mean !== null);  // a loss may be no number
     for (const row of [...loss, ...values]) { row.low = row.mean - row.std; row.high = row.mean + row.std; }
     const tests = Object.keys(one.tests), last = one.epochs.at(-1);
-    const x = { field: "epoch", type: "quantitative", title: "epoch", scale: { domain: [one.epochs[0], last], nice: false, zero: false }, axis: { tickMinStep: 1, format: "~g" } };
+    const x = { field: "epoch", type: "quantitative", title: "epoch", scale: { domain: [one.epochs[0], last], nice: false, zero: false }, axis: { tickMinStep: 1, format: ".3~f" } };
     const tail = {
       data: { values: [{ from: one.tail, to: last }] }, mark: { type: "rect", color: "currentColor", opacity: 0.08 },
       encoding: { x: { field: "from", type: "quantitative" }, x2: { field: "to" } },
@@ -142,9 +142,11 @@
     const color = { field: "test", type: "nominal", title: "Tested on", scale: lines(tests), legend: legend(tests) };
     const round = { format: ".3f", type: "quantitative" };
     const tooltip = [{ field: "epoch", type: "quantitative" }, { field: "mean", ...round }, { field: "std", ...round }];
-    const panel = (rows, title, extra, dash, more, zero) => ({
+    const deaf = Object.entries(one.constants).map(([test, of]) => ({ test, mean: of[metric] })).filter((row) => row.mean !== null);
+    const panel = (rows, title, extra, dash, more, zero, constants = []) => ({
       width: wide("curves"), height: 240, layer: [
         tail,
+        ...(constants.length ? [{ data: { values: constants }, mark: { type: "rule", strokeDash: [5, 4], opacity: 0.6, aria: false }, encoding: { y: { field: "mean", type: "quantitative", title }, ...extra } }] : []),
         { data: { values: rows }, mark: { type: "area", opacity: 0.15 }, encoding: { x, y: { field: "low", type: "quantitative", title, scale: { zero } }, y2: { field: "high" }, ...extra } },
         { data: { values: rows }, mark: { type: "line" }, encoding: { x, y: { field: "mean", type: "quantitative", title }, ...extra, ...dash } },
         { data: { values: rows }, mark: { type: "point", filled: true, size: 30 }, encoding: { x, y: { field: "mean", type: "quantitative", title }, ...extra, tooltip: [...more, ...tooltip] } },
@@ -153,7 +155,7 @@
     return draw("curves", {
       description: `Learning curves of ${one.train} at ${one.rate} %`,
       vconcat: [
-        panel(known(values), metric, { color }, { strokeDash: { ...color, scale: strokes(tests) } }, [{ field: "test", title: "Tested on" }], false),
+        panel(known(values), metric, { color }, { strokeDash: { ...color, scale: strokes(tests) } }, [{ field: "test", title: "Tested on" }], false, deaf),
         ...(known(loss).length ? [panel(known(loss), "training loss", { color: { value: "currentColor" } }, {}, [], false)] : []),  // imported: not known
       ],
     });
