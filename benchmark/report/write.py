@@ -90,7 +90,7 @@ def _draw(report: Report, folder: Path, colours: str) -> dict[str, bytes]:
 
 def _markdown(report: Report, pictures: dict[str, bytes]) -> str:
     first, *notes = report.notes  # the first is the study's caution, or how its networks began
-    said = [report.interim, verdicts.QUESTION, first, *report.answer, *notes]
+    said = [report.interim, verdicts.question(report.study), first, *report.answer, *notes]
     parts = [f"# {escape.markdown(report.study.title)}", *map(escape.paragraph, filter(None, said))]
     parts += [report.judged.markdown("##"), *(table.markdown("##") for table in report.tables)]
     parts += [f"![{name}]({name}.png)" for name in pictures]

@@ -944,3 +944,18 @@ def test_the_file_has_every_digit_and_null_where_there_is_none(every_sentence):
     assert change == dict(of="x", mean=0.1, low=None, high=None, p=None, n=1, over=ALONE)
     assert "é" in verdicts.as_json([lone])
     assert verdicts.as_json([]) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "question"),
+    [
+        ({}, "Does data augmentation bridge the gap between speech-emotion corpora, and does the network learn"),
+        ({"rates_percent": [0]}, "Does the network learn emotions at all, or does it memorise each corpus?"),
+        ({"rates_percent": [0], "figure3": None}, ""),
+    ],
+)
+def test_the_question_is_the_paper_s_as_far_as_a_study_asks_it(changes, question):
+    given = {name: of for name, of in (STUDY | changes).items() if of is not None}
+    asked = verdicts.question(studies.from_toml(given, "two"))
+    assert asked.startswith(question)
+    assert bool(asked) == bool(question)

@@ -56,7 +56,7 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
     return _template().render(
         report=report,
         study=study,
-        question=verdicts.QUESTION,
+        question=verdicts.question(study),
         margin=MARGIN,
         published=in_print(),
         sketches=[sketch(verdict.changes, verdict.margin) for verdict in report.verdicts],

@@ -26,14 +26,24 @@ from benchmark.report.claims import in_print
 from benchmark.report.judging import Verdict
 from benchmark.report.tables import Table
 from benchmark.report.terms import FAILS
+from serkit.labels import treatment_of
 
 if TYPE_CHECKING:
     from benchmark.report.cells import Cells
+    from benchmark.study import Study
 
-QUESTION = (
-    "Does data augmentation bridge the gap between speech-emotion corpora, and does the network learn"
-    " emotions at all, or does it memorise each corpus?"
-)
+GAP = "data augmentation bridge the gap between speech-emotion corpora"
+MEMORY = "the network learn emotions at all, or does it memorise each corpus"
+
+
+def question(study: Study) -> str:
+    """The paper's, as far as a study asks it; empty where it asks neither half.
+
+    At one rate no gap is bridged, and without permuted labels nothing tells emotions from corpora.
+    """
+    permuted = any(map(treatment_of, (name for train in study.training_sets() for name in train)))
+    asked = [GAP] * (len(study.rates_percent) > 1) + [MEMORY] * permuted
+    return f"Does {', and does '.join(asked)}?" if asked else ""
 
 
 @functools.cache
