@@ -383,10 +383,17 @@ def predict(model: Encoder, clips: ClipSet, loader: Loader, first: int | None = 
 
 
 def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
-    """The embedding of every clip, float32 [clips, width]; long ones count by their start."""
+    """The embedding of every clip, float32 [clips, width]; long ones count by their start.
+
+    Raises SpecError where an encoder gives what is no number.
+    """
     model.to(loader.device)
     kept, made = getattr(model, "kept", None), _bare(model, loader)
-    return kept.of(clips, made) if kept else made(clips)
+    found = kept.of(clips, made) if kept else made(clips)
+    wrong = int((~np.isfinite(found).all(axis=1)).sum())
+    said = f"{getattr(model, 'encoder', model).__class__.__name__} gives embeddings that are no numbers"
+    check(not wrong, f"{said} of {wrong} of {len(found)} clips; expected finite ones")
+    return found
 
 
 def _bare(model: Encoder, loader: Loader) -> Embed:

@@ -181,6 +181,12 @@ def test_embeddings_that_are_no_numbers_are_refused():
         trained(made, epochs=1)
 
 
+def test_so_are_those_of_clips_that_are_only_scored():
+    made = heads.headed(model(), Odd(lambda found: found / 0), 4)
+    with pytest.raises(SpecError, match="Odd gives embeddings that are no numbers of 5 of 5 clips"):
+        embed(made, clips_of(noises(5, 4000, 9000, seed=1)), loader())
+
+
 class Plain(Bands):
     """Without batch norm and dropout, so that a batch may be divided."""
 

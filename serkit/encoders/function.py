@@ -24,7 +24,8 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -155,7 +156,7 @@ def _module(encoder: str) -> ModuleType:
     trusted = where if where.endswith(".py") else where.partition(".")[0]
     asked = f"model encoder {encoder!r} is code; if you know what it does, name it: {VARIABLE}={trusted}"
     named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
-    check(bool(trusted) and trusted in named, asked)
+    check(bool(trusted) and (trusted in named or _by_its_path(where, named)), asked)
     load: Callable[[str], ModuleType] = _loaded if where.endswith(".py") else importlib.import_module
     try:
         return load(where)
@@ -164,6 +165,15 @@ def _module(encoder: str) -> ModuleType:
     except Exception as error:  # whatever the user's code does when it is imported
         said = f"{type(error).__name__}: {error}"
         raise SpecError(f"model encoder {encoder!r}: {where} cannot be imported ({said})") from error
+
+
+def _by_its_path(where: str, named: Iterable[str]) -> bool:
+    """Whether a file is named by a path that leads to it, as commands for other machines name it."""
+    if not where.endswith(".py"):
+        return False
+    with suppress(SpecError):
+        return encoders.beside(where) in (Path(name).resolve() for name in named if name.endswith(".py"))
+    return False
 
 
 class Uncached(importlib.machinery.SourceFileLoader):

@@ -139,6 +139,16 @@ def test_what_is_no_encoder_is_refused_with_the_reason(folder, encoder, settings
         encoders.identify(model(encoder, **settings))
 
 
+def test_a_file_may_be_named_by_its_path(folder, monkeypatch):
+    elsewhere = folder / "elsewhere"
+    write(elsewhere, NETWORK)
+    monkeypatch.setenv(VARIABLE, str(elsewhere / "net.py"))
+    with pytest.raises(SpecError, match="name it"):
+        encoders.identify(model())
+    monkeypatch.setenv(VARIABLE, str(folder / "net.py"))
+    assert encoders.identify(model())
+
+
 @pytest.mark.parametrize("encoder", ["net.py:make", "netpack:make", "os:system", "subprocess:run"])
 def test_code_that_its_user_did_not_name_is_never_run(folder, monkeypatch, encoder):
     for text in ("net.py", "netpack/__init__.py"):

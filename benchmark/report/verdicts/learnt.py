@@ -17,13 +17,15 @@ NAME, CLAIM = "learnt", "The networks learn something of each corpus they are tr
 
 
 def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
-    """One verdict, over the corpora that are trained on alone; the log-mel baseline stands beside."""
+    """One verdict, over the corpora that are trained on alone; while some is not done, it cannot be told."""
     study, rate = cells.study, min(cells.study.rates_percent)
     alone = [corpus.name for corpus in study.corpora if (corpus.name,) in study.training_sets()]
-    words, changes, known = [], [], {}
+    words, changes, known, undone = [], [], {}, []
     for name in alone:
         row, title = cells.row((name,), name, rate), study.titles[name]
         learnt = cells.learnt((name,), name, rate)
+        if row["runs"] < row["runs_expected"]:
+            undone.append(f"{row['runs']} of {row['runs_expected']} runs of {title} are done")
         if learnt is None:
             continue
         known[title] = learnt.shown and row["above"]
@@ -41,4 +43,6 @@ def judge(cells: Cells, numbers: Mapping[str, Any]) -> list[Verdict]:
         said += f". Nothing that can be told from guessing was learnt of {' and '.join(lost)}"
         said += ", so nothing that rests on it alone is concluded"
     answer = HOLDS if not lost else FAILS if len(lost) == len(known) else UNTOLD
+    if undone:
+        answer, said = UNTOLD, f"{said}. So far {' and '.join(undone)}"
     return [Verdict(NAME, CLAIM, answer, f"{said}.", tuple(changes), "wF1 above a constant's", None)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -136,6 +137,12 @@ class Engine:
         except ConnectionError as error:
             why = f"--address {self._address}: no Ray cluster is there ({error})"
             raise pytest.UsageError(f"{why}, or it asks for a token: {TOKEN}") from error
+        most = max((at["Resources"].get("CPU", 0) for at in self._ray.nodes() if at["Alive"]), default=0)
+        if self._driver.cores > most:
+            has_none = f"--cores {self._driver.cores}: no node of Ray has so many, the largest {most:g}"
+            if self._address == "local":
+                raise pytest.UsageError(has_none)
+            warnings.warn(f"{has_none}; runs wait for one that joins", stacklevel=2)
         has = self._ray.cluster_resources()
         if self._driver.gpu and not has.get("GPU") and self._address == "local":
             raise pytest.UsageError("--gpus: Ray sees no GPU here; run without --gpus to use the CPU")

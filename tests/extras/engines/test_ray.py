@@ -132,6 +132,7 @@ def test_a_cluster_that_asks_for_a_token(sessions, with_token, monkeypatch):
         (["-n", "2"], "-n with --engine ray: each of the workers*leave -n out*"),
         (["--address", "127.0.0.1:9"], "--address 127.0.0.1:9: *refused*expected HOST:PORT of a Ray head*"),
         (["--address", "nowhere"], "--address nowhere: *expected HOST:PORT of a Ray head*"),
+        (["--cores", "999"], "--cores 999: no node of Ray has so many, the largest *"),
         (["--cores", "0"], "*--cores: '0': expected a whole number, 1 to 1024"),
     ],
 )
