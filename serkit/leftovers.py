@@ -94,11 +94,9 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
     for place in MADE:
         drafts = [path for path in _entries(cache / place) if path.suffix == ".draft"]
         for path in _made(cache, place):
-            whole, used = _is(path, stat.S_ISDIR), _used(path)
+            whole = _is(path, stat.S_ISDIR)
             lock, state = (path.with_name(f"{path.name}.{of}") for of in ("lock", "state"))
-            why = _why(path, packs) if whole else ""
-            if whole and not why and used is not None and time.time() - used > days * DAY_S:
-                why = UNUSED.format(f"{days:g}")
+            why = _why(path, packs) or _why_unused(path, days) if whole else ""
             yield from _old(path, why, lock) if why else ()
             yield from _old(state, STATES, lock) if whole else ()
             for draft in (draft for draft in drafts if draft.name.startswith(f"{path.name}.")):
@@ -118,8 +116,14 @@ def in_cache(cache: Path, root: Path, days: float) -> Iterator[Leftover]:
 def _unused(paths: Iterable[Path], days: float) -> Iterator[Leftover]:
     """What was last written, or used, more than so many days ago."""
     for path in paths:
-        if (used := _used(path)) is not None and time.time() - used > days * DAY_S:
-            yield from _old(path, UNUSED.format(f"{days:g}"))
+        if why := _why_unused(path, days):
+            yield from _old(path, why)
+
+
+def _why_unused(path: Path, days: float) -> str:
+    """That nobody used it for so many days; empty where somebody did."""
+    used = _used(path)
+    return UNUSED.format(f"{days:g}") if used is not None and time.time() - used > days * DAY_S else ""
 
 
 def remove(leftover: Leftover) -> str:

@@ -316,8 +316,6 @@ def _fitted(
         features = embed(model, training, loader)[order]
     else:
         features, resumed = _embedded(model, loader, training, pairs, keeper)
-    lost = f"{model.encoder.__class__.__name__} gives embeddings that are no numbers"
-    check(not model.kept or np.isfinite(features).all(), f"{lost}; expected finite ones")
     model.fit(features, target, recipe.epochs)
     before = sum(at["seconds"] for at in resumed[-1:])
     train_seconds = time.perf_counter() - started + before - keeper.spent_s
@@ -356,7 +354,8 @@ def _embedded(
         for batch, epoch in pairs[first:]:
             made.append(_augmented(model, loader, clips, batch, epoch))
             keeper.steady(state)  # until another batch is added
-    return np.concatenate(made), resumed
+    features = np.concatenate(made)  # of log-mel statistics, what SpecAugment hid of a clip is no number
+    return _finite(model, features) if model.kept else features, resumed
 
 
 @torch.inference_mode()
@@ -389,11 +388,15 @@ def embed(model: Encoder, clips: ClipSet, loader: Loader) -> np.ndarray:
     """
     model.to(loader.device)
     kept, made = getattr(model, "kept", None), _bare(model, loader)
-    found = kept.of(clips, made) if kept else made(clips)
-    wrong = int((~np.isfinite(found).all(axis=1)).sum())
+    return _finite(model, kept.of(clips, made) if kept else made(clips))
+
+
+def _finite(model: Any, embeddings: np.ndarray) -> np.ndarray:
+    """The embeddings. Raises SpecError where one is no number."""
+    wrong = int((~np.isfinite(embeddings).all(axis=1)).sum())
     said = f"{getattr(model, 'encoder', model).__class__.__name__} gives embeddings that are no numbers"
-    check(not wrong, f"{said} of {wrong} of {len(found)} clips; expected finite ones")
-    return found
+    check(not wrong, f"{said} of {wrong} of {len(embeddings)} clips; expected finite ones")
+    return embeddings
 
 
 def _bare(model: Encoder, loader: Loader) -> Embed:

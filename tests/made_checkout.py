@@ -1,5 +1,8 @@
 """A folder as a checkout is, with a study of seconds: for tests of sessions."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import fastjsonschema  # noqa: F401  (pytester's sessions forget what they import, and these load once)
@@ -32,6 +35,23 @@ train = [["large"], ["folded"]]
 train = [["large"], ["folded_scrambled"]]
 test = ["folded_scrambled", "folded", "large"]
 """
+
+
+OURS = ("SERKIT_", "PYTEST_", "RAY_", "CUDA_")
+
+
+def environ_of(cache):
+    """What a process of this checkout needs to know, and nothing that a user told serkit or an engine."""
+    environ = {name: of for name, of in os.environ.items() if not name.startswith(OURS)}
+    environ |= {"SERKIT_CACHE": str(cache), "PYTHONPATH": str(ROOT), "CI": "1", "OMP_NUM_THREADS": "1"}
+    return environ | {"PATH": f"{Path(sys.executable).parent}:{environ['PATH']}"}
+
+
+def in_shell(script, folder, **told):
+    """What a shell makes of a script in a folder, which also holds the cache; its first error ends it."""
+    environ = environ_of(folder / "cache") | told
+    called = ["bash", "-ec", script]
+    return subprocess.run(called, cwd=folder, env=environ, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ import pytest
 from benchmark.session import engines
 from serkit.errors import ExtraMissing
 from serkit.files import parse_json
-from tests.made_checkout import TINY
+from tests.made_checkout import TINY, environ_of
 
-ROOT = Path(__file__).parent.parent
 STUDY = "settled = false" + TINY.replace("epochs = 2", "epochs = 40, evaluations_per_epoch = 0.25")
 NUMBERS = ("table1.csv", "figure3.csv", "cells.csv", "matrix-cells.csv", "verdicts.json")
 
@@ -27,14 +26,7 @@ class Sessions:
         self.folder = folder
         (folder / "tiny.toml").write_text(STUDY)
         self.begun = []
-        ours = ("SERKIT_", "PYTEST_", "RAY_", "CUDA_")
-        self.environ = {name: of for name, of in os.environ.items() if not name.startswith(ours)}
-        self.environ |= {
-            "SERKIT_CACHE": str(cache),
-            "OMP_NUM_THREADS": "1",
-            "CI": "1",
-            "PYTHONPATH": str(ROOT),
-        }
+        self.environ = environ_of(cache)
 
     def begin(self, results, *options):
         """A session in a process, whose output goes to a file."""

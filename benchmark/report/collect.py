@@ -49,6 +49,9 @@ class Report:
         self.judged = verdicts.table(self.verdicts)
         self.choices = choices(study)
         self.conditions = list(_conditions(study, made))
+        tests = {test for result in self.found.results.values() for test in result.get("tests", ())}
+        self.constants = {study.title_of(test): _constant(made, test) for test in sorted(tests)}
+        """What is had on each test without listening, by its title and the metric."""
         self.notes = list(_notes(made, self.found, self.cells))  # which tables could not be read, too
         self.states = progress.Progress(study, store).look()
         done = all(state.state == progress.DONE for state in self.states)
@@ -127,12 +130,6 @@ def _conditions(study: Study, cells: Cells) -> Iterator[dict[str, Any]]:
             if done := cells.runs(train, rate).values():
                 expected = len(study.runs(train, rate))
                 about = dict(train=study.title_of(train), rate=rate, runs=len(done), expected=expected)
-                about["constants"] = {
-                    study.title_of(test): {
-                        metric: _short(of) for metric, of in cells.evidence.constants(test).best.items()
-                    }
-                    for test in next(iter(done))["tests"]
-                }
                 yield about | _curves(study, done) | _confusion(study, done, cells.evidence.clips)
 
 
@@ -160,6 +157,10 @@ def _curves(study: Study, done: Collection[Result]) -> dict[str, Any]:
     epochs = [_short(at["epoch"]) for at in shortest]
     loss = over_runs([[at["loss"] for at in now if at["loss"] is not None] for now in together])
     return dict(epochs=epochs, tail=epochs[in_tail(shortest, share)[0]], loss=loss, tests=tests)
+
+
+def _constant(cells: Cells, test: str) -> dict[str, float | None]:
+    return {metric: _short(of) for metric, of in cells.evidence.constants(test).best.items()}
 
 
 def _short(value: float) -> float | None:

@@ -24,8 +24,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -155,8 +154,7 @@ def _module(encoder: str) -> ModuleType:
         return importlib.import_module(where)
     trusted = where if where.endswith(".py") else where.partition(".")[0]
     asked = f"model encoder {encoder!r} is code; if you know what it does, name it: {VARIABLE}={trusted}"
-    named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
-    check(bool(trusted) and (trusted in named or _by_its_path(where, named)), asked)
+    check(bool(trusted) and _is_named(trusted), asked)
     load: Callable[[str], ModuleType] = _loaded if where.endswith(".py") else importlib.import_module
     try:
         return load(where)
@@ -167,13 +165,16 @@ def _module(encoder: str) -> ModuleType:
         raise SpecError(f"model encoder {encoder!r}: {where} cannot be imported ({said})") from error
 
 
-def _by_its_path(where: str, named: Iterable[str]) -> bool:
-    """Whether a file is named by a path that leads to it, as commands for other machines name it."""
-    if not where.endswith(".py"):
+def _is_named(trusted: str) -> bool:
+    """Whether its user names code: by the study's word or, a file, by a path that leads to it."""
+    named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
+    if trusted in named or not trusted.endswith(".py"):
+        return trusted in named
+    try:
+        file = encoders.beside(trusted)
+    except SpecError:
         return False
-    with suppress(SpecError):
-        return encoders.beside(where) in (Path(name).resolve() for name in named if name.endswith(".py"))
-    return False
+    return file in (Path(name).resolve() for name in named)
 
 
 class Uncached(importlib.machinery.SourceFileLoader):

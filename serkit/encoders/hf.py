@@ -22,6 +22,7 @@ import re
 import sys
 import warnings
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def make(model: ModelSpec) -> Pooled:
     return OfWaves(network, config, layer, checkpointing, bool(_processor(folder).get("do_normalize", True)))
 
 
-class Pooled(nn.Module):
+class Pooled(nn.Module, ABC):
     """A network whose hidden states are averaged over each clip's own frames."""
 
     def __init__(self, network: Any, config: Any, layer: str | int, again: bool, **below: list[Any]) -> None:
@@ -132,9 +133,9 @@ class Pooled(nn.Module):
         pooled = torch.stack([(state * shares[..., None]).sum(dim=1) for state in states])
         return pooled[0] if self.mix is None else (pooled * self.mix.softmax(dim=0)[:, None, None]).sum(dim=0)
 
+    @abstractmethod
     def states(self, waves: Tensor, own: Tensor, samples: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """The hidden states asked for, each float [clips, frames, width], and every clip's own frames."""
-        raise NotImplementedError
 
     def parts(self) -> dict[str, list[Any]]:
         """By name, modules that may be frozen or learn at their own rate; each parameter is in one."""

@@ -3,18 +3,15 @@
 `tests/shown_commands.toml` has all of them; `tests/test_docs.py` sees that none is missing.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from tests import corpus_trees
+from tests.made_checkout import in_shell
 from tests.test_docs import ROOT, SHOWN, heredocs
 from tests.whole.test_start import written
 
@@ -48,13 +45,7 @@ def typed(folder, command):
     """What a shell makes of it. Optional parts of a command are left out."""
     for shown, here in SHOWN_ONLY.items():
         command = command.replace(shown, here)
-    command = re.sub(r" \[--[^]]*\]", "", command)
-    environ = {name: of for name, of in os.environ.items() if not name.startswith(("SERKIT_", "PYTEST_"))}
-    environ |= {"SERKIT_DATA": "data", "SERKIT_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-    environ |= {"PATH": f"{Path(sys.executable).parent}:{environ['PATH']}", "CI": "1"}
-    return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
+    return in_shell(re.sub(r" \[--[^]]*\]", "", command), folder, SERKIT_DATA="data")
 
 
 @pytest.mark.parametrize("command", SHOWN["collected"])

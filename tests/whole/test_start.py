@@ -1,12 +1,9 @@
 """docs/start.md, typed from its second command on: what it writes is written, what it runs is run."""
 
-import os
 import re
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
+from tests.made_checkout import in_shell
 from tests.test_docs import BLOCK, ROOT
 
 DOCUMENT = ROOT / "docs" / "start.md"
@@ -28,11 +25,7 @@ def written(folder):
 def test_what_is_typed_ends_in_the_table_that_is_shown(tmp_path):
     written(tmp_path)
     script = "".join(block for block in blocks() if re.match(r"python|export", block))
-    environ = {name: of for name, of in os.environ.items() if not name.startswith("SERKIT_")}
-    environ |= {"SERKIT_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT), "CI": "1"}
-    environ |= {"PATH": f"{Path(sys.executable).parent}:{environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    called = ["bash", "-ec", script]
-    done = subprocess.run(called, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    done = in_shell(script, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "results" / "mine" / "index.html").exists()
     (shown,) = (block for block in blocks() if block.startswith("Trained on"))

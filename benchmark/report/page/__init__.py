@@ -48,8 +48,8 @@ def html(report: Report, pictures: Mapping[str, bytes] | None = None, colours: s
     spent = cost(results)
     choices = Table("choices", "Points and choices", ["Point", "Choice"], report.choices)
     tables = [*report.tables, *coverage(study, report.found, report.states), choices, spent]
-    data: dict[str, Any] = {"labels": LABELS, "metrics": METRICS, "conditions": report.conditions}
-    data |= {"rates": [], "cells": {}}
+    data: dict[str, Any] = {"labels": LABELS, "metrics": METRICS, "rates": [], "cells": {}}
+    data |= {"conditions": report.conditions, "constants": report.constants}
     for section in report.sections:
         for key, value in section.data.items():
             data[key] = {**data[key], **value} if isinstance(value, dict) else value

@@ -142,7 +142,7 @@
     const color = { field: "test", type: "nominal", title: "Tested on", scale: lines(tests), legend: legend(tests) };
     const round = { format: ".3f", type: "quantitative" };
     const tooltip = [{ field: "epoch", type: "quantitative" }, { field: "mean", ...round }, { field: "std", ...round }];
-    const deaf = Object.entries(one.constants).map(([test, of]) => ({ test, mean: of[metric] })).filter((row) => row.mean !== null);
+    const deaf = known(tests.map((test) => ({ test, mean: data.constants[test][metric] })));
     const panel = (rows, title, extra, dash, more, zero, constants = []) => ({
       width: wide("curves"), height: 240, layer: [
         tail,

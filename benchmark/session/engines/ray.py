@@ -137,6 +137,10 @@ class Engine:
         except ConnectionError as error:
             why = f"--address {self._address}: no Ray cluster is there ({error})"
             raise pytest.UsageError(f"{why}, or it asks for a token: {TOKEN}") from error
+        self._check_room()
+
+    def _check_room(self) -> None:
+        """Raises pytest.UsageError where no run will ever fit; on a cluster, which may grow, warns."""
         most = max((at["Resources"].get("CPU", 0) for at in self._ray.nodes() if at["Alive"]), default=0)
         if self._driver.cores > most:
             has_none = f"--cores {self._driver.cores}: no node of Ray has so many, the largest {most:g}"
